@@ -1,0 +1,233 @@
+"""Weekly values back onto daily rows, without look-ahead.
+
+A row sees the last bar of its symbol whose week is no newer than the newest week that its day may see. Rows that
+see the same bar stand together (a span), so a column is gathered once per span and repeated over its rows,
+straight into the buffer that is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from weekly_cli import weeks
+from weekly_cli.bars import Ints, WeeklyBars, run_starts
+from weekly_cli.features import Feature, Step, evaluate
+from weekly_cli.kernels import Panel
+from weekly_cli.panel import PanelShape, symbol_groups
+
+_KEY_WEEKS = 2**32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which columns to compute, and by which conventions."""
+
+    features: tuple[Feature, ...]
+    steps: Mapping[str, Step]
+    week: str
+    available: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class BenchmarkBars:
+    """The benchmarks' weekly closes, and which benchmark each symbol of a task is compared with.
+
+    Attributes
+    ----------
+    keys : int64[bars of all benchmarks]
+        Ascending keys of (benchmark, week), as `bar_keys` makes them.
+    close : float64[bars of all benchmarks]
+    compared : mapping of benchmark name to int64[symbols]
+        The number of each symbol's benchmark; -1: none.
+    """
+
+    keys: Ints
+    close: NDArray[np.float64]
+    compared: Mapping[str, Ints]
+
+    def closes(self, name: str, codes: Ints, week: Ints) -> NDArray[np.float64]:
+        """Return the close of each bar's benchmark in the bar's own week, NaN where there is none."""
+        found = np.full(len(codes), np.nan)
+        if len(self.keys):
+            wanted = bar_keys(self.compared[name][codes], week)
+            at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+            there = self.keys[at] == wanted
+            found[there] = self.close[at[there]]
+        return found
+
+
+def bar_keys(codes: Ints, week: Ints) -> Ints:
+    """Return one ascending number for each (code, week)."""
+    return codes * _KEY_WEEKS + week
+
+
+@dataclass(frozen=True)
+class BarColumn:
+    """A column's value for every bar of a block, and which are missing (None: none)."""
+
+    values: NDArray[np.generic]
+    missing: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """The columns of a contiguous range of symbols, ready to be repeated over their daily rows.
+
+    Rows `first` to `stop` belong to the block. Span i begins at row `starts[i]` and sees bar `bars[i]` of the
+    block, or none where that is -1.
+    """
+
+    first: int
+    stop: int
+    starts: Ints
+    bars: Ints
+    symbol_starts: Ints
+    columns: tuple[BarColumn, ...]
+    types: tuple[pa.DataType, ...]
+
+    def arrays(self, first: int, stop: int) -> list[pa.Array]:
+        """Return the columns for the rows from `first` to `stop`; both are starts of symbols or within one."""
+        begin = int(np.searchsorted(self.starts, first, "right")) - 1
+        end = int(np.searchsorted(self.starts, stop, "left"))
+        bounds = np.append(self.starts[begin:end], stop)
+        bounds[0] = first
+        lengths = np.diff(bounds)
+        seen = self.bars[begin:end]
+        nothing = seen < 0 if (seen < 0).any() else None
+        bitmaps = _Bitmaps(lengths, stop - first)
+        out = []
+        for column, kind in zip(self.columns, self.types, strict=True):
+            missing = nothing
+            if column.missing is not None:
+                missing = column.missing[seen] if nothing is None else column.missing[seen] | nothing
+            bitmap, nulls = bitmaps.of(missing)
+            # A row that sees no bar takes the last one's value under its null.
+            values = (
+                np.repeat(column.values[seen], lengths)
+                if len(column.values)
+                else np.zeros(stop - first, column.values.dtype)
+            )
+            out.append(pa.Array.from_buffers(kind, stop - first, [bitmap, pa.py_buffer(values)], nulls))
+        return out
+
+
+class _Bitmaps:
+    """Arrow's validity bitmaps; columns of one first bar share theirs."""
+
+    def __init__(self, lengths: Ints, rows: int) -> None:
+        self._lengths, self._rows = lengths, rows
+        self._known: dict[bytes, tuple[pa.Buffer | None, int]] = {}
+
+    def of(self, missing: NDArray[np.bool_] | None) -> tuple[pa.Buffer | None, int]:
+        if missing is None or not missing.any():
+            return None, 0
+        key = missing.tobytes()
+        if key not in self._known:
+            packed = np.packbits(np.repeat(~missing, self._lengths), bitorder="little")
+            self._known[key] = pa.py_buffer(packed), int(self._lengths[missing].sum())
+        return self._known[key]
+
+
+def blocks(
+    bars: WeeklyBars, codes: Ints, days: Ints, n_symbols: int, recipe: Recipe, benchmarks: BenchmarkBars
+) -> Iterator[Block]:
+    """Compute the columns of the daily rows, one contiguous range of symbols after the other.
+
+    Parameters
+    ----------
+    bars : WeeklyBars
+        Of all symbols, sorted by (code, week).
+    codes, days : int64[rows]
+        The daily rows that are written, sorted.
+    n_symbols : int
+    recipe : Recipe
+    benchmarks : BenchmarkBars
+    """
+    types = tuple(arrow_type(feature, recipe.dtype) for feature in recipe.features)
+    every = np.arange(n_symbols + 1)
+    row_starts, bar_starts = np.searchsorted(codes, every), np.searchsorted(bars.codes, every)
+    for first, stop in symbol_groups(np.diff(bar_starts)):
+        own = slice(int(row_starts[first]), int(row_starts[stop]))
+        bar = slice(int(bar_starts[first]), int(bar_starts[stop]))
+        if own.start == own.stop:
+            continue
+        newest = weeks.newest_week_seen(days[own], recipe.week, recipe.available)
+        starts = run_starts(codes[own], newest)
+        wanted = bar_keys(codes[own][starts], newest[starts])
+        at = np.searchsorted(bar_keys(bars.codes[bar], bars.weeks[bar]), wanted, "right") - 1
+        same = (at >= 0) & (bars.codes[bar][at] == codes[own][starts]) if bar.stop > bar.start else at >= 0
+        yield Block(
+            first=own.start,
+            stop=own.stop,
+            starts=starts + own.start,
+            bars=np.where(same, at, -1),
+            symbol_starts=row_starts[first : stop + 1],
+            columns=tuple(_columns(bars, bar, np.diff(bar_starts)[first:stop], recipe, benchmarks)),
+            types=types,
+        )
+
+
+def _columns(
+    bars: WeeklyBars, bar: slice, bars_per_symbol: Ints, recipe: Recipe, benchmarks: BenchmarkBars
+) -> Iterator[BarColumn]:
+    shape = PanelShape(bars_per_symbol)
+    if bar.start == bar.stop:
+        yield from (BarColumn(np.empty(0, _numpy_type(feature, recipe.dtype)), None) for feature in recipe.features)
+        return
+    week = bars.weeks[bar]
+    given: dict[str, Panel] = {
+        "week_end": shape.panel(weeks.week_end(week, recipe.week)),
+        "bar_number": shape.panel(shape.bar_number),
+        "days": shape.panel(bars.days[bar]),
+    }
+    given |= {name: shape.panel(getattr(bars, name)[bar]) for name in ("open", "high", "low", "close", "volume")}
+    for name in benchmarks.compared:
+        given[f"benchmark:{name}"] = shape.panel(benchmarks.closes(name, bars.codes[bar], week))
+    with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
+        for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
+            yield _stored(shape.ragged(panel), _numpy_type(feature, recipe.dtype))
+
+
+def _stored(values: NDArray[np.float64], kind: type[np.generic]) -> BarColumn:
+    """Return values in the type in which they are stored; what is not finite, or is not in it, is missing."""
+    cast = values.astype(kind) if np.issubdtype(kind, np.floating) else values
+    missing = ~np.isfinite(cast)
+    any_missing = bool(missing.any())
+    if any_missing:
+        cast[missing] = 0
+    return BarColumn(cast.astype(kind, copy=False), missing if any_missing else None)
+
+
+_ARROW_TYPES = {"float64": pa.float64(), "int32": pa.int32(), "int16": pa.int16(), "date32": pa.date32()}
+
+
+def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
+    """Return the type of a feature's column."""
+    if feature.stored == "estimate":
+        return pa.float64() if dtype == "float64" else pa.float32()
+    return _ARROW_TYPES[feature.stored]
+
+
+def _numpy_type(feature: Feature, dtype: str) -> type[np.generic]:
+    kind = arrow_type(feature, dtype)
+    return np.int32 if pa.types.is_date32(kind) else kind.to_pandas_dtype()
+
+
+def row_groups(block: Block, most_rows: int) -> Iterator[tuple[int, int]]:
+    """Cut a block's rows into row groups of at most `most_rows`, between symbols where one does not exceed that."""
+    begin = block.first
+    bounds: Sequence[int] = np.unique(block.symbol_starts[1:]).tolist()
+    for position, bound in enumerate(bounds):
+        following = bounds[position + 1] if position + 1 < len(bounds) else None
+        while bound - begin > most_rows:
+            yield begin, begin + most_rows
+            begin += most_rows
+        if begin < bound and (following is None or following - begin > most_rows):
+            yield begin, bound
+            begin = bound

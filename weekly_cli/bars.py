@@ -1,0 +1,195 @@
+"""Daily rows to weekly bars.
+
+On rows sorted by (symbol, date) a week is a run of rows with equal symbol and week number, so every price of a
+bar is one `reduceat` over the starts of the runs. Rows whose close is not usable are taken out before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weekly_cli import weeks
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DailyRows:
+    """Daily rows sorted by (code, day), each pair once; the prices are NaN where not usable.
+
+    Attributes
+    ----------
+    codes : int64[rows]
+        Position of the row's symbol in the task.
+    days : int64[rows]
+        Days since 1970-01-01.
+    open, high, low, close, volume : float64[rows] or None
+        As the bars use them: adjusted if a price column was named. None: the input has no such column.
+    """
+
+    codes: Ints
+    days: Ints
+    open: Floats | None
+    high: Floats | None
+    low: Floats | None
+    close: Floats
+    volume: Floats | None
+
+
+@dataclass(frozen=True)
+class WeeklyBars:
+    """Weekly bars sorted by (code, week): codes, weeks and days are int64[bars], the prices float64[bars].
+
+    `days` counts the usable daily rows of a bar; `volume` is NaN throughout if the input has no volume.
+    """
+
+    codes: Ints
+    weeks: Ints
+    days: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Counts of what is odd in the daily rows; none of it is an error.
+
+    `unusable_close` rows contribute nothing; the other prices are counted in the rows whose close is usable.
+    """
+
+    unusable_close: int = 0
+    unusable_open: int = 0
+    unusable_high: int = 0
+    unusable_low: int = 0
+    unusable_volume: int = 0
+    high_below_low: int = 0
+    close_outside_range: int = 0
+    weeks_without_bar: int = 0
+    short_histories: int = 0
+
+    def __add__(self, other: Quality) -> Quality:
+        names = (entry.name for entry in fields(self))
+        return Quality(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+def usable_rows(
+    codes: Ints, days: Ints, raw: Mapping[str, Floats], adjusted: Floats | None
+) -> tuple[DailyRows, Quality]:
+    """Return the rows as the bars use them, and what is odd in them.
+
+    Parameters
+    ----------
+    codes, days : int64[rows]
+    raw : mapping of role to float64[rows]
+        The prices and the volume that the input has, NaN where null; `close` at least.
+    adjusted : float64[rows], optional
+        An adjusted close: it becomes the close, and open, high and low are scaled with it. A row then needs both
+        closes to be usable.
+    """
+    bad = {role: (unusable_volume if role == "volume" else unusable_price)(column) for role, column in raw.items()}
+    bad_close = bad["close"] if adjusted is None else bad["close"] | unusable_price(adjusted)
+    factor = 1.0 if adjusted is None else adjusted / raw["close"]
+    clean = {"close": np.where(bad_close, np.nan, raw["close"] if adjusted is None else adjusted)}
+    counts = {"unusable_close": int(bad_close.sum())}
+    for role in raw.keys() - {"close"}:
+        scaled = raw[role] if role == "volume" else raw[role] * factor
+        clean[role] = np.where(bad[role] | bad_close, np.nan, scaled)
+        counts[f"unusable_{role}"] = int((bad[role] & ~bad_close).sum())
+    high, low = clean.get("high"), clean.get("low")
+    outside = np.zeros(len(codes), bool)
+    if high is not None:
+        outside |= clean["close"] > high
+    if low is not None:
+        outside |= clean["close"] < low
+    if high is not None and low is not None:
+        counts["high_below_low"] = int((high < low).sum())
+    rows = DailyRows(
+        codes, days, clean.get("open"), clean.get("high"), clean.get("low"), clean["close"], clean.get("volume")
+    )
+    return rows, Quality(**counts, close_outside_range=int(outside.sum()))
+
+
+def unusable_price(x: Floats) -> NDArray[np.bool_]:
+    """Tell which prices are not usable: NaN, infinite, zero or negative."""
+    return ~((x > 0.0) & (x < np.inf))
+
+
+def unusable_volume(x: Floats) -> NDArray[np.bool_]:
+    """Tell which volumes are not usable: NaN, infinite or negative."""
+    return ~((x >= 0.0) & (x < np.inf))
+
+
+def run_starts(*keys: NDArray[np.generic]) -> Ints:
+    """Return the positions where a run of rows with equal keys begins, for rows grouped by the keys."""
+    rows = len(keys[0])
+    changed = np.zeros(rows, bool)
+    changed[:1] = True
+    for key in keys:
+        changed[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(changed)
+
+
+def weekly_bars(rows: DailyRows, anchor: str) -> WeeklyBars:
+    """Return the weekly bars of the usable rows: first open, highest high, lowest low, last close, summed volume.
+
+    A bar that has no usable open, high or low takes the first, the highest or the lowest of its closes instead.
+    """
+    usable = ~np.isnan(rows.close)
+    if usable.all():
+        kept = rows
+    else:
+        columns = (rows.codes, rows.days, rows.open, rows.high, rows.low, rows.close, rows.volume)
+        kept = DailyRows(*(None if column is None else column[usable] for column in columns))  # type: ignore[arg-type]
+    week = weeks.week_number(kept.days, anchor)
+    starts = run_starts(kept.codes, week)
+    ends = np.append(starts[1:], len(week))
+    if len(starts) == 0:
+        none = np.empty(0)
+        return WeeklyBars(starts, starts, starts, none, none, none, none, none)
+    return WeeklyBars(
+        codes=kept.codes[starts],
+        weeks=week[starts],
+        days=ends - starts,
+        open=_first_usable(kept.open, kept.close, starts),
+        high=_reduced(np.fmax, kept.high, kept.close, starts),
+        low=_reduced(np.fmin, kept.low, kept.close, starts),
+        close=kept.close[ends - 1],
+        volume=_summed(kept.volume, starts),
+    )
+
+
+def _first_usable(price: Floats | None, close: Floats, starts: Ints) -> Floats:
+    if price is None:
+        return close[starts]
+    first = price[starts]
+    missing = np.isnan(first)
+    if missing.any():
+        rows = len(price)
+        positions = np.where(np.isnan(price), rows, np.arange(rows))
+        found = np.minimum.reduceat(positions, starts)[missing]
+        first[missing] = np.where(found < rows, price[np.minimum(found, rows - 1)], close[starts[missing]])
+    return first
+
+
+def _reduced(extreme: np.ufunc, price: Floats | None, close: Floats, starts: Ints) -> Floats:
+    if price is None:
+        return extreme.reduceat(close, starts)
+    reduced = extreme.reduceat(price, starts)
+    missing = np.isnan(reduced)
+    if missing.any():
+        reduced[missing] = extreme.reduceat(close, starts)[missing]
+    return reduced
+
+
+def _summed(volume: Floats | None, starts: Ints) -> Floats:
+    if volume is None:
+        return np.full(len(starts), np.nan)
+    return np.add.reduceat(np.where(np.isnan(volume), 0.0, volume), starts)

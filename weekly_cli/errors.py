@@ -1,0 +1,67 @@
+"""Every way a run can end: the exit codes and the exceptions that lead to them.
+
+The table `EXIT_CODES` is the only place that pairs a code with its meaning; the command line, the README and
+the tests read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class WeeklyError(Exception):
+    """An expected end that is not a success; its text is the one line that the user reads."""
+
+    exit_code = 1
+
+
+class UsageError(WeeklyError):
+    """A setting or an argument that can't be used as it stands."""
+
+    exit_code = 2
+
+
+class InputRefused(WeeklyError):
+    """The input breaks a rule that the output depends on."""
+
+    exit_code = 3
+
+
+class BudgetError(WeeklyError):
+    """The smallest possible task does not fit into the memory budget."""
+
+    exit_code = 5
+
+
+class OutputConflict(WeeklyError):
+    """Something that this tool did not write is in the output's place, or the place can't be written to."""
+
+    exit_code = 6
+
+
+class Interrupted(WeeklyError):
+    """The user or the system asked the run to stop."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True)
+class ExitCode:
+    """One row of the table: the code, and when a run ends with it."""
+
+    code: int
+    meaning: str
+
+
+EXIT_DONE, EXIT_BUG, EXIT_SYMBOLS_FAILED = 0, 1, 4
+
+EXIT_CODES = (
+    ExitCode(EXIT_DONE, "done"),
+    ExitCode(EXIT_BUG, "a bug: one line, and a log file with the traceback"),
+    ExitCode(UsageError.exit_code, "usage or settings"),
+    ExitCode(InputRefused.exit_code, "input refused"),
+    ExitCode(EXIT_SYMBOLS_FAILED, "finished, but some symbols failed and are left out; the report names them"),
+    ExitCode(BudgetError.exit_code, "the memory budget can't hold the smallest task"),
+    ExitCode(OutputConflict.exit_code, "output conflict: something else is in the output's place"),
+    ExitCode(Interrupted.exit_code, "interrupted (143 when by SIGTERM)"),
+)

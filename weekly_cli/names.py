@@ -1,0 +1,42 @@
+"""Column names: the roles of the input's columns, their aliases, and how a benchmark becomes part of a name."""
+
+from __future__ import annotations
+
+import re
+
+KEY_ROLES = ("symbol", "date")
+PRICE_ROLES = ("open", "high", "low", "close")
+ROLES = (*KEY_ROLES, *PRICE_ROLES, "volume")
+REQUIRED_ROLES = ("symbol", "date", "close")
+
+#: Names under which a role is found, compared without case and with blanks and hyphens read as underscores.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "symbol": ("symbol", "ticker", "code", "instrument", "security", "sym", "stock", "asset", "secid"),
+    "date": ("date", "timestamp", "datetime", "day", "time", "trade_date", "trading_date", "session"),
+    "open": ("open", "open_price", "px_open", "o"),
+    "high": ("high", "high_price", "px_high", "h"),
+    "low": ("low", "low_price", "px_low", "l"),
+    "close": ("close", "close_price", "px_last", "last", "c"),
+    "volume": ("volume", "vol", "px_volume", "v"),
+}
+
+#: Columns of a sector map, in the order in which their features are written.
+SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
+
+
+def normal(name: str) -> str:
+    """Return `name` as aliases are compared.
+
+    >>> normal("Trade Date")
+    'trade_date'
+    """
+    return re.sub(r"[\s\-]+", "_", name.strip()).lower()
+
+
+def benchmark_name(symbol: object) -> str:
+    """Return the part of a column name that stands for the benchmark `symbol`.
+
+    >>> benchmark_name("BRK/B")
+    'brk_b'
+    """
+    return re.sub(r"[^a-z0-9]", "_", str(symbol).lower())

@@ -1,0 +1,179 @@
+"""One pass over the input: every row goes to the bundle of its task, sorted by symbol.
+
+The pass holds one chunk of rows at a time. A stable sort by the symbol's code brings the chunk's rows into symbol
+order (16-bit codes are sorted by radix) and keeps their input order within a symbol; each task's rows are then one
+slice, appended to its bundle as a row group: a sorted run. The worker merges the runs of its bundle.
+
+A bundle's columns are named by their position, so that any name can pass. A symbol is a number: its position in
+the task. Integer columns are narrowed where the footers prove that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli import source, storage
+from weekly_cli.bars import Ints
+from weekly_cli.schema import DatasetSchema
+from weekly_cli.source import Chunk, Piece
+
+_CODE, _DAY = "code", "day"
+
+
+@dataclass(frozen=True)
+class Partitioned:
+    """What the partition wrote: bytes in all, and the bytes that narrower types saved."""
+
+    bytes_written: int
+    bytes_saved: int
+
+
+def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) -> pa.Schema:
+    """Return the columns of a bundle: code and day of each row, and the own columns but the symbol."""
+    own = [column for column in schema.arrow if column.name != schema.roles["symbol"]]
+    kinds = [_narrowed(column.type, ranges.get(column.name)) for column in own]
+    return pa.schema(
+        [
+            pa.field(_CODE, pa.int32()),
+            pa.field(_DAY, pa.int32()),
+            *(pa.field(str(position), kind) for position, kind in enumerate(kinds)),
+        ]
+    )
+
+
+def _narrowed(kind: pa.DataType, found: tuple[int, int] | None) -> pa.DataType:
+    if found is None or not pa.types.is_integer(kind):
+        return kind
+    narrow = (pa.int8(), pa.int16(), pa.int32())
+    fits = [
+        small for small in narrow if -(2 ** (small.bit_width - 1)) <= found[0] and found[1] < 2 ** (small.bit_width - 1)
+    ]
+    return fits[0] if fits and fits[0].bit_width < kind.bit_width else kind
+
+
+def partition(
+    pieces: Sequence[Piece],
+    schema: DatasetSchema,
+    symbols: pa.Array,
+    cuts: Ints,
+    bundles: Sequence[Path],
+    ranges: Mapping[str, tuple[int, int]],
+    chunk_rows: int,
+    threads: int,
+    on_rows: Callable[[int], None],
+) -> Partitioned:
+    """Write the bundles.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        The input.
+    schema : DatasetSchema
+    symbols : pa.Array
+        The wanted symbols, sorted; the symbols from `cuts[i]` to `cuts[i + 1]` go to `bundles[i]`.
+    cuts : int64[bundles + 1]
+    bundles : sequence of Path
+    ranges : mapping
+        Smallest and largest value of integer columns.
+    chunk_rows : int
+        Rows held at a time.
+    threads : int
+    on_rows : callable
+        Told the number of rows routed so far.
+    """
+    kinds = bundle_schema(schema, ranges)
+    plain = bundle_schema(schema, {})
+    saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
+    done = 0
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        plainly = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+        outputs = [stack.enter_context(storage.ParquetOutput(path, kinds, **plainly)) for path in bundles]
+        for batch in _gathered(
+            source.chunks(pieces, schema, symbols, batch_rows=min(chunk_rows, source.BATCH_ROWS)), chunk_rows
+        ):
+            _route(batch, kinds, cuts, outputs, pool)
+            done += sum(len(chunk.codes) for chunk in batch)
+            on_rows(done)
+        written = sum(pool.map(lambda output: output.close(durable=False), outputs))
+    return Partitioned(written, saved_per_row * done)
+
+
+def _width(kind: pa.DataType) -> int:
+    return kind.bit_width // 8 if pa.types.is_integer(kind) else 0
+
+
+def _gathered(chunks: Iterator[Chunk], chunk_rows: int) -> Iterator[list[Chunk]]:
+    """Yield lists of consecutive chunks of at least `chunk_rows` rows, but for the last."""
+    batch: list[Chunk] = []
+    rows = 0
+    for chunk in chunks:
+        batch.append(chunk)
+        rows += len(chunk.codes)
+        if rows >= chunk_rows:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _route(
+    batch: list[Chunk],
+    kinds: pa.Schema,
+    cuts: Ints,
+    outputs: list[storage.ParquetOutput],
+    pool: ThreadPoolExecutor,
+) -> None:
+    codes = np.concatenate([chunk.codes for chunk in batch])
+    days = np.concatenate([chunk.days for chunk in batch])
+    own = pa.concat_tables([chunk.table for chunk in batch])
+    order = np.argsort(codes.astype(np.uint16) if cuts[-1] <= 2**16 else codes, kind="stable")
+    codes = codes[order]
+    task_of = np.searchsorted(cuts, codes, "right") - 1
+    positions = pa.array(order)
+
+    def gathered(number: int) -> pa.Array:
+        column = own.column(number).combine_chunks()
+        return column.take(positions).cast(kinds.field(number + 2).type)
+
+    columns = [
+        pa.array((codes - cuts[task_of]).astype(np.int32)),
+        pa.array(days[order]),
+        *pool.map(gathered, range(own.num_columns)),
+    ]
+    table = pa.table(columns, schema=kinds)
+    bounds = np.searchsorted(codes, cuts)
+    spans = zip(bounds[:-1].tolist(), bounds[1:].tolist(), outputs, strict=True)
+    writes = [
+        pool.submit(output.write, table.slice(first, stop - first)) for first, stop, output in spans if stop > first
+    ]
+    for write in writes:
+        write.result()
+
+
+def read_bundle(path: str, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:
+    """Yield the runs of a bundle, with the own columns as they were.
+
+    `codes` (ascending) names the symbols wanted by their numbers in the bundle; a row's code is the position of
+    its symbol there.
+    """
+    own = [column for column in schema.arrow if column.name != schema.roles["symbol"]]
+    names = [column.name for column in own]
+    file = storage.open_parquet(path, verify=True)
+    wanted = np.array(codes)
+    for group in range(file.metadata.num_row_groups):
+        table = file.read_row_group(group, use_threads=False)
+        numbers = table.column(_CODE).to_numpy()
+        position = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
+        keep = wanted[position] == numbers
+        if not keep.all():
+            table, position = table.filter(pa.array(keep)), position[keep]
+        arrays = [table.column(place + 2).cast(column.type) for place, column in enumerate(own)]
+        yield Chunk(position, table.column(_DAY).to_numpy(), pa.table(arrays, names=names))

@@ -1,0 +1,358 @@
+"""What to do: scan x configuration x resources -> tasks, pool and reasons. Pure: it reads nothing.
+
+Sizes are estimates from the schema. A task holds its daily rows about twice (as decoded, and sorted or as
+numbers), and on top of that the panels and the row group that it is writing; a worker has what its interpreter
+and libraries take besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from weekly_cli.bars import Ints
+from weekly_cli.config import Config
+from weekly_cli.errors import BudgetError, InputRefused
+from weekly_cli.resources import AUTO_SHARE, Resources
+from weekly_cli.scan import Presence, Scan
+from weekly_cli.source import Piece
+
+#: Below this many rows a pool would cost more than it saves: `make bench` has the crossing.
+DIRECT_ROWS = 400_000
+#: Tasks for each worker, so that the last ones to finish leave little idle.
+_TASKS_PER_WORKER = 6
+_LEAST_TASK_ROWS = 64 * 1024
+#: Rows decoded for each row wanted up to which the input's own row ranges serve as fragments. Partitioning
+#: decodes, gathers, writes and reads every row once more.
+_MOST_DECODED = 1.6
+#: Longest history over the median up to which symbols count as alike.
+_ALIKE = 2.0
+
+WORKER_BYTES = 170 * 2**20
+PARENT_BYTES = 150 * 2**20
+_WORKING_BYTES = 130 * 2**20
+_NUMBERS_BYTES_PER_ROW = 96
+_COPIES = 2.2
+_CHUNK_COPIES = 3.5
+_MOST_CHUNK_ROWS = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """The symbols from `first` to `stop` of the selected ones, their rows, and where they lie.
+
+    `pieces` is None where the rows come from a bundle that the partition is to write; `decoded_rows` is what
+    reading them costs.
+    """
+
+    first: int
+    stop: int
+    rows: int
+    decoded_rows: int
+    pieces: tuple[Piece, ...] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, and why.
+
+    Attributes
+    ----------
+    selected : int64[symbols wanted]
+        Positions of the wanted symbols among the scan's, ascending.
+    partition_reason : str
+        Why the input is partitioned, or why not.
+    worker_limits : tuple of (str, int)
+        Every limit on the number of workers; `workers` is the smallest, `workers_reason` its name.
+    chunk_rows : int
+        Rows that the partition holds at a time.
+    disk_bytes : int
+        What the bundles may take.
+    """
+
+    strategy: str
+    strategy_reason: str
+    partition: bool
+    partition_reason: str
+    tasks: tuple[TaskPlan, ...]
+    selected: Ints
+    workers: int
+    workers_reason: str
+    worker_limits: tuple[tuple[str, int], ...]
+    budget_bytes: int
+    budget_reason: str
+    task_bytes: int
+    chunk_rows: int
+    disk_bytes: int
+
+    @cached_property
+    def rows(self) -> int:
+        """Input rows of the selected symbols."""
+        return sum(task.rows for task in self.tasks)
+
+
+def requested_workers(jobs: int, cpus: int) -> int:
+    """Return the number of workers that `--jobs` means, as joblib reads it.
+
+    >>> requested_workers(-1, 8), requested_workers(-2, 8), requested_workers(3, 8)
+    (8, 7, 3)
+    """
+    return jobs if jobs > 0 else max(1, cpus + 1 + jobs)
+
+
+def select_symbols(scan: Scan, config: Config) -> Ints:
+    """Return the positions of the symbols that `--symbols` and `--max-symbols` leave.
+
+    Raises
+    ------
+    InputRefused
+        If the input has none of a symbol that was asked for.
+    """
+    selected = np.arange(len(scan.symbols))
+    if config.symbols is not None:
+        selected = np.unique([find_symbol(scan, symbol, "--symbols") for symbol in config.symbols])
+    return selected[: config.max_symbols]
+
+
+def find_symbol(scan: Scan, symbol: str, flag: str) -> int:
+    """Return the position of `symbol` among the scan's.
+
+    Raises
+    ------
+    InputRefused
+        If it is not in the input.
+    """
+    kind = scan.symbols.type
+    try:
+        position = pc.index(scan.symbols, pa.scalar(symbol, pa.string()).cast(kind)).as_py()
+    except pa.ArrowInvalid:  # text that is no number, asked of integer symbols
+        position = -1
+    if position < 0:
+        raise InputRefused(f"{flag} {symbol}: {scan.footers.where} has no such {scan.footers.schema.roles['symbol']}")
+    return int(position)
+
+
+def make_plan(scan: Scan, config: Config, resources: Resources) -> Plan:
+    """Return the plan of a run.
+
+    Raises
+    ------
+    BudgetError
+        If the budget can't hold the largest symbol's task.
+    InputRefused
+        If a wanted symbol is not in the input.
+    """
+    selected = select_symbols(scan, config)
+    rows = scan.rows_per_symbol[selected]
+    budget, budget_reason = _budget(config, resources)
+    jobs = requested_workers(config.jobs, resources.cpus)
+    strategy, strategy_reason = _strategy(rows, config, jobs)
+    sizes = _Sizes(scan.footers.row_bytes)
+    if strategy == "direct":
+        everything = TaskPlan(0, len(selected), int(rows.sum()), int(rows.sum()), scan.footers.pieces)
+        tasks: tuple[TaskPlan, ...] = (everything,) if len(selected) else ()
+        partition, partition_reason = False, "everything is read in this process"
+    else:
+        most = sizes.most_rows(budget - PARENT_BYTES - WORKER_BYTES)
+        _refuse_too_large(scan, selected, rows, most, sizes, budget)
+        cuts = _cuts(rows, strategy, _target_rows(int(rows.sum()), jobs, most), _group_starts(scan, selected))
+        tasks, partition, partition_reason = _place(scan, selected, rows, cuts, most)
+    task_bytes = max((sizes.task_bytes(task.rows, task.decoded_rows) for task in tasks), default=0)
+    limits = _worker_limits(strategy, jobs, config, resources, budget, task_bytes, len(tasks))
+    workers_reason, workers = min(limits, key=lambda limit: limit[1])
+    if workers < 1 or (strategy == "direct" and task_bytes + PARENT_BYTES > budget):
+        raise BudgetError(_too_small(budget, task_bytes, "the smallest task"))
+    return Plan(
+        strategy=strategy,
+        strategy_reason=strategy_reason,
+        partition=partition,
+        partition_reason=partition_reason,
+        tasks=tasks,
+        selected=selected,
+        workers=workers,
+        workers_reason=workers_reason,
+        worker_limits=limits,
+        budget_bytes=budget,
+        budget_reason=budget_reason,
+        task_bytes=task_bytes,
+        chunk_rows=sizes.chunk_rows(budget - PARENT_BYTES - workers * WORKER_BYTES),
+        disk_bytes=int(rows.sum() * scan.footers.row_bytes) if partition else 0,
+    )
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    row_bytes: float
+
+    def task_bytes(self, rows: int, decoded_rows: int) -> int:
+        return int(
+            _WORKING_BYTES + rows * (_COPIES * self.row_bytes + _NUMBERS_BYTES_PER_ROW)
+            + (decoded_rows - rows) * self.row_bytes
+        )  # fmt: skip
+
+    def most_rows(self, worker_bytes: int) -> int:
+        return int((worker_bytes - _WORKING_BYTES) / (_COPIES * self.row_bytes + _NUMBERS_BYTES_PER_ROW))
+
+    def chunk_rows(self, free_bytes: int) -> int:
+        fits = int(free_bytes / (_CHUNK_COPIES * self.row_bytes))
+        return max(_LEAST_TASK_ROWS, min(_MOST_CHUNK_ROWS, fits))
+
+
+def _budget(config: Config, resources: Resources) -> tuple[int, str]:
+    if config.memory_limit is not None:
+        return config.memory_limit, "--memory-limit"
+    return int(AUTO_SHARE * resources.memory_bytes), f"{AUTO_SHARE:.0%} of the {resources.memory_reason}"
+
+
+def _too_small(budget: int, task_bytes: int, what: str) -> str:
+    needed = task_bytes + PARENT_BYTES + WORKER_BYTES
+    return (
+        f"the memory budget of {budget / 2**20:.0f} MiB can't hold {what}; "
+        f"pass --memory-limit {-(-needed // 2**20)}MiB or more"
+    )
+
+
+def _refuse_too_large(scan: Scan, selected: Ints, rows: Ints, most: int, sizes: _Sizes, budget: int) -> None:
+    if len(rows) == 0 or int(rows.max()) <= most:
+        return
+    largest = int(rows.argmax())
+    symbol = scan.symbols[int(selected[largest])].as_py()
+    needed = sizes.task_bytes(int(rows[largest]), int(rows[largest]))
+    what = f"symbol {symbol!r} with its {rows[largest]:,} rows ({needed / 2**20:.0f} MiB in a worker)"
+    raise BudgetError(_too_small(budget, needed, what))
+
+
+def _strategy(rows: Ints, config: Config, jobs: int) -> tuple[str, str]:
+    total, symbols = int(rows.sum()), len(rows)
+    if config.strategy != "auto":
+        return config.strategy, "asked for with --strategy"
+    if total <= DIRECT_ROWS:
+        return "direct", f"{total:,} rows are done before a pool has started (up to {DIRECT_ROWS:,})"
+    longest, median = int(rows.max()), float(np.median(rows))
+    if total / symbols >= DIRECT_ROWS:
+        return "per-symbol", f"{total // symbols:,} rows a symbol on average fill a task each"
+    if longest <= _ALIKE * median:
+        return (
+            "batched",
+            f"{symbols:,} symbols of like length: the longest has {longest / median:.1f} x the median",
+        )
+    return (
+        "adaptive",
+        f"lengths differ: the longest of {symbols:,} symbols has {longest / median:.1f} x the median",
+    )
+
+
+def _target_rows(total: int, jobs: int, most: int) -> int:
+    even = -(-total // (jobs * _TASKS_PER_WORKER))
+    return max(1, min(max(even, _LEAST_TASK_ROWS), most // 2))
+
+
+def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
+    """Return whether a selected symbol begins in another piece than the one before it ends in."""
+    if scan.presence is None:
+        return lambda _: True
+    presence = scan.presence
+    first = presence.pieces[np.searchsorted(presence.codes, selected, "left")]
+    last = presence.pieces[np.searchsorted(presence.codes, selected, "right") - 1]
+    return lambda position: position > 0 and bool(first[position] != last[position - 1])
+
+
+def _cuts(rows: Ints, strategy: str, target: int, begins_group: Callable[[int], bool]) -> list[int]:
+    """Return where tasks begin among the selected symbols, and their end.
+
+    "per-symbol" cuts everywhere, "batched" after equal numbers of symbols, "adaptive" after `target` rows; the
+    latter two wait up to half a task for a symbol with which a row group of the input begins.
+    """
+    symbols = len(rows)
+    if strategy == "per-symbol":
+        return list(range(symbols + 1))
+    if strategy == "batched":
+        weight, full = (
+            np.ones(symbols, np.int64),
+            max(1, int(target / max(1.0, rows.mean()))) if symbols else 1,
+        )
+    else:
+        weight, full = rows, target
+    cuts, filled = [0], 0
+    for position in range(1, symbols):
+        filled += int(weight[position - 1])
+        if (filled >= full and begins_group(position)) or filled + int(weight[position]) > 1.5 * full:
+            cuts.append(position)
+            filled = 0
+    return [*cuts, symbols] if symbols else [0]
+
+
+def _place(
+    scan: Scan, selected: Ints, rows: Ints, cuts: list[int], most: int
+) -> tuple[tuple[TaskPlan, ...], bool, str]:
+    """Return the tasks, whether their rows must be partitioned first, and why."""
+    spans = list(pairwise(cuts))
+    counts = [int(rows[first:stop].sum()) for first, stop in spans]
+    bundled = tuple(
+        TaskPlan(first, stop, count, count, None) for (first, stop), count in zip(spans, counts, strict=True)
+    )
+    if scan.presence is None:
+        return bundled, True, f"the input is {scan.layout}"
+    pieces = [_pieces(scan, scan.presence, selected[first:stop]) for first, stop in spans]
+    decoded = [sum(piece.stop for piece in found) for found in pieces]
+    share = sum(decoded) / max(1, sum(counts))
+    words = f"the input is clustered by symbol: its row groups serve at {share:.2f} rows decoded a row"
+    if share > _MOST_DECODED or max(decoded, default=0) > most:
+        return bundled, True, f"{words}, more than {_MOST_DECODED} or than the budget holds"
+    tasks = tuple(
+        TaskPlan(first, stop, count, cost, found)
+        for (first, stop), count, cost, found in zip(spans, counts, decoded, pieces, strict=True)
+    )
+    return tasks, False, words
+
+
+def _pieces(scan: Scan, presence: Presence, wanted: Ints) -> tuple[Piece, ...]:
+    """Return the pieces of the input in which `wanted` symbols lie, each no longer than they need."""
+    if wanted[-1] - wanted[0] == len(wanted) - 1:
+        bounds = np.searchsorted(presence.codes, [wanted[0], wanted[-1] + 1])
+        entries = np.arange(bounds[0], bounds[1])
+    else:
+        entries = np.flatnonzero(np.isin(presence.codes, wanted))
+    spans: dict[int, tuple[int, int]] = {}
+    columns = (presence.pieces[entries], presence.first[entries], presence.stop[entries])
+    for number, first, stop in zip(*(column.tolist() for column in columns), strict=True):
+        known = spans.get(number, (first, stop))
+        spans[number] = min(known[0], first), max(known[1], stop)
+    return tuple(
+        Piece(piece.path, piece.row_group, *spans[number], piece.rows_in_group, piece.keys)
+        for number, piece in ((number, scan.footers.pieces[number]) for number in sorted(spans))
+    )
+
+
+def pieces_of(scan: Scan, wanted: Ints) -> tuple[Piece, ...]:
+    """Return the pieces of the input that may hold rows of `wanted` symbols."""
+    return scan.footers.pieces if scan.presence is None else _pieces(scan, scan.presence, wanted)
+
+
+def _worker_limits(
+    strategy: str, jobs: int, config: Config, resources: Resources, budget: int, task_bytes: int, n_tasks: int
+) -> tuple[tuple[str, int], ...]:
+    if strategy == "direct":
+        return (("strategy direct works in this process", 1),)
+    in_memory = int((budget - PARENT_BYTES) // max(1, WORKER_BYTES + task_bytes))
+    return (
+        (f"--jobs {config.jobs}", jobs),
+        (resources.cpus_reason, max(resources.cpus, 1)),
+        (f"memory budget of {budget / 2**20:,.0f} MiB", in_memory),
+        ("number of tasks", max(1, n_tasks)),
+    )
+
+
+def check_disk(plan: Plan, free_bytes: int) -> None:
+    """Raise BudgetError if the disk can't hold the bundles of a plan."""
+    if plan.disk_bytes > free_bytes:
+        raise BudgetError(
+            f"partitioning needs {plan.disk_bytes / 2**20:,.0f} MiB beside the output, "
+            f"but {free_bytes / 2**20:,.0f} MiB are free there"
+        )

@@ -1,0 +1,88 @@
+"""The last stage: all parts are there, then one atomic switch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from weekly_cli import storage
+from weekly_cli.errors import OutputConflict
+
+
+def is_single_file(output: Path) -> bool:
+    """Tell whether the output is one file: its name ends in .parquet."""
+    return output.suffix.lower() == ".parquet"
+
+
+def check_target(output: Path, overwrite: bool) -> None:
+    """Refuse an output place that holds something else.
+
+    Raises
+    ------
+    OutputConflict
+        If something that this tool did not write is there, and `overwrite` is false.
+    """
+    if not output.exists() or overwrite:
+        return
+    if output.is_dir() == is_single_file(output) or not storage.wrote(output):
+        raise OutputConflict(
+            f"{output} is there already, and weekly-cli did not write all of it; "
+            "choose another --output, or pass --overwrite to replace it"
+        )
+
+
+def publish(parts: Sequence[Path], output: Path, work: Path, schema: pa.Schema, options: dict[str, Any]) -> int:
+    """Put the parts, in order, into the output's place and return the bytes of the output.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        Finished parts in symbol order; none makes an empty output.
+    output : Path
+    work : Path
+        The run's work folder, on the same filesystem.
+    schema : pa.Schema
+    options : dict
+        How to write a Parquet file.
+    """
+    if not parts:
+        parts = [work / "empty.parquet"]
+        with storage.ParquetOutput(parts[0], schema, **options) as empty:
+            empty.write(schema.empty_table())
+            empty.close(durable=True)
+    if is_single_file(output):
+        return _publish_file(parts, output, work, schema, options)
+    return _publish_folder(parts, output, work)
+
+
+def _publish_folder(parts: Sequence[Path], output: Path, work: Path) -> int:
+    folder = work / "output"
+    folder.mkdir()
+    size = 0
+    for number, part in enumerate(parts):
+        size += part.stat().st_size
+        part.rename(folder / f"part-{number:05d}.parquet")
+    if output.is_file() or output.is_symlink():
+        output.rename(work / "replaced")
+    storage.publish_folder(folder, output)
+    return size
+
+
+def _publish_file(parts: Sequence[Path], output: Path, work: Path, schema: pa.Schema, options: dict[str, Any]) -> int:
+    single = parts[0]
+    if len(parts) > 1:
+        single = work / "single.parquet"
+        with storage.ParquetOutput(single, schema, **options) as merged:
+            for part in parts:
+                file = storage.open_parquet(part, verify=True)
+                for group in range(file.metadata.num_row_groups):
+                    merged.write(file.read_row_group(group))
+            merged.close(durable=True)
+    size = single.stat().st_size
+    if output.is_dir() and not output.is_symlink():
+        output.rename(work / "replaced")
+    storage.publish_file(single, output)
+    return size

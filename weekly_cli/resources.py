@@ -1,0 +1,174 @@
+"""CPU and memory as this process really has them.
+
+psutil and joblib know the host. A container or a batch system gives less through control groups, which nest: the
+limit that holds is the smallest on the way from this process's own group up to the root of the hierarchy. Both
+versions are read: `/proc/self/cgroup` names the groups, `/proc/self/mountinfo` where the hierarchies are mounted
+and which group is the root of the mount.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+#: The share of the memory that this process may use which `--memory-limit auto` takes: the page cache, the
+#: other processes of the user and the error of our own estimates live in the rest.
+AUTO_SHARE = 0.6
+
+_NO_LIMIT_BYTES = 2**60  # version 1 writes a huge page-aligned number for "none"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An amount and what set it."""
+
+    amount: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What this process may use: whole CPUs, and bytes of memory that are free for it now."""
+
+    cpus: int
+    cpus_reason: str
+    memory_bytes: int
+    memory_reason: str
+
+
+def probe(root: Path = Path("/")) -> Resources:
+    """Return what this process may use; `root` is where `/proc` and `/sys` are looked up."""
+    cpus = min(_cpu_limits(root), key=lambda limit: limit.amount)
+    memory = min(_memory_limits(root), key=lambda limit: limit.amount)
+    return Resources(max(1, int(cpus.amount)), cpus.reason, int(memory.amount), memory.reason)
+
+
+def _cpu_limits(root: Path) -> Iterator[Limit]:
+    yield Limit(os.cpu_count() or 1, "the host's cores")
+    if hasattr(os, "sched_getaffinity"):
+        yield Limit(len(os.sched_getaffinity(0)), "CPU affinity")
+    for group in _groups(root, "cpu"):
+        quota = _version_2_quota(group) or _version_1_quota(group)
+        if quota:
+            yield Limit(quota, "CPU quota of the control group")
+
+
+def _memory_limits(root: Path) -> Iterator[Limit]:
+    host = psutil.virtual_memory()
+    yield Limit(host.available, "memory available on the host")
+    for group in _groups(root, "memory"):
+        limits = (_number(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes"))
+        known = [limit for limit in limits if limit is not None and limit < _NO_LIMIT_BYTES]
+        if known:
+            yield Limit(max(0, min(known) - _memory_in_use(group)), "memory limit of the control group")
+
+
+def _memory_in_use(group: Path) -> int:
+    """Return the group's bytes in use that can't be given back: the page cache goes when memory is short."""
+    used = _number(group / "memory.current")
+    if used is None:
+        used = _number(group / "memory.usage_in_bytes") or 0
+    cache = 0
+    for line in _text(group / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name in ("file", "total_cache"):
+            cache = int(value)
+    return max(0, used - cache)
+
+
+def _version_2_quota(group: Path) -> float | None:
+    words = _text(group / "cpu.max").split()
+    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0] != "max" else None
+
+
+def _version_1_quota(group: Path) -> float | None:
+    quota, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us")
+    return quota / period if quota and period and quota > 0 else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:  # no such limit, or not ours to see
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path)
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of this process's control groups for a controller, from its own up to each mount's root."""
+    own = _own_groups(root)
+    for mount_root, mount_point, version, controllers in _mounts(root):
+        name = own.get("") if version == 2 else own.get(controller)
+        if name is None or (version == 1 and controller not in controllers):
+            continue
+        mount = root / mount_point.lstrip("/")
+        if mount_root != "/" and (name + "/").startswith(mount_root + "/"):
+            name = name[len(mount_root) :]
+        group = mount / name.lstrip("/")
+        if not group.is_dir():  # the group is outside of what is mounted here: its mount's root stands for it
+            group = mount
+        yield from (folder for folder in (group, *group.parents) if folder == mount or mount in folder.parents)
+
+
+def _own_groups(root: Path) -> dict[str, str]:
+    """Return the process's group by controller; the one of version 2 under an empty name."""
+    groups: dict[str, str] = {}
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, name = line.split(":", 2)
+        groups |= dict.fromkeys(controllers.split(","), name)
+    return groups
+
+
+def _mounts(root: Path) -> Iterator[tuple[str, str, int, tuple[str, ...]]]:
+    """Yield (root, mount point, version, controllers) of every mounted hierarchy of control groups."""
+    for line in _text(root / "proc/self/mountinfo").splitlines():
+        mount, _, source = line.partition(" - ")
+        mount_root, mount_point = mount.split()[3:5]
+        words = source.split()
+        if words and words[0] in ("cgroup", "cgroup2"):
+            version = 2 if words[0] == "cgroup2" else 1
+            yield mount_root, mount_point.replace("\\040", " "), version, tuple(words[-1].split(","))
+
+
+class MemoryMeter:
+    """Samples the memory of this process and its descendants until it is stopped.
+
+    Shared pages count once: proportional set sizes where the system tells them, resident sizes elsewhere.
+    """
+
+    _SECONDS = 0.2
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> MemoryMeter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        own = psutil.Process()
+        while not self._stop.wait(self._SECONDS):
+            self.peak_bytes = max(self.peak_bytes, sum(map(_held, (own, *own.children(recursive=True)))))
+
+
+def _held(process: psutil.Process) -> int:
+    try:
+        memory = process.memory_full_info()
+    except psutil.Error:  # gone since it was listed, or not ours to see
+        return 0
+    return int(getattr(memory, "pss", memory.rss))

@@ -1,0 +1,438 @@
+"""What there is: footers and key columns only.
+
+The footers give schema, rows and sizes; the key columns (symbol, date) give the rows of each symbol, where in
+each row group a symbol lies, the dates' span and the rows without a key. Row groups are decoded by threads and
+folded in input order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from weekly_cli import source, storage
+from weekly_cli.bars import Ints, run_starts
+from weekly_cli.config import Config
+from weekly_cli.errors import InputRefused
+from weekly_cli.schema import DatasetSchema, find_roles, plain_symbols, plain_type, session_days, unify
+from weekly_cli.source import Piece
+
+#: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
+_RUNS_PER_SYMBOL = 4
+_FOLD_SYMBOLS = 64 * 1024
+#: A symbol that lies in more row groups than this, on average, is scattered; it bounds what a scan remembers.
+_PLACES_PER_SYMBOL = 64
+_OFFENDERS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Footers:
+    """What the footers say: the input's schema, its row groups as pieces, and sizes.
+
+    Attributes
+    ----------
+    integer_ranges : mapping
+        Smallest and largest value of each integer column whose footers all tell.
+    row_bytes : float
+        Estimated bytes of a row in memory.
+    """
+
+    where: str
+    schema: DatasetSchema
+    pieces: tuple[Piece, ...]
+    files: int
+    file_bytes: int
+    row_bytes: float
+    integer_ranges: Mapping[str, tuple[int, int]]
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return sum(piece.rows_in_group for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Where symbols lie: entry i says that `codes[i]` has its rows of piece `pieces[i]` within [first, stop)."""
+
+    codes: Ints
+    pieces: Ints
+    first: Ints
+    stop: Ints
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What there is.
+
+    Attributes
+    ----------
+    symbols : pa.Array
+        Every symbol once, sorted (text by its UTF-8 bytes).
+    rows_per_symbol : int64[symbols]
+    presence : Presence or None
+        None where symbols are scattered over the row groups.
+    first_day, last_day : int
+        Days since 1970-01-01; 0 and -1 without rows.
+    bad_rows : int
+        Rows without a symbol or a date, which will be dropped.
+    """
+
+    footers: Footers
+    symbols: pa.Array
+    rows_per_symbol: Ints
+    presence: Presence | None
+    sorted_by_date: bool
+    first_day: int
+    last_day: int
+    bad_rows: int
+
+    @cached_property
+    def layout(self) -> str:
+        """How the data lies, in words."""
+        if self.presence is not None:
+            return "clustered by symbol"
+        return "in date order" if self.sorted_by_date else "in no order"
+
+
+# ---- footers ---------------------------------------------------------------------------------------------
+
+
+def read_footers(config: Config) -> Footers:
+    """Read the footers of the input.
+
+    Raises
+    ------
+    InputRefused
+        If a file can't be read, schemas don't agree, or a role is not found.
+    """
+    found = storage.find_inputs(config.input)
+    schemas: list[tuple[str, pa.Schema]] = []
+    pieces: list[Piece] = []
+    ranges = _IntegerRanges()
+    file_bytes, text_bytes = 0, _TextBytes()
+    for path, keys in found:
+        file = storage.open_parquet(path)
+        schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
+        file_bytes += path.stat().st_size
+        metadata = file.metadata
+        for group in range(metadata.num_row_groups):
+            rows = metadata.row_group(group).num_rows
+            if rows:
+                pieces.append(Piece(str(path), group, 0, rows, rows, keys))
+                ranges.add(metadata.row_group(group))
+                text_bytes.add(metadata.row_group(group))
+    arrow = unify(schemas).remove_metadata()
+    schema = DatasetSchema(arrow, find_roles(arrow, config.role_columns, config.input))
+    if config.price is not None:
+        _check_price(config.price, schema, config.input)
+    return Footers(
+        where=config.input,
+        schema=schema,
+        pieces=tuple(pieces),
+        files=len(found),
+        file_bytes=file_bytes,
+        row_bytes=text_bytes.row_bytes(arrow),
+        integer_ranges=ranges.known(arrow),
+    )
+
+
+def _with_keys(schema: pa.Schema, keys: source.HiveKeys) -> pa.Schema:
+    """Return a file's schema with its hive keys as text columns; a column of the file itself wins."""
+    for key, _ in keys:
+        if key not in schema.names:
+            schema = schema.append(pa.field(key, pa.string()))
+    return schema
+
+
+def _check_price(name: str, schema: DatasetSchema, where: str) -> None:
+    if name not in schema.arrow.names:
+        raise InputRefused(f"{where} has no column {name!r} for --price; it has {', '.join(schema.arrow.names)}")
+    kind = schema.arrow.field(name).type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
+        raise InputRefused(f"column {name!r} of {where} is {kind}, but --price takes numbers")
+
+
+class _IntegerRanges:
+    """Smallest and largest value of integer columns, from the statistics of all row groups."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[str, tuple[int, int] | None] = {}
+
+    def add(self, group: object) -> None:
+        for index in range(group.num_columns):  # type: ignore[attr-defined]
+            column = group.column(index)  # type: ignore[attr-defined]
+            if column.physical_type not in ("INT32", "INT64"):
+                continue
+            name, statistics = column.path_in_schema, column.statistics
+            if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, int):
+                if statistics is None or statistics.null_count != column.num_values + statistics.null_count:
+                    self._ranges[name] = None
+                continue
+            known = self._ranges.get(name, (statistics.min, statistics.max))
+            if known is not None:
+                self._ranges[name] = min(known[0], statistics.min), max(known[1], statistics.max)
+
+    def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
+        integers = {column.name for column in schema if pa.types.is_integer(column.type)}
+        return {name: found for name, found in self._ranges.items() if found is not None and name in integers}
+
+
+class _TextBytes:
+    """Sizes of columns without a fixed width, from the footers."""
+
+    _OVERHEAD_BYTES, _LEAST_BYTES = 8.0, 16.0
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, int] = {}
+        self._rows = 0
+
+    def add(self, group: object) -> None:
+        self._rows += group.num_rows  # type: ignore[attr-defined]
+        for index in range(group.num_columns):  # type: ignore[attr-defined]
+            column = group.column(index)  # type: ignore[attr-defined]
+            if column.physical_type == "BYTE_ARRAY" or "." in column.path_in_schema:
+                name = column.path_in_schema.split(".")[0]
+                self._bytes[name] = self._bytes.get(name, 0) + column.total_uncompressed_size
+
+    def row_bytes(self, schema: pa.Schema) -> float:
+        total = 0.0
+        for column in schema:
+            try:
+                total += column.type.bit_width / 8
+            except ValueError:  # no fixed width
+                mean = self._bytes.get(column.name, 0) / max(1, self._rows)
+                total += self._OVERHEAD_BYTES + max(self._LEAST_BYTES, mean)
+        return total
+
+
+# ---- key columns -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """What the keys of one table say; `first` and `stop` are None where the symbols are scattered."""
+
+    piece: int
+    symbols: pa.Array
+    counts: Ints
+    first: Ints | None
+    stop: Ints | None
+    days: tuple[int, int, int, int] | None  # first row's, last row's, smallest, largest
+    ascending: bool
+    bad: tuple[tuple[int, str], ...]
+    bad_count: int
+
+
+def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
+    """Read the key columns.
+
+    Parameters
+    ----------
+    footers : Footers
+    config : Config
+    threads : int
+        Row groups decoded at the same time.
+    on_rows : callable
+        Told the number of rows read so far.
+
+    Raises
+    ------
+    InputRefused
+        If a row has no symbol or no date and `on_bad_rows` is "error".
+    """
+    fold = _Fold(footers)
+    done = 0
+    for keys in _in_order(_key_tasks(footers), threads):
+        fold.add(keys)
+        done += int(keys.counts.sum()) + keys.bad_count
+        on_rows(done)
+    if fold.bad_count and config.on_bad_rows == "error":
+        raise InputRefused(fold.bad_rows_sentence())
+    return fold.result()
+
+
+def _in_order(tasks: Iterable[Callable[[], list[_Keys]]], threads: int) -> Iterator[_Keys]:
+    """Run tasks in threads, a few ahead, and yield what they find in their order."""
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[list[_Keys]]] = deque()
+        for task in tasks:
+            ahead.append(pool.submit(task))
+            if len(ahead) > 2 * threads:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+
+
+def _key_tasks(footers: Footers) -> Iterator[Callable[[], list[_Keys]]]:
+    """Yield one task for each run of consecutive row groups with about `BATCH_ROWS` rows."""
+    begin, rows = 0, 0
+    for end, piece in enumerate(footers.pieces, 1):
+        rows += piece.rows_in_group
+        if rows >= source.BATCH_ROWS or end == len(footers.pieces):
+            yield lambda begin=begin, end=end: _read_keys(footers, begin, end)  # type: ignore[misc]
+            begin, rows = end, 0
+
+
+def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
+    numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(footers.pieces[begin:end])}
+    wanted = footers.schema.key_columns
+    return [
+        _keys_of(numbers[piece.path, piece.row_group], first, table, wanted)
+        for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted)
+    ]
+
+
+def _keys_of(number: int, offset: int, table: pa.Table, names: Sequence[str]) -> _Keys:
+    column = table.column(names[0])
+    encoded = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    days, known = session_days(table.column(names[1]))
+    usable = known if encoded.null_count == 0 else pc.is_valid(encoded).to_numpy(zero_copy_only=False)
+    if usable is not None and known is not None:
+        usable = usable & known
+    bad_rows = np.flatnonzero(~usable) if usable is not None else np.empty(0, np.int64)
+    offenders = tuple((offset + int(row), _offender(table, int(row), names)) for row in bad_rows[:_OFFENDERS_SHOWN])
+    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)
+    positions = np.arange(offset, offset + len(codes))
+    if len(bad_rows):
+        codes, days, positions = codes[usable], days[usable], positions[usable]
+    counts = np.bincount(codes, minlength=len(encoded.dictionary))
+    first, stop = _ranges(codes, positions, counts)
+    present = np.flatnonzero(counts)
+    return _Keys(
+        piece=number,
+        symbols=encoded.dictionary.take(pa.array(present)),
+        counts=counts[present],
+        first=None if first is None else first[present],
+        stop=None if stop is None else stop[present],
+        days=(int(days[0]), int(days[-1]), int(days.min()), int(days.max())) if len(days) else None,
+        ascending=bool((days[1:] >= days[:-1]).all()),
+        bad=offenders,
+        bad_count=len(bad_rows),
+    )
+
+
+def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
+    symbol, date = (table.column(name)[row].as_py() for name in names)
+    return f"{names[0]} {symbol!r}, {names[1]} {date!s}"
+
+
+def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[Ints, Ints] | tuple[None, None]:
+    """Return the first row and the row after the last of each symbol, None where symbols are scattered."""
+    starts = run_starts(codes)
+    if len(starts) > _RUNS_PER_SYMBOL * np.count_nonzero(counts):
+        return None, None
+    first = np.full(len(counts), np.iinfo(np.int64).max)
+    stop = np.zeros(len(counts), np.int64)
+    if len(starts):
+        last = np.append(starts[1:], len(codes)) - 1
+        np.minimum.at(first, codes[starts], positions[starts])
+        np.maximum.at(stop, codes[starts], positions[last] + 1)
+    return first, stop
+
+
+class _Fold:
+    """Adds up what the tables' keys say, in input order."""
+
+    def __init__(self, footers: Footers) -> None:
+        self._footers = footers
+        self._known: pa.Array = pa.array([], plain_type(footers.schema.symbol_type))
+        self._counts = np.zeros(0, np.int64)
+        self._waiting: list[_Keys] = []
+        self._places: list[tuple[Ints, Ints, Ints, Ints]] | None = []
+        self._days: tuple[int, int, int] | None = None  # last row's, smallest, largest
+        self._ascending = True
+        self._bad: list[str] = []
+        self._bad_files: dict[str, int] = {}
+        self.bad_count = 0
+
+    def add(self, keys: _Keys) -> None:
+        path = self._footers.pieces[keys.piece].path
+        if keys.bad_count:
+            self.bad_count += keys.bad_count
+            self._bad_files[path] = self._bad_files.get(path, 0) + keys.bad_count
+            self._bad += [f"{what} in row {row} of row group {self._group(keys)} of {path}" for row, what in keys.bad]
+        if keys.days is not None:
+            first, last, smallest, largest = keys.days
+            before = self._days or (first, smallest, largest)
+            self._ascending &= keys.ascending and first >= before[0]
+            self._days = last, min(before[1], smallest), max(before[2], largest)
+        self._waiting.append(keys)
+        if sum(len(waiting.symbols) for waiting in self._waiting) >= _FOLD_SYMBOLS:
+            self._fold()
+
+    def _group(self, keys: _Keys) -> int:
+        return self._footers.pieces[keys.piece].row_group
+
+    def _fold(self) -> None:
+        """Number the symbols that are waiting; new ones get the next numbers."""
+        if not self._waiting:
+            return
+        symbols = pa.concat_arrays([plain_symbols(keys.symbols).cast(self._known.type) for keys in self._waiting])
+        new = symbols.filter(pc.invert(pc.is_in(symbols, value_set=self._known))).unique()
+        self._known = pa.concat_arrays([self._known, new])
+        self._counts = np.append(self._counts, np.zeros(len(new), np.int64))
+        codes = pc.index_in(symbols, value_set=self._known).to_numpy(zero_copy_only=False)
+        np.add.at(self._counts, codes, np.concatenate([keys.counts for keys in self._waiting]))
+        self._place(codes)
+        self._waiting = []
+
+    def _place(self, codes: NDArray[np.int32]) -> None:
+        begin = 0
+        for keys in self._waiting:
+            end = begin + len(keys.symbols)
+            if keys.first is None or keys.stop is None:
+                self._places = None
+            elif self._places is not None:
+                pieces = np.full(end - begin, keys.piece)
+                self._places.append((codes[begin:end].astype(np.int64), pieces, keys.first, keys.stop))
+            begin = end
+        places = sum(len(entry[0]) for entry in self._places or ())
+        if places > _PLACES_PER_SYMBOL * (len(self._known) + len(self._footers.pieces)):
+            self._places = None
+
+    def bad_rows_sentence(self) -> str:
+        symbol, date = self._footers.schema.key_columns
+        counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
+        more = len(self._bad_files) - _OFFENDERS_SHOWN
+        return (
+            f"{self.bad_count} rows have no {symbol} or no {date}: {counts}"
+            + (f" and {more} more files" if more > 0 else "")
+            + f" (first: {'; '.join(self._bad[:_OFFENDERS_SHOWN])}); mend them, or pass --on-bad-rows drop"
+        )
+
+    def result(self) -> Scan:
+        self._fold()
+        order = pc.array_sort_indices(self._known).to_numpy()
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        _, smallest, largest = self._days or (0, 0, -1)
+        return Scan(
+            footers=self._footers,
+            symbols=self._known.take(pa.array(order)),
+            rows_per_symbol=self._counts[order],
+            presence=self._presence(rank),
+            sorted_by_date=self._ascending,
+            first_day=smallest,
+            last_day=largest,
+            bad_rows=self.bad_count,
+        )
+
+    def _presence(self, rank: Ints) -> Presence | None:
+        if self._places is None:
+            return None
+        empty = (np.empty(0, np.int64),) * 4
+        codes, pieces, first, stop = (np.concatenate(part) for part in zip(empty, *self._places, strict=True))
+        codes = rank[codes] if len(codes) else codes
+        order = np.lexsort((pieces, codes))
+        return Presence(codes[order], pieces[order], first[order], stop[order])

@@ -1,0 +1,315 @@
+"""Roles and checks of columns: what each file holds, how the files' schemas become one, and keys as numbers."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from weekly_cli.errors import InputRefused
+from weekly_cli.names import ALIASES, KEY_ROLES, REQUIRED_ROLES, ROLES, normal
+
+_UNIX_EPOCH = datetime.date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class DatasetSchema:
+    """The input's own columns, and which of them has which role.
+
+    Attributes
+    ----------
+    arrow : pa.Schema
+        The columns in order, as they will leave.
+    roles : mapping of role to column name
+    """
+
+    arrow: pa.Schema
+    roles: Mapping[str, str]
+
+    @property
+    def symbol_type(self) -> pa.DataType:
+        """The type of the symbol column."""
+        return self.arrow.field(self.roles["symbol"]).type
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of symbol and date."""
+        return tuple(self.roles[role] for role in KEY_ROLES)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether a type is a string, plain, large, as a view or behind a dictionary."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+# ---- one schema for all files ----------------------------------------------------------------------------
+
+
+def unify(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
+    """Return the one schema that holds every file's columns and loses nothing.
+
+    Parameters
+    ----------
+    schemas : sequence of (path, schema)
+        In the order of the files; the first file's column order wins, columns that it lacks follow.
+
+    Raises
+    ------
+    InputRefused
+        If a column's types can't be brought together without loss, a file lacks a column that is not nullable,
+        or a file has two columns of one name.
+    """
+    fields: dict[str, pa.Field] = {}
+    home: dict[str, str] = {}
+    previous: pa.Schema | None = None
+    for path, schema in schemas:
+        if previous is not None and schema.equals(previous):
+            continue
+        previous = schema
+        doubled = sorted({name for name in schema.names if schema.names.count(name) > 1})
+        if doubled:
+            raise InputRefused(f"{path} has more than one column named {doubled[0]!r}; rename one of them")
+        for column in schema:
+            if column.name not in fields:
+                fields[column.name], home[column.name] = column, path
+                continue
+            common = common_type(fields[column.name].type, column.type)
+            if common is None:
+                raise InputRefused(
+                    f"column {column.name!r} is {fields[column.name].type} in {home[column.name]} but {column.type} "
+                    f"in {path}; write them with one type, or build them apart"
+                )
+            fields[column.name] = (
+                fields[column.name].with_type(common).with_nullable(fields[column.name].nullable or column.nullable)
+            )
+    _refuse_absent(schemas, fields, home)
+    return pa.schema(list(fields.values()))
+
+
+def _refuse_absent(
+    schemas: Sequence[tuple[str, pa.Schema]], fields: dict[str, pa.Field], home: Mapping[str, str]
+) -> None:
+    """Make columns that some file lacks nullable; refuse where the column must not be null."""
+    for path, schema in schemas:
+        if len(schema) == len(fields):
+            continue
+        for name in fields.keys() - set(schema.names):
+            if not fields[name].nullable:
+                raise InputRefused(
+                    f"{path} has no column {name!r}, which is {fields[name].type} and never null in {home[name]}; "
+                    "add it there, or build the files apart"
+                )
+
+
+def common_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+    """Return the type that holds every value of both exactly, None if there is none.
+
+    >>> common_type(pa.int32(), pa.int64())
+    DataType(int64)
+    >>> common_type(pa.int64(), pa.float64()) is None
+    True
+    """
+    if a.equals(b) or pa.types.is_null(b):
+        return a
+    if pa.types.is_null(a):
+        return b
+    if is_text(a) and is_text(b):
+        return pa.large_string() if _large(a) or _large(b) else pa.string()
+    if _numeric(a) and _numeric(b):
+        candidates = [kind for kind in _NUMBERS if _holds(kind, a) and _holds(kind, b)]
+        return candidates[0] if candidates else None
+    if pa.types.is_timestamp(a) and pa.types.is_timestamp(b) and a.tz == b.tz:
+        return max(a, b, key=lambda kind: _UNITS.index(kind.unit))
+    if pa.types.is_date(a) and pa.types.is_date(b):
+        return pa.date32()
+    return None
+
+
+_UNITS = ("s", "ms", "us", "ns")
+_NUMBERS = (
+    *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
+    *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+    *(pa.float32(), pa.float64()),
+)
+_EXACT_BITS = {"float": 24, "double": 53}
+
+
+def _large(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_large_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return any(kind.equals(number) for number in _NUMBERS)
+
+
+def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
+    """Tell whether every value of `narrow` is exactly a value of `wide`."""
+    if pa.types.is_floating(narrow):
+        return bool(pa.types.is_floating(wide) and wide.bit_width >= narrow.bit_width)
+    if pa.types.is_floating(wide):
+        return bool(narrow.bit_width <= _EXACT_BITS[str(wide)])
+    if pa.types.is_signed_integer(narrow):
+        return bool(pa.types.is_signed_integer(wide) and wide.bit_width >= narrow.bit_width)
+    if pa.types.is_signed_integer(wide):
+        return bool(wide.bit_width > narrow.bit_width)
+    return bool(wide.bit_width >= narrow.bit_width)
+
+
+# ---- roles -----------------------------------------------------------------------------------------------
+
+
+def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str) -> dict[str, str]:
+    """Return the column of each role that the input has.
+
+    Parameters
+    ----------
+    schema : pa.Schema
+    given : mapping of role to column name
+        What `--columns` says; the other roles are found by their aliases without case.
+    where : str
+        The input, for the error.
+
+    Raises
+    ------
+    InputRefused
+        If a role that is needed is missing, one has two columns, or a column's type does not suit its role.
+    """
+    roles: dict[str, str] = {}
+    for role in ROLES:
+        if role in given:
+            if given[role] not in schema.names:
+                raise InputRefused(
+                    f"{where} has no column {given[role]!r} for --columns {role}=...; it has {', '.join(schema.names)}"
+                )
+            roles[role] = given[role]
+            continue
+        found = [name for name in schema.names if normal(name) in ALIASES[role] and name not in given.values()]
+        if len(found) > 1:
+            raise InputRefused(
+                f"{where} has more than one column for {role}: {', '.join(found)}; choose with --columns {role}=NAME"
+            )
+        if found:
+            roles[role] = found[0]
+        elif role in REQUIRED_ROLES:
+            raise InputRefused(
+                f"{where} has no column for {role} among {', '.join(schema.names) or 'none at all'}; "
+                f"name it with --columns {role}=NAME"
+            )
+    for role, name in roles.items():
+        check_type(role, name, schema.field(name).type, where)
+    return roles
+
+
+def check_type(role: str, name: str, kind: pa.DataType, where: str) -> None:
+    """Raise InputRefused if a column of this type can't have this role."""
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if role == "symbol":
+        suits, takes = is_text(kind) or pa.types.is_integer(values), "text or integers"
+    elif role == "date":
+        suits = pa.types.is_date(kind) or pa.types.is_timestamp(kind) or is_text(kind)
+        takes = "dates, timestamps or ISO text"
+    else:
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        suits, takes = number or pa.types.is_null(kind), "numbers"
+    if not suits:
+        raise InputRefused(
+            f"column {name!r} of {where} is {kind}, but {role} takes {takes}; "
+            f"convert it, or choose another with --columns {role}=NAME"
+        )
+
+
+# ---- keys as numbers -------------------------------------------------------------------------------------
+
+Column: TypeAlias = pa.Array | pa.ChunkedArray
+
+
+def symbol_codes(symbols: Column, known: pa.Array) -> NDArray[np.int32]:
+    """Return the position of each symbol in `known` as int32[rows], -1 where it is null or not there."""
+    chunks = symbols.chunks if isinstance(symbols, pa.ChunkedArray) else [symbols]
+    coded = [_codes(chunk, known) for chunk in chunks]
+    return np.concatenate(coded) if coded else np.empty(0, np.int32)
+
+
+def _codes(symbols: pa.Array, known: pa.Array) -> NDArray[np.int32]:
+    if not pa.types.is_dictionary(symbols.type):
+        codes = pc.index_in(symbols.cast(known.type), value_set=known)
+        return pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    dictionary = _codes(symbols.dictionary, known)
+    indices = pc.fill_null(symbols.indices, len(dictionary)).to_numpy(zero_copy_only=False)
+    of_rows: NDArray[np.int32] = np.append(dictionary, np.int32(-1))[indices]
+    return of_rows
+
+
+def plain_symbols(symbols: pa.Array) -> pa.Array:
+    """Return symbols without a dictionary around them."""
+    return symbols.dictionary_decode() if pa.types.is_dictionary(symbols.type) else symbols
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a symbol column's values."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def session_days(dates: Column) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None]:
+    """Return the session date of each row in days since 1970-01-01, and which rows have one (None: all).
+
+    A zoned timestamp's session date is the date in its zone. Text is read as ISO 8601; text that is no date
+    counts as none.
+    """
+    chunks = dates.chunks if isinstance(dates, pa.ChunkedArray) else [dates]
+    days = [_date32(chunk) for chunk in chunks]
+    column = pa.concat_arrays(days) if days else pa.array([], pa.date32())
+    known = None if column.null_count == 0 else pc.is_valid(column).to_numpy(zero_copy_only=False)
+    return pc.fill_null(column.cast(pa.int32()), 0).to_numpy(zero_copy_only=False), known
+
+
+def _date32(dates: pa.Array) -> pa.Array:
+    kind = dates.type
+    if is_text(kind):
+        encoded = dates if pa.types.is_dictionary(kind) else dates.dictionary_encode()
+        parsed = pa.array([_parsed(text) for text in encoded.dictionary.to_pylist()], pa.date32())
+        return parsed.take(encoded.indices)
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        dates = pc.local_timestamp(dates)
+    return dates.cast(pa.date32())
+
+
+def _parsed(text: str | None) -> datetime.date | None:
+    try:
+        return datetime.datetime.fromisoformat(text or "").date()
+    except ValueError:
+        return None
+
+
+def as_date(day: int) -> datetime.date:
+    """Return the date of a number of days since 1970-01-01."""
+    return _UNIX_EPOCH + datetime.timedelta(days=int(day))
+
+
+def day_of(date: datetime.date) -> int:
+    """Return a date in days since 1970-01-01."""
+    return (date - _UNIX_EPOCH).days
+
+
+def prices(column: Column) -> NDArray[np.float64]:
+    """Return a price or volume column as float64[rows], NaN where null."""
+    numbers = column.cast(pa.float64(), safe=False)
+    if numbers.null_count:
+        numbers = pc.fill_null(numbers, np.nan)
+    values: NDArray[np.float64] = (
+        numbers.to_numpy() if isinstance(numbers, pa.ChunkedArray) else numbers.to_numpy(zero_copy_only=False)
+    )
+    return values
+
+
+def refuse_taken(own: Iterable[str], added: Iterable[str]) -> list[str]:
+    """Return the names of `added` that the input has already, in order."""
+    owned = set(own)
+    return [name for name in added if name in owned]

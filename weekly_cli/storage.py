@@ -1,0 +1,319 @@
+"""Paths, files and atomic writes: the only module that opens a path.
+
+A file is written aside, closed, checked by its footer and flushed to disk before it gets its name: a writer that
+is left by an exception closes into a file that is valid and short, and a full disk may show only in the footer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weekly_cli.errors import InputRefused, OutputConflict, UsageError
+
+PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+METADATA_KEY = b"weekly_cli"
+
+# ---- finding the input -----------------------------------------------------------------------------------
+
+
+def find_inputs(name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
+    """Return the Parquet files of a file, a folder or a glob, with the hive keys of each, in path order.
+
+    Raises
+    ------
+    InputRefused
+        If nothing is there, or a folder or glob holds no Parquet file.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return [(path, ())]
+    if path.is_dir():
+        files = [file for file in _walk(path) if file.suffix.lower() in PARQUET_SUFFIXES]
+        if not files:
+            raise InputRefused(f"{name} holds no Parquet file (*{', *'.join(PARQUET_SUFFIXES)})")
+        return [(file, _hive_keys(file.relative_to(path))) for file in files]
+    if any(sign in name for sign in "*?["):
+        base = Path(*_before_glob(path))
+        files = sorted(file for file in base.glob(str(path.relative_to(base))) if file.is_file())
+        if not files:
+            raise InputRefused(f"{name} matches no file")
+        return [(file, _hive_keys(file.relative_to(base))) for file in files]
+    raise InputRefused(f"{name} does not exist; give a Parquet file, a folder of them, or a quoted glob")
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith((".", "_")):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def _before_glob(path: Path) -> Iterator[str]:
+    for part in path.parts[:-1]:
+        if any(sign in part for sign in "*?["):
+            return
+        yield part
+
+
+def _hive_keys(relative: Path) -> tuple[tuple[str, str | None], ...]:
+    pairs = (part.partition("=") for part in relative.parts[:-1] if "=" in part)
+    return tuple((unquote(key), None if value == HIVE_NULL else unquote(value)) for key, _, value in pairs)
+
+
+# ---- reading ---------------------------------------------------------------------------------------------
+
+
+def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a Parquet file; `verify` checks page checksums, `dictionaries` names columns to read as such.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read, or is no Parquet file.
+    """
+    try:
+        return pq.ParquetFile(
+            str(path), pre_buffer=False, page_checksum_verification=verify, read_dictionary=list(dictionaries)
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise InputRefused(f"{path} can't be read as Parquet: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def read_table_file(name: str, what: str) -> pa.Table:
+    """Return a small table from CSV (every column as text) or Parquet.
+
+    Raises
+    ------
+    UsageError
+        If it can't be read.
+    """
+    path = Path(name).expanduser()
+    try:
+        if path.suffix.lower() in PARQUET_SUFFIXES:
+            return pq.ParquetFile(str(path)).read()
+        from pyarrow import csv
+
+        with path.open("rb") as stream:
+            header = stream.readline().decode("utf-8-sig")
+        names = next(iter(_csv_rows(header)), [])
+        options = csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+        )
+        return csv.read_csv(str(path), convert_options=options)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise UsageError(f"{what} {name} can't be read: {_first_line(error)}") from error
+
+
+def _csv_rows(text: str) -> Iterator[list[str]]:
+    import csv
+
+    yield from csv.reader([text])
+
+
+# ---- writing ---------------------------------------------------------------------------------------------
+
+
+class ParquetOutput:
+    """A Parquet file in the making: `write` row groups, `close` proves the file; leaving early discards it."""
+
+    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
+        self.path = path
+        self.rows = 0
+        self._aside = path.with_name(f".{path.name}.aside")
+        self._writer = pq.ParquetWriter(str(self._aside), schema, write_page_checksum=True, **options)
+
+    def write(self, table: pa.Table, row_group_rows: int | None = None) -> None:
+        """Append a table, as one row group unless `row_group_rows` cuts it."""
+        self._writer.write_table(table, row_group_size=row_group_rows or max(1, table.num_rows))
+        self.rows += table.num_rows
+
+    def close(self, *, durable: bool) -> int:
+        """Close, check the footer, rename; return the file's size in bytes.
+
+        Raises
+        ------
+        OSError
+            If the file that was closed does not hold every row that was written.
+        """
+        self._writer.close()
+        found = pq.ParquetFile(str(self._aside)).metadata.num_rows
+        if found != self.rows:
+            raise OSError(f"{self.path}: {found} of {self.rows} rows are in the file that was written")
+        if durable:
+            _flush(self._aside)
+        size = self._aside.stat().st_size
+        self._aside.rename(self.path)
+        return size
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        with contextlib.suppress(OSError, pa.ArrowException):  # the first error is the one to tell
+            self._writer.close()
+        self._aside.unlink(missing_ok=True)
+
+    def __enter__(self) -> ParquetOutput:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.discard()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file in one step."""
+    aside = path.with_name(f".{path.name}.aside")
+    aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def check_writable(path: Path, flag: str) -> None:
+    """Raise UsageError if a file can't be made at `path`: before the work begins, not after."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+    except OSError as error:
+        raise UsageError(f"{flag} {path} can't be written: {error.strerror or error}") from error
+
+
+def write_log(text: str) -> Path:
+    """Write a log file to the folder for temporary files and return its path."""
+    descriptor, name = tempfile.mkstemp(prefix="weekly-cli-", suffix=".log")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+        log.write(text)
+    return Path(name)
+
+
+# ---- the work folder -------------------------------------------------------------------------------------
+
+_WORK_MARK = ".weekly-cli-work-"
+_OWNER_FILE = "owner.json"
+
+
+def make_work_folder(output: Path) -> Path:
+    """Make the folder beside the output in which a run works, and remove those that dead runs left.
+
+    Raises
+    ------
+    OutputConflict
+        If the folder of the output can't be written to.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for left in output.parent.glob(f".{_escaped(output.name)}{_WORK_MARK}*"):
+            if left.is_dir() and not _owner_lives(left):
+                remove_tree(left)
+        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}{_WORK_MARK}", dir=output.parent))
+        process = psutil.Process()
+        owner = {"pid": process.pid, "started": process.create_time(), "host": socket.gethostname()}
+        write_json(folder / _OWNER_FILE, owner)
+    except OSError as error:
+        raise OutputConflict(f"{output.parent} can't be written to: {error.strerror or error}") from error
+    return folder
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
+
+
+def _owner_lives(folder: Path) -> bool:
+    """Tell whether the run that made a work folder may still be running."""
+    try:
+        owner = json.loads((folder / _OWNER_FILE).read_text(encoding="utf-8"))
+        if owner["host"] != socket.gethostname():
+            return True
+        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1.0
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return False
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that this tool made, with all that it holds."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---- publishing ------------------------------------------------------------------------------------------
+
+
+def wrote(path: Path) -> bool:
+    """Tell whether everything at `path` is an output of this tool."""
+    if path.is_file():
+        return _carries_mark(path)
+    files = sorted(path.iterdir())
+    return all(file.is_file() and file.suffix == ".parquet" and _carries_mark(file) for file in files)
+
+
+def _carries_mark(path: Path) -> bool:
+    try:
+        return bool(METADATA_KEY in (pq.ParquetFile(str(path)).schema_arrow.metadata or {}))
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def publish_file(made: Path, target: Path) -> None:
+    """Put a finished file in its place in one step."""
+    made.replace(target)
+    _flush(target.parent)
+
+
+def publish_folder(made: Path, target: Path) -> None:
+    """Put a finished folder in its place in one step; what stood there ends up where `made` was."""
+    _flush(made)
+    if target.is_symlink() or not target.is_dir():
+        made.rename(target)
+    elif not _exchange(made, target):
+        aside = made.with_name("replaced")  # no atomic exchange on this system: two renames, one after the other
+        target.rename(aside)
+        made.rename(target)
+    _flush(target.parent)
+
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Switch two folders in one atomic step; False where the system can't."""
+    if not sys.platform.startswith("linux"):
+        return False
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    return bool(renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0)
+
+
+def machine() -> Mapping[str, str]:
+    """Return the facts of the machine that a report names."""
+    return {"system": platform.platform(), "python": platform.python_version(), "pyarrow": pa.__version__}

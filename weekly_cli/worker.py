@@ -1,0 +1,383 @@
+"""One task: read its daily rows, compute the weekly columns, write its part of the output.
+
+A task says everything by value and names its rows by paths; nothing heavy comes back.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from weekly_cli import source, storage
+from weekly_cli.align import BenchmarkBars, Block, Recipe, arrow_type, blocks, row_groups
+from weekly_cli.bars import Ints, Quality, WeeklyBars, usable_rows, weekly_bars
+from weekly_cli.features import select, steps_for
+from weekly_cli.names import PRICE_ROLES
+from weekly_cli.partition import read_bundle
+from weekly_cli.schema import DatasetSchema, as_date, is_text, prices
+from weekly_cli.source import Chunk, Piece
+
+#: Rows of a row group of the output: some forty symbols of ten years, so that a query for one skips the rest,
+#: and one column of it stays in a core's L2 cache while it is made.
+ROW_GROUP_ROWS = 128 * 1024
+_OFFENDERS_SHOWN = 3
+#: A history shorter than the longest window of a year lacks at least a column.
+SHORT_HISTORY_BARS = 52
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all tasks of a run have in common; the fields are `Config`'s where the names are."""
+
+    schema: DatasetSchema
+    features: str
+    benchmark_names: tuple[str, ...]
+    benchmark_file: str | None
+    week: str
+    available: str
+    price: str | None
+    dtype: str
+    start_day: int | None
+    end_day: int | None
+    on_duplicates: str
+    compression: str
+    replaced: tuple[str, ...]
+    metadata: Mapping[str, str]
+
+    @property
+    def own_schema(self) -> pa.Schema:
+        """The own columns as they leave."""
+        return pa.schema([column for column in self.schema.arrow if column.name not in self.replaced])
+
+    def recipe(self) -> Recipe:
+        """Return which columns to compute, and how."""
+        features = select(self.features, self.benchmark_names)
+        return Recipe(features, steps_for(self.benchmark_names), self.week, self.available, self.dtype)
+
+    def output_schema(self) -> pa.Schema:
+        """Return the schema of every part of the output."""
+        added = [pa.field(feature.name, arrow_type(feature, self.dtype)) for feature in self.recipe().features]
+        own = self.own_schema
+        return pa.schema(
+            [*own, *added], metadata={key.encode(): value.encode() for key, value in self.metadata.items()}
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: the symbols (sorted), where their rows are, and where the part goes.
+
+    Attributes
+    ----------
+    pieces : tuple of Piece or None
+        The input's own row ranges; None: `bundle` holds the rows.
+    bundle_codes : range or tuple of int
+        The number of each symbol in the bundle, ascending.
+    compared : mapping of benchmark name to tuple of int
+        The number of each symbol's benchmark in the benchmark file; -1: none.
+    """
+
+    number: int
+    job: Job
+    symbols: pa.Array
+    pieces: tuple[Piece, ...] | None
+    bundle: str | None
+    bundle_codes: Sequence[int]
+    part: str
+    compared: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task gives back; the seconds are by stage, the peak is the worker process's own."""
+
+    number: int
+    part: str | None = None
+    rows: int = 0
+    symbols: int = 0
+    bars: int = 0
+    bytes_written: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    quality: Quality = field(default_factory=Quality)
+    duplicates: int = 0
+    first_duplicates: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+class _Clock:
+    """Seconds by stage; a stage lasts until the next begins."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._stage, self._since = "", time.perf_counter()
+        self._cpu = time.process_time()
+
+    def stage(self, name: str) -> None:
+        now = time.perf_counter()
+        if self._stage:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+        self._stage, self._since = name, now
+
+    def cpu_seconds(self) -> float:
+        return time.process_time() - self._cpu
+
+
+def run_task(task: Task) -> Outcome:
+    """Do a task and write its part.
+
+    Raises
+    ------
+    InputRefused
+        If the rows can't be read.
+    """
+    clock = _Clock()
+    clock.stage("read")
+    rows = _sorted_rows(task)
+    if rows.duplicates and task.job.on_duplicates == "error":
+        return Outcome(task.number, duplicates=rows.duplicates, first_duplicates=rows.first_duplicates)
+    clock.stage("bars")
+    raw = {role: prices(rows.table.column(name)) for role, name in _price_columns(task.job)}
+    adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
+    daily, quality = usable_rows(rows.codes, rows.days, raw, adjusted)
+    bars = weekly_bars(daily, task.job.week)
+    quality += _histories(bars, len(task.symbols))
+    benchmarks = _benchmarks(task)
+    del raw, adjusted, daily
+    rows = _window(rows, task.job)
+    written = _write(task, rows, bars, benchmarks, clock)
+    clock.stage("")
+    pa.default_memory_pool().release_unused()  # a worker that keeps what it freed looks like a leak, and is a debt
+    return Outcome(
+        number=task.number,
+        part=task.part,
+        rows=len(rows.codes),
+        symbols=len(task.symbols),
+        bars=len(bars.codes),
+        bytes_written=written,
+        seconds=clock.seconds,
+        cpu_seconds=clock.cpu_seconds(),
+        peak_bytes=peak_bytes(),
+        quality=quality,
+        duplicates=rows.duplicates,
+        first_duplicates=rows.first_duplicates,
+    )
+
+
+def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
+    return ((role, name) for role, name in job.schema.roles.items() if role in (*PRICE_ROLES, "volume"))
+
+
+# ---- rows ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Daily rows sorted by (code, day), each pair once; `table` has the own columns without the symbol."""
+
+    codes: Ints
+    days: Ints
+    table: pa.Table
+    duplicates: int
+    first_duplicates: tuple[str, ...]
+
+
+def _sorted_rows(task: Task) -> _Rows:
+    if task.pieces is not None:
+        chunks: list[Chunk] = list(source.chunks(task.pieces, task.job.schema, task.symbols))
+    else:
+        chunks = list(read_bundle(str(task.bundle), task.job.schema, task.bundle_codes))
+    codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
+    days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
+    names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
+    empty = pa.schema([task.job.schema.arrow.field(name) for name in names]).empty_table()
+    table = pa.concat_tables([chunk.table for chunk in chunks]) if chunks else empty
+    order = sort_order(codes, days)
+    if order is not None:
+        codes, days, table = codes[order], days[order], table.take(pa.array(order))
+    return _without_duplicates(task, codes, days, table)
+
+
+def sort_order(codes: Ints, days: Ints) -> Ints | None:
+    """Return the stable order by (code, day), None for rows that are in it."""
+    if _in_order(codes, days):
+        return None
+    n_codes = int(codes.max()) + 1
+    # 16-bit numbers are sorted by radix. Most input is in date order within a symbol.
+    order = np.argsort(codes.astype(np.uint16) if n_codes <= 2**16 else codes, kind="stable")
+    if _in_order(codes[order], days[order]):
+        return order
+    return np.lexsort((days, codes))
+
+
+def _in_order(codes: Ints, days: Ints) -> bool:
+    ahead = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (days[1:] >= days[:-1]))
+    return bool(ahead.all())
+
+
+def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) -> _Rows:
+    again = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
+    count = int(again.sum())
+    if not count:
+        return _Rows(codes, days, table, 0, ())
+    first = tuple(
+        f"{task.symbols[int(codes[row])].as_py()} {as_date(int(days[row]))}"
+        for row in np.flatnonzero(again)[:_OFFENDERS_SHOWN]
+    )
+    if task.job.on_duplicates == "error":
+        return _Rows(codes, days, table, count, first)
+    keep = np.ones(len(codes), bool)
+    keep[1:] &= ~again if task.job.on_duplicates == "first" else True
+    keep[:-1] &= ~again if task.job.on_duplicates == "last" else True
+    return _Rows(codes[keep], days[keep], table.filter(pa.array(keep)), count, first)
+
+
+def _window(rows: _Rows, job: Job) -> _Rows:
+    """Return the rows between `--start` and `--end`."""
+    if job.start_day is None and job.end_day is None:
+        return rows
+    keep = np.ones(len(rows.days), bool)
+    if job.start_day is not None:
+        keep &= rows.days >= job.start_day
+    if job.end_day is not None:
+        keep &= rows.days <= job.end_day
+    return _Rows(
+        rows.codes[keep],
+        rows.days[keep],
+        rows.table.filter(pa.array(keep)),
+        rows.duplicates,
+        rows.first_duplicates,
+    )
+
+
+def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
+    """Count the weeks inside of histories that have no bar, and the histories of less than a year."""
+    per_symbol = np.bincount(bars.codes, minlength=n_symbols)
+    gaps = bars.weeks[1:] - bars.weeks[:-1] - 1
+    inside = bars.codes[1:] == bars.codes[:-1]
+    return Quality(
+        weeks_without_bar=int(gaps[inside].sum()),
+        short_histories=int((per_symbol < SHORT_HISTORY_BARS).sum()),
+    )
+
+
+# ---- benchmarks ------------------------------------------------------------------------------------------
+
+
+def weekly_closes(task: Task) -> WeeklyBars:
+    """Return the weekly bars of a task's symbols; only their closes are to be used."""
+    rows = _sorted_rows(task)
+    raw = {"close": prices(rows.table.column(task.job.schema.roles["close"]))}
+    adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
+    return weekly_bars(usable_rows(rows.codes, rows.days, raw, adjusted)[0], task.job.week)
+
+
+def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:
+    """Write the benchmarks' weekly closes; `keys` as `bar_keys` makes them from a benchmark's number."""
+    table = pa.table({"key": keys, "close": close})
+    with storage.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
+        output.write(table)
+        output.close(durable=False)
+
+
+def _benchmarks(task: Task) -> BenchmarkBars:
+    compared = {name: np.array(numbers, np.int64) for name, numbers in task.compared.items()}
+    if task.job.benchmark_file is None:
+        return BenchmarkBars(np.empty(0, np.int64), np.empty(0), compared)
+    table = storage.open_parquet(task.job.benchmark_file, verify=True).read()
+    return BenchmarkBars(table.column("key").to_numpy(), table.column("close").to_numpy(), compared)
+
+
+# ---- writing ---------------------------------------------------------------------------------------------
+
+
+def writer_options(schema: pa.Schema, own: pa.Schema, compression: str) -> dict[str, Any]:
+    """Return how a part is written.
+
+    A weekly value repeats for a week of rows, so a dictionary only costs: plain pages with a codec are several
+    times faster to write and smaller. Statistics serve queries on the own columns.
+    """
+    own_names = set(own.names)
+    return {
+        "compression": compression,
+        "compression_level": 1 if compression == "zstd" else None,
+        "use_dictionary": [column.name for column in schema if column.name in own_names and _repeats(column.type)],
+        "write_statistics": list(own.names),
+    }
+
+
+def _repeats(kind: pa.DataType) -> bool:
+    return bool(is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_binary(kind))
+
+
+def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> int:
+    job = task.job
+    schema, own = job.output_schema(), job.own_schema
+    options = writer_options(schema, own, job.compression)
+    with storage.ParquetOutput(Path(task.part), schema, **options) as output:
+        clock.stage("features")
+        for block in blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks):
+            for first, stop in row_groups(block, ROW_GROUP_ROWS):
+                clock.stage("align")
+                table = pa.table(_columns(task, rows, block, first, stop, own), schema=schema)
+                clock.stage("write")
+                output.write(table)
+            clock.stage("features")
+        clock.stage("write")
+        return output.close(durable=True)
+
+
+def _columns(task: Task, rows: _Rows, block: Block, first: int, stop: int, own: pa.Schema) -> list[Any]:
+    symbol = task.job.schema.roles["symbol"]
+    mine = []
+    for column in own:
+        if column.name == symbol:
+            mine.append(symbol_column(task.symbols, rows.codes[first:stop], column.type))
+        else:
+            mine.append(rows.table.column(column.name).slice(first, stop - first))
+    return [*mine, *block.arrays(first, stop)]
+
+
+def symbol_column(symbols: pa.Array, codes: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+    """Return the symbol of each code, in the type of the input's column."""
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), symbols).cast(kind)
+    return symbols.take(pa.array(codes))
+
+
+# ---- the process -----------------------------------------------------------------------------------------
+
+
+def peak_bytes() -> int:
+    """Return the largest resident size that this process has had."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def start_worker(parent: int) -> None:
+    """Prepare a worker process: one thread for each kind of work, and an end when its parent is gone."""
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+_WATCH_SECONDS = 0.5
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)
