@@ -94,15 +94,18 @@ def usable_rows(
         An adjusted close: it becomes the close, and open, high and low are scaled with it. A row then needs both
         closes to be usable.
     """
-    bad = {role: (unusable_volume if role == "volume" else unusable_price)(column) for role, column in raw.items()}
-    bad_close = bad["close"] if adjusted is None else bad["close"] | unusable_price(adjusted)
-    factor = 1.0 if adjusted is None else adjusted / raw["close"]
-    clean = {"close": np.where(bad_close, np.nan, raw["close"] if adjusted is None else adjusted)}
+    bad_close = unusable_price(raw["close"])
+    close, factor = raw["close"], 1.0
+    if adjusted is not None:
+        bad_close |= unusable_price(adjusted)
+        close, factor = adjusted, adjusted / np.where(bad_close, 1.0, raw["close"])
+    clean = {"close": np.where(bad_close, np.nan, close)}
     counts = {"unusable_close": int(bad_close.sum())}
     for role in raw.keys() - {"close"}:
-        scaled = raw[role] if role == "volume" else raw[role] * factor
-        clean[role] = np.where(bad[role] | bad_close, np.nan, scaled)
-        counts[f"unusable_{role}"] = int((bad[role] & ~bad_close).sum())
+        column = raw[role] if role == "volume" else raw[role] * factor
+        bad = unusable_volume(column) if role == "volume" else unusable_price(column)
+        clean[role] = np.where(bad | bad_close, np.nan, column)
+        counts[f"unusable_{role}"] = int((bad & ~bad_close).sum())
     high, low = clean.get("high"), clean.get("low")
     outside = np.zeros(len(codes), bool)
     if high is not None:

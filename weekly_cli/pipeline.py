@@ -257,13 +257,16 @@ class _Run:
         InputRefused
             If a symbol has several rows on one day and `on_duplicates` is "error".
         """
-        with self._stage("fan out") as said:
+        with self._stage("fan out") as said, contextlib.ExitStack() as stack:
             engine = self._engine_for(plan)
+            flusher = stack.enter_context(storage.Flusher())
             outcomes: list[Outcome] = []
             rows = symbols = 0
             self.listener(Progress("fan out", 0, plan.rows, 0, len(plan.selected)))
-            for outcome in run_with_ladder(engine, tasks):
+            for outcome in stack.enter_context(contextlib.closing(run_with_ladder(engine, tasks))):
                 outcomes.append(outcome)
+                if outcome.part is not None:
+                    flusher.add(Path(outcome.part))
                 rows, symbols = rows + outcome.rows, symbols + outcome.symbols
                 self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))
             self._refuse_duplicates(outcomes)

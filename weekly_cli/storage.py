@@ -16,6 +16,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -183,6 +184,27 @@ class ParquetOutput:
             self.discard()
 
 
+class Flusher:
+    """Flushes finished files to disk in a thread, while other work goes on; leaving waits for the last."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._flushes: list[Future[None]] = []
+
+    def add(self, path: Path) -> None:
+        """Flush a file soon."""
+        self._flushes.append(self._pool.submit(_flush, path))
+
+    def __enter__(self) -> Flusher:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for flush in self._flushes:
+                flush.result()
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -278,7 +300,8 @@ def wrote(path: Path) -> bool:
 
 def _carries_mark(path: Path) -> bool:
     try:
-        return bool(METADATA_KEY in (pq.ParquetFile(str(path)).schema_arrow.metadata or {}))
+        metadata: Mapping[bytes, bytes] | None = pq.ParquetFile(str(path)).schema_arrow.metadata
+        return METADATA_KEY in (metadata or {})
     except (OSError, pa.ArrowException):
         return False
 

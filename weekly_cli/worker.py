@@ -335,7 +335,7 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
                 output.write(table)
             clock.stage("features")
         clock.stage("write")
-        return output.close(durable=True)
+        return output.close(durable=False)
 
 
 def _columns(task: Task, rows: _Rows, block: Block, first: int, stop: int, own: pa.Schema) -> list[Any]:
@@ -360,15 +360,27 @@ def symbol_column(symbols: pa.Array, codes: NDArray[np.int64], kind: pa.DataType
 
 
 def peak_bytes() -> int:
-    """Return the largest resident size that this process has had."""
+    """Return the largest resident size that this process has had.
+
+    Linux' `getrusage` hands a parent's peak down to what it starts, so the process's own status is asked first.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM:")), None)
+        if peak is not None:
+            return int(peak.split()[1]) * 1024
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_kib if sys.platform == "darwin" else peak_kib * 1024
 
 
 def start_worker(parent: int) -> None:
     """Prepare a worker process: one thread for each kind of work, and an end when its parent is gone."""
+    from joblib.externals.loky import process_executor
+
+    # loky restarts a worker that has grown by 300 MB, in the middle of the work: a plan counts on more than that.
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -19,7 +19,17 @@ from weekly_cli.errors import WeeklyError
 from weekly_cli.worker import Outcome, Task, start_worker
 
 #: One thread a worker: the plan counts workers, and a library's own threads would only compete with them.
-_WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+#: One allocator for Arrow and numpy, which keeps what is freed for the next block: giving pages back and getting
+#: them anew took a third of the workers' system time, and Arrow's own pool a fifth more memory.
+_WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
 _IDLE_SECONDS = 3600.0
 
 

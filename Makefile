@@ -1,0 +1,43 @@
+# Set-up is done by the targets themselves: each depends on the stamp of the virtual environment it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint docs bench clean
+
+help: ## print the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+run: $(VENV)/.installed ## build the sample data's weekly features into daily_weekly/
+	$(BIN)/weekly-cli build --jobs -1
+
+test: lint ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test ## check style, types and generated documentation
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/cog --check README.md
+
+docs: $(VENV)/.installed-test ## write the generated parts of README.md anew
+	$(BIN)/cog -r README.md
+
+bench: $(VENV)/.installed-test ## compare with a Polars script on 4,000 symbols x 10 years
+	$(BIN)/python tests/benchmarks/run.py
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis daily_weekly *.egg-info
