@@ -81,7 +81,7 @@ def peers_of(symbols: list[Any], benchmarks: Sequence[Any], sector_map: pd.DataF
     if sector_map is not None:
         # a symbol that the map does not list compares with nothing; one listed twice makes reindex raise
         by_symbol = sector_map.set_index("symbol").reindex(symbols)
-        columns += [(name, by_symbol[name].to_numpy(object)) for name in by_symbol if name in SECTOR_COLUMNS]
+        columns += [(name, by_symbol[name].to_numpy(object)) for name in SECTOR_COLUMNS if name in by_symbol]
     for name, peer in columns:
         if name in peers:
             raise ValueError(f"two benchmarks want the name {name!r}")
