@@ -144,6 +144,7 @@ def random_daily(rng: np.random.Generator, symbols: int, days: int) -> pd.DataFr
         keep &= np.arange(days) < days - rng.integers(0, days // 3) * (number % 3 == 2)
         hole = int(rng.integers(0, days))
         keep[hole : hole + int(rng.integers(0, 60))] = False
+        keep[days // 2] = True
         rows = int(keep.sum())
         close = np.round(20 * np.exp(np.cumsum(rng.standard_normal(rows) * 0.03)), 2)
         prices = {"open": close, "high": close * 1.01, "low": close * 0.98, "close": close}
