@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli import weeks
+from weekly_cli.arrays import numpy_type
 from weekly_cli.bars import Ints, WeeklyBars, run_starts
 from weekly_cli.features import Feature, Step, evaluate
 from weekly_cli.kernels import Panel
@@ -215,8 +216,7 @@ def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
 
 
 def _numpy_type(feature: Feature, dtype: str) -> type[np.generic]:
-    kind = arrow_type(feature, dtype)
-    return np.int32 if pa.types.is_date32(kind) else kind.to_pandas_dtype()
+    return numpy_type(arrow_type(feature, dtype))
 
 
 def row_groups(block: Block, most_rows: int) -> Iterator[tuple[int, int]]:

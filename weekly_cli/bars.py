@@ -95,14 +95,14 @@ def usable_rows(
         closes to be usable.
     """
     bad_close = unusable_price(raw["close"])
-    close, factor = raw["close"], 1.0
+    close, factor = raw["close"], None
     if adjusted is not None:
         bad_close |= unusable_price(adjusted)
         close, factor = adjusted, adjusted / np.where(bad_close, 1.0, raw["close"])
     clean = {"close": np.where(bad_close, np.nan, close)}
     counts = {"unusable_close": int(bad_close.sum())}
     for role in raw.keys() - {"close"}:
-        column = raw[role] if role == "volume" else raw[role] * factor
+        column = raw[role] if role == "volume" or factor is None else raw[role] * factor
         bad = unusable_volume(column) if role == "volume" else unusable_price(column)
         clean[role] = np.where(bad | bad_close, np.nan, column)
         counts[f"unusable_{role}"] = int((bad & ~bad_close).sum())

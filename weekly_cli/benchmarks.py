@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from weekly_cli import storage
 from weekly_cli.align import bar_keys
+from weekly_cli.arrays import from_numpy, to_numpy
 from weekly_cli.bars import Ints, WeeklyBars
 from weekly_cli.config import Config
 from weekly_cli.errors import UsageError
@@ -105,7 +106,7 @@ def compare(config: Config, sector_map: pa.Table | None, scan: Scan, plan: Plan)
         numbers[benchmark_name(symbol)] = np.full(len(plan.selected), number)
     if sector_map is not None:
         own = pc.index_in(
-            scan.symbols.take(pa.array(plan.selected)),
+            scan.symbols.take(from_numpy(plan.selected)),
             value_set=_as_symbols(sector_map.column("symbol"), scan),
         )
         for name in sector_map.column_names[1:]:
@@ -129,7 +130,7 @@ def _numbers(mapped: pa.Array, name: str, scan: Scan, known: dict[int, int]) -> 
         known.setdefault(find_symbol(scan, symbol, f"--sector-map column {name}:"), len(known))
         for symbol in encoded.dictionary.to_pylist()
     ]
-    numbers: Ints = np.array([*of_entry, -1])[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)]
+    numbers: Ints = np.array([*of_entry, -1])[to_numpy(encoded.indices, -1)]
     return numbers
 
 
@@ -174,7 +175,7 @@ def _task(scan: Scan, job: Job, benchmarks: Ints, bundle: str | None = None, cod
     return Task(
         number=-1,
         job=job,
-        symbols=scan.symbols.take(pa.array(benchmarks)),
+        symbols=scan.symbols.take(from_numpy(benchmarks)),
         pieces=pieces,
         bundle=bundle,
         bundle_codes=codes,

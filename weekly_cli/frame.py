@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weekly_cli.align import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
+from weekly_cli.arrays import from_numpy
 from weekly_cli.bars import Ints, usable_rows, weekly_bars
 from weekly_cli.config import resolve
 from weekly_cli.errors import InputRefused, UsageError
@@ -77,7 +78,7 @@ def add_weekly_features(
         raise InputRefused(f"{_WHERE} already has the columns {', '.join(taken)}; drop them first")
     order = sort_order(codes, days)
     order = np.arange(len(codes)) if order is None else order
-    codes, days, table = codes[order], days[order], table.take(pa.array(order))
+    codes, days, table = codes[order], days[order], table.take(from_numpy(order))
     _refuse_repeated(symbols, codes, days)
     raw = {role: prices(table.column(roles[role])) for role in (*PRICE_ROLES, "volume") if role in roles}
     adjusted = None if config.price is None else prices(table.column(config.price))

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli import source, storage
+from weekly_cli.arrays import from_numpy, positions, to_numpy
 from weekly_cli.bars import Ints
 from weekly_cli.schema import DatasetSchema
 from weekly_cli.source import Chunk, Piece
@@ -137,15 +138,15 @@ def _route(
     order = np.argsort(codes.astype(np.uint16) if cuts[-1] <= 2**16 else codes, kind="stable")
     codes = codes[order]
     task_of = np.searchsorted(cuts, codes, "right") - 1
-    positions = pa.array(order)
+    gather = from_numpy(order)
 
     def gathered(number: int) -> pa.Array:
         column = own.column(number).combine_chunks()
-        return column.take(positions).cast(kinds.field(number + 2).type)
+        return column.take(gather).cast(kinds.field(number + 2).type)
 
     columns = [
-        pa.array((codes - cuts[task_of]).astype(np.int32)),
-        pa.array(days[order]),
+        from_numpy((codes - cuts[task_of]).astype(np.int32)),
+        from_numpy(days[order]),
         *pool.map(gathered, range(own.num_columns)),
     ]
     table = pa.table(columns, schema=kinds)
@@ -170,10 +171,10 @@ def read_bundle(path: str, schema: DatasetSchema, codes: Sequence[int]) -> Itera
     wanted = np.array(codes)
     for group in range(file.metadata.num_row_groups):
         table = file.read_row_group(group, use_threads=False)
-        numbers = table.column(_CODE).to_numpy()
+        numbers = to_numpy(table.column(_CODE))
         position = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
         keep = wanted[position] == numbers
         if not keep.all():
-            table, position = table.filter(pa.array(keep)), position[keep]
+            table, position = table.take(positions(keep)), position[keep]
         arrays = [table.column(place + 2).cast(column.type) for place, column in enumerate(own)]
-        yield Chunk(position, table.column(_DAY).to_numpy(), pa.table(arrays, names=names))
+        yield Chunk(position, to_numpy(table.column(_DAY)), pa.table(arrays, names=names))

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli import __version__, events, publish, resources, storage
+from weekly_cli.arrays import from_numpy
 from weekly_cli.benchmarks import (
     Comparisons,
     compare,
@@ -211,7 +212,7 @@ class _Run:
             partitioned = partition(
                 found.footers.pieces,
                 found.footers.schema,
-                found.symbols.take(pa.array(plan.selected)),
+                found.symbols.take(from_numpy(plan.selected)),
                 cuts,
                 [self._bundle(number) for number in range(len(plan.tasks))],
                 found.footers.integer_ranges,
@@ -234,7 +235,7 @@ class _Run:
                 Task(
                     number=number,
                     job=job,
-                    symbols=pa.concat_arrays([found.symbols.take(pa.array(selected))]),
+                    symbols=pa.concat_arrays([found.symbols.take(from_numpy(selected))]),
                     pieces=planned.pieces,
                     bundle=str(self._bundle(number)) if partitioned is not None else None,
                     bundle_codes=range(planned.stop - planned.first),
@@ -307,7 +308,7 @@ class _Run:
 # ---- the ladder ------------------------------------------------------------------------------------------
 
 
-def run_with_ladder(engine: Engine, tasks: Sequence[Task]) -> Iterator[Outcome]:
+def run_with_ladder(engine: Engine, tasks: Sequence[Task]) -> Generator[Outcome]:
     """Run tasks; halve each that fails until the symbol that fails it stands alone, and reject that symbol.
 
     A dead worker makes all tasks in flight suspects: each is run again alone in a pool of its own before it is

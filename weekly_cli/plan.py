@@ -14,13 +14,14 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from weekly_cli.arrays import text_array
 from weekly_cli.bars import Ints
 from weekly_cli.config import Config
 from weekly_cli.errors import BudgetError, InputRefused
 from weekly_cli.resources import AUTO_SHARE, Resources
 from weekly_cli.scan import Presence, Scan
+from weekly_cli.schema import symbol_codes
 from weekly_cli.source import Piece
 
 #: Below this many rows a pool would cost more than it saves: `make bench` has the crossing.
@@ -130,12 +131,12 @@ def find_symbol(scan: Scan, symbol: str, flag: str) -> int:
     """
     kind = scan.symbols.type
     try:
-        position = pc.index(scan.symbols, pa.scalar(symbol, pa.string()).cast(kind)).as_py()
+        position = int(symbol_codes(text_array([symbol]).cast(kind), scan.symbols)[0])
     except pa.ArrowInvalid:  # text that is no number, asked of integer symbols
         position = -1
     if position < 0:
         raise InputRefused(f"{flag} {symbol}: {scan.footers.where} has no such {scan.footers.schema.roles['symbol']}")
-    return int(position)
+    return position
 
 
 def make_plan(scan: Scan, config: Config, resources: Resources) -> Plan:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from weekly_cli import storage
+from weekly_cli.arrays import empty_table
 from weekly_cli.errors import OutputConflict
 
 
@@ -51,7 +52,7 @@ def publish(parts: Sequence[Path], output: Path, work: Path, schema: pa.Schema, 
     if not parts:
         parts = [work / "empty.parquet"]
         with storage.ParquetOutput(parts[0], schema, **options) as empty:
-            empty.write(schema.empty_table())
+            empty.write(empty_table(schema))
             empty.close(durable=True)
     if is_single_file(output):
         return _publish_file(parts, output, work, schema, options)

@@ -19,6 +19,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli import source, storage
+from weekly_cli.arrays import from_numpy, to_numpy
+from weekly_cli.arrays import known as is_known
 from weekly_cli.bars import Ints, run_starts
 from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
@@ -297,12 +299,12 @@ def _keys_of(number: int, offset: int, table: pa.Table, names: Sequence[str]) ->
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     days, known = session_days(table.column(names[1]))
-    usable = known if encoded.null_count == 0 else pc.is_valid(encoded).to_numpy(zero_copy_only=False)
+    usable = known if encoded.null_count == 0 else is_known(encoded)
     if usable is not None and known is not None:
         usable = usable & known
     bad_rows = np.flatnonzero(~usable) if usable is not None else np.empty(0, np.int64)
     offenders = tuple((offset + int(row), _offender(table, int(row), names)) for row in bad_rows[:_OFFENDERS_SHOWN])
-    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)
+    codes = to_numpy(encoded.indices, 0)
     positions = np.arange(offset, offset + len(codes))
     if len(bad_rows):
         codes, days, positions = codes[usable], days[usable], positions[usable]
@@ -311,7 +313,7 @@ def _keys_of(number: int, offset: int, table: pa.Table, names: Sequence[str]) ->
     present = np.flatnonzero(counts)
     return _Keys(
         piece=number,
-        symbols=encoded.dictionary.take(pa.array(present)),
+        symbols=encoded.dictionary.take(from_numpy(present)),
         counts=counts[present],
         first=None if first is None else first[present],
         stop=None if stop is None else stop[present],
@@ -346,7 +348,7 @@ class _Fold:
 
     def __init__(self, footers: Footers) -> None:
         self._footers = footers
-        self._known: pa.Array = pa.array([], plain_type(footers.schema.symbol_type))
+        self._known: pa.Array = pa.nulls(0, plain_type(footers.schema.symbol_type))
         self._counts = np.zeros(0, np.int64)
         self._waiting: list[_Keys] = []
         self._places: list[tuple[Ints, Ints, Ints, Ints]] | None = []
@@ -382,7 +384,7 @@ class _Fold:
         new = symbols.filter(pc.invert(pc.is_in(symbols, value_set=self._known))).unique()
         self._known = pa.concat_arrays([self._known, new])
         self._counts = np.append(self._counts, np.zeros(len(new), np.int64))
-        codes = pc.index_in(symbols, value_set=self._known).to_numpy(zero_copy_only=False)
+        codes = to_numpy(pc.index_in(symbols, value_set=self._known))
         np.add.at(self._counts, codes, np.concatenate([keys.counts for keys in self._waiting]))
         self._place(codes)
         self._waiting = []
@@ -413,13 +415,13 @@ class _Fold:
 
     def result(self) -> Scan:
         self._fold()
-        order = pc.array_sort_indices(self._known).to_numpy()
+        order = to_numpy(pc.array_sort_indices(self._known))
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         _, smallest, largest = self._days or (0, 0, -1)
         return Scan(
             footers=self._footers,
-            symbols=self._known.take(pa.array(order)),
+            symbols=self._known.take(from_numpy(order)),
             rows_per_symbol=self._counts[order],
             presence=self._presence(rank),
             sorted_by_date=self._ascending,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from weekly_cli import arrays
+from weekly_cli.arrays import Column
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import ALIASES, KEY_ROLES, REQUIRED_ROLES, ROLES, normal
 
@@ -227,8 +228,6 @@ def check_type(role: str, name: str, kind: pa.DataType, where: str) -> None:
 
 # ---- keys as numbers -------------------------------------------------------------------------------------
 
-Column: TypeAlias = pa.Array | pa.ChunkedArray
-
 
 def symbol_codes(symbols: Column, known: pa.Array) -> NDArray[np.int32]:
     """Return the position of each symbol in `known` as int32[rows], -1 where it is null or not there."""
@@ -239,11 +238,9 @@ def symbol_codes(symbols: Column, known: pa.Array) -> NDArray[np.int32]:
 
 def _codes(symbols: pa.Array, known: pa.Array) -> NDArray[np.int32]:
     if not pa.types.is_dictionary(symbols.type):
-        codes = pc.index_in(symbols.cast(known.type), value_set=known)
-        return pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    dictionary = _codes(symbols.dictionary, known)
-    indices = pc.fill_null(symbols.indices, len(dictionary)).to_numpy(zero_copy_only=False)
-    of_rows: NDArray[np.int32] = np.append(dictionary, np.int32(-1))[indices]
+        return arrays.to_numpy(pc.index_in(symbols.cast(known.type), value_set=known), -1)
+    dictionary = np.append(_codes(symbols.dictionary, known), np.int32(-1))
+    of_rows: NDArray[np.int32] = dictionary[arrays.to_numpy(symbols.indices, len(dictionary) - 1)]
     return of_rows
 
 
@@ -264,18 +261,18 @@ def session_days(dates: Column) -> tuple[NDArray[np.int32], NDArray[np.bool_] | 
     counts as none.
     """
     chunks = dates.chunks if isinstance(dates, pa.ChunkedArray) else [dates]
-    days = [_date32(chunk) for chunk in chunks]
-    column = pa.concat_arrays(days) if days else pa.array([], pa.date32())
-    known = None if column.null_count == 0 else pc.is_valid(column).to_numpy(zero_copy_only=False)
-    return pc.fill_null(column.cast(pa.int32()), 0).to_numpy(zero_copy_only=False), known
+    column = pa.chunked_array([_date32(chunk) for chunk in chunks], pa.date32())
+    return arrays.to_numpy(column, 0), None if column.null_count == 0 else arrays.known(column)
 
 
 def _date32(dates: pa.Array) -> pa.Array:
     kind = dates.type
     if is_text(kind):
         encoded = dates if pa.types.is_dictionary(kind) else dates.dictionary_encode()
-        parsed = pa.array([_parsed(text) for text in encoded.dictionary.to_pylist()], pa.date32())
-        return parsed.take(encoded.indices)
+        parsed = [_parsed(text) for text in encoded.dictionary.to_pylist()]
+        known = np.array([date is not None for date in parsed], bool)
+        days = np.array([0 if date is None else day_of(date) for date in parsed], np.int32)
+        return arrays.from_numpy(days, pa.date32(), known).take(encoded.indices)
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         dates = pc.local_timestamp(dates)
     return dates.cast(pa.date32())
@@ -300,13 +297,7 @@ def day_of(date: datetime.date) -> int:
 
 def prices(column: Column) -> NDArray[np.float64]:
     """Return a price or volume column as float64[rows], NaN where null."""
-    numbers = column.cast(pa.float64(), safe=False)
-    if numbers.null_count:
-        numbers = pc.fill_null(numbers, np.nan)
-    values: NDArray[np.float64] = (
-        numbers.to_numpy() if isinstance(numbers, pa.ChunkedArray) else numbers.to_numpy(zero_copy_only=False)
-    )
-    return values
+    return arrays.to_numpy(column.cast(pa.float64(), safe=False), np.nan)
 
 
 def refuse_taken(own: Iterable[str], added: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from weekly_cli import storage
+from weekly_cli.arrays import from_numpy, text_array
 from weekly_cli.errors import InputRefused
 from weekly_cli.schema import DatasetSchema, is_text, session_days, symbol_codes
 
@@ -115,10 +116,16 @@ def _conformed(table: pa.Table, piece: Piece, schema: DatasetSchema, wanted: Seq
             as_it_is = name == symbol or column.type.equals(kind)
             arrays.append(column if as_it_is else column.cast(kind))
         elif name in keys:
-            arrays.append(pa.repeat(pa.scalar(keys[name], pa.string()), table.num_rows))
+            arrays.append(_repeated(keys[name], table.num_rows))
         else:
             arrays.append(pa.nulls(table.num_rows, kind))
     return pa.table(arrays, names=list(wanted))
+
+
+def _repeated(text: str | None, rows: int) -> pa.Array:
+    if text is None:
+        return pa.nulls(rows, pa.string())
+    return text_array([text]).take(from_numpy(np.zeros(rows, np.int32)))
 
 
 def chunks(
@@ -148,4 +155,4 @@ def chunks(
             window = slice(int(rows[0]), int(rows[-1]) + 1)
             yield Chunk(codes[window], days[window], own.slice(int(rows[0]), len(rows)))
         elif len(rows):
-            yield Chunk(codes[rows], days[rows], own.take(pa.array(rows)))
+            yield Chunk(codes[rows], days[rows], own.take(from_numpy(rows)))

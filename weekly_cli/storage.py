@@ -277,7 +277,7 @@ def _owner_lives(folder: Path) -> bool:
         owner = json.loads((folder / _OWNER_FILE).read_text(encoding="utf-8"))
         if owner["host"] != socket.gethostname():
             return True
-        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1.0
+        return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1.0)
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
         return False
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from weekly_cli import source, storage
 from weekly_cli.align import BenchmarkBars, Block, Recipe, arrow_type, blocks, row_groups
+from weekly_cli.arrays import empty_table, from_numpy, positions, to_numpy
 from weekly_cli.bars import Ints, Quality, WeeklyBars, usable_rows, weekly_bars
 from weekly_cli.features import select, steps_for
 from weekly_cli.names import PRICE_ROLES
@@ -201,11 +202,11 @@ def _sorted_rows(task: Task) -> _Rows:
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
     days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
     names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
-    empty = pa.schema([task.job.schema.arrow.field(name) for name in names]).empty_table()
+    empty = empty_table(pa.schema([task.job.schema.arrow.field(name) for name in names]))
     table = pa.concat_tables([chunk.table for chunk in chunks]) if chunks else empty
     order = sort_order(codes, days)
     if order is not None:
-        codes, days, table = codes[order], days[order], table.take(pa.array(order))
+        codes, days, table = codes[order], days[order], table.take(from_numpy(order))
     return _without_duplicates(task, codes, days, table)
 
 
@@ -240,7 +241,7 @@ def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) ->
     keep = np.ones(len(codes), bool)
     keep[1:] &= ~again if task.job.on_duplicates == "first" else True
     keep[:-1] &= ~again if task.job.on_duplicates == "last" else True
-    return _Rows(codes[keep], days[keep], table.filter(pa.array(keep)), count, first)
+    return _Rows(codes[keep], days[keep], table.take(positions(keep)), count, first)
 
 
 def _window(rows: _Rows, job: Job) -> _Rows:
@@ -255,7 +256,7 @@ def _window(rows: _Rows, job: Job) -> _Rows:
     return _Rows(
         rows.codes[keep],
         rows.days[keep],
-        rows.table.filter(pa.array(keep)),
+        rows.table.take(positions(keep)),
         rows.duplicates,
         rows.first_duplicates,
     )
@@ -285,7 +286,7 @@ def weekly_closes(task: Task) -> WeeklyBars:
 
 def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:
     """Write the benchmarks' weekly closes; `keys` as `bar_keys` makes them from a benchmark's number."""
-    table = pa.table({"key": keys, "close": close})
+    table = pa.table([from_numpy(keys), from_numpy(close)], names=["key", "close"])
     with storage.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
         output.write(table)
         output.close(durable=False)
@@ -296,7 +297,7 @@ def _benchmarks(task: Task) -> BenchmarkBars:
     if task.job.benchmark_file is None:
         return BenchmarkBars(np.empty(0, np.int64), np.empty(0), compared)
     table = storage.open_parquet(task.job.benchmark_file, verify=True).read()
-    return BenchmarkBars(table.column("key").to_numpy(), table.column("close").to_numpy(), compared)
+    return BenchmarkBars(to_numpy(table.column("key")), to_numpy(table.column("close")), compared)
 
 
 # ---- writing ---------------------------------------------------------------------------------------------
@@ -352,8 +353,8 @@ def _columns(task: Task, rows: _Rows, block: Block, first: int, stop: int, own: 
 def symbol_column(symbols: pa.Array, codes: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
     """Return the symbol of each code, in the type of the input's column."""
     if pa.types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), symbols).cast(kind)
-    return symbols.take(pa.array(codes))
+        return pa.DictionaryArray.from_arrays(from_numpy(codes.astype(np.int32)), symbols).cast(kind)
+    return symbols.take(from_numpy(codes))
 
 
 # ---- the process -----------------------------------------------------------------------------------------
