@@ -105,7 +105,7 @@ def rounding_only(bars: pd.DataFrame, name: str) -> np.ndarray:
         return np.zeros(len(bars), bool)
     source = pd.Series(ORACLE_OF[name.removesuffix("_z")](bars))
     deviation = source.rolling(12).apply(np.std, raw=True).to_numpy()
-    return (deviation > 0.0) & (deviation < 1e-12)
+    return deviation < 1e-12
 
 
 def test_a_flat_price_has_no_z_score_and_no_distance() -> None:

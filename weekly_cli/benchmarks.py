@@ -15,9 +15,10 @@ from weekly_cli.align import bar_keys
 from weekly_cli.arrays import from_numpy, to_numpy
 from weekly_cli.bars import Ints, WeeklyBars
 from weekly_cli.config import Config
-from weekly_cli.errors import UsageError
+from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.features import select
 from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.partition import Fragments
 from weekly_cli.plan import Plan, find_symbol, pieces_of
 from weekly_cli.scan import Scan
 from weekly_cli.worker import Job, Task, weekly_closes, write_benchmarks
@@ -163,22 +164,27 @@ def _benchmark_bars(
         if len(here):
             here = here[np.argsort(place[here])]
             codes = tuple((place[here] - planned.first).tolist())
-            yield here, weekly_closes(_task(scan, job, benchmarks[here], bundle=task.bundle, codes=codes))
+            yield here, weekly_closes(_task(scan, job, benchmarks[here], codes, task.fragments))[0]
     rest = np.flatnonzero(~bundled)
     if len(rest):
         rest = rest[np.argsort(benchmarks[rest])]
-        yield rest, weekly_closes(_task(scan, job, benchmarks[rest]))
+        bars, duplicates = weekly_closes(_task(scan, job, benchmarks[rest], range(len(rest)), None))
+        if duplicates and job.on_duplicates == "error" and not selected[rest].all():
+            raise InputRefused(
+                f"{duplicates:,} rows of the benchmarks in {scan.footers.where} repeat a date; remove them, or pass "
+                "--on-duplicates first or last"
+            )
+        yield rest, bars
 
 
-def _task(scan: Scan, job: Job, benchmarks: Ints, bundle: str | None = None, codes: tuple[int, ...] = ()) -> Task:
-    pieces = pieces_of(scan, benchmarks) if bundle is None else None
+def _task(scan: Scan, job: Job, benchmarks: Ints, codes: Sequence[int], fragments: Fragments | None) -> Task:
     return Task(
         number=-1,
         job=job,
         symbols=scan.symbols.take(from_numpy(benchmarks)),
-        pieces=pieces,
-        bundle=bundle,
-        bundle_codes=codes,
+        pieces=pieces_of(scan, benchmarks) if fragments is None else None,
+        fragments=fragments,
+        planned_codes=codes,
         part="",
         compared={},
     )

@@ -165,6 +165,8 @@ def _settings(context: typer.Context) -> Config:
     views = {"quiet", "as_json", "report"}
     given = {name: value for name, value in context.params.items() if name not in views}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    if given["symbols"]:
+        given["symbols"] = ",".join(given["symbols"])
     return resolve(given, Path.cwd())
 
 

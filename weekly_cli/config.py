@@ -172,18 +172,16 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _symbols(name: str, value: Any) -> tuple[str, ...]:
-    """Comma-separated lists, or @FILE with one symbol a line; a list in a settings file is taken as it stands."""
-    if not isinstance(value, str) and not all(isinstance(item, str) and item.startswith("@") for item in value):
-        return _texts(name, value)
+    """Text is a list with commas between, a list is taken as it stands; @FILE has one symbol a line."""
     symbols: list[str] = []
-    for text in _texts(name, value):
+    for text in value.split(",") if isinstance(value, str) else _texts(name, value):
         if text.startswith("@"):
             try:
                 symbols += Path(text[1:]).read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"--symbols {text}: {error}") from error
         else:
-            symbols += text.split(",")
+            symbols.append(text)
     return tuple(dict.fromkeys(symbols))
 
 

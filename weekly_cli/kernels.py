@@ -130,10 +130,17 @@ def rolling_min(x: Panel, n: int) -> Panel:
     return _rolling((x,), n, lambda older, newer, *_: (np.minimum(older[0], newer[0]),))[0]
 
 
+#: A ratio less 1 is off by some 1e-16: a deviation below this is rounding, and a z-score of it would be noise.
+_ROUNDING = 1e-14
+
+
 def z_score(x: Panel, n: int) -> Panel:
-    """Return (x - mean) / population standard deviation over the last `n` bars; NaN where the latter is 0."""
+    """Return (x - mean) / population standard deviation over the last `n` bars; NaN where the latter is 0.
+
+    `x` is a ratio less 1; a deviation that its rounding explains counts as 0.
+    """
     mean, squares = rolling_moments(x, n)
-    squares[squares == 0.0] = np.nan
+    squares[squares <= n * _ROUNDING**2] = np.nan
     return (x - mean) / np.sqrt(squares / n)
 
 

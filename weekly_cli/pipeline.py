@@ -33,8 +33,8 @@ from weekly_cli.manifest import fingerprint
 from weekly_cli.partition import Partitioned, partition
 from weekly_cli.plan import DIRECT_ROWS, Plan, check_disk, make_plan, requested_workers
 from weekly_cli.report import Report, make_report
-from weekly_cli.scan import Footers, Scan, read_footers, scan
-from weekly_cli.schema import day_of, refuse_taken
+from weekly_cli.scan import Footers, Scan, files_with, read_footers, scan
+from weekly_cli.schema import as_date, day_of, refuse_taken
 from weekly_cli.worker import Job, Outcome, Task, run_task, writer_options
 
 #: More symbols than this do not fail one by one: something is wrong with the tool or the machine.
@@ -72,9 +72,9 @@ def run(config: Config, listener: Listener = events.ignore) -> Report:
     """Do what the settings ask for, telling `listener` how it goes, and return the record."""
     output = Path(config.output).expanduser().absolute()
     publish.check_target(output, config.overwrite)
-    work = storage.make_work_folder(output)
+    work, made = storage.make_work_folder(output)
     with contextlib.ExitStack() as stack:
-        stack.callback(storage.remove_tree, work)
+        stack.callback(storage.remove_work_folder, work, made)
         meter = stack.enter_context(resources.MemoryMeter())
         run = _Run(config, output, work, listener)
         stack.callback(run.close)
@@ -82,7 +82,7 @@ def run(config: Config, listener: Listener = events.ignore) -> Report:
         plan = run.plan(found)
         job = run.job(found, plan)
         partitioned = run.partition(found, plan)
-        outcomes = run.fan_out(run.tasks(found, plan, job, partitioned), plan)
+        outcomes = run.fan_out(run.tasks(found, plan, job, partitioned), found, plan)
         size = run.publish(outcomes, job)
         run.close()
         return make_report(config, found, plan, partitioned, outcomes, run.seconds, size, meter.peak_bytes, job)
@@ -214,17 +214,14 @@ class _Run:
                 found.footers.schema,
                 found.symbols.take(from_numpy(plan.selected)),
                 cuts,
-                [self._bundle(number) for number in range(len(plan.tasks))],
+                self.work,
                 found.footers.integer_ranges,
                 plan.chunk_rows,
                 self.resources.cpus,
                 lambda rows: self.listener(Progress("partition", rows, plan.rows)),
             )
-            said.append(f"{len(plan.tasks):,} bundles, {partitioned.bytes_written / 2**20:,.0f} MiB")
+            said.append(f"{len(plan.tasks):,} tasks' fragments, {partitioned.bytes_written / 2**20:,.0f} MiB")
         return partitioned
-
-    def _bundle(self, number: int) -> Path:
-        return self.work / f"bundle-{number:05d}.parquet"
 
     def tasks(self, found: Scan, plan: Plan, job: Job, partitioned: Partitioned | None) -> list[Task]:
         """Return the tasks with all that a worker needs; the benchmarks' bars are computed here, once."""
@@ -237,8 +234,8 @@ class _Run:
                     job=job,
                     symbols=pa.concat_arrays([found.symbols.take(from_numpy(selected))]),
                     pieces=planned.pieces,
-                    bundle=str(self._bundle(number)) if partitioned is not None else None,
-                    bundle_codes=range(planned.stop - planned.first),
+                    fragments=None if partitioned is None else partitioned.fragments[number],
+                    planned_codes=range(planned.stop - planned.first),
                     part=self._part(planned.first, planned.stop),
                     compared=self._comparisons.of(planned.first, planned.stop),
                 )
@@ -250,7 +247,7 @@ class _Run:
     def _part(self, first: int, stop: int) -> str:
         return str(self.work / f"part-{first:09d}-{stop:09d}.parquet")
 
-    def fan_out(self, tasks: Sequence[Task], plan: Plan) -> list[Outcome]:
+    def fan_out(self, tasks: Sequence[Task], found: Scan, plan: Plan) -> list[Outcome]:
         """Run the tasks, each failure in smaller ones, and return what came of them.
 
         Raises
@@ -270,8 +267,9 @@ class _Run:
                     flusher.add(Path(outcome.part))
                 rows, symbols = rows + outcome.rows, symbols + outcome.symbols
                 self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))
-            self._refuse_duplicates(outcomes)
             said.append(f"{rows:,} rows, {symbols:,} symbols")
+        if self.config.on_duplicates == "error" and any(outcome.duplicates for outcome in outcomes):
+            raise InputRefused(self._duplicates_sentence(outcomes, found, plan))
         return sorted(outcomes, key=lambda outcome: outcome.part or "")
 
     def _engine_for(self, plan: Plan) -> Engine:
@@ -284,14 +282,18 @@ class _Run:
         assert self.engine is not None
         return self.engine
 
-    def _refuse_duplicates(self, outcomes: Sequence[Outcome]) -> None:
+    def _duplicates_sentence(self, outcomes: Sequence[Outcome], found: Scan, plan: Plan) -> str:
         count = sum(outcome.duplicates for outcome in outcomes)
-        if not count or self.config.on_duplicates != "error":
-            return
-        first = [offender for outcome in outcomes for offender in outcome.first_duplicates][:3]
-        raise InputRefused(
-            f"{count:,} rows of {self.config.input} repeat a symbol's date (first: {', '.join(first)}); "
-            "remove them, or pass --on-duplicates first or last"
+        first = [
+            (int(plan.selected[plan.tasks[outcome.number].first + position]), day)
+            for outcome in outcomes
+            for position, day in outcome.first_duplicates
+        ]
+        first = list(dict.fromkeys(sorted(first)))[:3]
+        named = ", ".join(f"{found.symbols[symbol].as_py()} {as_date(day)}" for symbol, day in first)
+        return (
+            f"{count:,} rows of {self.config.input} repeat a symbol's date (first: {named}; in "
+            f"{', '.join(files_with(found, first))}); remove them, or pass --on-duplicates first or last"
         )
 
     def publish(self, outcomes: Sequence[Outcome], job: Job) -> int:
@@ -352,7 +354,7 @@ def _cut(task: Task, first: int, stop: int) -> Task:
     return replace(
         task,
         symbols=pa.concat_arrays([task.symbols.slice(first, stop - first)]),
-        bundle_codes=task.bundle_codes[first:stop],
+        planned_codes=task.planned_codes[first:stop],
         part=str(path.with_name(f"part-{int(begin) + first:09d}-{int(begin) + stop:09d}.parquet")),
         compared={name: numbers[first:stop] for name, numbers in task.compared.items()},
     )

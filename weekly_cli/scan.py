@@ -24,7 +24,7 @@ from weekly_cli.arrays import known as is_known
 from weekly_cli.bars import Ints, run_starts
 from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
-from weekly_cli.schema import DatasetSchema, find_roles, plain_symbols, plain_type, session_days, unify
+from weekly_cli.schema import DatasetSchema, find_roles, plain_symbols, plain_type, session_days, symbol_codes, unify
 from weekly_cli.source import Piece
 
 #: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
@@ -341,6 +341,23 @@ def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[In
         np.minimum.at(first, codes[starts], positions[starts])
         np.maximum.at(stop, codes[starts], positions[last] + 1)
     return first, stop
+
+
+def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the files that hold a row of one of the (symbol's position, day) pairs, by reading the keys again."""
+    footers = scan.footers
+    numbers = np.unique([symbol for symbol, _ in rows])
+    symbols = scan.symbols.take(from_numpy(numbers))
+    wanted = set(rows)
+    found: dict[str, None] = {}
+    for piece, _, table in source.tables(footers.pieces, footers.schema, footers.schema.key_columns):
+        codes = symbol_codes(table.column(0), symbols)
+        days, _ = session_days(table.column(1))
+        here = np.flatnonzero(codes >= 0)
+        pairs = zip(numbers[codes[here]].tolist(), days[here].tolist(), strict=True)
+        if wanted.intersection(pairs):
+            found[piece.path] = None
+    return list(found)
 
 
 class _Fold:

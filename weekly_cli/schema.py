@@ -50,6 +50,20 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def carried_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type in which a column travels until it is written in its own.
+
+    Arrow can't gather views, and row groups' dictionaries may need more than a narrow index when they meet.
+    """
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(pa.int32(), kind.value_type, kind.ordered)
+    return kind
+
+
 # ---- one schema for all files ----------------------------------------------------------------------------
 
 
@@ -91,7 +105,13 @@ def unify(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
                 fields[column.name].with_type(common).with_nullable(fields[column.name].nullable or column.nullable)
             )
     _refuse_absent(schemas, fields, home)
+    if len(schemas) > 1:  # files may have different words, which together need a wider index
+        fields = {name: column.with_type(_wide_dictionary(column.type)) for name, column in fields.items()}
     return pa.schema(list(fields.values()))
+
+
+def _wide_dictionary(kind: pa.DataType) -> pa.DataType:
+    return carried_type(kind) if pa.types.is_dictionary(kind) else kind
 
 
 def _refuse_absent(

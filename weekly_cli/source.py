@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from weekly_cli import storage
 from weekly_cli.arrays import from_numpy, text_array
 from weekly_cli.errors import InputRefused
-from weekly_cli.schema import DatasetSchema, is_text, session_days, symbol_codes
+from weekly_cli.schema import DatasetSchema, carried_type, is_text, session_days, symbol_codes
 
 HiveKeys = tuple[tuple[str, str | None], ...]
 
@@ -78,8 +78,12 @@ def tables(
 
 def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
     symbol = schema.roles["symbol"]
-    dictionaries = [symbol] if is_text(schema.symbol_type) else []
-    return storage.open_parquet(piece.path, verify=True, dictionaries=dictionaries)
+    if not is_text(schema.symbol_type):
+        return storage.open_parquet(piece.path, verify=True)
+    try:
+        return storage.open_parquet(piece.path, verify=True, dictionaries=[symbol])
+    except KeyError:  # this file has no such column: it is a hive key, or null throughout
+        return storage.open_parquet(piece.path, verify=True)
 
 
 def _decoded(
@@ -110,7 +114,7 @@ def _conformed(table: pa.Table, piece: Piece, schema: DatasetSchema, wanted: Seq
     symbol = schema.roles["symbol"]
     arrays = []
     for name in wanted:
-        kind = schema.arrow.field(name).type
+        kind = carried_type(schema.arrow.field(name).type)
         if name in table.column_names:
             column = table.column(name)
             as_it_is = name == symbol or column.type.equals(kind)

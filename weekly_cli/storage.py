@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 import psutil
@@ -52,7 +52,8 @@ def find_inputs(name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...
         return [(file, _hive_keys(file.relative_to(path))) for file in files]
     if any(sign in name for sign in "*?["):
         base = Path(*_before_glob(path))
-        files = sorted(file for file in base.glob(str(path.relative_to(base))) if file.is_file())
+        found = base.glob(str(path.relative_to(base)))
+        files = sorted(file for file in found if file.is_file() and not _hidden(file.relative_to(base)))
         if not files:
             raise InputRefused(f"{name} matches no file")
         return [(file, _hive_keys(file.relative_to(base))) for file in files]
@@ -61,12 +62,16 @@ def find_inputs(name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...
 
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "_")):
+        if _hidden(Path(entry.name)):
             continue
         if entry.is_dir():
             yield from _walk(entry)
         elif entry.is_file():
             yield entry
+
+
+def _hidden(relative: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in relative.parts)
 
 
 def _before_glob(path: Path) -> Iterator[str]:
@@ -176,7 +181,7 @@ class ParquetOutput:
             self._writer.close()
         self._aside.unlink(missing_ok=True)
 
-    def __enter__(self) -> ParquetOutput:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -245,14 +250,20 @@ _WORK_MARK = ".weekly-cli-work-"
 _OWNER_FILE = "owner.json"
 
 
-def make_work_folder(output: Path) -> Path:
+def make_work_folder(output: Path) -> tuple[Path, list[Path]]:
     """Make the folder beside the output in which a run works, and remove those that dead runs left.
+
+    Returns
+    -------
+    tuple of (Path, list of Path)
+        The folder, and the folders above it that had to be made, innermost first.
 
     Raises
     ------
     OutputConflict
         If the folder of the output can't be written to.
     """
+    made = [parent for parent in output.parents if not parent.exists()]
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         for left in output.parent.glob(f".{_escaped(output.name)}{_WORK_MARK}*"):
@@ -264,7 +275,15 @@ def make_work_folder(output: Path) -> Path:
         write_json(folder / _OWNER_FILE, owner)
     except OSError as error:
         raise OutputConflict(f"{output.parent} can't be written to: {error.strerror or error}") from error
-    return folder
+    return folder, made
+
+
+def remove_work_folder(folder: Path, made: Sequence[Path]) -> None:
+    """Remove a run's work folder, and those of the folders `made` for it that are empty."""
+    remove_tree(folder)
+    for parent in made:
+        if not any(parent.iterdir()):
+            parent.rmdir()
 
 
 def _escaped(name: str) -> str:

@@ -24,8 +24,8 @@ from weekly_cli.arrays import empty_table, from_numpy, positions, to_numpy
 from weekly_cli.bars import Ints, Quality, WeeklyBars, usable_rows, weekly_bars
 from weekly_cli.features import select, steps_for
 from weekly_cli.names import PRICE_ROLES
-from weekly_cli.partition import read_bundle
-from weekly_cli.schema import DatasetSchema, as_date, is_text, prices
+from weekly_cli.partition import Fragments, read_fragments
+from weekly_cli.schema import DatasetSchema, carried_type, is_text, prices
 from weekly_cli.source import Chunk, Piece
 
 #: Rows of a row group of the output: some forty symbols of ten years, so that a query for one skips the rest,
@@ -81,9 +81,9 @@ class Task:
     Attributes
     ----------
     pieces : tuple of Piece or None
-        The input's own row ranges; None: `bundle` holds the rows.
-    bundle_codes : range or tuple of int
-        The number of each symbol in the bundle, ascending.
+        The input's own row ranges; None: `fragments` hold the rows.
+    planned_codes : range or tuple of int
+        The number of each symbol in the task as it was planned (and partitioned), ascending.
     compared : mapping of benchmark name to tuple of int
         The number of each symbol's benchmark in the benchmark file; -1: none.
     """
@@ -92,15 +92,18 @@ class Task:
     job: Job
     symbols: pa.Array
     pieces: tuple[Piece, ...] | None
-    bundle: str | None
-    bundle_codes: Sequence[int]
+    fragments: Fragments | None
+    planned_codes: Sequence[int]
     part: str
     compared: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task gives back; the seconds are by stage, the peak is the worker process's own."""
+    """What a task gives back; the seconds are by stage, the peak is the worker process's own.
+
+    `first_duplicates` are (position of the symbol in the planned task, day).
+    """
 
     number: int
     part: str | None = None
@@ -113,7 +116,7 @@ class Outcome:
     peak_bytes: int = 0
     quality: Quality = field(default_factory=Quality)
     duplicates: int = 0
-    first_duplicates: tuple[str, ...] = ()
+    first_duplicates: tuple[tuple[int, int], ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
 
 
@@ -191,23 +194,27 @@ class _Rows:
     days: Ints
     table: pa.Table
     duplicates: int
-    first_duplicates: tuple[str, ...]
+    first_duplicates: tuple[tuple[int, int], ...]
 
 
 def _sorted_rows(task: Task) -> _Rows:
-    if task.pieces is not None:
-        chunks: list[Chunk] = list(source.chunks(task.pieces, task.job.schema, task.symbols))
+    if task.fragments is not None:
+        chunks: list[Chunk] = list(read_fragments(task.fragments, task.job.schema, task.planned_codes))
     else:
-        chunks = list(read_bundle(str(task.bundle), task.job.schema, task.bundle_codes))
+        chunks = list(source.chunks(task.pieces or (), task.job.schema, task.symbols))
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
     days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
     names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
-    empty = empty_table(pa.schema([task.job.schema.arrow.field(name) for name in names]))
+    empty = empty_table(pa.schema([_carried(task.job.schema.arrow.field(name)) for name in names]))
     table = pa.concat_tables([chunk.table for chunk in chunks]) if chunks else empty
     order = sort_order(codes, days)
     if order is not None:
         codes, days, table = codes[order], days[order], table.take(from_numpy(order))
     return _without_duplicates(task, codes, days, table)
+
+
+def _carried(column: pa.Field) -> pa.Field:
+    return column.with_type(carried_type(column.type))
 
 
 def sort_order(codes: Ints, days: Ints) -> Ints | None:
@@ -232,10 +239,8 @@ def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) ->
     count = int(again.sum())
     if not count:
         return _Rows(codes, days, table, 0, ())
-    first = tuple(
-        f"{task.symbols[int(codes[row])].as_py()} {as_date(int(days[row]))}"
-        for row in np.flatnonzero(again)[:_OFFENDERS_SHOWN]
-    )
+    rows = np.flatnonzero(again)[:_OFFENDERS_SHOWN]
+    first = tuple((task.planned_codes[int(codes[row])], int(days[row])) for row in rows)
     if task.job.on_duplicates == "error":
         return _Rows(codes, days, table, count, first)
     keep = np.ones(len(codes), bool)
@@ -276,12 +281,12 @@ def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
 # ---- benchmarks ------------------------------------------------------------------------------------------
 
 
-def weekly_closes(task: Task) -> WeeklyBars:
-    """Return the weekly bars of a task's symbols; only their closes are to be used."""
+def weekly_closes(task: Task) -> tuple[WeeklyBars, int]:
+    """Return the weekly bars of a task's symbols, of which only the closes are to be used, and the repeated rows."""
     rows = _sorted_rows(task)
     raw = {"close": prices(rows.table.column(task.job.schema.roles["close"]))}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
-    return weekly_bars(usable_rows(rows.codes, rows.days, raw, adjusted)[0], task.job.week)
+    return weekly_bars(usable_rows(rows.codes, rows.days, raw, adjusted)[0], task.job.week), rows.duplicates
 
 
 def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:
@@ -346,7 +351,7 @@ def _columns(task: Task, rows: _Rows, block: Block, first: int, stop: int, own: 
         if column.name == symbol:
             mine.append(symbol_column(task.symbols, rows.codes[first:stop], column.type))
         else:
-            mine.append(rows.table.column(column.name).slice(first, stop - first))
+            mine.append(rows.table.column(column.name).slice(first, stop - first).cast(column.type))
     return [*mine, *block.arrays(first, stop)]
 
 
