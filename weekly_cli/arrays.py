@@ -65,8 +65,8 @@ def positions(keep: NDArray[np.bool_]) -> pa.Array:
 
 
 def text_array(texts: Sequence[str]) -> pa.Array:
-    """Return texts as a string array."""
-    encoded = [text.encode() for text in texts]
+    """Return texts as a string array; bytes of the command line that are no UTF-8 stay the bytes that they were."""
+    encoded = [text.encode(errors="surrogateescape") for text in texts]
     offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 

@@ -12,13 +12,14 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from weekly_cli import __version__
 from weekly_cli.config import Config, resolve
 from weekly_cli.errors import EXIT_BUG, EXIT_CODES, Interrupted, WeeklyError
+from weekly_cli.names import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +40,14 @@ def _env(name: str) -> str:
     return f"WEEKLY_CLI_{name}"
 
 
+#: Options that may be repeated. The parser would split their variables at blanks, which symbols and columns may have.
+REPEATABLE = ("columns", "features", "benchmark", "symbols")
+
+
+def _repeatable(name: str, text: str) -> Any:
+    return typer.Option(help=f"{text} [env var: {_env(name.upper())}]")
+
+
 # The options that build and plan share. None means not given: the settings file or the default decides.
 Input = Annotated[
     str | None,
@@ -57,7 +66,7 @@ Output = Annotated[
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(envvar=_env("COLUMNS"), help="Roles by hand: symbol=Ticker,close=Last."),
+    _repeatable("columns", "Roles by hand: symbol=Ticker,close=Last."),
 ]
 Week = Annotated[
     str | None,
@@ -73,14 +82,11 @@ Available = Annotated[
 ]
 Features = Annotated[
     list[str] | None,
-    typer.Option(
-        envvar=_env("FEATURES"),
-        help="Families, columns, exclusions: momentum,w_vol_12 or all,-relative. [default: all]",
-    ),
+    _repeatable("features", "Families, columns, exclusions: momentum,w_vol_12 or all,-relative. [default: all]"),
 ]
 Benchmark = Annotated[
     list[str] | None,
-    typer.Option(envvar=_env("BENCHMARK"), help="A symbol to compare all others with; repeatable."),
+    _repeatable("benchmark", "A symbol to compare all others with; repeatable."),
 ]
 SectorMap = Annotated[
     str | None,
@@ -99,7 +105,7 @@ Dtype = Annotated[
 ]
 Symbols = Annotated[
     list[str] | None,
-    typer.Option(envvar=_env("SYMBOLS"), help="Only these: A,B,C, or @FILE with one a line."),
+    _repeatable("symbols", "Only these: A,B,C, or @FILE with one a line."),
 ]
 MaxSymbols = Annotated[
     int | None, typer.Option(envvar=_env("MAX_SYMBOLS"), help="Only the first so many, in sorted order.")
@@ -165,6 +171,10 @@ def _settings(context: typer.Context) -> Config:
     views = {"quiet", "as_json", "report"}
     given = {name: value for name, value in context.params.items() if name not in views}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    for name in REPEATABLE:
+        variable = os.environ.get(_env(name.upper()))
+        if variable and not given[name]:
+            given[name] = tuple(variable.split(","))
     if given["symbols"]:
         given["symbols"] = ",".join(given["symbols"])
     return resolve(given, Path.cwd())
@@ -296,7 +306,7 @@ def sample(
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def _run(config: Config, quiet: bool, report: Path | None) -> Report:
@@ -335,9 +345,8 @@ class _Terminated(BaseException):
 
 def _say(text: str) -> None:
     """Write a line to stderr; what a symbol or a path may smuggle in does not steer the terminal."""
-    line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
     with contextlib.suppress(OSError):  # a closed terminal or pipe: nobody is there to read it
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
 
 
@@ -363,7 +372,7 @@ def _code() -> int:
     except _Terminated:
         _say("weekly-cli: terminated; the output is as it was")
         return 128 + signal.SIGTERM
-    except BrokenPipeError:  # the reader of our output has gone: `weekly-cli features | head`
+    except (BrokenPipeError, SystemExit):  # the reader has gone: `weekly-cli features | head`; rich and typer exit
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - or the interpreter would flush into the pipe again
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - the parser's own errors, or a bug

@@ -114,7 +114,10 @@ def _file_settings(folder: Path) -> dict[str, Any]:
     table = _toml(path)
     if table is None:
         path = folder / PROJECT_FILE
-        table = (_toml(path) or {}).get("tool", {}).get(PROJECT_TABLE, {})
+        tools = (_toml(path) or {}).get("tool", {})
+        table = tools.get(PROJECT_TABLE, {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: [tool.{PROJECT_TABLE}] is a table of settings, not {table!r}")
     settings = {name.replace("-", "_"): value for name, value in table.items()}
     unknown = settings.keys() - _CHECKS.keys()
     if unknown:
@@ -127,6 +130,8 @@ def _toml(path: Path) -> dict[str, Any] | None:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
 
@@ -177,7 +182,8 @@ def _symbols(name: str, value: Any) -> tuple[str, ...]:
     for text in value.split(",") if isinstance(value, str) else _texts(name, value):
         if text.startswith("@"):
             try:
-                symbols += Path(text[1:]).read_text(encoding="utf-8").splitlines()
+                lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+                symbols += [line for line in lines if line]
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"--symbols {text}: {error}") from error
         else:

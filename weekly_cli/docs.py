@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from typer.main import get_command
 
-from weekly_cli.cli import app
+from weekly_cli.cli import REPEATABLE, app
 from weekly_cli.errors import EXIT_CODES
 from weekly_cli.features import templates
 
@@ -33,7 +33,11 @@ def command_reference() -> str:
 def _commands() -> Iterator[str]:
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         rows = [
-            (" ".join(f"`{flag}`" for flag in _flags(parameter)), parameter.help or "", _environment(parameter))
+            (
+                " ".join(f"`{flag}`" for flag in _flags(parameter)),
+                (parameter.help or "").partition(" [env var")[0],
+                _environment(parameter),
+            )
             for parameter in command.params
             if "--help" not in parameter.opts
         ]
@@ -47,7 +51,8 @@ def _flags(parameter: object) -> Sequence[str]:
 
 
 def _environment(parameter: object) -> str:
-    variable = getattr(parameter, "envvar", None)
+    name: str = parameter.name  # type: ignore[attr-defined]
+    variable = f"WEEKLY_CLI_{name.upper()}" if name in REPEATABLE else getattr(parameter, "envvar", None)
     return f"`{variable}`" if isinstance(variable, str) else ""
 
 

@@ -40,3 +40,12 @@ def benchmark_name(symbol: object) -> str:
     'brk_b'
     """
     return re.sub(r"[^a-z0-9]", "_", str(symbol).lower())
+
+
+def printable(text: str) -> str:
+    """Return text that can't steer a terminal: control characters as escapes.
+
+    >>> printable("A\\x1b[31mB")
+    'A\\\\x1b[31mB'
+    """
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

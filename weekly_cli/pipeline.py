@@ -70,7 +70,7 @@ def build(input: str | Path, output: str | Path = "daily_weekly", **settings: An
 
 def run(config: Config, listener: Listener = events.ignore) -> Report:
     """Do what the settings ask for, telling `listener` how it goes, and return the record."""
-    output = Path(config.output).expanduser().absolute()
+    output = publish.place(config.output)
     publish.check_target(output, config.overwrite)
     work, made = storage.make_work_folder(output)
     with contextlib.ExitStack() as stack:
@@ -91,7 +91,7 @@ def run(config: Config, listener: Listener = events.ignore) -> Report:
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
     available = resources.probe()
-    found = scan(read_footers(config), config, available.cpus, lambda _: None)
+    found = scan(read_footers(config, publish.place(config.output)), config, available.cpus, lambda _: None)
     return found, make_plan(found, config, available)
 
 
@@ -124,7 +124,7 @@ class _Run:
     def scan(self) -> Scan:
         """Read footers and keys; the pool starts meanwhile where there will be one."""
         with self._stage("scan") as said:
-            footers = read_footers(self.config)
+            footers = read_footers(self.config, self.output)
             self._refuse_taken_names(footers)
             self._start_pool_early(footers)
             total = footers.rows

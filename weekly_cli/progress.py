@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from weekly_cli.events import Event, Listener, Progress, StageEnded
+from weekly_cli.names import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 
 @contextlib.contextmanager
@@ -19,7 +22,7 @@ def listener(console: Console) -> Iterator[Listener]:
         yield _Lines(console)
         return
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import Progress as LiveBars
 
     columns = (
         TextColumn("{task.description:<9}"),
@@ -28,7 +31,7 @@ def listener(console: Console) -> Iterator[Listener]:
         TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=console, transient=True) as bars:
+    with LiveBars(*columns, console=console, transient=True) as bars:
         yield _Live(bars)
 
 
@@ -38,36 +41,26 @@ class _Lines:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, StageEnded):
-            self._console.print(
-                f"{event.stage}: {event.what} ({event.seconds:.2f} s)",
-                soft_wrap=True,
-                markup=False,
-                highlight=False,
-            )
+            self._console.print(f"{event.stage}: {printable(event.what)} ({event.seconds:.2f} s)", soft_wrap=True)
 
 
 class _Live:
-    def __init__(self, bars: object) -> None:
+    def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._tasks: dict[str, object] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: Event) -> None:
-        bars = self._bars
         if isinstance(event, StageEnded):
             if event.stage in self._tasks:
-                bars.remove_task(self._tasks.pop(event.stage))  # type: ignore[attr-defined]
-            bars.console.print(  # type: ignore[attr-defined]
-                f"{event.stage:<9} {event.seconds:6.2f} s  {event.what}",
-                markup=False,
-                highlight=False,
-                overflow="fold",
+                self._bars.remove_task(self._tasks.pop(event.stage))
+            self._bars.console.print(
+                f"{event.stage:<9} {event.seconds:6.2f} s  {printable(event.what)}", overflow="fold"
             )
             return
         if event.stage not in self._tasks:
-            self._tasks[event.stage] = bars.add_task(event.stage, total=event.total_rows, counts="")  # type: ignore[attr-defined]
-        bars.update(  # type: ignore[attr-defined]
-            self._tasks[event.stage], completed=event.rows, total=event.total_rows, counts=_counts(event)
-        )
+            self._tasks[event.stage] = self._bars.add_task(event.stage, total=event.total_rows, counts="")
+        task = self._tasks[event.stage]
+        self._bars.update(task, completed=event.rows, total=event.total_rows, counts=_counts(event))
 
 
 def _counts(event: Progress) -> str:

@@ -18,6 +18,11 @@ def is_single_file(output: Path) -> bool:
     return output.suffix.lower() == ".parquet"
 
 
+def place(output: str) -> Path:
+    """Return where an output goes; what a link leads to is replaced there, and the link stays."""
+    return Path(output).expanduser().resolve()
+
+
 def check_target(output: Path, overwrite: bool) -> None:
     """Refuse an output place that holds something else.
 
@@ -26,7 +31,11 @@ def check_target(output: Path, overwrite: bool) -> None:
     OutputConflict
         If something that this tool did not write is there, and `overwrite` is false.
     """
-    if not output.exists() or overwrite:
+    try:
+        there = output.exists()
+    except OSError as error:
+        raise OutputConflict(f"{output} can't be written to: {error.strerror}") from error
+    if not there or overwrite:
         return
     if output.is_dir() == is_single_file(output) or not storage.wrote(output):
         raise OutputConflict(
@@ -66,7 +75,7 @@ def _publish_folder(parts: Sequence[Path], output: Path, work: Path) -> int:
     for number, part in enumerate(parts):
         size += part.stat().st_size
         part.rename(folder / f"part-{number:05d}.parquet")
-    if output.is_file() or output.is_symlink():
+    if output.is_file():
         output.rename(work / "replaced")
     storage.publish_folder(folder, output)
     return size
@@ -83,7 +92,7 @@ def _publish_file(parts: Sequence[Path], output: Path, work: Path, schema: pa.Sc
                     merged.write(file.read_row_group(group))
             merged.close(durable=True)
     size = single.stat().st_size
-    if output.is_dir() and not output.is_symlink():
+    if output.is_dir():
         output.rename(work / "replaced")
     storage.publish_file(single, output)
     return size

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weekly_cli import __version__, storage
 from weekly_cli.bars import Quality
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
+from weekly_cli.names import printable
 from weekly_cli.worker import SHORT_HISTORY_BARS, peak_bytes
 
 if TYPE_CHECKING:
@@ -268,12 +269,3 @@ def mib(size: int) -> str:
     '1.5 MiB'
     """
     return f"{size / _MIB:,.1f} MiB" if size < 100 * _MIB else f"{size / _MIB:,.0f} MiB"
-
-
-def printable(text: str) -> str:
-    """Return text that can't steer a terminal: control characters as escapes.
-
-    >>> printable("A\\x1b[31mB")
-    'A\\\\x1b[31mB'
-    """
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -108,15 +109,15 @@ class Scan:
 # ---- footers ---------------------------------------------------------------------------------------------
 
 
-def read_footers(config: Config) -> Footers:
-    """Read the footers of the input.
+def read_footers(config: Config, output: Path) -> Footers:
+    """Read the footers of the input, which is not what lies in the place of `output`.
 
     Raises
     ------
     InputRefused
         If a file can't be read, schemas don't agree, or a role is not found.
     """
-    found = storage.find_inputs(config.input)
+    found = storage.find_inputs(config.input, output)
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
     ranges = _IntegerRanges()

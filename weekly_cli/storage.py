@@ -34,19 +34,34 @@ METADATA_KEY = b"weekly_cli"
 # ---- finding the input -----------------------------------------------------------------------------------
 
 
-def find_inputs(name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
+def find_inputs(name: str, output: Path) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
     """Return the Parquet files of a file, a folder or a glob, with the hive keys of each, in path order.
+
+    What lies in the place of `output` is no input: an output inside of the input's folder is made anew.
 
     Raises
     ------
     InputRefused
         If nothing is there, or a folder or glob holds no Parquet file.
+    OutputConflict
+        If the output would replace the input.
     """
     path = Path(name).expanduser()
+    try:
+        files = _found(path, name)
+    except OSError as error:
+        raise InputRefused(f"{name} can't be looked through: {error.strerror}: {error.filename}") from error
+    outer = path.resolve()
+    if output == outer or output in outer.parents:
+        raise OutputConflict(f"the output {output} would replace the input {name}; choose another --output")
+    return [(file, keys) for file, keys in files if output not in (file.resolve(), *file.resolve().parents)]
+
+
+def _found(path: Path, name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
     if path.is_file():
         return [(path, ())]
     if path.is_dir():
-        files = [file for file in _walk(path) if file.suffix.lower() in PARQUET_SUFFIXES]
+        files = [file for file in _walk(path, set()) if file.suffix.lower() in PARQUET_SUFFIXES]
         if not files:
             raise InputRefused(f"{name} holds no Parquet file (*{', *'.join(PARQUET_SUFFIXES)})")
         return [(file, _hive_keys(file.relative_to(path))) for file in files]
@@ -56,16 +71,21 @@ def find_inputs(name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...
         files = sorted(file for file in found if file.is_file() and not _hidden(file.relative_to(base)))
         if not files:
             raise InputRefused(f"{name} matches no file")
-        return [(file, _hive_keys(file.relative_to(base))) for file in files]
+        return [(file, _hive_keys(file)) for file in files]
     raise InputRefused(f"{name} does not exist; give a Parquet file, a folder of them, or a quoted glob")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield the files below a folder in path order; a folder that links lead to again is gone through once."""
+    real = folder.resolve()
+    if real in seen:
+        return
+    seen.add(real)
     for entry in sorted(folder.iterdir()):
         if _hidden(Path(entry.name)):
             continue
         if entry.is_dir():
-            yield from _walk(entry)
+            yield from _walk(entry, seen)
         elif entry.is_file():
             yield entry
 
@@ -101,6 +121,8 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
         return pq.ParquetFile(
             str(path), pre_buffer=False, page_checksum_verification=verify, read_dictionary=list(dictionaries)
         )
+    except UnicodeEncodeError as error:
+        raise InputRefused(f"{os.fsencode(path)!r}: Arrow opens no file whose name is not UTF-8; rename it") from error
     except (OSError, pa.ArrowException) as error:
         raise InputRefused(f"{path} can't be read as Parquet: {_first_line(error)}") from error
 
@@ -219,19 +241,30 @@ def _flush(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one step."""
+    """Write a JSON file in one step; into a device, a pipe or what a link leads to where `path` is one of those."""
+    text = json.dumps(value, indent=2) + "\n"
+    if _is_special(path):
+        path.write_text(text, encoding="utf-8")
+        return
     aside = path.with_name(f".{path.name}.aside")
-    aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    aside.write_text(text, encoding="utf-8")
     aside.replace(path)
+
+
+def _is_special(path: Path) -> bool:
+    return path.is_symlink() or (path.exists() and not path.is_file())
 
 
 def check_writable(path: Path, flag: str) -> None:
     """Raise UsageError if a file can't be made at `path`: before the work begins, not after."""
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
+        if not _is_special(path):
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        elif path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(f"{path} is not ours to write")
     except OSError as error:
         raise UsageError(f"{flag} {path} can't be written: {error.strerror or error}") from error
 
@@ -334,7 +367,7 @@ def publish_file(made: Path, target: Path) -> None:
 def publish_folder(made: Path, target: Path) -> None:
     """Put a finished folder in its place in one step; what stood there ends up where `made` was."""
     _flush(made)
-    if target.is_symlink() or not target.is_dir():
+    if not target.is_dir():
         made.rename(target)
     elif not _exchange(made, target):
         aside = made.with_name("replaced")  # no atomic exchange on this system: two renames, one after the other

@@ -7,10 +7,11 @@ so that week 0 ends on the first anchor day on or after 1970-01-01 minus three d
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the command line looks the anchors up, and `--help` must not wait for numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
 AVAILABILITIES = ("next-week", "week-end")
@@ -18,7 +19,7 @@ AVAILABILITIES = ("next-week", "week-end")
 _EPOCH_WEEKDAY = 3  # Thursday, with Monday = 0
 DAYS_PER_WEEK = 7
 
-Days = TypeVar("Days", int, NDArray[np.int32], NDArray[np.int64])
+Days = TypeVar("Days", int, "NDArray[np.int32]", "NDArray[np.int64]")
 
 
 def week_number(day: Days, anchor: str) -> Days:

@@ -1,0 +1,551 @@
+"""What the tool writes: readers, order, row groups, encodings, checksums, metadata, replacement, equal bits."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from frames import (
+    MANY,
+    OWN,
+    build,
+    daily,
+    in_order,
+    in_the_middle,
+    lives,
+    names_beside,
+    parts,
+    picture,
+    read,
+    report_of,
+    run_cli,
+    shuffled,
+    sort_keys,
+    start_cli,
+    wait_for,
+    write,
+    write_bulk,
+    write_files,
+)
+
+from weekly_cli import plan, worker
+from weekly_cli.config import resolve
+from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
+from weekly_cli.features import registry
+from weekly_cli.pipeline import plan_only
+
+ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
+ADDED = [feature.name for feature in registry()]
+MARK = b"weekly_cli"
+
+
+@pytest.fixture(scope="module")
+def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300,000 rows of 400 symbols in date order, in 6 files: enough that a build can be hit in its middle."""
+    return write_bulk(tmp_path_factory.mktemp("bulk") / "prices")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A year of eight odd symbols."""
+    return write(daily(ODD, 300), tmp_path_factory.mktemp("small") / "prices.parquet")
+
+
+def fewer_rows_a_task(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", rows)
+
+
+# ---- readers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_every_reader_sees_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str) -> None:
+    fewer_rows_a_task(monkeypatch, 300)
+    output = tmp_path / name
+    build(small, output, strategy="adaptive", jobs=2)
+    files = parts(output)
+    assert (len(files) > 1) == (name == "out")
+    arrow = ds.dataset(output).to_table()
+    assert arrow.column_names == [*OWN, *ADDED]
+    assert arrow.equals(pq.read_table(output))
+    pandas = pd.read_parquet(output)
+    assert pandas.columns.to_list() == arrow.column_names
+    polars = pl.read_parquet(output)
+    scanned = pl.scan_parquet(output).collect()
+    duck = duckdb.sql(f"from read_parquet('{output / '*.parquet' if output.is_dir() else output}')").arrow()
+    duck = duck if isinstance(duck, pa.Table) else duck.read_all()
+    assert scanned.equals(polars)
+    for column in arrow.column_names:
+        values = arrow.column(column).to_pylist()
+        assert polars.get_column(column).to_list() == values, column
+        assert duck.column(column).to_pylist() == values, column
+        seen = pandas[column].astype(object).where(pandas[column].notna(), None).to_list()
+        assert seen == values, column
+
+
+def test_hidden_names_do_not_lie_in_the_output(tmp_path: Path, small: Path) -> None:
+    build(small, tmp_path / "out", strategy="adaptive")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["part-00000.parquet"]
+
+
+# ---- order and row groups --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_sorted_from_part_to_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str) -> None:
+    fewer_rows_a_task(monkeypatch, 300)
+    keys = sort_keys(build(small, tmp_path / name, strategy="adaptive", jobs=2))
+    assert len(keys) == 8 * 300
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+
+
+def row_groups(output: Path, column: str = "symbol") -> Iterator[tuple[Any, Any, int]]:
+    """The smallest and largest value of each row group, and its rows."""
+    for part in parts(output):
+        metadata = pq.ParquetFile(part).metadata
+        index = metadata.schema.names.index(column)
+        for number in range(metadata.num_row_groups):
+            statistics = metadata.row_group(number).column(index).statistics
+            assert statistics is not None
+            assert statistics.has_min_max
+            yield statistics.min, statistics.max, metadata.row_group(number).num_rows
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("strategy", ["direct", "adaptive"])
+def test_row_groups_let_one_symbol_skip_the_rest(tmp_path: Path, bulk: Path, name: str, strategy: str) -> None:
+    build(bulk, tmp_path / name, strategy=strategy, features="w_ret", jobs=2)
+    groups = list(row_groups(tmp_path / name))
+    assert len(groups) >= 3
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(groups))
+    assert max(rows for _, _, rows in groups) <= worker.ROW_GROUP_ROWS
+    one = [group for group in groups if group[0] <= "S0200" <= group[1]]
+    assert len(one) == 1
+    found = duckdb.sql(
+        f"select count(*) from read_parquet('{tmp_path / name}{'/*' if name == 'out' else ''}') where symbol = 'S0200'"
+    )
+    assert found.fetchall() == [(750,)]
+
+
+def test_a_symbol_longer_than_a_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "ROW_GROUP_ROWS", 100)
+    table = daily(["A", "B", "C", "D"], 130)
+    tail = daily(["E", "F", "G"], 30)
+    out = build(write(pa.concat_tables([table, tail]), tmp_path / "p.parquet"), tmp_path / "out")
+    sizes = [rows for _, _, rows in row_groups(tmp_path / "out")]
+    assert max(sizes) <= 100
+    assert sum(sizes) == 610
+    monkeypatch.undo()
+    assert build(tmp_path / "p.parquet", tmp_path / "whole").equals(out)
+
+
+# ---- encodings, checksums, metadata ----------------------------------------------------------------------
+
+
+def chunks(output: Path) -> Iterator[tuple[str, Any]]:
+    for part in parts(output):
+        metadata = pq.ParquetFile(part).metadata
+        for number in range(metadata.num_row_groups):
+            for index, name in enumerate(metadata.schema.names):
+                yield name, metadata.row_group(number).column(index)
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_plain_features_and_dictionary_symbols(tmp_path: Path, small: Path, name: str) -> None:
+    build(small, tmp_path / name)
+    for column, chunk in chunks(tmp_path / name):
+        assert ("RLE_DICTIONARY" in chunk.encodings) == (column == "symbol"), column
+        if column in ADDED:
+            assert "PLAIN" in chunk.encodings
+
+
+CODECS = {"zstd": "ZSTD", "snappy": "SNAPPY", "lz4": "LZ4", "none": "UNCOMPRESSED"}
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("compression", CODECS)
+def test_codecs(tmp_path: Path, small: Path, compression: str, name: str) -> None:
+    out = build(small, tmp_path / name, compression=compression)
+    assert {chunk.compression for _, chunk in chunks(tmp_path / name)} == {CODECS[compression]}
+    assert out.equals(build(small, tmp_path / "default"))
+    assert {chunk.compression for _, chunk in chunks(tmp_path / "default")} == {"ZSTD"}
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("column", ["symbol", "close", "w_close", "w_ret", "w_vol_52"])
+def test_a_flipped_bit_is_found(tmp_path: Path, small: Path, name: str, column: str) -> None:
+    build(small, tmp_path / name, compression="none")
+    path = parts(tmp_path / name)[0]
+    chunk = next(chunk for found, chunk in chunks(path) if found == column)
+    begin = chunk.dictionary_page_offset or chunk.data_page_offset
+    data = bytearray(path.read_bytes())
+    data[begin + chunk.total_compressed_size - 1] ^= 4  # the last byte of the column's last page
+    path.write_bytes(data)
+    with pytest.raises(OSError, match=r"(?i)crc|checksum"):
+        pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_metadata_carry_the_conventions(tmp_path: Path, small: Path, name: str) -> None:
+    source = write(read(small).append_column("adj", read(small).column("close")), tmp_path / "p.parquet")
+    settings: dict[str, Any] = {"week": "W-SUN", "available": "week-end", "price": "adj", "benchmark": ["BRK/B"]}
+    report = report_of(source, tmp_path / name, features="w_ret,relative", dtype="float64", **settings)
+    for part in parts(tmp_path / name):
+        said = json.loads(pq.read_schema(part).metadata[MARK])
+        assert said["week"] == "W-SUN"
+        assert said["available"] == "week-end"
+        assert said["price"] == "adj"
+        assert said["dtype"] == "float64"
+        assert said["benchmarks"] == ["brk_b"]
+        assert said["features"] == [name for name in pq.read_schema(part).names if name.startswith("w_")]
+        assert said["fingerprint"] == report.fingerprint
+        assert said["version"] == report.version
+
+
+def test_the_fingerprint_knows_the_settings_that_matter(tmp_path: Path, small: Path) -> None:
+    first = report_of(small, tmp_path / "a", features="w_ret").fingerprint
+    assert report_of(small, tmp_path / "b.parquet", features="w_ret", compression="none").fingerprint == first
+    assert report_of(small, tmp_path / "a", features="w_ret", week="W-SUN").fingerprint != first
+    assert report_of(small, tmp_path / "a", features="w_ret,w_close").fingerprint != first
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_types_of_the_new_columns(tmp_path: Path, small: Path, dtype: str) -> None:
+    out = build(small, tmp_path / "out", dtype=dtype, benchmark=["Z"])
+    facts = {"w_week_end": "date32[day]", "w_bars": "int32", "w_days": "int16"}
+    facts |= dict.fromkeys(["w_open", "w_high", "w_low", "w_close", "w_volume"], "double")
+    estimate = "float" if dtype == "float32" else "double"
+    for column in out.schema:
+        if column.name.startswith("w_"):
+            assert str(column.type) == facts.get(column.name, estimate), column.name
+
+
+def test_a_missing_value_is_null_and_never_nan(tmp_path: Path) -> None:
+    table = daily(["A", "B", "FLAT", "M"], 600)
+    flat = pc.equal(table.column("symbol"), "FLAT")
+    for name in ("open", "high", "low", "close"):
+        table = table.set_column(OWN.index(name), name, pc.if_else(flat, 5.0, table.column(name)))
+    table = table.set_column(6, "volume", pc.if_else(flat, 0, table.column("volume")))
+    for dtype in ("float32", "float64"):
+        out = build(write(table, tmp_path / "p.parquet"), tmp_path / "out", dtype=dtype, benchmark=["M", "FLAT"])
+        for name in out.column_names[7:]:
+            column = out.column(name)
+            assert column.null_count > 0, name
+            if pa.types.is_floating(column.type):
+                assert pc.all(pc.is_finite(column)).as_py() in (True, None), name
+
+
+# ---- what is replaced ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_an_own_output_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str) -> None:
+    fewer_rows_a_task(monkeypatch, 300)
+    report_of(small, tmp_path / name, strategy="adaptive", jobs=2)
+    out = build(small, tmp_path / name, features="w_ret", symbols=["Z", "é"])
+    assert out.column_names == [*OWN, "w_ret"]
+    assert out.num_rows == 600
+    assert names_beside(tmp_path / name) == [name]
+
+
+def foreign_file(path: Path) -> None:
+    write(daily(), path)
+
+
+def text_file(path: Path) -> None:
+    path.write_text("precious")
+
+
+def foreign_folder(path: Path) -> None:
+    write(daily(), path / "part-00000.parquet")
+
+
+def text_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "notes.txt").write_text("precious")
+
+
+def nested_folder(path: Path) -> None:
+    (path / "deeper").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("make", [foreign_file, text_file, foreign_folder, text_folder, nested_folder])
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_anything_else_is_refused(tmp_path: Path, small: Path, name: str, make: Any) -> None:
+    make(tmp_path / name)
+    before = picture(tmp_path)
+    with pytest.raises(OutputConflict, match="--overwrite") as caught:
+        build(small, tmp_path / name)
+    assert caught.value.exit_code == 6
+    assert name in str(caught.value)
+    assert picture(tmp_path) == before
+    out = build(small, tmp_path / name, overwrite=True)
+    assert out.num_rows == 8 * 300
+    assert (tmp_path / name).is_file() == (name == "out.parquet")
+    assert names_beside(tmp_path / name) == [name]
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_an_own_output_with_a_stranger_in_it_is_refused(tmp_path: Path, small: Path, name: str) -> None:
+    """A file where a folder is wanted and the other way round, and a folder that holds more than our parts."""
+    output = tmp_path / name
+    build(small, tmp_path / "made")
+    if name == "out":
+        (tmp_path / "made").rename(output)
+        (output / "notes.txt").write_text("precious")
+    else:
+        (tmp_path / "made").rename(output)
+    before = picture(tmp_path)
+    with pytest.raises(OutputConflict):
+        build(small, output)
+    assert picture(tmp_path) == before
+
+
+def test_an_empty_folder_is_nobodys(tmp_path: Path, small: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert build(small, tmp_path / "out", features="w_ret").num_rows == 2400
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("strategy", ["direct", "adaptive"])
+def test_a_failed_run_leaves_the_old_output(tmp_path: Path, small: Path, name: str, strategy: str) -> None:
+    build(small, tmp_path / name)
+    twice = pa.concat_tables([read(small), read(small).slice(700, 3)])
+    source = write(twice, tmp_path / "twice" / "p.parquet")
+    before = picture(tmp_path)
+    with pytest.raises(InputRefused, match="3 rows"):
+        build(source, tmp_path / name, strategy=strategy)
+    assert picture(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_a_failed_first_run_leaves_nothing(tmp_path: Path, small: Path, name: str) -> None:
+    source = write(pa.concat_tables([read(small), read(small).slice(0, 1)]), tmp_path / "in" / "p.parquet")
+    before = picture(tmp_path)
+    with pytest.raises(InputRefused):
+        build(source, tmp_path / name)
+    assert picture(tmp_path) == before
+    with pytest.raises(InputRefused):
+        build(source, tmp_path / "deep" / "deeper" / name)
+    assert picture(tmp_path) == before
+
+
+def test_a_file_in_the_way_of_the_outputs_folder(tmp_path: Path, small: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    began = time.perf_counter()
+    with pytest.raises(OutputConflict, match="file"):
+        build(small, tmp_path / "file" / "out")
+    assert time.perf_counter() - began < 1
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_target_that_can_not_be_written_ends_before_the_work(
+    tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(*_: object) -> None:
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("weekly_cli.pipeline.read_footers", scan)
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    if os.geteuid() == 0:  # nothing is read-only for root but what the kernel itself makes so
+        locked = Path("/proc")
+        if not locked.is_dir():
+            pytest.skip("no /proc here")
+    else:
+        locked.chmod(0o500)
+    with pytest.raises(OutputConflict, match="can't be written to"):
+        build(small, locked / "weekly_out")
+    with pytest.raises(OutputConflict, match="can't be written to"):
+        build(small, locked / "weekly_out.parquet")
+
+
+def test_an_output_through_a_link(tmp_path: Path, small: Path) -> None:
+    """A link that leads to an own output keeps working: what it leads to is the new output afterwards."""
+    (tmp_path / "here").symlink_to(tmp_path / "there", target_is_directory=True)
+    build(small, tmp_path / "there", features="w_ret")
+    out = build(small, tmp_path / "here", features="w_ret,w_close")
+    assert out.column_names[7:] == ["w_close", "w_ret"]
+
+
+# ---- killed runs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_a_killed_run(tmp_path: Path, bulk: Path, small: Path, name: str) -> None:
+    build(small, tmp_path / name, features="w_ret")
+    before = picture(tmp_path)
+    with start_cli("build", bulk, "-o", tmp_path / name, "--strategy", "adaptive", "--jobs", 2, *MANY) as process:
+        assert wait_for(lambda: in_the_middle(tmp_path) or process.poll() is not None, 30)
+        assert process.poll() is None
+        workers = psutil.Process(process.pid).children(recursive=True)
+        assert len(workers) >= 2
+        process.kill()
+        process.wait(10)
+        assert wait_for(lambda: not any(map(lives, workers)), 2)
+    left = [path for path in names_beside(tmp_path / name) if path != name]
+    assert len(left) == 1
+    assert left[0].startswith(".")
+    assert {path: data for path, data in picture(tmp_path).items() if not path.startswith(".")} == before
+    done = run_cli("build", bulk, "-o", tmp_path / name, "--features", "w_ret", "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names_beside(tmp_path / name) == [name]
+    assert read(tmp_path / name).num_rows == 300_000
+
+
+def test_what_a_living_run_holds_is_left_alone(tmp_path: Path, bulk: Path, small: Path) -> None:
+    with start_cli("build", bulk, "-o", tmp_path / "out", "--strategy", "direct", *MANY) as process:
+        assert wait_for(lambda: in_the_middle(tmp_path) or process.poll() is not None, 30)
+        process.send_signal(signal.SIGSTOP)
+        held = [path for path in tmp_path.iterdir() if path.name != "out"]
+        assert len(held) == 1
+        inside = sorted(held[0].iterdir())
+        build(small, tmp_path / "out", features="w_ret")
+        assert inside
+        assert sorted(held[0].iterdir()) == inside
+        assert names_beside(tmp_path / "out") == sorted([held[0].name, "out"])
+        process.send_signal(signal.SIGCONT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert names_beside(tmp_path / "out") == ["out"]
+    assert read(tmp_path / "out").num_rows == 300_000
+
+
+# ---- the same bits ---------------------------------------------------------------------------------------
+
+
+def feature_bytes(table: pa.Table) -> dict[str, bytes]:
+    """The bytes of each new column; a null counts as one, whatever lies under it."""
+    found = {}
+    for name in table.column_names:
+        if name.startswith("w_"):
+            column = table.column(name).combine_chunks()
+            chunk = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+            known = np.asarray(pc.is_valid(chunk))
+            values = chunk.cast(pa.int32()) if pa.types.is_date(chunk.type) else chunk
+            found[name] = known.tobytes() + np.asarray(values.drop_null()).tobytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def panel() -> pa.Table:
+    """40 symbols with histories from 1 to 900 days, a benchmark among them."""
+    table = daily([f"S{number:02d}" for number in range(40)], 900, seed=5)
+    rows = np.arange(table.num_rows)
+    day, number = rows // 40, rows % 40
+    keep = day >= np.where(number == 0, 0, number * 900 // 40)
+    return table.filter(pa.array(keep | (day == 899)))
+
+
+@pytest.fixture(scope="module")
+def expected(panel: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    folder = tmp_path_factory.mktemp("expected")
+    return build(write(panel, folder / "p.parquet"), folder / "out", strategy="direct", benchmark=["S00"])
+
+
+def same_bits(out: pa.Table, expected: pa.Table) -> None:
+    assert out.equals(expected)
+    assert feature_bytes(out) == feature_bytes(expected)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "batched", "per-symbol", "adaptive"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_same_bits_for_jobs_and_strategies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panel: pa.Table, expected: pa.Table, jobs: int, strategy: str
+) -> None:
+    fewer_rows_a_task(monkeypatch, 2000)
+    source = write(panel, tmp_path / "p.parquet")
+    report = report_of(source, tmp_path / "out", strategy=strategy, jobs=jobs, benchmark=["S00"])
+    assert report.strategy == strategy
+    assert (report.tasks > 2) == (strategy != "direct")
+    same_bits(read(tmp_path / "out"), expected)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "adaptive"])
+@pytest.mark.parametrize("layout", ["shuffled", "clustered", "thirty", "thirty_clustered", "thirty_shuffled"])
+def test_same_bits_for_every_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panel: pa.Table, expected: pa.Table, layout: str, strategy: str
+) -> None:
+    fewer_rows_a_task(monkeypatch, 2000)
+    table = shuffled(panel) if "shuffled" in layout else panel
+    table = in_order(table) if "clustered" in layout else table
+    source = tmp_path / "in"
+    write_files(table, source, 30 if "thirty" in layout else 1)
+    report = report_of(source, tmp_path / "out", strategy=strategy, jobs=2, benchmark=["S00"])
+    if strategy == "adaptive":
+        assert (report.bytes_partitioned == 0) == ("clustered" in layout and "thirty" in layout)
+    same_bits(read(tmp_path / "out"), expected)
+
+
+@pytest.mark.parametrize("chunk_rows", [100, 1777])
+def test_same_bits_for_any_chunk_of_the_partition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panel: pa.Table, expected: pa.Table, chunk_rows: int
+) -> None:
+    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", chunk_rows)
+    fewer_rows_a_task(monkeypatch, chunk_rows)
+    source = write(shuffled(panel), tmp_path / "p.parquet")
+    out = build(source, tmp_path / "out.parquet", strategy="adaptive", benchmark=["S00"])
+    same_bits(out, expected)
+
+
+def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:
+    """A limit that only just holds the smallest task makes the partition of wide rows go in several chunks."""
+    table = daily([f"S{number:03d}" for number in range(200)], 1000)
+    for number in range(60):
+        table = table.append_column(f"own{number}", pa.array(np.full(200_000, float(number))))
+    source = write(table, tmp_path / "p.parquet")
+    settings = {"features": "w_ret,w_rsi_14,w_vol_12", "strategy": "adaptive", "memory_limit": "485MiB"}
+    planned = plan_only(resolve({"input": str(source), **settings}))[1]
+    assert planned.partition
+    assert planned.chunk_rows < planned.rows / 2
+    assert (planned.workers, len(planned.tasks) > 4) == (1, True)
+    large = build(source, tmp_path / "large", strategy="direct", features=settings["features"])
+    assert build(source, tmp_path / "tight", jobs=2, **settings).equals(large)
+    with pytest.raises(BudgetError, match=r"--memory-limit \d+MiB"):
+        build(source, tmp_path / "none", **{**settings, "memory_limit": "300MiB"})
+
+
+@pytest.mark.parametrize("strategy", ["direct", "batched"])
+def test_the_limit_that_an_error_names_is_enough(tmp_path: Path, small: Path, strategy: str) -> None:
+    with pytest.raises(BudgetError) as caught:
+        build(small, tmp_path / "out", strategy=strategy, memory_limit="64MiB", features="w_ret")
+    limit = str(caught.value).split("--memory-limit ")[1].split()[0]
+    assert build(small, tmp_path / "out", strategy=strategy, memory_limit=limit, features="w_ret").num_rows == 2400
+
+
+def test_two_files_of_one_run_are_the_same_bytes(tmp_path: Path, small: Path) -> None:
+    build(small, tmp_path / "a.parquet")
+    build(small, tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_many_tasks_of_one_partition_do_not_run_out_of_files(tmp_path: Path) -> None:
+    """The partition has a bundle for each task; a shell gives a process 1,024 open files, often 256."""
+    import resource
+
+    table = daily([f"S{number:04d}" for number in range(300)], 4)
+    source = write(table, tmp_path / "p.parquet")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        out = build(source, tmp_path / "out", strategy="per-symbol", features="w_bars", jobs=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert out.num_rows == 1200
