@@ -10,11 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from frames import wait_for
 
 from weekly_cli import resources
 from weekly_cli.resources import MemoryMeter, Resources, probe
 
 MIB = 2**20
+SECONDS = 20.0
 NO_LIMIT = str(2**63 - 4096)  # what version 1 writes for "none": the largest multiple of a page
 HOST_CPUS, HOST_MEMORY = 64, 2**50
 
@@ -342,23 +344,23 @@ def test_the_meter_sees_what_a_descendant_holds(nested: bool) -> None:
     if nested:
         command = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *command]
     with MemoryMeter() as before:
-        time.sleep(0.5)
+        assert wait_for(lambda: before.peak_bytes > 0, SECONDS)
     with (
         MemoryMeter() as meter,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child,
     ):
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
-        time.sleep(0.6)
+        seen = wait_for(lambda: meter.peak_bytes > before.peak_bytes + 0.9 * held_bytes, SECONDS)
         child.communicate()
-    assert before.peak_bytes > 0
-    assert held_bytes * 0.9 < meter.peak_bytes - before.peak_bytes < held_bytes + 150 * MIB
+    assert seen
+    assert meter.peak_bytes - before.peak_bytes < held_bytes + 150 * MIB
 
 
 @pytest.mark.usefixtures("real_machine")
 def test_the_meter_ends_with_its_block_and_keeps_the_peak() -> None:
     with MemoryMeter() as meter:
-        time.sleep(0.3)
+        assert wait_for(lambda: meter.peak_bytes > 0, SECONDS)
     peak = meter.peak_bytes
     assert not meter._thread.is_alive()
     held = b"x" * (100 * MIB)

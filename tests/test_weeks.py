@@ -7,7 +7,7 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weekly_cli.weeks import ANCHORS, AVAILABILITIES, DAYS_PER_WEEK, newest_week_seen, week_end, week_number
@@ -25,6 +25,7 @@ def date_of(day: int) -> datetime.date:
     return EPOCH + datetime.timedelta(days=day)
 
 
+@settings(deadline=None)
 @given(date=DATES, anchor=st.sampled_from(ANCHORS))
 def test_a_week_is_named_as_pandas_names_it(date: datetime.date, anchor: str) -> None:
     end = date_of(week_end(week_number(day_number(date), anchor), anchor))
@@ -42,6 +43,7 @@ def test_arrays_across_1970_as_pandas_has_them(anchor: str) -> None:
         assert (ends.astype("datetime64[D]") == expected.to_numpy().astype("datetime64[D]")).all()
 
 
+@settings(deadline=None)
 @given(day=ALL_DAYS, anchor=st.sampled_from(ANCHORS))
 def test_a_week_has_seven_days_and_ends_on_its_anchor(day: int, anchor: str) -> None:
     number = week_number(day, anchor)
@@ -56,6 +58,7 @@ def first_day_seen(week: int, anchor: str, available: str) -> int:
     return week_end(week, anchor) + {"next-week": 1, "week-end": 0}[available]
 
 
+@settings(deadline=None)
 @given(day=ALL_DAYS, anchor=st.sampled_from(ANCHORS), available=st.sampled_from(AVAILABILITIES))
 def test_the_newest_week_seen_is_known_and_the_next_is_not(day: int, anchor: str, available: str) -> None:
     near = range(week_number(day, anchor) - 3, week_number(day, anchor) + 3)
@@ -63,6 +66,7 @@ def test_the_newest_week_seen_is_known_and_the_next_is_not(day: int, anchor: str
     assert newest_week_seen(day, anchor, available) == max(known)
 
 
+@settings(deadline=None)
 @given(day=ALL_DAYS, anchor=st.sampled_from(ANCHORS))
 def test_an_unfinished_week_is_never_seen(day: int, anchor: str) -> None:
     own = week_number(day, anchor)
@@ -71,6 +75,7 @@ def test_an_unfinished_week_is_never_seen(day: int, anchor: str) -> None:
     assert seen == {"next-week": own - 1, "week-end": own if finished else own - 1}
 
 
+@settings(deadline=None)
 @given(days=st.lists(ALL_DAYS, max_size=8), anchor=st.sampled_from(ANCHORS), available=st.sampled_from(AVAILABILITIES))
 def test_arrays_are_their_elements(days: list[int], anchor: str, available: str) -> None:
     array = np.array(days, np.int32)

@@ -145,7 +145,7 @@ class MemoryMeter:
     Shared pages count once: proportional set sizes where the system tells them, resident sizes elsewhere.
     """
 
-    _SECONDS = 0.2
+    _SECONDS = 0.5
 
     def __init__(self) -> None:
         self.peak_bytes = 0

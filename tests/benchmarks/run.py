@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -37,17 +37,19 @@ class Run:
     peak_bytes: int
 
 
-def measured(command: list[str]) -> Run:
-    """Run a command; RuntimeError with its words if it fails."""
+def measured(command: list[str], *, sample: bool) -> Run:
+    """Run a command, sampling its memory if asked for; RuntimeError with its words if it fails."""
     before = os.times()
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     peak = [0]
     watch = threading.Thread(target=_watch, args=(process, peak))
-    watch.start()
+    if sample:
+        watch.start()
     said, _ = process.communicate()
     seconds = time.perf_counter() - began
-    watch.join()
+    if sample:
+        watch.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
     after = os.times()
@@ -87,7 +89,7 @@ def datasets(folder: Path, symbols: int, years: int) -> dict[str, Path]:
 
 
 def compared(path: Path, folder: Path, rounds: int) -> dict[str, list[Run]]:
-    """Run both sides `rounds` times, alternating, after one run of each that warms the page cache."""
+    """Run both sides alternating: once for the memory, whose sampling takes time, then `rounds` times for the time."""
     ours = [
         str(TOOL),
         "build",
@@ -101,12 +103,12 @@ def compared(path: Path, folder: Path, rounds: int) -> dict[str, list[Run]]:
     ]
     polars = [sys.executable, str(HERE / "polars_job.py"), str(path), str(folder / "polars.parquet")]
     polars += ["--benchmark", "MARKET", "--compression", "zstd"]
-    runs: dict[str, list[Run]] = {"weekly-cli": [], "polars": []}
-    for number in range(rounds + 1):
-        for name, command in (("weekly-cli", ours), ("polars", polars)):
-            run = measured(command)
-            if number:
-                runs[name].append(run)
+    commands = {"weekly-cli": ours, "polars": polars}
+    peaks = {name: measured(command, sample=True).peak_bytes for name, command in commands.items()}
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            runs[name].append(replace(measured(command, sample=False), peak_bytes=peaks[name]))
     return runs
 
 

@@ -1,0 +1,245 @@
+"""The rooms and the way through them: who imports whom, what a process imports, and which names reach the disk."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from frames import daily, run_cli, write
+
+import weekly_cli
+from weekly_cli import pipeline
+from weekly_cli.config import Config
+from weekly_cli.engines.in_process import InProcess
+from weekly_cli.events import Event
+
+PACKAGE = Path(weekly_cli.__file__).parent
+README = PACKAGE.parent / "README.md"
+
+#: The rooms from the ground up. A module imports only from what stands before it: the rows above its own, and
+#: what is left of it in its row.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors", "names", "events"),  # exit codes and exceptions; column names; what a run tells its listeners
+    ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
+    ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
+    ("config", "schema", "resources", "storage", "align"),  # settings; columns; CPU and memory; paths; bars onto days
+    ("source", "scan", "plan"),  # the input as tables; what there is; what to do
+    ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
+    ("engines",),  # where tasks run
+    ("report", "pipeline", "frame"),  # the record of a run; the stages in order; the same for a pandas frame
+    ("progress", "sample", "cli", "docs"),  # views, made-up data, the command line
+)
+ORDER = [name for layer in LAYERS for name in layer]
+#: Third parties that only some rooms may know; the rest of a row of this table is where.
+CONFINED = {
+    "joblib": {"engines.pool", "worker"},  # the worker: one line in `start_worker`, which runs in loky's processes
+    "distributed": {"engines.cluster"},
+    "dask": {"engines.cluster"},
+    "pandas": {"frame"},
+    "typer": {"cli", "docs"},
+    "rich": {"cli", "progress", "report"},
+    "psutil": {"resources", "storage"},
+}
+
+
+# ---- imports as they are written -------------------------------------------------------------------------
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name below the package, without the package's own front."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:
+            found[name] = path
+    return found
+
+
+MODULES = modules()
+
+
+def running(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes below one, without what stands there for type checkers only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            yield from (each for other in child.orelse for each in (other, *running(other)))
+            continue
+        yield child
+        yield from running(child)
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, at its top or later; names from `weekly_cli` itself count as modules."""
+    found: set[str] = set()
+    for node in running(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports name the package"
+            assert node.module is not None
+            if node.module == "weekly_cli":
+                found |= {f"weekly_cli.{alias.name}" for alias in node.names if alias.name in MODULES}
+            else:
+                found.add(node.module)
+    return found
+
+
+def room(module: str) -> str:
+    return module.split(".")[0]
+
+
+def own_imports(module: str) -> set[str]:
+    names = {name for name in imports(MODULES[module]) if name.startswith("weekly_cli.")}
+    return {name.removeprefix("weekly_cli.") for name in names}
+
+
+def test_the_reading_of_imports(tmp_path: Path) -> None:
+    """An import in a function counts, one for the type checker does not, its else does."""
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import os.path\nfrom weekly_cli import __version__, scan as other\nfrom weekly_cli.plan import Plan\n"
+        "if TYPE_CHECKING:\n    import pandas\nelse:\n    import json\n"
+        "def work():\n    if True:\n        from joblib.externals import loky\n"
+    )
+    assert imports(path) == {"os.path", "weekly_cli.scan", "weekly_cli.plan", "json", "joblib.externals"}
+
+
+def test_every_module_has_one_place() -> None:
+    assert sorted(ORDER) == sorted({room(module) for module in MODULES})
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_before_its_place(module: str) -> None:
+    allowed = {*ORDER[: ORDER.index(room(module))], room(module)}
+    wrong = {name for name in own_imports(module) if room(name) not in allowed}
+    assert not wrong, f"{module} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("package", ["features", "engines"])
+def test_members_of_a_package_do_not_import_its_front_before_it_is_whole(package: str) -> None:
+    """`features/__init__` gathers the families: a family that imported it would find it half made."""
+    front = own_imports(package)
+    gathered = {name for name in front if name.startswith(f"{package}.")}
+    assert not {name for name in gathered if package in own_imports(name)}
+
+
+def test_the_readme_tells_the_same_rooms() -> None:
+    _, _, table = README.read_text(encoding="utf-8").partition("| layer | modules |")
+    rows = re.findall(r"^\| (\d) \| (.+?) \|", table.partition("\n\n")[0], re.MULTILINE)
+    told = [set(re.findall(r"`(\w+)/?`", names)) for _, names in rows]
+    assert [int(number) for number, _ in rows] == list(range(len(LAYERS)))
+    assert told == [set(layer) for layer in LAYERS]
+
+
+@pytest.mark.parametrize("library", CONFINED)
+def test_only_some_rooms_import_a_library(library: str) -> None:
+    found = {module for module, path in MODULES.items() if library in {room(name) for name in imports(path)}}
+    assert found <= CONFINED[library]
+
+
+def test_nothing_imports_what_drags_pandas_in() -> None:
+    found = {module: imports(path) & {"pyarrow.dataset", "pyarrow.pandas_compat"} for module, path in MODULES.items()}
+    assert not any(found.values())
+
+
+def test_the_package_itself_imports_nothing_at_once() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    at_top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert {getattr(node, "module", "import") for node in at_top} == {"__future__", "typing"}
+
+
+# ---- imports as they happen ------------------------------------------------------------------------------
+
+#: Runs at the start of every Python process that finds it, workers too: writes down who imports what.
+RECORDER = """
+import os, sys
+
+class Recorder:
+    def find_spec(self, name, path=None, target=None):
+        if name in {names}:
+            with open({log!r}, "a") as log:
+                log.write(f"{{os.getpid()}} {{name}}\\n")
+        return None
+
+sys.meta_path.insert(0, Recorder())
+"""
+HEAVY = ("pandas", "pyarrow.dataset", "pyarrow", "numpy", "joblib", "weekly_cli.cli", "weekly_cli.worker")
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[tuple[dict[str, str], Path]]:
+    """The environment in which processes write down what they import, and where."""
+    log = tmp_path / "imports.log"
+    log.touch()
+    (tmp_path / "recorder").mkdir()
+    (tmp_path / "recorder/sitecustomize.py").write_text(RECORDER.format(names=HEAVY, log=str(log)))
+    yield {"PYTHONPATH": str(tmp_path / "recorder")}, log
+
+
+def by_process(log: Path) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for line in log.read_text().splitlines():
+        process, name = line.split()
+        found.setdefault(process, set()).add(name)
+    return found
+
+
+@pytest.mark.parametrize("args", [["--help"], ["build", "--help"], ["plan", "--help"], ["features", "--help"]], ids=str)
+def test_help_imports_nothing_heavy(recorded: tuple[dict[str, str], Path], args: list[str]) -> None:
+    env, log = recorded
+    done = run_cli(*args, env=env)
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+    assert list(by_process(log).values()) == [{"weekly_cli.cli"}]
+
+
+def test_a_small_build_imports_neither_pandas_nor_a_pool(recorded: tuple[dict[str, str], Path], tmp_path: Path) -> None:
+    env, log = recorded
+    prices = write(daily(), tmp_path / "prices.parquet")
+    done = run_cli("build", prices, "--output", tmp_path / "out", "--json", "--benchmark", "AAA", env=env)
+    assert done.returncode == 0, done.stderr
+    assert list(by_process(log).values()) == [{"weekly_cli.cli", "weekly_cli.worker", "pyarrow", "numpy"}]
+
+
+@pytest.mark.parametrize("order", ["date", "symbol"])
+def test_workers_import_no_pandas(recorded: tuple[dict[str, str], Path], tmp_path: Path, order: str) -> None:
+    """Partitioned or not; the parent, which is to start as fast, does not either."""
+    env, log = recorded
+    prices = write(daily(order=order), tmp_path / "prices.parquet", row_group_size=60)
+    done = run_cli("build", prices, "--output", tmp_path / "out", "--strategy", "batched", "--jobs", "1", "-q", env=env)
+    assert done.returncode == 0, done.stderr
+    found = by_process(log)
+    workers = [names for names in found.values() if {"weekly_cli.worker", "joblib"} <= names]
+    assert len(workers) >= 2, "the parent and a worker"
+    assert not [names for names in found.values() if names & {"pandas", "pyarrow.dataset"}]
+
+
+# ---- names on the disk -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["date", "symbol"])
+def test_no_symbol_is_part_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    """Whatever lies below the output's folder while a run tells how it goes, and what is left of it."""
+    symbols = ["QZXA", "../QZXB", "QZXC/QZXD", "QZX" * 100, "QZX\x00"]
+    prices = write(daily(symbols, order=order), tmp_path / "prices.parquet", row_group_size=60)
+    names: set[str] = set()
+
+    def look(_: Event) -> None:
+        names.update(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+
+    class PoolHere(InProcess):
+        workers = 1
+
+    monkeypatch.setattr(pipeline._Run, "_start_pool", lambda run, workers: setattr(run, "engine", PoolHere()))
+    config = Config(input=str(prices), output=str(tmp_path / "out/here"), strategy="per-symbol", benchmark=("QZXA",))
+    report = pipeline.run(config, look)
+    look(None)  # type: ignore[arg-type]
+    assert report.symbols == len(symbols)
+    assert len({name for name in names if Path(name).name.startswith("part-")}) >= len(symbols)
+    assert any("benchmarks" in name for name in names)
+    assert not [name for name in names if "QZX" in name.upper()]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "prices.parquet"]

@@ -1,0 +1,345 @@
+"""Settings: where they come from, which of them wins, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from frames import daily, run_cli, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weekly_cli.config import NO_INPUT, SETTINGS, Config, parse_bytes, resolve
+from weekly_cli.errors import UsageError
+from weekly_cli.names import ROLES
+
+
+def settings_file(folder: Path, text: str, name: str = "weekly.toml") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def refusal(given: dict[str, Any], folder: Path | None = None) -> str:
+    with pytest.raises(UsageError) as caught:
+        resolve(given, folder)
+    text = str(caught.value)
+    assert text == " ".join(text.splitlines())
+    return text
+
+
+# ---- precedence ------------------------------------------------------------------------------------------
+
+
+def test_nothing_but_an_input_gives_the_defaults() -> None:
+    assert resolve({"input": "prices"}) == Config(input="prices")
+
+
+def test_given_beats_the_file(tmp_path: Path) -> None:
+    folder = settings_file(tmp_path, 'input = "file"\noutput = "file"\njobs = 2\nmemory-limit = "2GB"\nweek = "W-SUN"')
+    found = resolve({"input": "given", "jobs": -2, "memory_limit": "auto"}, folder)
+    assert found == Config(input="given", output="file", jobs=-2, memory_limit=None, week="W-SUN")
+
+
+@pytest.mark.parametrize("nothing", [None, (), []], ids=repr)
+def test_what_is_not_given_leaves_the_file(tmp_path: Path, nothing: object) -> None:
+    folder = settings_file(tmp_path, 'input = "file"\nbenchmark = "SPY"')
+    assert resolve({"input": None, "benchmark": nothing}, folder) == Config(input="file", benchmark=("SPY",))
+
+
+def test_false_is_given(tmp_path: Path) -> None:
+    folder = settings_file(tmp_path, 'input = "file"\noverwrite = true')
+    assert resolve({"overwrite": False}, folder).overwrite is False
+
+
+def test_a_flag_beats_the_environment_beats_the_file_through_the_command(tmp_path: Path) -> None:
+    write(daily(), tmp_path / "prices.parquet")
+    settings_file(tmp_path, 'input = "prices.parquet"\nstrategy = "batched"')
+
+    def strategy(*flags: str, env: dict[str, str] | None = None) -> str:
+        done = run_cli("plan", "--json", *flags, cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stderr
+        return str(json.loads(done.stdout)["strategy"]).split()[0].rstrip(":,")
+
+    environment = {"WEEKLY_CLI_STRATEGY": "per-symbol"}
+    assert strategy() == "batched"
+    assert strategy(env=environment) == "per-symbol"
+    assert strategy("--strategy", "adaptive", env=environment) == "adaptive"
+
+
+# ---- files -----------------------------------------------------------------------------------------------
+
+
+def test_weekly_toml_beats_the_table_of_pyproject(tmp_path: Path) -> None:
+    settings_file(tmp_path, '[tool.weekly-cli]\ninput = "project"\njobs = 3', "pyproject.toml")
+    assert resolve({}, tmp_path) == Config(input="project", jobs=3)
+    settings_file(tmp_path, 'input = "weekly"')
+    assert resolve({}, tmp_path) == Config(input="weekly"), "one file counts, the other is not mixed in"
+
+
+@pytest.mark.parametrize("text", ["", "[project]\nname = 'x'\n", "[tool.other]\ninput = 'x'\n"], ids=repr)
+def test_a_pyproject_of_other_tools(tmp_path: Path, text: str) -> None:
+    settings_file(tmp_path, text, "pyproject.toml")
+    assert resolve({"input": "given"}, tmp_path) == Config(input="given")
+    assert refusal({}, tmp_path) == NO_INPUT
+
+
+def test_without_a_folder_no_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings_file(tmp_path, 'input = "file"\njobs = 3')
+    monkeypatch.chdir(tmp_path)
+    assert resolve({"input": "given"}) == Config(input="given")
+    assert refusal({}) == NO_INPUT
+
+
+@pytest.mark.parametrize("name", ["on-duplicates", "on_duplicates"])
+def test_names_with_hyphens_or_underscores(tmp_path: Path, name: str) -> None:
+    folder = settings_file(tmp_path, f'input = "x"\n{name} = "last"')
+    assert resolve({}, folder).on_duplicates == "last"
+
+
+@pytest.mark.parametrize("name", ["weekly.toml", "pyproject.toml"])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"input = \xff")
+    said = refusal({"input": "x"}, tmp_path)
+    assert str(tmp_path / name) in said
+    assert "TOML" in said
+
+
+def test_no_input_names_the_three_ways() -> None:
+    for given_input in (None, ""):
+        said = refusal({"input": given_input, "jobs": 2})
+        for way in ("first argument", "WEEKLY_CLI_INPUT", "weekly.toml", "[tool.weekly-cli]", "pyproject.toml"):
+            assert way in said
+
+
+# ---- unknown settings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [("jbos", "jobs"), ("featuers", "features"), ("memory_limits", "memory_limit")])
+def test_an_unknown_setting_comes_with_a_suggestion(tmp_path: Path, wrong: tuple[str, str]) -> None:
+    typed, meant = wrong
+    assert f"did you mean {meant}?" in refusal({"input": "x", typed: 1})
+    settings_file(tmp_path, f"input = 'x'\n{typed} = 1")
+    said = refusal({}, tmp_path)
+    assert typed in said
+    assert f"did you mean {meant}?" in said
+    assert str(tmp_path / "weekly.toml") in said
+
+
+def test_an_unknown_setting_like_no_other() -> None:
+    said = refusal({"input": "x", "zzzzzz": 1})
+    assert "zzzzzz" in said
+    assert "did you mean" not in said
+
+
+# ---- refusals --------------------------------------------------------------------------------------------
+
+HUGE = "1" + "0" * 400
+REFUSED: list[tuple[str, Any, str]] = [
+    ("input", 3, "text"),
+    ("output", ["x"], "text"),
+    ("columns", "close", "ROLE=COLUMN"),
+    ("columns", "", "ROLE=COLUMN"),
+    ("columns", "symbol=T,Last", "ROLE=COLUMN"),
+    ("columns", "price=Last", "close"),
+    ("columns", {"price": "Last"}, "close"),
+    ("columns", {"close": 3}, "text"),
+    ("columns", 3, "list"),
+    ("week", "FRI", "W-FRI"),
+    ("week", "w-fri", "W-FRI"),
+    ("week", 5, "W-FRI"),
+    ("week", ["W-FRI"], "W-FRI"),
+    ("available", "now", "next-week"),
+    ("features", 3, "list"),
+    ("features", ["momentum", 3], "text"),
+    ("benchmark", 3, "list"),
+    ("benchmark", ["SPY", 3], "text"),
+    ("sector_map", True, "text"),
+    ("price", 3.0, "text"),
+    ("dtype", "float16", "float32"),
+    ("dtype", "float", "float64"),
+    ("symbols", 3, "list"),
+    ("symbols", ["A", 1], "text"),
+    ("symbols", "@no-such-file", "@no-such-file"),
+    ("max_symbols", 0, "at least 1"),
+    ("max_symbols", -1, "at least 1"),
+    ("max_symbols", 1.5, "whole"),
+    ("max_symbols", True, "whole"),
+    ("start", "01.03.2024", "2024-03-01"),
+    ("start", "2024-02-30", "2024-03-01"),
+    ("start", 20240301, "text"),
+    ("end", "tomorrow", "2024-03-01"),
+    ("end", False, "text"),
+    ("on_duplicates", "drop", "last"),
+    ("on_bad_rows", "first", "drop"),
+    ("replace_features", "yes", "true or false"),
+    ("replace_features", 1, "true or false"),
+    ("jobs", 0, "-1"),
+    ("jobs", "2", "whole"),
+    ("jobs", 2.0, "whole"),
+    ("jobs", True, "whole"),
+    ("memory_limit", "lots", "2GB"),
+    ("memory_limit", "2 G", "2GB"),
+    ("memory_limit", "-1GB", "2GB"),
+    ("memory_limit", "GB", "2GB"),
+    ("memory_limit", "", "2GB"),
+    ("memory_limit", "nan", "2GB"),
+    ("memory_limit", True, "2GB"),
+    ("memory_limit", 512, "unit"),
+    ("memory_limit", "1023KiB", "unit"),
+    ("memory_limit", 0, "unit"),
+    ("memory_limit", HUGE, "2GB"),
+    ("strategy", "fast", "adaptive"),
+    ("strategy", "per_symbol", "per-symbol"),
+    ("compression", "gzip", "zstd"),
+    ("overwrite", "false", "true or false"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "word"), REFUSED, ids=lambda value: "huge" if value == HUGE else str(value))
+def test_a_value_without_sense_is_refused(name: str, value: Any, word: str) -> None:
+    said = refusal({"input": "x"} | {name: value})
+    assert "--" + name.replace("_", "-") in said
+    assert word in said
+
+
+def test_every_setting_has_a_refusal() -> None:
+    assert {name for name, _, _ in REFUSED} == set(SETTINGS)
+    assert set(SETTINGS) == {entry.name for entry in dataclasses.fields(Config) if entry.init}
+
+
+def test_an_end_before_the_start() -> None:
+    said = refusal({"input": "x", "start": "2024-03-02", "end": "2024-03-01"})
+    assert "--end 2024-03-01" in said
+    assert "--start 2024-03-02" in said
+    assert resolve({"input": "x", "start": "2024-03-01", "end": "2024-03-01"}).start == datetime.date(2024, 3, 1)
+
+
+@pytest.mark.parametrize("value", ["2024-03-01", datetime.date(2024, 3, 1), datetime.datetime(2024, 3, 1, 9, 30)])
+def test_dates_of_every_form(value: object) -> None:
+    assert resolve({"input": "x", "start": value}).start == datetime.date(2024, 3, 1)
+
+
+def test_a_config_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        resolve({"input": "x"}).jobs = 3  # type: ignore[misc]
+
+
+# ---- sizes -----------------------------------------------------------------------------------------------
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+@settings(deadline=None)
+@given(number=st.integers(1, 2**40), unit=st.sampled_from(sorted(UNITS)), blank=st.sampled_from(["", " "]))
+def test_a_size_is_its_number_times_its_unit(number: int, unit: str, blank: str) -> None:
+    expected = number * UNITS[unit]
+    if expected < 2**20:
+        with pytest.raises(UsageError, match="unit"):
+            parse_bytes("memory_limit", f"{number}{blank}{unit}")
+        return
+    for text in (f"{number}{blank}{unit}", f"{number}{unit.lower()}", f" {number}{unit.upper()} "):
+        found = parse_bytes("memory_limit", text)
+        assert found is not None
+        assert abs(found - expected) <= expected * 2**-52
+
+
+@settings(deadline=None)
+@given(size=st.integers(2**20, 2**53))
+def test_plain_bytes_are_exact(size: int) -> None:
+    assert parse_bytes("memory_limit", size) == parse_bytes("memory_limit", str(size)) == size
+
+
+@settings(deadline=None)
+@given(hundredths=st.integers(100, 10**6))
+def test_a_size_may_have_decimals(hundredths: int) -> None:
+    found = parse_bytes("memory_limit", f"{hundredths // 100}.{hundredths % 100:02d}GiB")
+    assert found is not None
+    assert abs(found - hundredths * 2**30 / 100) <= 1
+
+
+@settings(deadline=None)
+@given(text=st.text(max_size=12))
+def test_any_text_is_a_size_or_a_refusal(text: str) -> None:
+    try:
+        found = parse_bytes("memory_limit", text)
+    except UsageError as error:
+        assert "--memory-limit" in str(error)
+    else:
+        assert found is None or found >= 2**20
+
+
+def test_auto_is_no_number() -> None:
+    assert parse_bytes("memory_limit", "auto") is None
+
+
+# ---- symbols ---------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(symbols=st.lists(st.text(st.characters(exclude_characters="@,", exclude_categories=["Cs"])), min_size=1))
+def test_a_list_of_symbols_is_taken_as_it_stands(symbols: list[str]) -> None:
+    assert resolve({"input": "x", "symbols": symbols}).symbols == tuple(dict.fromkeys(symbols))
+    assert resolve({"input": "x", "symbols": ",".join(symbols)}).symbols == tuple(dict.fromkeys(symbols))
+
+
+def test_symbols_with_commas_and_blanks() -> None:
+    assert resolve({"input": "x", "symbols": ["B,C", " A "]}).symbols == ("B,C", " A ")
+    assert resolve({"input": "x", "symbols": "B,C, A "}).symbols == ("B", "C", " A ")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=repr)
+@pytest.mark.parametrize("last", [True, False])
+def test_symbols_of_a_file(tmp_path: Path, ending: str, last: bool) -> None:
+    lines = ["000001", "BRK/B", "A,B", " NA", "ذوب"]
+    path = tmp_path / "symbols.txt"
+    path.write_bytes((ending.join(lines) + (ending if last else "")).encode())
+    assert resolve({"input": "x", "symbols": f"@{path}"}).symbols == tuple(lines)
+    assert resolve({"input": "x", "symbols": f"Z,@{path},NA,000001"}).symbols == ("Z", *lines, "NA")
+    assert resolve({"input": "x", "symbols": ["NA", f"@{path}"]}).symbols == ("NA", *lines)
+
+
+def test_a_file_of_symbols_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As Notepad and Excel write it: the mark is no part of the first symbol."""
+    path = tmp_path / "symbols.txt"
+    path.write_bytes("AAPL\nMSFT\n".encode("utf-8-sig"))
+    assert resolve({"input": "x", "symbols": f"@{path}"}).symbols == ("AAPL", "MSFT")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["not UTF-8", "a folder"])
+def test_a_file_of_symbols_that_can_not_be_read(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "symbols.txt"
+    path.mkdir() if content is None else path.write_bytes(content)
+    assert f"@{path}" in refusal({"input": "x", "symbols": f"@{path}"})
+
+
+# ---- columns ---------------------------------------------------------------------------------------------
+
+ROLES_AND_COLUMNS = st.dictionaries(
+    st.sampled_from(ROLES), st.text(st.characters(exclude_characters=",", exclude_categories=["Cs"]), min_size=1)
+).filter(bool)
+
+
+@settings(deadline=None)
+@given(columns=ROLES_AND_COLUMNS)
+def test_every_form_of_columns_says_the_same(columns: dict[str, str]) -> None:
+    texts = [f"{role}={column}" for role, column in columns.items()]
+    forms: list[Any] = [",".join(texts), texts, tuple(texts), columns, ", ".join(texts)]
+    for form in forms:
+        found = resolve({"input": "x", "columns": form})
+        assert found.columns == tuple(columns.items())
+        assert found.role_columns == columns
+
+
+def test_a_column_may_have_an_equals_sign_and_in_a_table_a_comma(tmp_path: Path) -> None:
+    assert resolve({"input": "x", "columns": "close=a=b"}).role_columns == {"close": "a=b"}
+    folder = settings_file(tmp_path, 'input = "x"\ncolumns = {close = "a,b=c", symbol = "T"}')
+    assert resolve({}, folder).role_columns == {"close": "a,b=c", "symbol": "T"}
+
+
+def test_lists_of_features_become_one() -> None:
+    assert resolve({"input": "x", "features": ["momentum", "-w_rsi_14"]}).features == "momentum,-w_rsi_14"
