@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
     ("engines",),  # where tasks run
     ("report", "pipeline", "frame"),  # the record of a run; the stages in order; the same for a pandas frame
-    ("progress", "sample", "cli", "docs"),  # views, made-up data, the command line
+    ("progress", "sample", "cli", "__main__", "docs"),  # views, made-up data, the command line
 )
 ORDER = [name for layer in LAYERS for name in layer]
 #: Third parties that only some rooms may know; the rest of a row of this table is where.

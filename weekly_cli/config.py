@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ ON_DUPLICATES = ("error", "first", "last")
 ON_BAD_ROWS = ("error", "drop")
 SETTINGS_FILE, PROJECT_FILE, PROJECT_TABLE = "weekly.toml", "pyproject.toml", "weekly-cli"
 
+_MOST_BYTES = 2**100
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KIB": 2**10,
     "MIB": 2**20,
@@ -97,7 +99,7 @@ def resolve(given: Mapping[str, Any], folder: Path | None = None) -> Config:
         If a setting is unknown, has no sense, or there is no input.
     """
     settings = dict(_file_settings(folder)) if folder else {}
-    settings |= {name: value for name, value in given.items() if value is not None and value != () and value != []}
+    settings |= {name: value for name, value in given.items() if not _not_given(value)}
     unknown = settings.keys() - _CHECKS.keys()
     if unknown:
         raise UsageError(_unknown_setting(min(unknown)))
@@ -107,6 +109,10 @@ def resolve(given: Mapping[str, Any], folder: Path | None = None) -> Config:
     if config.start and config.end and config.end < config.start:
         raise UsageError(f"--end {config.end} is before --start {config.start}")
     return config
+
+
+def _not_given(value: Any) -> bool:
+    return value is None or (isinstance(value, list | tuple) and not value)
 
 
 def _file_settings(folder: Path) -> dict[str, Any]:
@@ -182,12 +188,14 @@ def _symbols(name: str, value: Any) -> tuple[str, ...]:
     for text in value.split(",") if isinstance(value, str) else _texts(name, value):
         if text.startswith("@"):
             try:
-                lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
-                symbols += [line for line in lines if line]
+                lines = Path(text[1:]).read_text(encoding="utf-8-sig").split("\n")
+                symbols += [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"--symbols {text}: {error}") from error
         else:
             symbols.append(text)
+    if not symbols:
+        raise UsageError("--symbols names no symbol")
     return tuple(dict.fromkeys(symbols))
 
 
@@ -249,7 +257,9 @@ def parse_bytes(name: str, value: Any) -> int | None:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
     if isinstance(value, bool) or not match or match[2].upper() not in _UNITS:
         raise UsageError(f"{_flag(name)} takes auto or a size such as 2GB or 512MiB, not {value!r}")
-    size = int(float(match[1]) * _UNITS[match[2].upper()])
+    size = int(Fraction(match[1]) * _UNITS[match[2].upper()])
+    if size >= _MOST_BYTES:
+        raise UsageError(f"{_flag(name)} is more than any machine has; a size has a unit, such as 2GB or 512MiB")
     if size < 2**20:
         raise UsageError(f"{_flag(name)} {value} is less than 1 MiB; a size has a unit, such as 2GB or 512MiB")
     return size

@@ -117,7 +117,8 @@ def select_symbols(scan: Scan, config: Config) -> Ints:
     """
     selected = np.arange(len(scan.symbols))
     if config.symbols is not None:
-        selected = np.unique([find_symbol(scan, symbol, "--symbols") for symbol in config.symbols])
+        positions = [find_symbol(scan, symbol, "--symbols") for symbol in config.symbols]
+        selected = np.unique(np.array(positions, np.int64))
     return selected[: config.max_symbols]
 
 
@@ -153,16 +154,17 @@ def make_plan(scan: Scan, config: Config, resources: Resources) -> Plan:
     rows = scan.rows_per_symbol[selected]
     budget, budget_reason = _budget(config, resources)
     jobs = requested_workers(config.jobs, resources.cpus)
-    strategy, strategy_reason = _strategy(rows, config, jobs)
     sizes = _Sizes(scan.footers.row_bytes)
+    total = int(rows.sum())
+    strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= budget)
     if strategy == "direct":
-        everything = TaskPlan(0, len(selected), int(rows.sum()), int(rows.sum()), scan.footers.pieces)
+        everything = TaskPlan(0, len(selected), total, total, scan.footers.pieces)
         tasks: tuple[TaskPlan, ...] = (everything,) if len(selected) else ()
         partition, partition_reason = False, "everything is read in this process"
     else:
         most = sizes.most_rows(budget - PARENT_BYTES - WORKER_BYTES)
         _refuse_too_large(scan, selected, rows, most, sizes, budget)
-        cuts = _cuts(rows, strategy, _target_rows(int(rows.sum()), jobs, most), _group_starts(scan, selected))
+        cuts = _cuts(rows, strategy, _target_rows(total, jobs, most), most, _group_starts(scan, selected))
         tasks, partition, partition_reason = _place(scan, selected, rows, cuts, most)
     task_bytes = max((sizes.task_bytes(task.rows, task.decoded_rows) for task in tasks), default=0)
     limits = _worker_limits(strategy, jobs, config, resources, budget, task_bytes, len(tasks))
@@ -229,11 +231,11 @@ def _refuse_too_large(scan: Scan, selected: Ints, rows: Ints, most: int, sizes: 
     raise BudgetError(_too_small(budget, needed, what))
 
 
-def _strategy(rows: Ints, config: Config, jobs: int) -> tuple[str, str]:
+def _strategy(rows: Ints, config: Config, fits_here: bool) -> tuple[str, str]:
     total, symbols = int(rows.sum()), len(rows)
     if config.strategy != "auto":
         return config.strategy, "asked for with --strategy"
-    if total <= DIRECT_ROWS:
+    if total <= DIRECT_ROWS and (fits_here or not total):
         return "direct", f"{total:,} rows are done before a pool has started (up to {DIRECT_ROWS:,})"
     longest, median = int(rows.max()), float(np.median(rows))
     if total / symbols >= DIRECT_ROWS:
@@ -264,11 +266,12 @@ def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
     return lambda position: position > 0 and bool(first[position] != last[position - 1])
 
 
-def _cuts(rows: Ints, strategy: str, target: int, begins_group: Callable[[int], bool]) -> list[int]:
+def _cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool]) -> list[int]:
     """Return where tasks begin among the selected symbols, and their end.
 
     "per-symbol" cuts everywhere, "batched" after equal numbers of symbols, "adaptive" after `target` rows; the
-    latter two wait up to half a task for a symbol with which a row group of the input begins.
+    latter two wait up to half a task for a symbol with which a row group of the input begins, and never put more
+    than `most` rows into a task.
     """
     symbols = len(rows)
     if strategy == "per-symbol":
@@ -280,12 +283,14 @@ def _cuts(rows: Ints, strategy: str, target: int, begins_group: Callable[[int], 
         )
     else:
         weight, full = rows, target
-    cuts, filled = [0], 0
+    cuts, filled, held = [0], 0, 0
     for position in range(1, symbols):
         filled += int(weight[position - 1])
-        if (filled >= full and begins_group(position)) or filled + int(weight[position]) > 1.5 * full:
+        held += int(rows[position - 1])
+        over = filled + int(weight[position]) > 1.5 * full or held + int(rows[position]) > most
+        if over or (filled >= full and begins_group(position)):
             cuts.append(position)
-            filled = 0
+            filled = held = 0
     return [*cuts, symbols] if symbols else [0]
 
 

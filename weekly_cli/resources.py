@@ -73,12 +73,10 @@ def _memory_in_use(group: Path) -> int:
     used = _number(group / "memory.current")
     if used is None:
         used = _number(group / "memory.usage_in_bytes") or 0
-    cache = 0
-    for line in _text(group / "memory.stat").splitlines():
-        name, _, value = line.partition(" ")
-        if name in ("file", "total_cache"):
-            cache = int(value)
-    return max(0, used - cache)
+    stat = dict(line.split(" ", 1) for line in _text(group / "memory.stat").splitlines() if " " in line)
+    cache = int(stat.get("file", stat.get("total_cache", 0)))
+    shared = int(stat.get("shmem", stat.get("total_shmem", 0)))  # counted as cache, but it does not go
+    return max(0, used - max(0, cache - shared))
 
 
 def _version_2_quota(group: Path) -> float | None:
@@ -114,7 +112,9 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
         if mount_root != "/" and (name + "/").startswith(mount_root + "/"):
             name = name[len(mount_root) :]
         group = mount / name.lstrip("/")
-        if not group.is_dir():  # the group is outside of what is mounted here: its mount's root stands for it
+        if (
+            ".." in group.parts or not group.is_dir()
+        ):  # the group is outside of what is mounted here: its mount's root stands for it
             group = mount
         yield from (folder for folder in (group, *group.parents) if folder == mount or mount in folder.parents)
 
@@ -153,17 +153,22 @@ class MemoryMeter:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> MemoryMeter:
+        self._sample()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._sample()
 
     def _run(self) -> None:
-        own = psutil.Process()
         while not self._stop.wait(self._SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_held, (own, *own.children(recursive=True)))))
+            self._sample()
+
+    def _sample(self) -> None:
+        own = psutil.Process()
+        self.peak_bytes = max(self.peak_bytes, sum(map(_held, (own, *own.children(recursive=True)))))
 
 
 def _held(process: psutil.Process) -> int:

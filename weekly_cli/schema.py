@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -82,7 +84,7 @@ def unify(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
         or a file has two columns of one name.
     """
     fields: dict[str, pa.Field] = {}
-    home: dict[str, str] = {}
+    kinds: dict[str, dict[pa.DataType, str]] = {}  # of each column: every type, and the first file that has it
     previous: pa.Schema | None = None
     for path, schema in schemas:
         if previous is not None and schema.equals(previous):
@@ -92,22 +94,29 @@ def unify(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
         if doubled:
             raise InputRefused(f"{path} has more than one column named {doubled[0]!r}; rename one of them")
         for column in schema:
-            if column.name not in fields:
-                fields[column.name], home[column.name] = column, path
-                continue
-            common = common_type(fields[column.name].type, column.type)
-            if common is None:
-                raise InputRefused(
-                    f"column {column.name!r} is {fields[column.name].type} in {home[column.name]} but {column.type} "
-                    f"in {path}; write them with one type, or build them apart"
-                )
-            fields[column.name] = (
-                fields[column.name].with_type(common).with_nullable(fields[column.name].nullable or column.nullable)
-            )
-    _refuse_absent(schemas, fields, home)
+            known = fields.setdefault(column.name, column)
+            fields[column.name] = known.with_nullable(known.nullable or column.nullable)
+            kinds.setdefault(column.name, {}).setdefault(column.type, path)
+    for name, found in kinds.items():
+        fields[name] = fields[name].with_type(_common_of(name, found))
+    _refuse_absent(schemas, fields, {name: next(iter(found.values())) for name, found in kinds.items()})
     if len(schemas) > 1:  # files may have different words, which together need a wider index
         fields = {name: column.with_type(_wide_dictionary(column.type)) for name, column in fields.items()}
     return pa.schema(list(fields.values()))
+
+
+def _common_of(name: str, kinds: Mapping[pa.DataType, str]) -> pa.DataType:
+    """Return the type that holds every value of all `kinds`, or refuse, naming two files that differ."""
+    for (one, path_one), (other, path_other) in combinations(kinds.items(), 2):
+        if common_type(one, other) is None:
+            raise InputRefused(
+                f"column {name!r} is {one} in {path_one} but {other} in {path_other}; "
+                "write them with one type, or build them apart"
+            )
+    numbers = [kind for kind in kinds if not pa.types.is_null(kind)]
+    if len(numbers) > 1 and all(map(_numeric, numbers)):
+        return _smallest_number(numbers)
+    return reduce(lambda one, other: common_type(one, other) or other, kinds)
 
 
 def _wide_dictionary(kind: pa.DataType) -> pa.DataType:
@@ -144,8 +153,7 @@ def common_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
     if is_text(a) and is_text(b):
         return pa.large_string() if _large(a) or _large(b) else pa.string()
     if _numeric(a) and _numeric(b):
-        candidates = [kind for kind in _NUMBERS if _holds(kind, a) and _holds(kind, b)]
-        return candidates[0] if candidates else None
+        return _smallest_number([a, b])
     if pa.types.is_timestamp(a) and pa.types.is_timestamp(b) and a.tz == b.tz:
         return max(a, b, key=lambda kind: _UNITS.index(kind.unit))
     if pa.types.is_date(a) and pa.types.is_date(b):
@@ -155,11 +163,17 @@ def common_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 
 _UNITS = ("s", "ms", "us", "ns")
 _NUMBERS = (
-    *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
     *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+    *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
     *(pa.float32(), pa.float64()),
 )
 _EXACT_BITS = {"float": 24, "double": 53}
+
+
+def _smallest_number(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+    """Return the narrowest number that holds every value of all `kinds`, whatever their order."""
+    holding = [number for number in _NUMBERS if all(_holds(number, kind) for kind in kinds)]
+    return min(holding, key=lambda number: number.bit_width, default=None)
 
 
 def _large(kind: pa.DataType) -> bool:
@@ -260,7 +274,7 @@ def _codes(symbols: pa.Array, known: pa.Array) -> NDArray[np.int32]:
     if not pa.types.is_dictionary(symbols.type):
         return arrays.to_numpy(pc.index_in(symbols.cast(known.type), value_set=known), -1)
     dictionary = np.append(_codes(symbols.dictionary, known), np.int32(-1))
-    of_rows: NDArray[np.int32] = dictionary[arrays.to_numpy(symbols.indices, len(dictionary) - 1)]
+    of_rows: NDArray[np.int32] = dictionary[arrays.to_numpy(symbols.indices.cast(pa.int32()), len(dictionary) - 1)]
     return of_rows
 
 

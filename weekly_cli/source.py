@@ -118,12 +118,22 @@ def _conformed(table: pa.Table, piece: Piece, schema: DatasetSchema, wanted: Seq
         if name in table.column_names:
             column = table.column(name)
             as_it_is = name == symbol or column.type.equals(kind)
-            arrays.append(column if as_it_is else column.cast(kind))
+            arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
         elif name in keys:
             arrays.append(_repeated(keys[name], table.num_rows))
         else:
             arrays.append(pa.nulls(table.num_rows, kind))
     return pa.table(arrays, names=list(wanted))
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid as error:
+        raise InputRefused(
+            f"column {name!r} is {column.type} in {path} but {kind} in the dataset, and does not fit: {error}; "
+            "write the files with one type, or build them apart"
+        ) from error
 
 
 def _repeated(text: str | None, rows: int) -> pa.Array:

@@ -1,0 +1,5 @@
+"""`python -m weekly_cli` is `weekly-cli`."""
+
+from weekly_cli.cli import main
+
+main()
