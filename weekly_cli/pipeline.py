@@ -72,9 +72,8 @@ def run(config: Config, listener: Listener = events.ignore) -> Report:
     """Do what the settings ask for, telling `listener` how it goes, and return the record."""
     output = publish.place(config.output)
     publish.check_target(output, config.overwrite)
-    work, made = storage.make_work_folder(output)
     with contextlib.ExitStack() as stack:
-        stack.callback(storage.remove_work_folder, work, made)
+        work = stack.enter_context(storage.work_folder(output))
         meter = stack.enter_context(resources.MemoryMeter())
         run = _Run(config, output, work, listener)
         stack.callback(run.close)

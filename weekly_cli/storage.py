@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import platform
+import secrets
 import shutil
 import socket
 import sys
@@ -283,13 +284,11 @@ _WORK_MARK = ".weekly-cli-work-"
 _OWNER_FILE = "owner.json"
 
 
-def make_work_folder(output: Path) -> tuple[Path, list[Path]]:
-    """Make the folder beside the output in which a run works, and remove those that dead runs left.
+@contextlib.contextmanager
+def work_folder(output: Path) -> Iterator[Path]:
+    """Make the folder beside the output in which a run works, and remove it at the end, however that comes.
 
-    Returns
-    -------
-    tuple of (Path, list of Path)
-        The folder, and the folders above it that had to be made, innermost first.
+    What dead runs left there is removed too, and so are the folders above it that had to be made and stay empty.
 
     Raises
     ------
@@ -297,26 +296,29 @@ def make_work_folder(output: Path) -> tuple[Path, list[Path]]:
         If the folder of the output can't be written to.
     """
     made = [parent for parent in output.parents if not parent.exists()]
+    folder = output.with_name(f".{output.name}{_WORK_MARK}{secrets.token_hex(4)}")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        for left in output.parent.glob(f".{_escaped(output.name)}{_WORK_MARK}*"):
-            if left.is_dir() and not _owner_lives(left):
-                remove_tree(left)
-        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}{_WORK_MARK}", dir=output.parent))
-        process = psutil.Process()
-        owner = {"pid": process.pid, "started": process.create_time(), "host": socket.gethostname()}
-        write_json(folder / _OWNER_FILE, owner)
-    except OSError as error:
-        raise OutputConflict(f"{output.parent} can't be written to: {error.strerror or error}") from error
-    return folder, made
+        try:
+            _make_work_folder(folder, output)
+        except OSError as error:
+            raise OutputConflict(f"{output.parent} can't be written to: {error.strerror or error}") from error
+        yield folder
+    finally:
+        remove_tree(folder)
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
 
 
-def remove_work_folder(folder: Path, made: Sequence[Path]) -> None:
-    """Remove a run's work folder, and those of the folders `made` for it that are empty."""
-    remove_tree(folder)
-    for parent in made:
-        if not any(parent.iterdir()):
-            parent.rmdir()
+def _make_work_folder(folder: Path, output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for left in output.parent.glob(f".{_escaped(output.name)}{_WORK_MARK}*"):
+        if left.is_dir() and not _owner_lives(left):
+            remove_tree(left)
+    folder.mkdir(mode=0o700)
+    process = psutil.Process()
+    owner = {"pid": process.pid, "started": process.create_time(), "host": socket.gethostname()}
+    write_json(folder / _OWNER_FILE, owner)
 
 
 def _escaped(name: str) -> str:
