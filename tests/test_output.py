@@ -44,6 +44,7 @@ from frames import (
     write_files,
 )
 
+import weekly_cli
 from weekly_cli import plan, worker
 from weekly_cli.config import resolve
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
@@ -549,3 +550,33 @@ def test_many_tasks_of_one_partition_do_not_run_out_of_files(tmp_path: Path) -> 
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert out.num_rows == 1200
+
+
+# ---- output and input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", [".", "in", "in/p.parquet"])
+def test_an_output_never_replaces_its_input(output: str, tmp_path: Path) -> None:
+    source = write(daily(["A", "B"], 60), tmp_path / "in" / "p.parquet")
+    before = source.read_bytes()
+    for given in (source, source.parent):
+        with pytest.raises(OutputConflict, match="would replace the input"):
+            weekly_cli.build(given, tmp_path / output, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_an_output_inside_of_the_input_is_made_anew(tmp_path: Path) -> None:
+    write(daily(["A", "B"], 60), tmp_path / "p.parquet")
+    first = weekly_cli.build(tmp_path, tmp_path / "daily_weekly")
+    second = weekly_cli.build(tmp_path, tmp_path / "daily_weekly")
+    assert first.rows == second.rows == 120
+
+
+def test_a_link_as_output_stays_a_link(tmp_path: Path) -> None:
+    source = write(daily(["A"], 60), tmp_path / "p.parquet")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    for _ in range(2):
+        weekly_cli.build(source, tmp_path / "link")
+        assert (tmp_path / "link").is_symlink()
+        assert [path.name for path in (tmp_path / "real").iterdir()] == ["part-00000.parquet"]

@@ -163,7 +163,8 @@ def built(daily: pd.DataFrame, folder: Path, **settings_: object) -> pd.DataFram
     table = pa.Table.from_pandas(daily, preserve_index=False)
     table = table.set_column(table.column_names.index("date"), "date", table.column("date").cast(pa.date32()))
     pq.write_table(table, folder / "in.parquet", row_group_size=1000)
-    weekly_cli.build(folder / "in.parquet", folder / "out", dtype="float64", **settings_)
+    report = weekly_cli.build(folder / "in.parquet", folder / "out", dtype="float64", **settings_)
+    assert report.rejected == ()
     return pd.read_parquet(folder / "out")
 
 

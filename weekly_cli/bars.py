@@ -80,6 +80,7 @@ class Quality:
         return Quality(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
+@np.errstate(all="ignore")  # a product that overflows is not usable, and is counted
 def usable_rows(
     codes: Ints, days: Ints, raw: Mapping[str, Floats], adjusted: Floats | None
 ) -> tuple[DailyRows, Quality]:
@@ -140,6 +141,7 @@ def run_starts(*keys: NDArray[np.generic]) -> Ints:
     return np.flatnonzero(changed)
 
 
+@np.errstate(all="ignore")  # a sum that overflows is stored as null
 def weekly_bars(rows: DailyRows, anchor: str) -> WeeklyBars:
     """Return the weekly bars of the usable rows: first open, highest high, lowest low, last close, summed volume.
 

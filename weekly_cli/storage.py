@@ -53,9 +53,10 @@ def find_inputs(name: str, output: Path) -> list[tuple[Path, tuple[tuple[str, st
     except OSError as error:
         raise InputRefused(f"{name} can't be looked through: {error.strerror}: {error.filename}") from error
     outer = path.resolve()
-    if output == outer or output in outer.parents:
+    inside = {file for file, _ in files if output in (file.resolve(), *file.resolve().parents)}
+    if output == outer or output in outer.parents or (inside and not wrote(output)):
         raise OutputConflict(f"the output {output} would replace the input {name}; choose another --output")
-    return [(file, keys) for file, keys in files if output not in (file.resolve(), *file.resolve().parents)]
+    return [(file, keys) for file, keys in files if file not in inside]
 
 
 def _found(path: Path, name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
