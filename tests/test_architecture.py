@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
     ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
     ("config", "schema", "resources", "storage", "align"),  # settings; columns; CPU and memory; paths; bars onto days
-    ("source", "scan", "plan"),  # the input as tables; what there is; what to do
+    ("source", "footers", "scan", "plan"),  # the input as tables; what there is; what to do
     ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
     ("engines",),  # where tasks run
     ("report", "pipeline", "frame"),  # the record of a run; the stages in order; the same for a pandas frame

@@ -21,6 +21,7 @@ import weekly_cli
 from weekly_cli import pipeline
 from weekly_cli.config import STRATEGIES, Config, resolve
 from weekly_cli.errors import BudgetError, InputRefused
+from weekly_cli.footers import Footers
 from weekly_cli.plan import (
     DIRECT_ROWS,
     PARENT_BYTES,
@@ -32,7 +33,7 @@ from weekly_cli.plan import (
     requested_workers,
 )
 from weekly_cli.resources import Resources
-from weekly_cli.scan import Footers, Presence, Scan
+from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import DatasetSchema
 from weekly_cli.source import Piece
 

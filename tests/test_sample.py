@@ -17,7 +17,7 @@ import pytest
 from pandas.tseries import holiday
 
 from weekly_cli import sample
-from weekly_cli.sample import LAYOUTS, SampleFiles, write_sample
+from weekly_cli.sample import LAYOUTS, SampleFiles, people, write_sample
 
 COMMITTED = Path(__file__).parents[1] / "sample_data"
 PRICES = ["open", "high", "low", "close"]
@@ -295,13 +295,13 @@ def test_names_are_tickers_and_oddities(frame: pd.DataFrame) -> None:
 
 
 def test_names_are_unique_in_bulk() -> None:
-    names = sample._tickers(50_000)
+    names = people.ticker_names(50_000)
     assert len(set(names)) == 50_000
     assert max(map(len, names[8:])) == 5
 
 
 def test_fewer_symbols_fewer_benchmarks() -> None:
-    benchmarks = {n: [name for name in sample._people(n).names if "_" in name] for n in (1, 11, 12, 24)}
+    benchmarks = {n: [name for name in people.make_people(n).names if "_" in name] for n in (1, 11, 12, 24)}
     assert {n: len(names) for n, names in benchmarks.items()} == {1: 0, 11: 0, 12: 5, 24: 7}
 
 

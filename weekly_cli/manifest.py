@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from weekly_cli.config import Config
 from weekly_cli.features import Feature
-from weekly_cli.scan import Footers
+from weekly_cli.footers import Footers
 
 #: Settings that change where and how a run works, but no value of the output.
 _WITHOUT_INFLUENCE = {"output", "jobs", "memory_limit", "strategy", "overwrite", "compression", "features"}

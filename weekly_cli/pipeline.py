@@ -29,11 +29,12 @@ from weekly_cli.engines.in_process import InProcess
 from weekly_cli.errors import InputRefused
 from weekly_cli.events import Listener, Progress, StageEnded
 from weekly_cli.features import select
+from weekly_cli.footers import Footers, read_footers
 from weekly_cli.manifest import fingerprint
 from weekly_cli.partition import Partitioned, partition
 from weekly_cli.plan import DIRECT_ROWS, Plan, check_disk, make_plan, requested_workers
 from weekly_cli.report import Report, make_report
-from weekly_cli.scan import Footers, Scan, files_with, read_footers, scan
+from weekly_cli.scan import Scan, files_with, scan
 from weekly_cli.schema import as_date, day_of, refuse_taken
 from weekly_cli.worker import Job, Outcome, Task, run_task, writer_options
 

@@ -1,4 +1,4 @@
-"""What there is: footers and key columns only.
+"""What there is, from the footers and the key columns only.
 
 The footers give schema, rows and sizes; the key columns (symbol, date) give the rows of each symbol, where in
 each row group a symbol lies, the dates' span and the rows without a key. Row groups are decoded by threads and
@@ -8,25 +8,24 @@ folded in input order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from weekly_cli import source, storage
+from weekly_cli import source
 from weekly_cli.arrays import from_numpy, to_numpy
 from weekly_cli.arrays import known as is_known
 from weekly_cli.bars import Ints, run_starts
 from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
-from weekly_cli.schema import DatasetSchema, find_roles, plain_symbols, plain_type, session_days, symbol_codes, unify
-from weekly_cli.source import Piece
+from weekly_cli.footers import Footers
+from weekly_cli.schema import plain_symbols, plain_type, session_days, symbol_codes
 
 #: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
 _RUNS_PER_SYMBOL = 4
@@ -34,32 +33,6 @@ _FOLD_SYMBOLS = 64 * 1024
 #: A symbol that lies in more row groups than this, on average, is scattered; it bounds what a scan remembers.
 _PLACES_PER_SYMBOL = 64
 _OFFENDERS_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Footers:
-    """What the footers say: the input's schema, its row groups as pieces, and sizes.
-
-    Attributes
-    ----------
-    integer_ranges : mapping
-        Smallest and largest value of each integer column whose footers all tell.
-    row_bytes : float
-        Estimated bytes of a row in memory.
-    """
-
-    where: str
-    schema: DatasetSchema
-    pieces: tuple[Piece, ...]
-    files: int
-    file_bytes: int
-    row_bytes: float
-    integer_ranges: Mapping[str, tuple[int, int]]
-
-    @property
-    def rows(self) -> int:
-        """Rows in all."""
-        return sum(piece.rows_in_group for piece in self.pieces)
 
 
 @dataclass(frozen=True)
@@ -104,117 +77,6 @@ class Scan:
         if self.presence is not None:
             return "clustered by symbol"
         return "in date order" if self.sorted_by_date else "in no order"
-
-
-# ---- footers ---------------------------------------------------------------------------------------------
-
-
-def read_footers(config: Config, output: Path) -> Footers:
-    """Read the footers of the input, which is not what lies in the place of `output`.
-
-    Raises
-    ------
-    InputRefused
-        If a file can't be read, schemas don't agree, or a role is not found.
-    """
-    found = storage.find_inputs(config.input, output)
-    schemas: list[tuple[str, pa.Schema]] = []
-    pieces: list[Piece] = []
-    ranges = _IntegerRanges()
-    file_bytes, text_bytes = 0, _TextBytes()
-    for path, keys in found:
-        file = storage.open_parquet(path)
-        schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
-        file_bytes += path.stat().st_size
-        metadata = file.metadata
-        for group in range(metadata.num_row_groups):
-            rows = metadata.row_group(group).num_rows
-            if rows:
-                pieces.append(Piece(str(path), group, 0, rows, rows, keys))
-                ranges.add(metadata.row_group(group))
-                text_bytes.add(metadata.row_group(group))
-    arrow = unify(schemas).remove_metadata()
-    schema = DatasetSchema(arrow, find_roles(arrow, config.role_columns, config.input))
-    if config.price is not None:
-        _check_price(config.price, schema, config.input)
-    return Footers(
-        where=config.input,
-        schema=schema,
-        pieces=tuple(pieces),
-        files=len(found),
-        file_bytes=file_bytes,
-        row_bytes=text_bytes.row_bytes(arrow),
-        integer_ranges=ranges.known(arrow),
-    )
-
-
-def _with_keys(schema: pa.Schema, keys: source.HiveKeys) -> pa.Schema:
-    """Return a file's schema with its hive keys as text columns; a column of the file itself wins."""
-    for key, _ in keys:
-        if key not in schema.names:
-            schema = schema.append(pa.field(key, pa.string()))
-    return schema
-
-
-def _check_price(name: str, schema: DatasetSchema, where: str) -> None:
-    if name not in schema.arrow.names:
-        raise InputRefused(f"{where} has no column {name!r} for --price; it has {', '.join(schema.arrow.names)}")
-    kind = schema.arrow.field(name).type
-    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
-        raise InputRefused(f"column {name!r} of {where} is {kind}, but --price takes numbers")
-
-
-class _IntegerRanges:
-    """Smallest and largest value of integer columns, from the statistics of all row groups."""
-
-    def __init__(self) -> None:
-        self._ranges: dict[str, tuple[int, int] | None] = {}
-
-    def add(self, group: object) -> None:
-        for index in range(group.num_columns):  # type: ignore[attr-defined]
-            column = group.column(index)  # type: ignore[attr-defined]
-            if column.physical_type not in ("INT32", "INT64"):
-                continue
-            name, statistics = column.path_in_schema, column.statistics
-            if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, int):
-                if statistics is None or statistics.null_count != column.num_values + statistics.null_count:
-                    self._ranges[name] = None
-                continue
-            known = self._ranges.get(name, (statistics.min, statistics.max))
-            if known is not None:
-                self._ranges[name] = min(known[0], statistics.min), max(known[1], statistics.max)
-
-    def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
-        integers = {column.name for column in schema if pa.types.is_integer(column.type)}
-        return {name: found for name, found in self._ranges.items() if found is not None and name in integers}
-
-
-class _TextBytes:
-    """Sizes of columns without a fixed width, from the footers."""
-
-    _OVERHEAD_BYTES, _LEAST_BYTES = 8.0, 16.0
-
-    def __init__(self) -> None:
-        self._bytes: dict[str, int] = {}
-        self._rows = 0
-
-    def add(self, group: object) -> None:
-        self._rows += group.num_rows  # type: ignore[attr-defined]
-        for index in range(group.num_columns):  # type: ignore[attr-defined]
-            column = group.column(index)  # type: ignore[attr-defined]
-            if column.physical_type == "BYTE_ARRAY" or "." in column.path_in_schema:
-                name = column.path_in_schema.split(".")[0]
-                self._bytes[name] = self._bytes.get(name, 0) + column.total_uncompressed_size
-
-    def row_bytes(self, schema: pa.Schema) -> float:
-        total = 0.0
-        for column in schema:
-            try:
-                total += column.type.bit_width / 8
-            except ValueError:  # no fixed width
-                mean = self._bytes.get(column.name, 0) / max(1, self._rows)
-                total += self._OVERHEAD_BYTES + max(self._LEAST_BYTES, mean)
-        return total
 
 
 # ---- key columns -----------------------------------------------------------------------------------------

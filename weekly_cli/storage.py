@@ -248,8 +248,13 @@ def write_json(path: Path, value: Any) -> None:
     if _is_special(path):
         path.write_text(text, encoding="utf-8")
         return
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step."""
     aside = path.with_name(f".{path.name}.aside")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_text(text, encoding="utf-8", newline="\n")
     aside.replace(path)
 
 
