@@ -300,11 +300,13 @@ DATES: dict[str, Callable[[np.ndarray[Any, Any]], pa.Array]] = {
     "utc": lambda days: pa.array((days + NOON).astype("datetime64[us]"), pa.timestamp("us", tz="UTC")),
     # Midnight in Tokyo is the day before in UTC.
     "tokyo": lambda days: pa.array(
-        (days.astype("datetime64[h]") - 9).astype("datetime64[us]"), pa.timestamp("us", tz="Asia/Tokyo")
+        (days.astype("datetime64[h]") - np.timedelta64(9, "h")).astype("datetime64[us]"),
+        pa.timestamp("us", tz="Asia/Tokyo"),
     ),
     # Eight in the evening in New York is the day after in UTC.
     "new_york": lambda days: pa.array(
-        (days.astype("datetime64[h]") + 25).astype("datetime64[ms]"), pa.timestamp("ms", tz="America/New_York")
+        (days.astype("datetime64[h]") + np.timedelta64(25, "h")).astype("datetime64[ms]"),
+        pa.timestamp("ms", tz="America/New_York"),
     ),
     "text": lambda days: pa.array(days.astype(str)),
     "text_with_time": lambda days: pa.array([f"{day}T23:30:00" for day in days.astype(str)]),

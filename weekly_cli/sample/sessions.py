@@ -45,6 +45,6 @@ def _holidays(year: int) -> set[datetime.date]:
 
 def sessions_of(year: int) -> NDArray[np.int32]:
     """Return the sessions of a year in days since 1970-01-01."""
-    days = np.arange(np.datetime64(f"{year:04}-01-01"), np.datetime64(f"{year:04}-12-31") + 1)
+    days = np.arange(np.datetime64(f"{year:04}-01-01"), np.datetime64(f"{year + 1:04}-01-01"))
     holidays = np.array(sorted(_holidays(year)), "datetime64[D]")
     return days[np.is_busday(days, holidays=holidays)].astype(np.int32)
