@@ -41,7 +41,9 @@ _WORKING_BYTES = 130 * 2**20
 _NUMBERS_BYTES_PER_ROW = 96
 _COPIES = 2.2
 _CHUNK_COPIES = 3.5
-_MOST_CHUNK_ROWS = 16 * 2**20
+#: Larger chunks save nothing: 9 million rows in chunks of 2, 4 and 16 million took 7.1, 7.1 and 8.9 s, and the parent
+#: 0.6, 1.0 and 1.5 GiB.
+_MOST_CHUNK_ROWS = 2 * 2**20
 
 
 @dataclass(frozen=True)
