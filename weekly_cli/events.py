@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-STAGES = ("scan", "plan", "partition", "fan out", "publish")
-
 
 @dataclass(frozen=True)
 class Progress:

@@ -35,8 +35,10 @@ _MOST_DECODED = 1.6
 #: Longest history over the median up to which symbols count as alike.
 _ALIKE = 2.0
 
+#: Resident bytes of a worker and of the parent before they hold any row: interpreter, numpy, pyarrow and the rest.
 WORKER_BYTES = 170 * 2**20
 PARENT_BYTES = 150 * 2**20
+#: What a task holds whatever its size (panels of a group, a row group in the making), and for each row.
 _WORKING_BYTES = 130 * 2**20
 _NUMBERS_BYTES_PER_ROW = 96
 _COPIES = 2.2

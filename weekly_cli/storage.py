@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import json
 import os
-import platform
 import secrets
 import shutil
 import socket
@@ -395,8 +394,3 @@ def _exchange(a: Path, b: Path) -> bool:
     if renameat2 is None:
         return False
     return bool(renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0)
-
-
-def machine() -> Mapping[str, str]:
-    """Return the facts of the machine that a report names."""
-    return {"system": platform.platform(), "python": platform.python_version(), "pyarrow": pa.__version__}

@@ -53,7 +53,7 @@ class Pool:
         return self._executor
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
-        """Run the tasks on the pool, largest symbol range first come first served; yield as they end."""
+        """Run the tasks on the pool and yield what came of each as it ends."""
         executor = self._executor or self._start()
         futures: dict[Future[Any], Task] = {executor.submit(run, task): task for task in tasks}
         broken = False
