@@ -25,7 +25,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "names", "events"),  # exit codes and exceptions; column names; what a run tells its listeners
     ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
     ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
-    ("config", "schema", "resources", "storage", "align"),  # settings; columns; CPU and memory; paths; bars onto days
+    ("config", "schema", "resources"),  # settings; columns; CPU and memory
+    ("storage", "parquet", "align"),  # paths; files put together from column chunks; bars onto days
     ("source", "footers", "scan", "plan"),  # the input as tables; what there is; what to do
     ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
     ("engines",),  # where tasks run

@@ -15,11 +15,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli import weeks
-from weekly_cli.arrays import numpy_type
+from weekly_cli.arrays import from_numpy, numpy_type
 from weekly_cli.bars import Ints, WeeklyBars, run_starts
 from weekly_cli.features import Feature, Step, evaluate
 from weekly_cli.kernels import Panel
 from weekly_cli.panel import PanelShape, symbol_groups
+from weekly_cli.parquet.column_chunks import SpanColumn
 
 _KEY_WEEKS = 2**32
 
@@ -72,6 +73,8 @@ def bar_keys(codes: Ints, week: Ints) -> Ints:
 class BarColumn:
     """A column's value for every bar of a block, and which are missing (None: none)."""
 
+    name: str
+    kind: pa.DataType
     values: NDArray[np.generic]
     missing: NDArray[np.bool_] | None
 
@@ -90,49 +93,40 @@ class Block:
     bars: Ints
     symbol_starts: Ints
     columns: tuple[BarColumn, ...]
-    types: tuple[pa.DataType, ...]
 
-    def arrays(self, first: int, stop: int) -> list[pa.Array]:
-        """Return the columns for the rows from `first` to `stop`; both are starts of symbols or within one."""
+    def spans(self, first: int, stop: int) -> tuple[Ints, Iterator[SpanColumn]]:
+        """Return the lengths of the spans in the rows from `first` to `stop`, and the columns' values for them.
+
+        Both bounds are starts of symbols or within one.
+        """
         begin = int(np.searchsorted(self.starts, first, "right")) - 1
         end = int(np.searchsorted(self.starts, stop, "left"))
         bounds = np.append(self.starts[begin:end], stop)
         bounds[0] = first
-        lengths = np.diff(bounds)
-        seen = self.bars[begin:end]
+        return np.diff(bounds), self._span_columns(self.bars[begin:end])
+
+    def _span_columns(self, seen: Ints) -> Iterator[SpanColumn]:
         nothing = seen < 0 if (seen < 0).any() else None
-        bitmaps = _Bitmaps(lengths, stop - first)
-        out = []
-        for column, kind in zip(self.columns, self.types, strict=True):
+        for column in self.columns:
             missing = nothing
             if column.missing is not None:
                 missing = column.missing[seen] if nothing is None else column.missing[seen] | nothing
-            bitmap, nulls = bitmaps.of(missing)
-            # A row that sees no bar takes the last one's value under its null.
-            values = (
-                np.repeat(column.values[seen], lengths)
-                if len(column.values)
-                else np.zeros(stop - first, column.values.dtype)
+                missing = missing if missing.any() else None
+            # A span that sees no bar takes the last one's value under its null.
+            values = column.values[seen] if len(column.values) else np.zeros(len(seen), column.values.dtype)
+            yield SpanColumn(column.name, column.kind, values, missing)
+
+    def arrays(self) -> list[pa.Array]:
+        """Return the columns, a value for each row of the block."""
+        lengths, columns = self.spans(self.first, self.stop)
+        return [
+            from_numpy(
+                np.repeat(column.values, lengths),
+                column.kind,
+                None if column.missing is None else np.repeat(~column.missing, lengths),
             )
-            out.append(pa.Array.from_buffers(kind, stop - first, [bitmap, pa.py_buffer(values)], nulls))
-        return out
-
-
-class _Bitmaps:
-    """Arrow's validity bitmaps; columns of one first bar share theirs."""
-
-    def __init__(self, lengths: Ints, rows: int) -> None:
-        self._lengths, self._rows = lengths, rows
-        self._known: dict[bytes, tuple[pa.Buffer | None, int]] = {}
-
-    def of(self, missing: NDArray[np.bool_] | None) -> tuple[pa.Buffer | None, int]:
-        if missing is None or not missing.any():
-            return None, 0
-        key = missing.tobytes()
-        if key not in self._known:
-            packed = np.packbits(np.repeat(~missing, self._lengths), bitorder="little")
-            self._known[key] = pa.py_buffer(packed), int(self._lengths[missing].sum())
-        return self._known[key]
+            for column in columns
+        ]
 
 
 def blocks(
@@ -150,7 +144,6 @@ def blocks(
     recipe : Recipe
     benchmarks : BenchmarkBars
     """
-    types = tuple(arrow_type(feature, recipe.dtype) for feature in recipe.features)
     every = np.arange(n_symbols + 1)
     row_starts, bar_starts = np.searchsorted(codes, every), np.searchsorted(bars.codes, every)
     for first, stop in symbol_groups(np.diff(bar_starts)):
@@ -170,7 +163,6 @@ def blocks(
             bars=np.where(same, at, -1),
             symbol_starts=row_starts[first : stop + 1],
             columns=tuple(_columns(bars, bar, np.diff(bar_starts)[first:stop], recipe, benchmarks)),
-            types=types,
         )
 
 
@@ -179,7 +171,7 @@ def _columns(
 ) -> Iterator[BarColumn]:
     shape = PanelShape(bars_per_symbol)
     if bar.start == bar.stop:
-        yield from (BarColumn(np.empty(0, _numpy_type(feature, recipe.dtype)), None) for feature in recipe.features)
+        yield from (_stored(feature, np.empty(0), recipe.dtype) for feature in recipe.features)
         return
     week = bars.weeks[bar]
     given: dict[str, Panel] = {
@@ -192,17 +184,19 @@ def _columns(
         given[f"benchmark:{name}"] = shape.panel(benchmarks.closes(name, bars.codes[bar], week))
     with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
         for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
-            yield _stored(shape.ragged(panel), _numpy_type(feature, recipe.dtype))
+            yield _stored(feature, shape.ragged(panel), recipe.dtype)
 
 
-def _stored(values: NDArray[np.float64], kind: type[np.generic]) -> BarColumn:
+def _stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
     """Return values in the type in which they are stored; what is not finite, or is not in it, is missing."""
-    cast = values.astype(kind) if np.issubdtype(kind, np.floating) else values
+    kind = arrow_type(feature, dtype)
+    numpy_kind = numpy_type(kind)
+    cast = values.astype(numpy_kind) if np.issubdtype(numpy_kind, np.floating) else values
     missing = ~np.isfinite(cast)
     any_missing = bool(missing.any())
     if any_missing:
         cast[missing] = 0
-    return BarColumn(cast.astype(kind, copy=False), missing if any_missing else None)
+    return BarColumn(feature.name, kind, cast.astype(numpy_kind, copy=False), missing if any_missing else None)
 
 
 _ARROW_TYPES = {"float64": pa.float64(), "int32": pa.int32(), "int16": pa.int16(), "date32": pa.date32()}
@@ -213,10 +207,6 @@ def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
     if feature.stored == "estimate":
         return pa.float64() if dtype == "float64" else pa.float32()
     return _ARROW_TYPES[feature.stored]
-
-
-def _numpy_type(feature: Feature, dtype: str) -> type[np.generic]:
-    return numpy_type(arrow_type(feature, dtype))
 
 
 def row_groups(block: Block, most_rows: int) -> Iterator[tuple[int, int]]:

@@ -86,7 +86,7 @@ def add_weekly_features(
     benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.features])
     made = [
-        pa.record_batch(block.arrays(block.first, block.stop), schema=schema)
+        pa.record_batch(block.arrays(), schema=schema)
         for block in blocks(bars, codes, days, len(symbols), recipe, benchmarks)
     ]
     added = pa.Table.from_batches(made, schema=schema).to_pandas()

@@ -116,7 +116,7 @@ def partition(
             for first, stop in _shares(len(cuts) - 1)
         ]
         chunks = source.chunks(pieces, schema, symbols, batch_rows=min(chunk_rows, source.BATCH_ROWS))
-        for batch in _gathered(chunks, chunk_rows):
+        for batch in _ahead(_gathered(chunks, chunk_rows)):
             _route(batch, kinds, cuts, bundles, pool)
             done += sum(len(chunk.codes) for chunk in batch)
             on_rows(done)
@@ -171,6 +171,15 @@ def _gathered(chunks: Iterator[Chunk], chunk_rows: int) -> Iterator[list[Chunk]]
             batch, rows = [], 0
     if batch:
         yield batch
+
+
+def _ahead(batches: Iterator[list[Chunk]]) -> Iterator[list[Chunk]]:
+    """Yield the batches, each decoded while the one before is routed."""
+    with ThreadPoolExecutor(1) as decoder:
+        coming = decoder.submit(next, batches, None)
+        while batch := coming.result():
+            coming = decoder.submit(next, batches, None)
+            yield batch
 
 
 def _route(

@@ -36,7 +36,7 @@ from weekly_cli.plan import DIRECT_ROWS, Plan, check_disk, make_plan, requested_
 from weekly_cli.report import Report, make_report
 from weekly_cli.scan import Scan, files_with, scan
 from weekly_cli.schema import as_date, day_of, refuse_taken
-from weekly_cli.worker import Job, Outcome, Task, run_task, writer_options
+from weekly_cli.worker import Job, Outcome, Task, part_file, run_task
 
 #: More symbols than this do not fail one by one: something is wrong with the tool or the machine.
 _MOST_REJECTED = 100
@@ -299,10 +299,8 @@ class _Run:
     def publish(self, outcomes: Sequence[Outcome], job: Job) -> int:
         """Switch the output and return its bytes."""
         with self._stage("publish") as said:
-            schema = job.output_schema()
-            options = writer_options(schema, job.own_schema, job.compression)
             parts = [Path(outcome.part) for outcome in outcomes if outcome.part is not None]
-            size = publish.publish(parts, self.output, self.work, schema, options)
+            size = publish.publish(parts, self.output, self.work, lambda path: part_file(path, job))
             said.append(f"{self.output}, {size / 2**20:,.1f} MiB")
         return size
 

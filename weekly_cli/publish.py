@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from weekly_cli import storage
-from weekly_cli.arrays import empty_table
 from weekly_cli.errors import OutputConflict
+from weekly_cli.parquet.row_groups import RowGroupFile
 
 
 def is_single_file(output: Path) -> bool:
@@ -44,7 +41,7 @@ def check_target(output: Path, overwrite: bool) -> None:
         )
 
 
-def publish(parts: Sequence[Path], output: Path, work: Path, schema: pa.Schema, options: dict[str, Any]) -> int:
+def publish(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile]) -> int:
     """Put the parts, in order, into the output's place and return the bytes of the output.
 
     Parameters
@@ -54,18 +51,22 @@ def publish(parts: Sequence[Path], output: Path, work: Path, schema: pa.Schema, 
     output : Path
     work : Path
         The run's work folder, on the same filesystem.
-    schema : pa.Schema
-    options : dict
-        How to write a Parquet file.
+    new_file : callable
+        Opens a file with the columns of the output.
     """
     if not parts:
-        parts = [work / "empty.parquet"]
-        with storage.ParquetOutput(parts[0], schema, **options) as empty:
-            empty.write(empty_table(schema))
-            empty.close(durable=True)
+        parts = [_joined((), work / "empty.parquet", new_file)]
     if is_single_file(output):
-        return _publish_file(parts, output, work, schema, options)
+        return _publish_file(parts, output, work, new_file)
     return _publish_folder(parts, output, work)
+
+
+def _joined(parts: Sequence[Path], path: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
+    with new_file(path) as joined:
+        for part in parts:
+            joined.append(part)
+        joined.close(durable=True)
+    return path
 
 
 def _publish_folder(parts: Sequence[Path], output: Path, work: Path) -> int:
@@ -81,16 +82,8 @@ def _publish_folder(parts: Sequence[Path], output: Path, work: Path) -> int:
     return size
 
 
-def _publish_file(parts: Sequence[Path], output: Path, work: Path, schema: pa.Schema, options: dict[str, Any]) -> int:
-    single = parts[0]
-    if len(parts) > 1:
-        single = work / "single.parquet"
-        with storage.ParquetOutput(single, schema, **options) as merged:
-            for part in parts:
-                file = storage.open_parquet(part, verify=True)
-                for group in range(file.metadata.num_row_groups):
-                    merged.write(file.read_row_group(group))
-            merged.close(durable=True)
+def _publish_file(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile]) -> int:
+    single = parts[0] if len(parts) == 1 else _joined(parts, work / "single.parquet", new_file)
     size = single.stat().st_size
     if output.is_dir():
         output.rename(work / "replaced")

@@ -15,6 +15,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -128,6 +129,13 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
         raise InputRefused(f"{path} can't be read as Parquet: {_first_line(error)}") from error
 
 
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[memoryview]:
+    """Give the bytes of a file without reading them all into memory."""
+    with pa.memory_map(str(path)) as source:
+        yield memoryview(source.read_buffer()).cast("B")
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
@@ -166,43 +174,45 @@ def _csv_rows(text: str) -> Iterator[list[str]]:
 # ---- writing ---------------------------------------------------------------------------------------------
 
 
-class ParquetOutput:
-    """A Parquet file in the making: `write` row groups, `close` proves the file; leaving early discards it."""
+class OutputFile(ABC):
+    """A Parquet file in the making, aside: `close` proves it and gives it its name; leaving early discards it."""
 
-    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
+        self.aside = path.with_name(f".{path.name}.aside")
         self.rows = 0
-        self._aside = path.with_name(f".{path.name}.aside")
-        self._writer = pq.ParquetWriter(str(self._aside), schema, write_page_checksum=True, **options)
 
-    def write(self, table: pa.Table, row_group_rows: int | None = None) -> None:
-        """Append a table, as one row group unless `row_group_rows` cuts it."""
-        self._writer.write_table(table, row_group_size=row_group_rows or max(1, table.num_rows))
-        self.rows += table.num_rows
+    @abstractmethod
+    def finish(self) -> None:
+        """Write what is left, the footer last."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go of a file that is not to be finished."""
 
     def close(self, *, durable: bool) -> int:
-        """Close, check the footer, rename; return the file's size in bytes.
+        """Finish, check the footer, rename; return the file's size in bytes.
 
         Raises
         ------
         OSError
             If the file that was closed does not hold every row that was written.
         """
-        self._writer.close()
-        found = pq.ParquetFile(str(self._aside)).metadata.num_rows
+        self.finish()
+        found = pq.ParquetFile(str(self.aside)).metadata.num_rows
         if found != self.rows:
             raise OSError(f"{self.path}: {found} of {self.rows} rows are in the file that was written")
         if durable:
-            _flush(self._aside)
-        size = self._aside.stat().st_size
-        self._aside.rename(self.path)
+            _flush(self.aside)
+        size = self.aside.stat().st_size
+        self.aside.rename(self.path)
         return size
 
     def discard(self) -> None:
         """Remove what was written."""
         with contextlib.suppress(OSError, pa.ArrowException):  # the first error is the one to tell
-            self._writer.close()
-        self._aside.unlink(missing_ok=True)
+            self.abandon()
+        self.aside.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -210,6 +220,27 @@ class ParquetOutput:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
             self.discard()
+
+
+class ParquetOutput(OutputFile):
+    """A file of tables, as Arrow writes it."""
+
+    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
+        super().__init__(path)
+        self._writer = pq.ParquetWriter(str(self.aside), schema, write_page_checksum=True, **options)
+
+    def write(self, table: pa.Table, row_group_rows: int | None = None) -> None:
+        """Append a table, as one row group unless `row_group_rows` cuts it."""
+        self._writer.write_table(table, row_group_size=row_group_rows or max(1, table.num_rows))
+        self.rows += table.num_rows
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Close the writer, which makes a valid but short file of it."""
+        self._writer.close()
 
 
 class Flusher:

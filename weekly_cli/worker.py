@@ -12,18 +12,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli import source, storage
-from weekly_cli.align import BenchmarkBars, Block, Recipe, arrow_type, blocks, row_groups
+from weekly_cli.align import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
 from weekly_cli.arrays import empty_table, from_numpy, positions, to_numpy
 from weekly_cli.bars import Ints, Quality, WeeklyBars, usable_rows, weekly_bars
 from weekly_cli.features import select, steps_for
 from weekly_cli.names import PRICE_ROLES
+from weekly_cli.parquet.row_groups import RowGroupFile
 from weekly_cli.partition import Fragments, read_fragments
 from weekly_cli.schema import DatasetSchema, carried_type, is_text, prices
 from weekly_cli.source import Chunk, Piece
@@ -308,19 +308,19 @@ def _benchmarks(task: Task) -> BenchmarkBars:
 # ---- writing ---------------------------------------------------------------------------------------------
 
 
-def writer_options(schema: pa.Schema, own: pa.Schema, compression: str) -> dict[str, Any]:
-    """Return how a part is written.
+def part_file(path: Path, job: Job) -> RowGroupFile:
+    """Open a file with the columns of the output.
 
-    A weekly value repeats for a week of rows, so a dictionary only costs: plain pages with a codec are several
-    times faster to write and smaller. Statistics serve queries on the own columns.
+    Dictionaries serve texts only, statistics the queries on the own columns.
     """
-    own_names = set(own.names)
-    return {
-        "compression": compression,
-        "compression_level": 1 if compression == "zstd" else None,
-        "use_dictionary": [column.name for column in schema if column.name in own_names and _repeats(column.type)],
-        "write_statistics": list(own.names),
-    }
+    own = job.own_schema
+    return RowGroupFile(
+        path,
+        job.output_schema(),
+        job.compression,
+        use_dictionary=[column.name for column in own if _repeats(column.type)],
+        write_statistics=list(own.names),
+    )
 
 
 def _repeats(kind: pa.DataType) -> bool:
@@ -329,37 +329,40 @@ def _repeats(kind: pa.DataType) -> bool:
 
 def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> int:
     job = task.job
-    schema, own = job.output_schema(), job.own_schema
-    options = writer_options(schema, own, job.compression)
-    with storage.ParquetOutput(Path(task.part), schema, **options) as output:
+    with part_file(Path(task.part), job) as output:
         clock.stage("features")
         for block in blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks):
+            clock.stage("write")
             for first, stop in row_groups(block, ROW_GROUP_ROWS):
-                clock.stage("align")
-                table = pa.table(_columns(task, rows, block, first, stop, own), schema=schema)
-                clock.stage("write")
-                output.write(table)
+                output.write(_own(task, rows, first, stop), *block.spans(first, stop))
             clock.stage("features")
         clock.stage("write")
         return output.close(durable=False)
 
 
-def _columns(task: Task, rows: _Rows, block: Block, first: int, stop: int, own: pa.Schema) -> list[Any]:
+def _own(task: Task, rows: _Rows, first: int, stop: int) -> pa.Table:
+    """Return the own columns of the rows from `first` to `stop`, ready to be written."""
     symbol = task.job.schema.roles["symbol"]
-    mine = []
-    for column in own:
-        if column.name == symbol:
-            mine.append(symbol_column(task.symbols, rows.codes[first:stop], column.type))
-        else:
-            mine.append(rows.table.column(column.name).slice(first, stop - first).cast(column.type))
-    return [*mine, *block.arrays(first, stop)]
+    own = task.job.own_schema
+    columns = [
+        _symbol_column(task.symbols, rows.codes[first:stop])
+        if column.name == symbol
+        else rows.table.column(column.name).slice(first, stop - first).cast(column.type)
+        for column in own
+    ]
+    fields = [column.with_type(made.type) for column, made in zip(own, columns, strict=True)]
+    return pa.table(columns, schema=pa.schema(fields))
 
 
-def symbol_column(symbols: pa.Array, codes: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
-    """Return the symbol of each code, in the type of the input's column."""
-    if pa.types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(from_numpy(codes.astype(np.int32)), symbols).cast(kind)
-    return symbols.take(from_numpy(codes))
+def _symbol_column(symbols: pa.Array, codes: NDArray[np.int64]) -> pa.Array:
+    """Return the symbol of each code; text as a dictionary, so that the writer need not find its values again."""
+    if not is_text(symbols.type):
+        return symbols.take(from_numpy(codes))
+    first, stop = int(codes[0]), int(codes[-1]) + 1
+    texts = symbols.slice(first, stop - first)
+    if pa.types.is_string_view(texts.type):
+        texts = texts.cast(pa.large_string())
+    return pa.DictionaryArray.from_arrays(from_numpy((codes - first).astype(np.int32)), texts)
 
 
 # ---- the process -----------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ as suspects, each to be run alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
@@ -33,6 +35,19 @@ _WORKER_ENVIRONMENT = {
 _IDLE_SECONDS = 3600.0
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back: processes that start meanwhile never see it, and it is this one that ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Pool:
     """An engine of `workers` processes; it starts them at once, so that they are warm when tasks come."""
 
@@ -49,7 +64,8 @@ class Pool:
             initargs=(os.getpid(),),
             env=_WORKER_ENVIRONMENT,
         )
-        self._executor.submit(os.getpid)
+        with _interrupts_held():
+            self._executor.submit(os.getpid)
         return self._executor
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
