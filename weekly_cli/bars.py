@@ -95,18 +95,17 @@ def usable_rows(
         An adjusted close: it becomes the close, and open, high and low are scaled with it. A row then needs both
         closes to be usable.
     """
-    bad_close = unusable_price(raw["close"])
-    close, factor = raw["close"], None
+    close, bad_close, factor = raw["close"], _unusable(raw["close"], "close"), None
     if adjusted is not None:
-        bad_close |= unusable_price(adjusted)
-        close, factor = adjusted, adjusted / np.where(bad_close, 1.0, raw["close"])
-    clean = {"close": np.where(bad_close, np.nan, close)}
-    counts = {"unusable_close": int(bad_close.sum())}
+        bad_close = _either(bad_close, _unusable(adjusted, "close"))
+        close, factor = adjusted, adjusted / _where_not(bad_close, raw["close"], 1.0)
+    clean = {"close": _where_not(bad_close, close, np.nan)}
+    counts = {"unusable_close": 0 if bad_close is None else int(bad_close.sum())}
     for role in raw.keys() - {"close"}:
         column = raw[role] if role == "volume" or factor is None else raw[role] * factor
-        bad = unusable_volume(column) if role == "volume" else unusable_price(column)
-        clean[role] = np.where(bad | bad_close, np.nan, column)
-        counts[f"unusable_{role}"] = int((bad & ~bad_close).sum())
+        bad = _unusable(column, role)
+        clean[role] = _where_not(_either(bad, bad_close), column, np.nan)
+        counts[f"unusable_{role}"] = 0 if bad is None else int((bad if bad_close is None else bad & ~bad_close).sum())
     high, low = clean.get("high"), clean.get("low")
     outside = np.zeros(len(codes), bool)
     if high is not None:
@@ -121,14 +120,23 @@ def usable_rows(
     return rows, Quality(**counts, close_outside_range=int(outside.sum()))
 
 
-def unusable_price(x: Floats) -> NDArray[np.bool_]:
-    """Tell which prices are not usable: NaN, infinite, zero or negative."""
-    return ~((x > 0.0) & (x < np.inf))
+def _unusable(x: Floats, role: str) -> NDArray[np.bool_] | None:
+    """Tell which prices are NaN, infinite, zero or negative, which volumes NaN, infinite or negative; None: none.
+
+    Nearly always none is, which the extremes tell in two passes: `usable_rows` takes 0.45 of its time with that.
+    """
+    least, most = x.min(initial=np.inf), x.max(initial=-np.inf)
+    if (least >= 0.0 if role == "volume" else least > 0.0) and most < np.inf:
+        return None
+    return ~(((x >= 0.0) if role == "volume" else (x > 0.0)) & (x < np.inf))
 
 
-def unusable_volume(x: Floats) -> NDArray[np.bool_]:
-    """Tell which volumes are not usable: NaN, infinite or negative."""
-    return ~((x >= 0.0) & (x < np.inf))
+def _either(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    return (b if a is None else a) if a is None or b is None else a | b
+
+
+def _where_not(bad: NDArray[np.bool_] | None, x: Floats, otherwise: float) -> Floats:
+    return x if bad is None else np.where(bad, otherwise, x)
 
 
 def run_starts(*keys: NDArray[np.generic]) -> Ints:
@@ -164,8 +172,8 @@ def weekly_bars(rows: DailyRows, anchor: str) -> WeeklyBars:
         weeks=week[starts],
         days=ends - starts,
         open=_first_usable(kept.open, kept.close, starts),
-        high=_reduced(np.fmax, kept.high, kept.close, starts),
-        low=_reduced(np.fmin, kept.low, kept.close, starts),
+        high=_reduced(np.maximum, kept.high, kept.close, starts),
+        low=_reduced(np.minimum, kept.low, kept.close, starts),
         close=kept.close[ends - 1],
         volume=_summed(kept.volume, starts),
     )
@@ -188,8 +196,10 @@ def _reduced(extreme: np.ufunc, price: Floats | None, close: Floats, starts: Int
     if price is None:
         return extreme.reduceat(close, starts)
     reduced = extreme.reduceat(price, starts)
-    missing = np.isnan(reduced)
-    if missing.any():
+    if np.isnan(reduced).any():
+        ignoring = np.fmax if extreme is np.maximum else np.fmin  # slower, and seldom needed
+        reduced = ignoring.reduceat(price, starts)
+        missing = np.isnan(reduced)
         reduced[missing] = extreme.reduceat(close, starts)[missing]
     return reduced
 
@@ -197,4 +207,5 @@ def _reduced(extreme: np.ufunc, price: Floats | None, close: Floats, starts: Int
 def _summed(volume: Floats | None, starts: Ints) -> Floats:
     if volume is None:
         return np.full(len(starts), np.nan)
-    return np.add.reduceat(np.where(np.isnan(volume), 0.0, volume), starts)
+    total = np.add.reduceat(volume, starts)
+    return np.add.reduceat(np.nan_to_num(volume, nan=0.0), starts) if np.isnan(total).any() else total

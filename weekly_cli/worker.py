@@ -162,7 +162,6 @@ def run_task(task: Task) -> Outcome:
     rows = _window(rows, task.job)
     written = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
-    pa.default_memory_pool().release_unused()  # a worker that keeps what it freed looks like a leak, and is a debt
     return Outcome(
         number=task.number,
         part=task.part,

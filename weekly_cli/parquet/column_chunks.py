@@ -5,7 +5,8 @@ takes rows: it needs every value and a bit for each row, looks at each bit and c
 is made from the spans, the bits of columns that are missing in the same rows are made once, and the page goes from
 the codec to the file: 0.6 of the general writer's time, in the same bytes but for the header's.
 
-Each chunk is one plain data page (version 1) with its checksum.
+(The own columns of numbers, one value a row, take nine tenths of it either way, and are left to Arrow.) Each chunk
+is one plain data page (version 1) with its checksum.
 
 Source: the Apache Parquet format, README.md, Encodings.md and src/main/thrift/parquet.thrift.
 """
@@ -30,7 +31,8 @@ Page = Any  # whatever has a buffer
 _DATA_PAGE = 0
 _PLAIN, _RLE = 0, 3
 _INT32, _FLOAT, _DOUBLE = 1, 4, 5
-_PHYSICAL: dict[pa.DataType, tuple[int, type[np.generic]]] = {
+#: The types of columns that are made here, on the wire and in memory.
+PHYSICAL: dict[pa.DataType, tuple[int, type[np.generic]]] = {
     pa.float32(): (_FLOAT, np.float32),
     pa.float64(): (_DOUBLE, np.float64),
     pa.int32(): (_INT32, np.int32),
@@ -73,49 +75,40 @@ def codec(compression: str) -> Callable[[Page], Page]:
     return pa.Codec(name, level(compression)).compress  # type: ignore[no-any-return]
 
 
-class SpanEncoder:
+class ChunkEncoder:
     """Makes the chunks of a row group.
 
     Parameters
     ----------
-    lengths : int64[spans]
-        Rows of each span.
+    rows : int
     compression : str
         As the setting says.
     compress : callable
         What `codec` returns for it.
     """
 
-    def __init__(self, lengths: Ints, compression: str, compress: Callable[[Page], Page]) -> None:
-        self._lengths, self._rows = lengths, int(lengths.sum())
+    def __init__(self, rows: int, compression: str, compress: Callable[[Page], Page]) -> None:
+        self._rows = rows
         self._codec, self._compress = _CODECS[compression], compress
         self._levels: dict[bytes, NDArray[np.uint8]] = {}
 
-    def chunk(self, column: SpanColumn) -> ColumnChunk:
-        """Return the chunk of a column."""
-        physical, stored = _PHYSICAL[column.kind]
-        values, lengths, missing = column.values.astype(stored, copy=False), self._lengths, column.missing
-        if missing is not None:
-            values, lengths = values[~missing], lengths[~missing]
-        plain = np.concatenate([self._definition_levels(missing), np.repeat(values, lengths).view(np.uint8)])
-        return self._one_page(column.name, physical, plain)
-
-    def _definition_levels(self, missing: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
-        """Return the levels of an optional column as the page holds them: bytes that follow, then runs of bits."""
+    def of_spans(self, column: SpanColumn, lengths: Ints) -> ColumnChunk:
+        """Return the chunk of a column of spans that have `lengths` rows each."""
+        physical, stored = PHYSICAL[column.kind]
+        values, missing = column.values.astype(stored, copy=False), column.missing
         key = b"" if missing is None else missing.tobytes()
         if key not in self._levels:
-            runs = self._equal() if missing is None else self._packed(missing)
-            self._levels[key] = np.frombuffer(len(runs).to_bytes(4, "little") + runs, np.uint8)
-        return self._levels[key]
+            self._levels[key] = (
+                _present_levels(self._rows) if missing is None else _packed_levels(np.repeat(~missing, lengths))
+            )
+        if missing is not None:
+            values, lengths = values[~missing], lengths[~missing]
+        return self._one_page(column.name, physical, self._levels[key], np.repeat(values, lengths))
 
-    def _equal(self) -> bytes:
-        return _varint(self._rows << 1) + b"\1"
-
-    def _packed(self, missing: NDArray[np.bool_]) -> bytes:
-        bits = np.packbits(np.repeat(~missing, self._lengths), bitorder="little")
-        return _varint(len(bits) << 1 | 1) + bits.tobytes()
-
-    def _one_page(self, name: str, physical: int, plain: NDArray[np.uint8]) -> ColumnChunk:
+    def _one_page(
+        self, name: str, physical: int, levels: NDArray[np.uint8], values: NDArray[np.generic]
+    ) -> ColumnChunk:
+        plain = np.concatenate([levels, values.view(np.uint8)])
         page = self._compress(plain)
         size = memoryview(page).nbytes
         header = thrift.encode(
@@ -138,6 +131,21 @@ class SpanEncoder:
             9: Field(I64, 0),
         }
         return ColumnChunk((header, page), metadata)
+
+
+def _present_levels(rows: int) -> NDArray[np.uint8]:
+    """Return the definition levels of a column without nulls: one run of ones."""
+    return _levels(_varint(rows << 1) + b"\1")
+
+
+def _packed_levels(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the definition levels of a column with nulls: one run of bits."""
+    bits = np.packbits(valid, bitorder="little")
+    return _levels(_varint(len(bits) << 1 | 1) + bits.tobytes())
+
+
+def _levels(runs: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(len(runs).to_bytes(4, "little") + runs, np.uint8)
 
 
 _PLAIN_FIELD, _RLE_FIELD = Field(I32, _PLAIN), Field(I32, _RLE)

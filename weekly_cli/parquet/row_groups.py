@@ -17,7 +17,15 @@ import pyarrow.parquet as pq
 from weekly_cli import storage
 from weekly_cli.arrays import empty_table
 from weekly_cli.parquet import thrift
-from weekly_cli.parquet.column_chunks import OFFSETS, ColumnChunk, Ints, SpanColumn, SpanEncoder, codec, level
+from weekly_cli.parquet.column_chunks import (
+    OFFSETS,
+    ChunkEncoder,
+    ColumnChunk,
+    Ints,
+    SpanColumn,
+    codec,
+    level,
+)
 from weekly_cli.parquet.thrift import I16, I64, LIST, STRUCT, Field, Items, Struct
 
 _MAGIC = b"PAR1"
@@ -55,10 +63,10 @@ class RowGroupFile(storage.OutputFile):
 
     def write(self, own: pa.Table, lengths: Ints, columns: Iterable[SpanColumn]) -> None:
         """Append a row group: the rows of the own columns, and columns of spans that have `lengths` rows."""
-        encoder = SpanEncoder(lengths, self._compression, self._compress)
+        encoder = ChunkEncoder(own.num_rows, self._compression, self._compress)
         begin = self._stream.tell()
         placed = [self._place(chunk) for chunk in _chunks(own, self._own)]
-        placed += [self._place(encoder.chunk(spans)) for spans in columns]
+        placed += [self._place(encoder.of_spans(spans, lengths)) for spans in columns]
         members = [{_DEPRECATED_OFFSET: Field(I64, 0), _META_DATA: Field(STRUCT, chunk)} for chunk in placed]
         self._add(
             {

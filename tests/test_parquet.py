@@ -1,0 +1,214 @@
+"""Files put together from column chunks, read back by Arrow, DuckDB and Polars, none of which wrote them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weekly_cli.arrays import empty_table, numpy_type
+from weekly_cli.config import COMPRESSIONS
+from weekly_cli.parquet import thrift
+from weekly_cli.parquet.column_chunks import PHYSICAL, SpanColumn
+from weekly_cli.parquet.row_groups import RowGroupFile
+
+OWN = pa.table(
+    {
+        "symbol": ["A", "A", None, "ß\0", "A", "A", "B", "B", "B"],
+        "date": pa.array([1, 2, 3, None, 5, 6, -7, 8, 9], pa.int32()).cast(pa.date32()),
+        "close": [1.5, None, math.nan, math.inf, -0.0, 0.0, -math.inf, 5e-324, 7.0],
+        "small": pa.array([0.5, None, 2.5, -3.5, 0, 0, 0, 0, 1], pa.float32()),
+        "volume": pa.array([2**62, -1, None, 0, 1, 2, 3, 4, 5], pa.int64()),
+        "none": pa.nulls(9, pa.float64()),
+        "list": pa.array([[1, 2], [], None, [3], [4], [5], [6], [7], [8]], pa.list_(pa.field("element", pa.int64()))),
+        "price": pa.array([None, *range(8)], pa.int32()).cast(pa.decimal128(12, 2)),
+        "kind": pa.array(["x", "y", None] * 3).dictionary_encode(),
+        "flag": [True, False, None] * 3,
+    }
+)
+REQUIRED = pa.schema([pa.field("required", pa.float64(), nullable=False)])
+LENGTHS = np.array([1, 4, 3, 1])
+MISSING = np.array([True, False, False, True])
+SPANS = [
+    SpanColumn("w_ret", pa.float32(), np.array([9, 1.5, math.nan, 9], np.float32), MISSING),
+    SpanColumn("w_all", pa.float64(), np.array([1, 2, 3, 4.0]), None),
+    SpanColumn("w_none", pa.float32(), np.zeros(4, np.float32), np.ones(4, bool)),
+    SpanColumn("w_bars", pa.int32(), np.array([1, 2, 3, 2**31 - 1], np.int32), None),
+    SpanColumn("w_days", pa.int16(), np.array([1, -2, 3, 5], np.int16), MISSING),
+    SpanColumn("w_week_end", pa.date32(), np.array([1, 20000, -5, 7], np.int32), None),
+]
+
+
+def expanded(spans: SpanColumn, lengths: Any = LENGTHS) -> pa.Array:
+    """The slow way: a Python value for each row."""
+    missing = [False] * len(lengths) if spans.missing is None else spans.missing.tolist()
+    pairs = zip(spans.values.tolist(), missing, lengths.tolist(), strict=True)
+    values = [None if is_missing else value for value, is_missing, length in pairs for _ in range(length)]
+    if spans.kind == pa.date32():
+        return pa.array(values, pa.int32()).cast(pa.date32())
+    return pa.array(values, spans.kind, from_pandas=False)
+
+
+def written(
+    path: Path, own: pa.Table = OWN, spans: Any = SPANS, compression: str = "zstd", groups: int = 1
+) -> pa.Table:
+    """Write a file and return what it should hold."""
+    fields = [*own.schema, *(pa.field(column.name, column.kind) for column in spans)]
+    schema = pa.schema(fields, metadata={b"weekly_cli": b"{}"})
+    with RowGroupFile(path, schema, compression, use_dictionary=["symbol", "kind"], write_statistics=True) as file:
+        for _ in range(groups):
+            file.write(own, LENGTHS, spans)
+        size = file.close(durable=False)
+    assert size == path.stat().st_size
+    one = pa.table([*own.columns, *map(expanded, spans)], schema=schema)
+    return pa.concat_tables([one] * groups)
+
+
+def same(found: pa.Table, wanted: pa.Table) -> bool:
+    """Equal with NaN equal to NaN."""
+    assert found.schema.equals(wanted.schema, check_metadata=True), f"{found.schema}\n{wanted.schema}"
+    pairs = zip(found.columns, wanted.columns, strict=True)
+    return all(repr(one.to_pylist()) == repr(other.to_pylist()) for one, other in pairs)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_arrow_reads_what_was_written(tmp_path: Path, compression: str) -> None:
+    wanted = written(tmp_path / "file.parquet", compression=compression, groups=3)
+    file = pq.ParquetFile(tmp_path / "file.parquet", page_checksum_verification=True)
+    assert file.metadata.num_row_groups == 3
+    assert same(file.read(), wanted)
+    assert file.metadata.metadata[b"weekly_cli"] == b"{}"
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_duckdb_and_polars_read_the_same(tmp_path: Path, compression: str) -> None:
+    own = OWN.drop_columns(["list", "price", "kind"])
+    wanted = written(tmp_path / "file.parquet", own, compression=compression, groups=2)
+    rows = duckdb.sql(f"select * from '{tmp_path}/file.parquet'").fetchall()
+    assert repr(rows) == repr([tuple(row.values()) for row in wanted.to_pylist()])
+    assert repr(pl.read_parquet(tmp_path / "file.parquet").rows()) == repr(rows)
+
+
+def test_required_columns_stay_required(tmp_path: Path) -> None:
+    own = pa.table([pa.array(np.arange(9.0))], schema=REQUIRED)
+    wanted = written(tmp_path / "file.parquet", own)
+    assert same(pq.ParquetFile(tmp_path / "file.parquet").read(), wanted)
+
+
+def test_every_flipped_bit_of_a_page_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "file.parquet"
+    wanted = written(path)
+    data = path.read_bytes()
+    footer = int.from_bytes(data[-8:-4], "little")
+    rng = np.random.default_rng(7)
+    for position in rng.choice(np.arange(4, len(data) - footer - 8), 150, replace=False).tolist():
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << int(rng.integers(8))
+        (tmp_path / "flipped.parquet").write_bytes(flipped)
+        try:
+            found = pq.ParquetFile(tmp_path / "flipped.parquet", page_checksum_verification=True).read()
+        except (OSError, pa.ArrowException):
+            continue
+        assert same(found, wanted), f"byte {position} of {len(data)} went unnoticed"
+
+
+def test_files_are_joined_without_a_page_being_decoded(tmp_path: Path) -> None:
+    parts = [tmp_path / f"{number}.parquet" for number in range(3)]
+    wanted = [written(part, groups=number + 1) for number, part in enumerate(parts)]
+    joined = RowGroupFile(tmp_path / "joined.parquet", wanted[0].schema, "zstd", use_dictionary=["symbol", "kind"])
+    with joined:
+        for part in parts:
+            joined.append(part)
+        joined.close(durable=True)
+    file = pq.ParquetFile(tmp_path / "joined.parquet", page_checksum_verification=True)
+    assert file.metadata.num_row_groups == 6
+    assert same(file.read(), pa.concat_tables(wanted))
+    assert pl.read_parquet(tmp_path / "joined.parquet", columns=["w_ret"]).height == 54
+
+
+def test_a_file_without_rows(tmp_path: Path) -> None:
+    with RowGroupFile(tmp_path / "empty.parquet", OWN.schema, "zstd") as file:
+        file.close(durable=False)
+    assert same(pq.ParquetFile(tmp_path / "empty.parquet").read(), empty_table(OWN.schema))
+
+
+def test_leaving_early_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), RowGroupFile(tmp_path / "x.parquet", OWN.schema, "zstd"):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+
+
+KINDS = list(PHYSICAL)
+
+
+@given(data=st.data())
+def test_any_spans_come_back(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    lengths = np.array(data.draw(st.lists(st.integers(1, 300), min_size=1, max_size=30)))
+    spans = []
+    for number, kind in enumerate(data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))):
+        values = data.draw(st.lists(st.integers(-(2**15), 2**15 - 1), min_size=len(lengths), max_size=len(lengths)))
+        missing = data.draw(
+            st.none() | st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)).map(np.array)
+        )
+        spans.append(SpanColumn(f"c{number}", kind, np.array(values, numpy_type(kind)), missing))
+    own = pa.table({"row": pa.array(np.arange(lengths.sum()))})
+    schema = pa.schema([*own.schema, *(pa.field(column.name, column.kind) for column in spans)])
+    path = tmp_path_factory.mktemp("spans") / "file.parquet"
+    with RowGroupFile(path, schema, "snappy") as file:
+        file.write(own, lengths, spans)
+        file.close(durable=False)
+    wanted = pa.table([*own.columns, *(expanded(column, lengths) for column in spans)], schema=schema)
+    assert same(pq.ParquetFile(path, page_checksum_verification=True).read(), wanted)
+
+
+# ---- Thrift ----------------------------------------------------------------------------------------------
+
+
+def test_footers_of_arrow_survive_decoding_and_encoding(tmp_path: Path) -> None:
+    """Byte for byte, with every field that Arrow knows."""
+    pq.write_table(
+        pa.concat_tables([OWN] * 20),
+        tmp_path / "file.parquet",
+        row_group_size=7,
+        write_page_index=True,
+        sorting_columns=[pq.SortingColumn(0)],
+        store_decimal_as_integer=True,
+    )
+    data = (tmp_path / "file.parquet").read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    begin = len(data) - 8 - length
+    footer, end = thrift.decode(data, begin)
+    assert end == len(data) - 8
+    assert thrift.encode(footer) == data[begin:end]
+
+
+def test_every_type_survives() -> None:
+    fields = {
+        1: thrift.Field(thrift.TRUE, True),
+        2: thrift.Field(thrift.FALSE, False),
+        3: thrift.Field(thrift.BYTE, -128),
+        20: thrift.Field(thrift.DOUBLE, -1.5),
+        21: thrift.Field(thrift.I64, -(2**63)),
+        22: thrift.Field(thrift.I32, 2**31 - 1),
+        400: thrift.Field(thrift.BINARY, b"\0" * 200),
+        401: thrift.Field(thrift.LIST, thrift.Items(thrift.TRUE, [True, False])),
+        402: thrift.Field(thrift.SET, thrift.Items(thrift.I16, list(range(-20, 20)))),
+        403: thrift.Field(thrift.STRUCT, {}),
+    }
+    encoded = thrift.encode(fields)
+    assert thrift.decode(b"x" + encoded, 1) == (fields, len(encoded) + 1)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x15", b"\x18\x05ab", b"\x19\xf8", b"\x1b\x00", b"\x17\x00"])
+def test_what_is_no_struct_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="Thrift"):
+        thrift.decode(data)
