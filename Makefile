@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench clean
+.PHONY: help run test lint docs bench bench-large clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -36,8 +36,11 @@ lint: $(VENV)/.installed-test ## check style, types and generated documentation
 docs: $(VENV)/.installed-test ## write the generated parts of README.md anew
 	$(BIN)/cog -r README.md
 
-bench: $(VENV)/.installed-test ## compare with a Polars script on 4,000 symbols x 10 years
+bench: $(VENV)/.installed-test ## measure against Polars, DuckDB and others on 4,000 symbols x 10 years
 	$(BIN)/python tests/benchmarks/run.py
+
+bench-large: $(VENV)/.installed-test ## 10,000 symbols x 40 years under 1 GiB; needs 20 GB of disk
+	$(BIN)/python tests/benchmarks/large.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis daily_weekly *.egg-info

@@ -499,7 +499,7 @@ def test_same_bits_for_every_layout(
 def test_same_bits_for_any_chunk_of_the_partition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panel: pa.Table, expected: pa.Table, chunk_rows: int
 ) -> None:
-    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(plan, "MOST_CHUNK_ROWS", chunk_rows)
     fewer_rows_a_task(monkeypatch, chunk_rows)
     source = write(shuffled(panel), tmp_path / "p.parquet")
     out = build(source, tmp_path / "out.parquet", strategy="adaptive", benchmark=["S00"])
@@ -512,7 +512,7 @@ def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:
     for number in range(60):
         table = table.append_column(f"own{number}", pa.array(np.full(200_000, float(number))))
     source = write(table, tmp_path / "p.parquet")
-    settings = {"features": "w_ret,w_rsi_14,w_vol_12", "strategy": "adaptive", "memory_limit": "485MiB"}
+    settings = {"features": "w_ret,w_rsi_14,w_vol_12", "strategy": "adaptive", "memory_limit": "380MiB"}
     planned = plan_only(resolve({"input": str(source), **settings}))[1]
     assert planned.partition
     assert planned.chunk_rows < planned.rows / 2

@@ -212,7 +212,8 @@ def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
 def row_groups(block: Block, most_rows: int) -> Iterator[tuple[int, int]]:
     """Cut a block's rows into row groups of at most `most_rows`, between symbols where one does not exceed that."""
     begin = block.first
-    bounds: Sequence[int] = np.unique(block.symbol_starts[1:]).tolist()
+    ends = block.symbol_starts[1:]
+    bounds: Sequence[int] = ends[np.diff(block.symbol_starts) > 0].tolist()
     for position, bound in enumerate(bounds):
         following = bounds[position + 1] if position + 1 < len(bounds) else None
         while bound - begin > most_rows:

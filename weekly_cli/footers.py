@@ -136,7 +136,8 @@ class _TextBytes:
             column = group.column(index)  # type: ignore[attr-defined]
             if column.physical_type == "BYTE_ARRAY" or "." in column.path_in_schema:
                 name = column.path_in_schema.split(".")[0]
-                self._bytes[name] = self._bytes.get(name, 0) + column.total_uncompressed_size
+                size = max(column.total_uncompressed_size, _decoded_bytes(column))
+                self._bytes[name] = self._bytes.get(name, 0) + size
 
     def row_bytes(self, schema: pa.Schema) -> float:
         total = 0.0
@@ -147,3 +148,12 @@ class _TextBytes:
                 mean = self._bytes.get(column.name, 0) / max(1, self._rows)
                 total += self._OVERHEAD_BYTES + max(self._LEAST_BYTES, mean)
         return total
+
+
+def _decoded_bytes(column: object) -> int:
+    """Estimate the bytes of texts that lie behind a dictionary by the longer of its extremes."""
+    statistics = column.statistics  # type: ignore[attr-defined]
+    if not column.has_dictionary_page or statistics is None or not statistics.has_min_max:  # type: ignore[attr-defined]
+        return 0
+    lengths = [len(value) for value in (statistics.min, statistics.max) if isinstance(value, str | bytes)]
+    return statistics.num_values * max(lengths, default=0)  # type: ignore[no-any-return]

@@ -32,7 +32,7 @@ from weekly_cli.features import select
 from weekly_cli.footers import Footers, read_footers
 from weekly_cli.manifest import fingerprint
 from weekly_cli.partition import Partitioned, partition
-from weekly_cli.plan import DIRECT_ROWS, Plan, check_disk, make_plan, requested_workers
+from weekly_cli.plan import DIRECT_ROWS, MOST_CHUNK_ROWS, Plan, check_disk, early_workers, make_plan
 from weekly_cli.report import Report, make_report
 from weekly_cli.scan import Scan, files_with, scan
 from weekly_cli.schema import as_date, day_of, refuse_taken
@@ -151,7 +151,7 @@ class _Run:
     def _start_pool_early(self, footers: Footers) -> None:
         small = footers.rows <= DIRECT_ROWS and self.config.strategy == "auto"
         if not small and self.config.strategy != "direct":
-            self._start_pool(min(requested_workers(self.config.jobs, self.resources.cpus), self.resources.cpus))
+            self._start_pool(early_workers(footers, self.config, self.resources))
 
     def _start_pool(self, workers: int) -> Engine:
         from weekly_cli.engines.pool import (
@@ -200,6 +200,7 @@ class _Run:
             compression=config.compression,
             replaced=tuple(refuse_taken(footers.schema.arrow.names, [feature.name for feature in features])),
             metadata={storage.METADATA_KEY.decode(): json.dumps(conventions)},
+            row_bytes=footers.row_bytes,
         )
 
     def partition(self, found: Scan, plan: Plan) -> Partitioned | None:
@@ -217,6 +218,7 @@ class _Run:
                 self.work,
                 found.footers.integer_ranges,
                 plan.chunk_rows,
+                plan.chunk_rows < MOST_CHUNK_ROWS,
                 self.resources.cpus,
                 lambda rows: self.listener(Progress("partition", rows, plan.rows)),
             )

@@ -11,15 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from weekly_cli import storage
 from weekly_cli.arrays import text_array
 from weekly_cli.bars import Ints
 from weekly_cli.config import Config
 from weekly_cli.errors import BudgetError, InputRefused
-from weekly_cli.resources import AUTO_SHARE, Resources
+from weekly_cli.features import select
+from weekly_cli.footers import Footers
+from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.resources import Resources
 from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import symbol_codes
 from weekly_cli.source import Piece
@@ -35,17 +40,25 @@ _MOST_DECODED = 1.6
 #: Longest history over the median up to which symbols count as alike.
 _ALIKE = 2.0
 
-#: Resident bytes of a worker and of the parent before they hold any row: interpreter, numpy, pyarrow and the rest.
-WORKER_BYTES = 170 * 2**20
-PARENT_BYTES = 150 * 2**20
+#: Sizes are estimates: this share of the budget is given away.
+_PLANNED = 0.92
+#: Bytes of a worker and of the parent (with loky's own two processes) before they hold any row, as proportional set
+#: sizes. These and the sizes below are what tasks of 0.1 to 1 million rows took, and then some.
+WORKER_BYTES = 70 * 2**20
+PARENT_BYTES = 160 * 2**20
 #: What a task holds whatever its size (panels of a group, a row group in the making), and for each row.
-_WORKING_BYTES = 130 * 2**20
-_NUMBERS_BYTES_PER_ROW = 96
+_WORKING_BYTES = 80 * 2**20
+_NUMBERS_BYTES_PER_ROW = 140
 _COPIES = 2.2
-_CHUNK_COPIES = 3.5
+#: What the partition holds for each row of a chunk: the next chunk is decoded while one is gathered and written.
+_CHUNK_COPIES = 4.5
+_CHUNK_NUMBERS_BYTES_PER_ROW = 180
+#: The buffers of the bundles that are open.
+_BUNDLES_BYTES = 64 * 2**20
 #: Larger chunks save nothing: 9 million rows in chunks of 0.25, 0.5, 1 and 2 Mi took 1.0, 0.95, 0.9 and 0.9 s to
 #: partition, and the parent 270, 350, 450 and 700 MiB.
-_MOST_CHUNK_ROWS = 2**19
+MOST_CHUNK_ROWS = 2**19
+_LEAST_CHUNK_ROWS = 2**12
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,7 @@ class Plan:
     chunk_rows : int
         Rows that the partition holds at a time.
     disk_bytes : int
-        What the bundles may take.
+        What bundles and parts may take.
     """
 
     strategy: str
@@ -160,20 +173,22 @@ def make_plan(scan: Scan, config: Config, resources: Resources) -> Plan:
     jobs = requested_workers(config.jobs, resources.cpus)
     sizes = _Sizes(scan.footers.row_bytes)
     total = int(rows.sum())
-    strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= budget)
+    planned = int(_PLANNED * budget)
+    strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)
     if strategy == "direct":
         everything = TaskPlan(0, len(selected), total, total, scan.footers.pieces)
         tasks: tuple[TaskPlan, ...] = (everything,) if len(selected) else ()
         partition, partition_reason = False, "everything is read in this process"
     else:
-        most = sizes.most_rows(budget - PARENT_BYTES - WORKER_BYTES)
+        most = _most_rows_of_a_task(planned, min(jobs, resources.cpus), int(rows.max(initial=0)), sizes)
         _refuse_too_large(scan, selected, rows, most, sizes, budget)
         cuts = _cuts(rows, strategy, _target_rows(total, jobs, most), most, _group_starts(scan, selected))
         tasks, partition, partition_reason = _place(scan, selected, rows, cuts, most)
     task_bytes = max((sizes.task_bytes(task.rows, task.decoded_rows) for task in tasks), default=0)
-    limits = _worker_limits(strategy, jobs, config, resources, budget, task_bytes, len(tasks))
+    fitting = _fitting_workers(planned, task_bytes)
+    limits = _worker_limits(strategy, jobs, config, resources, budget, fitting, len(tasks))
     workers_reason, workers = min(limits, key=lambda limit: limit[1])
-    if workers < 1 or (strategy == "direct" and task_bytes + PARENT_BYTES > budget):
+    if workers < 1 or (strategy == "direct" and task_bytes + PARENT_BYTES > planned):
         raise BudgetError(_too_small(budget, task_bytes, "the smallest task"))
     return Plan(
         strategy=strategy,
@@ -188,8 +203,8 @@ def make_plan(scan: Scan, config: Config, resources: Resources) -> Plan:
         budget_bytes=budget,
         budget_reason=budget_reason,
         task_bytes=task_bytes,
-        chunk_rows=sizes.chunk_rows(budget - PARENT_BYTES - workers * WORKER_BYTES),
-        disk_bytes=int(rows.sum() * scan.footers.row_bytes) if partition else 0,
+        chunk_rows=sizes.chunk_rows(planned - PARENT_BYTES - workers * WORKER_BYTES),
+        disk_bytes=_disk_bytes(scan, config, total, partition, len(tasks)),
     )
 
 
@@ -207,18 +222,54 @@ class _Sizes:
         return int((worker_bytes - _WORKING_BYTES) / (_COPIES * self.row_bytes + _NUMBERS_BYTES_PER_ROW))
 
     def chunk_rows(self, free_bytes: int) -> int:
-        fits = int(free_bytes / (_CHUNK_COPIES * self.row_bytes))
-        return max(_LEAST_TASK_ROWS, min(_MOST_CHUNK_ROWS, fits))
+        fits = int((free_bytes - _BUNDLES_BYTES) / (_CHUNK_COPIES * self.row_bytes + _CHUNK_NUMBERS_BYTES_PER_ROW))
+        return min(MOST_CHUNK_ROWS, max(_LEAST_CHUNK_ROWS, fits))
+
+
+#: Bytes that a repeated value of 4 bytes takes in the output: 0.8 with zstd, of 60 columns and ten years of prices.
+_STORED_BYTES = {"zstd": 1.0, "snappy": 2.0, "lz4": 2.0, "none": 4.0}
+
+
+def _disk_bytes(scan: Scan, config: Config, rows: int, partition: bool, n_tasks: int) -> int:
+    """Estimate the bytes of the bundles, of the parts, and of the file that they become."""
+    footers = scan.footers
+    sectors = SECTOR_COLUMNS if config.sector_map is not None else ()
+    n_features = len(select(config.features, [*map(benchmark_name, config.benchmark), *sectors]))
+    own = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
+    added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
+    copies = 2 if n_tasks > 1 and storage.is_single_file(Path(config.output)) else 1
+    return int(rows * ((own + added) * copies + (footers.row_bytes if partition else 0.0)))
 
 
 def _budget(config: Config, resources: Resources) -> tuple[int, str]:
     if config.memory_limit is not None:
         return config.memory_limit, "--memory-limit"
-    return int(AUTO_SHARE * resources.memory_bytes), f"{AUTO_SHARE:.0%} of the {resources.memory_reason}"
+    share = resources.memory_share
+    return int(share * resources.memory_bytes), f"{share:.0%} of the {resources.memory_reason}"
+
+
+def _most_rows_of_a_task(planned: int, workers: int, largest: int, sizes: _Sizes) -> int:
+    """Return the rows that a task may have so that as many workers as possible run; each must hold any symbol."""
+    for wanted in range(workers, 1, -1):
+        most = sizes.most_rows((planned - PARENT_BYTES) // wanted - WORKER_BYTES)
+        if most >= max(largest, _LEAST_TASK_ROWS):
+            return most
+    return sizes.most_rows(planned - PARENT_BYTES - WORKER_BYTES)
+
+
+def _fitting_workers(planned: int, task_bytes: int) -> int:
+    return int((planned - PARENT_BYTES) // (WORKER_BYTES + task_bytes))
+
+
+def early_workers(footers: Footers, config: Config, resources: Resources) -> int:
+    """Return how many workers a plan may start: the pool comes up while the parent scans."""
+    planned = int(_PLANNED * _budget(config, resources)[0])
+    fitting = _fitting_workers(planned, _Sizes(footers.row_bytes).task_bytes(_LEAST_TASK_ROWS, _LEAST_TASK_ROWS))
+    return max(1, min(requested_workers(config.jobs, resources.cpus), resources.cpus, fitting))
 
 
 def _too_small(budget: int, task_bytes: int, what: str) -> str:
-    needed = task_bytes + PARENT_BYTES + WORKER_BYTES
+    needed = int((task_bytes + PARENT_BYTES + WORKER_BYTES) / _PLANNED)
     return (
         f"the memory budget of {budget / 2**20:.0f} MiB can't hold {what}; "
         f"pass --memory-limit {-(-needed // 2**20)}MiB or more"
@@ -346,23 +397,22 @@ def pieces_of(scan: Scan, wanted: Ints) -> tuple[Piece, ...]:
 
 
 def _worker_limits(
-    strategy: str, jobs: int, config: Config, resources: Resources, budget: int, task_bytes: int, n_tasks: int
+    strategy: str, jobs: int, config: Config, resources: Resources, budget: int, fitting: int, n_tasks: int
 ) -> tuple[tuple[str, int], ...]:
     if strategy == "direct":
         return (("strategy direct works in this process", 1),)
-    in_memory = int((budget - PARENT_BYTES) // max(1, WORKER_BYTES + task_bytes))
     return (
         (f"--jobs {config.jobs}", jobs),
         (resources.cpus_reason, max(resources.cpus, 1)),
-        (f"memory budget of {budget / 2**20:,.0f} MiB", in_memory),
+        (f"memory budget of {budget / 2**20:,.0f} MiB", fitting),
         ("number of tasks", max(1, n_tasks)),
     )
 
 
 def check_disk(plan: Plan, free_bytes: int) -> None:
-    """Raise BudgetError if the disk can't hold the bundles of a plan."""
+    """Raise BudgetError if the disk can't hold what a plan writes before the old output goes."""
     if plan.disk_bytes > free_bytes:
         raise BudgetError(
-            f"partitioning needs {plan.disk_bytes / 2**20:,.0f} MiB beside the output, "
+            f"about {plan.disk_bytes / 2**20:,.0f} MiB of disk are needed beside the output, "
             f"but {free_bytes / 2**20:,.0f} MiB are free there"
         )

@@ -10,11 +10,6 @@ from weekly_cli.errors import OutputConflict
 from weekly_cli.parquet.row_groups import RowGroupFile
 
 
-def is_single_file(output: Path) -> bool:
-    """Tell whether the output is one file: its name ends in .parquet."""
-    return output.suffix.lower() == ".parquet"
-
-
 def place(output: str) -> Path:
     """Return where an output goes; what a link leads to is replaced there, and the link stays."""
     return Path(output).expanduser().resolve()
@@ -34,7 +29,7 @@ def check_target(output: Path, overwrite: bool) -> None:
         raise OutputConflict(f"{output} can't be written to: {error.strerror}") from error
     if not there or overwrite:
         return
-    if output.is_dir() == is_single_file(output) or not storage.wrote(output):
+    if output.is_dir() == storage.is_single_file(output) or not storage.wrote(output):
         raise OutputConflict(
             f"{output} is there already, and weekly-cli did not write all of it; "
             "choose another --output, or pass --overwrite to replace it"
@@ -56,7 +51,7 @@ def publish(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[
     """
     if not parts:
         parts = [_joined((), work / "empty.parquet", new_file)]
-    if is_single_file(output):
+    if storage.is_single_file(output):
         return _publish_file(parts, output, work, new_file)
     return _publish_folder(parts, output, work)
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
-#: The share of the memory that this process may use which `--memory-limit auto` takes: the page cache, the
-#: other processes of the user and the error of our own estimates live in the rest.
-AUTO_SHARE = 0.6
+#: The shares that `--memory-limit auto` takes: of the host's free memory, where the page cache and the other
+#: processes of the user live in the rest; and of what a control group leaves, which was set aside for this work.
+HOST_SHARE, GROUP_SHARE = 0.6, 0.8
 
 _NO_LIMIT_BYTES = 2**60  # version 1 writes a huge page-aligned number for "none"
 
@@ -29,23 +29,25 @@ class Limit:
 
     amount: float
     reason: str
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What this process may use: whole CPUs, and bytes of memory that are free for it now."""
+    """What this process may use: whole CPUs, bytes of memory that are free for it now, and how much of them to take."""
 
     cpus: int
     cpus_reason: str
     memory_bytes: int
     memory_reason: str
+    memory_share: float = HOST_SHARE
 
 
 def probe(root: Path = Path("/")) -> Resources:
     """Return what this process may use; `root` is where `/proc` and `/sys` are looked up."""
     cpus = min(_cpu_limits(root), key=lambda limit: limit.amount)
-    memory = min(_memory_limits(root), key=lambda limit: limit.amount)
-    return Resources(max(1, int(cpus.amount)), cpus.reason, int(memory.amount), memory.reason)
+    memory = min(_memory_limits(root), key=lambda limit: limit.amount * limit.share)
+    return Resources(max(1, int(cpus.amount)), cpus.reason, int(memory.amount), memory.reason, memory.share)
 
 
 def _cpu_limits(root: Path) -> Iterator[Limit]:
@@ -60,12 +62,12 @@ def _cpu_limits(root: Path) -> Iterator[Limit]:
 
 def _memory_limits(root: Path) -> Iterator[Limit]:
     host = psutil.virtual_memory()
-    yield Limit(host.available, "memory available on the host")
+    yield Limit(host.available, "memory available on the host", HOST_SHARE)
     for group in _groups(root, "memory"):
         limits = (_number(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes"))
         known = [limit for limit in limits if limit is not None and limit < _NO_LIMIT_BYTES]
         if known:
-            yield Limit(max(0, min(known) - _memory_in_use(group)), "memory limit of the control group")
+            yield Limit(max(0, min(known) - _memory_in_use(group)), "memory limit of the control group", GROUP_SHARE)
 
 
 def _memory_in_use(group: Path) -> int:

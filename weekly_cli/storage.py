@@ -174,6 +174,11 @@ def _csv_rows(text: str) -> Iterator[list[str]]:
 # ---- writing ---------------------------------------------------------------------------------------------
 
 
+def is_single_file(output: Path) -> bool:
+    """Tell whether an output is one file: its name ends in .parquet."""
+    return output.suffix.lower() == ".parquet"
+
+
 class OutputFile(ABC):
     """A Parquet file in the making, aside: `close` proves it and gives it its name; leaving early discards it."""
 

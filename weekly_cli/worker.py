@@ -29,8 +29,11 @@ from weekly_cli.schema import DatasetSchema, carried_type, is_text, prices
 from weekly_cli.source import Chunk, Piece
 
 #: Rows of a row group of the output: some forty symbols of ten years, so that a query for one skips the rest,
-#: and one column of it stays in a core's L2 cache while it is made.
+#: and one column of it stays in a core's L2 cache while it is made; fewer of wide rows, for its own columns are
+#: held while it is written.
 ROW_GROUP_ROWS = 128 * 1024
+_ROW_GROUP_OWN_BYTES = 16 * 2**20
+_LEAST_ROW_GROUP_ROWS = 4 * 1024
 _OFFENDERS_SHOWN = 3
 #: A history shorter than the longest window of a year lacks at least a column.
 SHORT_HISTORY_BARS = 52
@@ -54,6 +57,12 @@ class Job:
     compression: str
     replaced: tuple[str, ...]
     metadata: Mapping[str, str]
+    row_bytes: float
+
+    @property
+    def row_group_rows(self) -> int:
+        """The most rows of a row group of the output."""
+        return min(ROW_GROUP_ROWS, max(_LEAST_ROW_GROUP_ROWS, int(_ROW_GROUP_OWN_BYTES / self.row_bytes)))
 
     @property
     def own_schema(self) -> pa.Schema:
@@ -332,7 +341,7 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
         clock.stage("features")
         for block in blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks):
             clock.stage("write")
-            for first, stop in row_groups(block, ROW_GROUP_ROWS):
+            for first, stop in row_groups(block, job.row_group_rows):
                 output.write(_own(task, rows, first, stop), *block.spans(first, stop))
             clock.stage("features")
         clock.stage("write")
