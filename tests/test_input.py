@@ -36,7 +36,7 @@ def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ca
     """Build by one of the three ways that rows reach a task; several tasks and several chunks for the latter two."""
     monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
-    monkeypatch.setattr(plan, "MOST_CHUNK_ROWS", 50)
+    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 50)
 
     def run(table: pa.Table, folder: Path, symbol: str = "symbol", **settings: Any) -> pa.Table:
         if request.param == "pieces":
@@ -509,7 +509,7 @@ def test_duplicates_are_refused_with_counts_offenders_and_files(tmp_path: Path) 
 def test_the_right_duplicate_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, strategy: str) -> None:
     monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 4)
-    monkeypatch.setattr(plan, "MOST_CHUNK_ROWS", 7)
+    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 7)
     source, rows = repeated(tmp_path / "in")
     report = report_of(source, tmp_path / "out", on_duplicates=keep, strategy=strategy)
     assert (report.rows, report.duplicates_dropped) == (20, 4)

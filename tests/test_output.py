@@ -499,7 +499,7 @@ def test_same_bits_for_every_layout(
 def test_same_bits_for_any_chunk_of_the_partition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panel: pa.Table, expected: pa.Table, chunk_rows: int
 ) -> None:
-    monkeypatch.setattr(plan, "MOST_CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", chunk_rows)
     fewer_rows_a_task(monkeypatch, chunk_rows)
     source = write(shuffled(panel), tmp_path / "p.parquet")
     out = build(source, tmp_path / "out.parquet", strategy="adaptive", benchmark=["S00"])

@@ -127,7 +127,6 @@ def partition(
             done += sum(len(chunk.codes) for chunk in batch)
             on_rows(done)
         written = sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
-    pa.default_memory_pool().release_unused()  # the workers' turn: what this process keeps is a debt to the budget
     fragments = tuple(fragment for bundle in bundles for fragment in bundle.fragments())
     return Partitioned(fragments, written, saved_per_row * done)
 

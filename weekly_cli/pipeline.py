@@ -32,7 +32,7 @@ from weekly_cli.features import select
 from weekly_cli.footers import Footers, read_footers
 from weekly_cli.manifest import fingerprint
 from weekly_cli.partition import Partitioned, partition
-from weekly_cli.plan import DIRECT_ROWS, MOST_CHUNK_ROWS, Plan, check_disk, early_workers, make_plan
+from weekly_cli.plan import DIRECT_ROWS, Plan, check_disk, early_workers, make_plan
 from weekly_cli.report import Report, make_report
 from weekly_cli.scan import Scan, files_with, scan
 from weekly_cli.schema import as_date, day_of, refuse_taken
@@ -118,6 +118,7 @@ class _Run:
         began = time.perf_counter()
         said: list[str] = []
         yield said
+        pa.default_memory_pool().release_unused()  # what this process keeps is a debt to the budget of the workers
         self.seconds[name] = time.perf_counter() - began
         self.listener(StageEnded(name, self.seconds[name], "".join(said)))
 
@@ -201,6 +202,7 @@ class _Run:
             replaced=tuple(refuse_taken(footers.schema.arrow.names, [feature.name for feature in features])),
             metadata={storage.METADATA_KEY.decode(): json.dumps(conventions)},
             row_bytes=footers.row_bytes,
+            frugal=plan.frugal,
         )
 
     def partition(self, found: Scan, plan: Plan) -> Partitioned | None:
@@ -218,7 +220,7 @@ class _Run:
                 self.work,
                 found.footers.integer_ranges,
                 plan.chunk_rows,
-                plan.chunk_rows < MOST_CHUNK_ROWS,
+                plan.frugal,
                 self.resources.cpus,
                 lambda rows: self.listener(Progress("partition", rows, plan.rows)),
             )

@@ -34,6 +34,8 @@ DIRECT_ROWS = 400_000
 #: Tasks for each worker, so that the last ones to finish leave little idle.
 _TASKS_PER_WORKER = 6
 _LEAST_TASK_ROWS = 64 * 1024
+#: A task may grow to this over its target, to end where a row group of the input does.
+_FULLEST = 1.5
 #: Rows decoded for each row wanted up to which the input's own row ranges serve as fragments. Partitioning
 #: decodes, gathers, writes and reads every row once more.
 _MOST_DECODED = 1.6
@@ -56,8 +58,11 @@ _CHUNK_NUMBERS_BYTES_PER_ROW = 180
 #: The buffers of the bundles that are open.
 _BUNDLES_BYTES = 64 * 2**20
 #: Larger chunks save nothing: 9 million rows in chunks of 0.25, 0.5, 1 and 2 Mi took 1.0, 0.95, 0.9 and 0.9 s to
-#: partition, and the parent 270, 350, 450 and 700 MiB.
-MOST_CHUNK_ROWS = 2**19
+#: partition, and the parent 270, 350, 450 and 700 MiB. Smaller ones cost where there is much: every chunk gives every
+#: task a row group.
+_MOST_CHUNK_ROWS = 2**20
+#: With a budget below this, chunks and tasks give back at their end what allocators keep.
+_PLENTY_BYTES = 4 * 2**30
 _LEAST_CHUNK_ROWS = 2**12
 
 
@@ -108,6 +113,11 @@ class Plan:
     task_bytes: int
     chunk_rows: int
     disk_bytes: int
+
+    @property
+    def frugal(self) -> bool:
+        """Whether memory is worth more than the time that it takes to give it back."""
+        return self.budget_bytes < _PLENTY_BYTES
 
     @cached_property
     def rows(self) -> int:
@@ -223,7 +233,7 @@ class _Sizes:
 
     def chunk_rows(self, free_bytes: int) -> int:
         fits = int((free_bytes - _BUNDLES_BYTES) / (_CHUNK_COPIES * self.row_bytes + _CHUNK_NUMBERS_BYTES_PER_ROW))
-        return min(MOST_CHUNK_ROWS, max(_LEAST_CHUNK_ROWS, fits))
+        return min(_MOST_CHUNK_ROWS, max(_LEAST_CHUNK_ROWS, fits))
 
 
 #: Bytes that a repeated value of 4 bytes takes in the output: 0.8 with zstd, of 60 columns and ten years of prices.
@@ -308,7 +318,7 @@ def _strategy(rows: Ints, config: Config, fits_here: bool) -> tuple[str, str]:
 
 def _target_rows(total: int, jobs: int, most: int) -> int:
     even = -(-total // (jobs * _TASKS_PER_WORKER))
-    return max(1, min(max(even, _LEAST_TASK_ROWS), most // 2))
+    return max(1, min(max(even, _LEAST_TASK_ROWS), int(most / _FULLEST)))
 
 
 def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
@@ -342,7 +352,7 @@ def _cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Calla
     for position in range(1, symbols):
         filled += int(weight[position - 1])
         held += int(rows[position - 1])
-        over = filled + int(weight[position]) > 1.5 * full or held + int(rows[position]) > most
+        over = filled + int(weight[position]) > _FULLEST * full or held + int(rows[position]) > most
         if over or (filled >= full and begins_group(position)):
             cuts.append(position)
             filled = held = 0
