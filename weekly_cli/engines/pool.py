@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
@@ -36,16 +37,16 @@ _IDLE_SECONDS = 3600.0
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back: processes that start meanwhile never see it, and it is this one that ends them."""
-    if not hasattr(signal, "pthread_sigmask"):
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for the moment in which processes start: they inherit that, and it is this one that ends them."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
 
 
 class Pool:
@@ -64,7 +65,7 @@ class Pool:
             initargs=(os.getpid(),),
             env=_WORKER_ENVIRONMENT,
         )
-        with _interrupts_held():
+        with _interrupts_ignored():
             self._executor.submit(os.getpid)
         return self._executor
 
