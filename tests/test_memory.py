@@ -65,10 +65,10 @@ def tree_bytes(pid: int) -> int:
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Three million rows, which take 230 MB as columns."""
+    """Four million rows, which take 300 MB as columns."""
     folder = tmp_path_factory.mktemp("layouts")
     for layout in ("symbol", "date", "day"):
-        write_sample(folder / layout, symbols=2000, years=6, layout=layout)
+        write_sample(folder / layout, symbols=2000, years=8, layout=layout)
     return {layout: folder / layout for layout in ("symbol", "date", "day")}
 
 

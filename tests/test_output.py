@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 import itertools
 import json
 import os
@@ -45,10 +47,12 @@ from frames import (
 )
 
 import weekly_cli
-from weekly_cli import plan, worker
+from weekly_cli import align, plan, worker
 from weekly_cli.config import resolve
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.features import registry
+from weekly_cli.panel import symbol_groups
+from weekly_cli.parquet.row_groups import RowGroupFile
 from weekly_cli.pipeline import plan_only
 
 ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
@@ -155,6 +159,41 @@ def test_a_symbol_longer_than_a_row_group(tmp_path: Path, monkeypatch: pytest.Mo
     assert sum(sizes) == 610
     monkeypatch.undo()
     assert build(tmp_path / "p.parquet", tmp_path / "whole").equals(out)
+
+
+@pytest.mark.parametrize("rows", [260, 100, 77])
+@pytest.mark.parametrize("cells", [10**6, 60])
+def test_row_groups_of_the_input_are_copied_where_they_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, cells: int
+) -> None:
+    """Whether they end with symbols (260) or not, and however many panels they lie in."""
+    monkeypatch.setattr(worker, "LEAST_COPIED_ROWS", 70)
+    monkeypatch.setattr(align, "symbol_groups", functools.partial(symbol_groups, max_cells=cells))
+    copied: list[int] = []
+    copy = RowGroupFile.copied
+
+    def counted(self: RowGroupFile, path: Path, row_group: int, own: pa.Schema) -> Any:
+        chunks = copy(self, path, row_group, own)
+        copied.append(0 if chunks is None else 1)
+        return chunks
+
+    monkeypatch.setattr(RowGroupFile, "copied", counted)
+    table = daily([f"S{number}" for number in range(8)], 130, order="symbol")
+    wanted = build(write(table, tmp_path / "snappy.parquet", row_group_size=rows), tmp_path / "wanted")
+    assert set(copied) == {0}
+    assert build(write(shuffled(table), tmp_path / "s.parquet", compression="zstd"), tmp_path / "s").equals(wanted)
+    zstd = write(table, tmp_path / "zstd.parquet", row_group_size=rows, compression="zstd")
+    copied.clear()
+    found = build(zstd, tmp_path / "out")
+    assert copied == [1] * (1040 // rows + (1040 % rows >= 70))
+    assert found.equals(wanted)
+    assert [size for _, _, size in row_groups(tmp_path / "out")][: 1040 // rows] == [rows] * (1040 // rows)
+    copied.clear()
+    later = build(zstd, tmp_path / "later", start="2022-02-01")
+    assert not copied
+    assert later.equals(wanted.filter(pc.field("date") >= pa.scalar(dt.date(2022, 2, 1))))
+    some = build(zstd, tmp_path / "some", symbols="S1,S2,S3,S5")
+    assert some.equals(wanted.filter(pc.is_in(pc.field("symbol"), pa.array(["S1", "S2", "S3", "S5"]))))
 
 
 # ---- encodings, checksums, metadata ----------------------------------------------------------------------
@@ -504,6 +543,36 @@ def test_same_bits_for_any_chunk_of_the_partition(
     source = write(shuffled(panel), tmp_path / "p.parquet")
     out = build(source, tmp_path / "out.parquet", strategy="adaptive", benchmark=["S00"])
     same_bits(out, expected)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "adaptive"])
+@pytest.mark.parametrize("order", ["date", "symbol"])
+def test_text_of_few_values_leaves_as_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, strategy: str
+) -> None:
+    """It travels as a dictionary: with other values in every file, with nulls, and where a file lacks the column."""
+    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1000)
+    fewer_rows_a_task(monkeypatch, 2000)
+    table = daily([f"S{number:02d}" for number in range(20)], 500, order=order)
+    rows = np.arange(table.num_rows)
+    venues = pa.array(["XNYS", "XNAS", None, "ÅRHUS", ""]).take(pa.array(rows // 1500 % 5))
+    sectors = pa.array(["energy", "banks"]).take(pa.array(rows % 2))
+    table = table.append_column("venue", venues)
+    table = table.append_column("sector", sectors.cast(pa.large_string()))
+    table = table.append_column("kind", sectors.dictionary_encode())
+    table = table.append_column("note", pa.array([f"note {row}" for row in rows]))
+    source = write_files(table, tmp_path / "in", 4)
+    write(read(source / "0003.parquet").drop_columns(["venue"]), source / "0003.parquet")
+    scanned = plan_only(resolve({"input": str(source), "strategy": strategy}))[0]
+    assert scanned.footers.schema.repeated == {"venue", "sector", "kind"}
+    lacks = pa.array(rows >= table.num_rows * 3 // 4)
+    venues = pc.if_else(lacks, pa.scalar(None, pa.string()), venues)
+    wanted = in_order(table.set_column(table.column_names.index("venue"), "venue", venues))
+    out = build(source, tmp_path / "out", strategy=strategy, features="w_close")
+    for name in ("venue", "sector", "note"):
+        assert out.schema.field(name).type == table.schema.field(name).type
+    for name in ("venue", "sector", "kind", "note"):
+        assert out.column(name).to_pylist() == wanted.column(name).to_pylist()
 
 
 def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:

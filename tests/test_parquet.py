@@ -20,6 +20,7 @@ from weekly_cli.config import COMPRESSIONS
 from weekly_cli.parquet import thrift
 from weekly_cli.parquet.column_chunks import PHYSICAL, SpanColumn
 from weekly_cli.parquet.row_groups import RowGroupFile
+from weekly_cli.parquet.zstd_frames import span_frames
 
 OWN = pa.table(
     {
@@ -66,7 +67,7 @@ def written(
     schema = pa.schema(fields, metadata={b"weekly_cli": b"{}"})
     with RowGroupFile(path, schema, compression, use_dictionary=["symbol", "kind"], write_statistics=True) as file:
         for _ in range(groups):
-            file.write(own, LENGTHS, spans)
+            file.write(own.num_rows, file.encoded(own), LENGTHS, spans)
         size = file.close(durable=False)
     assert size == path.stat().st_size
     one = pa.table([*own.columns, *map(expanded, spans)], schema=schema)
@@ -163,11 +164,180 @@ def test_any_spans_come_back(tmp_path_factory: pytest.TempPathFactory, data: st.
     own = pa.table({"row": pa.array(np.arange(lengths.sum()))})
     schema = pa.schema([*own.schema, *(pa.field(column.name, column.kind) for column in spans)])
     path = tmp_path_factory.mktemp("spans") / "file.parquet"
-    with RowGroupFile(path, schema, "snappy") as file:
-        file.write(own, lengths, spans)
+    with RowGroupFile(path, schema, data.draw(st.sampled_from(["snappy", "zstd"]))) as file:
+        file.write(own.num_rows, file.encoded(own), lengths, spans)
         file.close(durable=False)
     wanted = pa.table([*own.columns, *(expanded(column, lengths) for column in spans)], schema=schema)
     assert same(pq.ParquetFile(path, page_checksum_verification=True).read(), wanted)
+
+
+# ---- frames of spans --------------------------------------------------------------------------------------
+
+FEW = [5, 4, 3]
+SEVERAL = [*FEW, 2, 1, 6]
+MANY_KINDS = [*SEVERAL, 7, 8, 9, 12, 20, 100, 700]
+
+
+def dense(rng: np.random.Generator, n: int, kind: type[np.generic]) -> np.ndarray[Any, Any]:
+    """Values that no codec makes much shorter."""
+    return np.frombuffer(rng.bytes(n * np.dtype(kind).itemsize), np.int32).view(kind)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("kinds", [[5], FEW, SEVERAL, MANY_KINDS])
+@pytest.mark.parametrize("spans", [1, 127, 129, 6_000, 40_000])
+def test_frames_decode_to_the_repeated_values(spans: int, kinds: list[int], kind: type[np.generic]) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        lengths = rng.choice(kinds, spans)
+        lengths[int(rng.integers(spans))] = 5
+        if (lengths == 1).mean() >= 0.5:
+            lengths[:] = 5
+        values, prefix = dense(rng, spans, kind), rng.bytes(int(rng.integers(6, 3000)))
+        frames = span_frames(lengths, values.itemsize)
+        assert (frames is None) == ((lengths - 1).sum() * values.itemsize < 512)
+        if frames is None:
+            continue
+        wanted = prefix + np.repeat(values, lengths).tobytes()
+        frame = frames.frame(prefix, values)
+        assert pa.Codec("zstd").decompress(frame, len(wanted)).to_pybytes() == wanted
+        assert len(frame) < len(prefix) + values.nbytes + 2 * spans + 200
+
+
+@given(data=st.data())
+def test_frames_of_any_lengths(data: st.DataObject) -> None:
+    longest = data.draw(st.sampled_from([2, 6, 40, 3000]))
+    lengths = np.array(data.draw(st.lists(st.integers(1, longest), min_size=1, max_size=300)))
+    width = data.draw(st.sampled_from([4, 8]))
+    frames = span_frames(lengths, width)
+    if frames is None:
+        repeats = int((lengths - 1).sum()) * width
+        assert 2 * (lengths > 1).sum() <= len(lengths) or repeats < 512
+        return
+    values = np.arange(len(lengths), dtype=f"<i{width}")
+    wanted = b"prefix" + np.repeat(values, lengths).tobytes()
+    assert pa.Codec("zstd").decompress(frames.frame(b"prefix", values), len(wanted)).to_pybytes() == wanted
+
+
+@pytest.mark.parametrize(
+    ("lengths", "why"),
+    [
+        ([1] * 100, "nothing repeats"),
+        ([1, 1, 1, 5, 5], "most spans have one row"),
+        ([5, 5, 20_000], "a span of more than half a block"),
+        ([5] * 3 + [1] * 20_000 + [5] * 20_000, "thousands that do not repeat in between"),
+        ([2] * 10, "a few rows"),
+        ([1] * 2000 + [5] * 2001, "thousands before the first that repeats"),
+    ],
+)
+def test_spans_that_frames_are_not_made_for(lengths: list[int], why: str) -> None:
+    assert span_frames(np.array(lengths), 4) is None, why
+
+
+def test_every_reader_reads_frames_of_spans(tmp_path: Path) -> None:
+    """Columns with nulls at the begin of histories, in the middle, here and there, and without."""
+    rng = np.random.default_rng(3)
+    lengths = rng.choice(SEVERAL, 30_000, p=[0.8, 0.1, 0.04, 0.02, 0.02, 0.02])
+    spans = len(lengths)
+    patterns = [None, np.arange(spans) % 520 < 52, rng.random(spans) < 0.001, rng.random(spans) < 0.3]
+    columns = [
+        SpanColumn(
+            f"{np.dtype(kind).name}_{number}", pa.from_numpy_dtype(kind), rng.normal(size=spans).astype(kind), missing
+        )
+        for number, missing in enumerate(patterns)
+        for kind in (np.float32, np.float64)
+    ]
+    own = pa.table({"row": pa.array(np.arange(lengths.sum()))})
+    schema = pa.schema([*own.schema, *(pa.field(column.name, column.kind) for column in columns)])
+    path = tmp_path / "file.parquet"
+    with RowGroupFile(path, schema, "zstd") as file:
+        file.write(own.num_rows, file.encoded(own), lengths, columns)
+        file.close(durable=False)
+    metadata = pq.ParquetFile(path).metadata.row_group(0)
+    stored = [metadata.column(number).total_compressed_size for number in range(1, metadata.num_columns)]
+    assert max(stored[::2]) < 4.7 * spans  # a float, and some bits, for a span
+    wanted = pa.table([*own.columns, *(repeated(column, lengths) for column in columns)], schema=schema)
+    assert pq.ParquetFile(path, page_checksum_verification=True).read().equals(wanted)
+    assert duckdb.sql(f"from '{path}' order by row").to_arrow_table().cast(schema).equals(wanted)
+    assert pl.read_parquet(path).to_arrow().cast(schema).equals(wanted)
+
+
+def repeated(spans: SpanColumn, lengths: Any) -> pa.Array:
+    """The column of rows, by Arrow."""
+    missing = None if spans.missing is None else np.repeat(spans.missing, lengths)
+    return pa.array(np.repeat(spans.values, lengths), spans.kind, mask=missing)
+
+
+# ---- chunks of other files -------------------------------------------------------------------------------
+
+FLAT = OWN.drop_columns(["list", "kind", "none"])
+
+
+def copied(source: Path, path: Path, schema: pa.Schema = FLAT.schema, compression: str = "zstd") -> pa.Table | None:
+    """Copy all row groups of a file; None if they can't be."""
+    with RowGroupFile(path, schema, compression) as file:
+        metadata = pq.ParquetFile(source).metadata
+        for number in range(metadata.num_row_groups):
+            chunks = file.copied(source, number, schema)
+            if chunks is None:
+                file.discard()
+                return None
+            file.write(metadata.row_group(number).num_rows, chunks, np.empty(0, np.int64), [])
+        file.close(durable=False)
+    return pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"data_page_version": "2.0"}, {"use_dictionary": False}, {"data_page_size": 50}]
+)
+@pytest.mark.parametrize("checksums", [True, False])
+def test_chunks_move_from_file_to_file(tmp_path: Path, options: dict[str, Any], checksums: bool) -> None:
+    table = pa.concat_tables([FLAT] * 30)
+    source = tmp_path / "source.parquet"
+    options = options | {"write_page_checksum": checksums, "write_page_index": True, "write_batch_size": 5}
+    pq.write_table(table, source, compression="zstd", row_group_size=100, **options)
+    found = copied(source, tmp_path / "copy.parquet")
+    assert found is not None
+    assert same(found, table)
+    assert repr(pl.read_parquet(tmp_path / "copy.parquet").rows()) == repr(pl.read_parquet(source).rows())
+    now, before = (pq.ParquetFile(path).metadata.row_group(0) for path in (tmp_path / "copy.parquet", source))
+    for number in range(now.num_columns):
+        assert now.column(number).statistics == before.column(number).statistics
+    data = bytearray((tmp_path / "copy.parquet").read_bytes())
+    data[now.column(2).data_page_offset + 40] ^= 1
+    (tmp_path / "flipped.parquet").write_bytes(data)
+    with pytest.raises(OSError, match=r"(?i)checksum|crc"):
+        pq.ParquetFile(tmp_path / "flipped.parquet", page_checksum_verification=True).read()
+
+
+def test_chunks_of_polars_and_duckdb_move(tmp_path: Path) -> None:
+    rows = FLAT.drop_columns(["price"])
+    pl.from_arrow(rows).write_parquet(tmp_path / "polars.parquet", compression="zstd")  # type: ignore[union-attr]
+    duckdb.sql(f"copy (from rows) to '{tmp_path}/duckdb.parquet' (format parquet, compression zstd)")
+    for name in ("polars", "duckdb"):
+        found = copied(tmp_path / f"{name}.parquet", tmp_path / f"{name}-copy.parquet", rows.schema)
+        assert found is not None
+        assert same(found, rows), name
+
+
+OTHERS = {
+    "codec": (FLAT, {"compression": "snappy"}),
+    "type": (FLAT.set_column(2, "close", FLAT["close"].cast(pa.float32())), {}),
+    "unit": (FLAT.set_column(1, "date", FLAT["date"].cast(pa.timestamp("ms"))), {}),
+    "decimal": (FLAT.set_column(5, "price", FLAT["price"].cast(pa.decimal128(14, 2))), {}),
+    "column": (FLAT.drop_columns(["flag"]), {}),
+    "nested": (OWN.drop_columns(["kind"]), {}),
+    "nullable": (FLAT, {"schema": FLAT.schema.set(3, pa.field("small", pa.float32(), nullable=False))}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_chunks_that_would_mean_something_else_stay(tmp_path: Path, name: str) -> None:
+    table, options = OTHERS[name]
+    if "schema" in options:
+        table = table.drop_null().cast(options.pop("schema"))
+    pq.write_table(table, tmp_path / "source.parquet", **{"compression": "zstd", **options})
+    assert copied(tmp_path / "source.parquet", tmp_path / "copy.parquet") is None
 
 
 # ---- Thrift ----------------------------------------------------------------------------------------------

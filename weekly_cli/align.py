@@ -7,7 +7,8 @@ straight into the buffer that is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -209,13 +210,73 @@ def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
     return _ARROW_TYPES[feature.stored]
 
 
-def row_groups(block: Block, most_rows: int) -> Iterator[tuple[int, int]]:
-    """Cut a block's rows into row groups of at most `most_rows`, between symbols where one does not exceed that."""
-    begin = block.first
-    ends = block.symbol_starts[1:]
-    bounds: Sequence[int] = ends[np.diff(block.symbol_starts) > 0].tolist()
-    for position, bound in enumerate(bounds):
-        following = bounds[position + 1] if position + 1 < len(bounds) else None
+@dataclass(frozen=True)
+class RowGroup:
+    """The rows from `first` to `stop`, and their columns as spans of `lengths` rows; `whole`: as asked for."""
+
+    first: int
+    stop: int
+    lengths: Ints
+    columns: Iterator[SpanColumn]
+    whole: bool
+
+
+def row_groups(found: Iterable[Block], most_rows: int, wholes: Iterable[tuple[int, int]] = ()) -> Iterator[RowGroup]:
+    """Cut blocks into row groups of at most `most_rows`, between symbols where one does not exceed that.
+
+    Parameters
+    ----------
+    found : iterable of Block
+        In the order of their rows, which they cover.
+    most_rows : int
+    wholes : iterable of (first, stop)
+        Ascending ranges of rows that are to be row groups of their own, whatever their size.
+    """
+    waiting = deque(wholes)
+    held: list[Block] = []
+    begin = 0
+    for block in found:
+        held.append(block)
+        while begin < block.stop:
+            if waiting and waiting[0][0] == begin:
+                if waiting[0][1] > block.stop:
+                    break
+                first, begin = waiting.popleft()
+                yield _joined(held, first, begin, whole=True)
+            else:
+                stop = min(block.stop, waiting[0][0]) if waiting else block.stop
+                for first, end in _cuts(block.symbol_starts, begin, stop, most_rows):
+                    yield _joined([block], first, end, whole=False)
+                begin = stop
+        held = [one for one in held if one.stop > begin]
+
+
+def _joined(parts: Sequence[Block], first: int, stop: int, *, whole: bool) -> RowGroup:
+    spans = [
+        block.spans(max(first, block.first), min(stop, block.stop))
+        for block in parts
+        if block.first < stop and block.stop > first
+    ]
+    lengths = np.concatenate([lengths for lengths, _ in spans])
+    columns = spans[0][1] if len(spans) == 1 else map(_one_column, zip(*(some for _, some in spans), strict=True))
+    return RowGroup(first, stop, lengths, columns, whole)
+
+
+def _one_column(parts: Sequence[SpanColumn]) -> SpanColumn:
+    missing = None
+    if any(part.missing is not None for part in parts):
+        there = (np.zeros(len(part.values), bool) if part.missing is None else part.missing for part in parts)
+        missing = np.concatenate(list(there))
+    values = np.concatenate([part.values for part in parts])
+    return SpanColumn(parts[0].name, parts[0].kind, values, missing)
+
+
+def _cuts(symbol_starts: Ints, first: int, stop: int, most_rows: int) -> Iterator[tuple[int, int]]:
+    """Cut the rows from `first` to `stop` between symbols, and within those that have more than `most_rows` rows."""
+    inside = symbol_starts[(symbol_starts > first) & (symbol_starts < stop)]
+    bounds: Sequence[int] = [*dict.fromkeys(inside.tolist()), stop]
+    begin = first
+    for bound, following in zip(bounds, [*bounds[1:], None], strict=True):
         while bound - begin > most_rows:
             yield begin, begin + most_rows
             begin += most_rows

@@ -8,12 +8,9 @@ adds the file, fills in the defaults and checks.
 from __future__ import annotations
 
 import datetime
-import difflib
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -133,16 +130,24 @@ def _file_settings(folder: Path) -> dict[str, Any]:
 
 def _toml(path: Path) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
 
 
 def _unknown_setting(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, _CHECKS, n=1)
     return f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else "")
 
@@ -257,6 +262,8 @@ def parse_bytes(name: str, value: Any) -> int | None:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
     if isinstance(value, bool) or not match or match[2].upper() not in _UNITS:
         raise UsageError(f"{_flag(name)} takes auto or a size such as 2GB or 512MiB, not {value!r}")
+    from fractions import Fraction
+
     size = int(Fraction(match[1]) * _UNITS[match[2].upper()])
     if size >= _MOST_BYTES:
         raise UsageError(f"{_flag(name)} is more than any machine has; a size has a unit, such as 2GB or 512MiB")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from typer.main import get_command
-
-from weekly_cli.cli import REPEATABLE, app
+from weekly_cli.cli import COMMANDS, Option
 from weekly_cli.errors import EXIT_CODES
 from weekly_cli.features import templates
 
@@ -31,29 +29,15 @@ def command_reference() -> str:
 
 
 def _commands() -> Iterator[str]:
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        rows = [
-            (
-                " ".join(f"`{flag}`" for flag in _flags(parameter)),
-                (parameter.help or "").partition(" [env var")[0],
-                _environment(parameter),
-            )
-            for parameter in command.params
-            if "--help" not in parameter.opts
-        ]
-        table = _table(("option", "what it does", "environment"), rows) if rows else ""
-        yield f"#### `weekly-cli {name}`\n\n{command.help}\n\n{table}".rstrip()
+    for command, options in COMMANDS.items():
+        rows = [(_names(option), option.text, f"`{option.variable}`" if option.variable else "") for option in options]
+        table = _table(("option", "what it does", "environment"), rows)
+        yield f"#### `weekly-cli {command.__name__}`\n\n{command.__doc__}\n\n{table}"
 
 
-def _flags(parameter: object) -> Sequence[str]:
-    flags: list[str] = parameter.opts  # type: ignore[attr-defined]
-    return [flag if flag.startswith("-") else flag.upper() for flag in flags]
-
-
-def _environment(parameter: object) -> str:
-    name: str = parameter.name  # type: ignore[attr-defined]
-    variable = f"WEEKLY_CLI_{name.upper()}" if name in REPEATABLE else getattr(parameter, "envvar", None)
-    return f"`{variable}`" if isinstance(variable, str) else ""
+def _names(option: Option) -> str:
+    names = [option.key.upper()] if option.is_argument else option.names
+    return " ".join(f"`{name}`" for name in names)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from weekly_cli import source, storage
 from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
-from weekly_cli.schema import DatasetSchema, find_roles, unify
+from weekly_cli.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.source import Piece
 
 
@@ -66,7 +66,8 @@ def read_footers(config: Config, output: Path) -> Footers:
                 ranges.add(metadata.row_group(group))
                 text_bytes.add(metadata.row_group(group))
     arrow = unify(schemas).remove_metadata()
-    schema = DatasetSchema(arrow, find_roles(arrow, config.role_columns, config.input))
+    roles = find_roles(arrow, config.role_columns, config.input)
+    schema = DatasetSchema(arrow, roles, text_bytes.repeated(arrow) - {roles["symbol"]})
     if config.price is not None:
         _check_price(config.price, schema, config.input)
     return Footers(
@@ -75,7 +76,7 @@ def read_footers(config: Config, output: Path) -> Footers:
         pieces=tuple(pieces),
         files=len(found),
         file_bytes=file_bytes,
-        row_bytes=text_bytes.row_bytes(arrow),
+        row_bytes=text_bytes.row_bytes(arrow, schema.repeated),
         integer_ranges=ranges.known(arrow),
     )
 
@@ -125,9 +126,14 @@ class _TextBytes:
     """Sizes of columns without a fixed width, from the footers."""
 
     _OVERHEAD_BYTES, _LEAST_BYTES = 8.0, 16.0
+    _CODE_BYTES = 4
+    #: Text whose dictionaries take at most this share of a byte a row is carried as a dictionary. Every fragment
+    #: and every row group of the output has one, and each may hold the values of all that it was made from.
+    _MOST_DICTIONARY_BYTES = 1 / 20
 
     def __init__(self) -> None:
         self._bytes: dict[str, int] = {}
+        self._dictionary_bytes: dict[str, float] = {}
         self._rows = 0
 
     def add(self, group: object) -> None:
@@ -138,10 +144,28 @@ class _TextBytes:
                 name = column.path_in_schema.split(".")[0]
                 size = max(column.total_uncompressed_size, _decoded_bytes(column))
                 self._bytes[name] = self._bytes.get(name, 0) + size
+                name = column.path_in_schema
+                self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(column)
 
-    def row_bytes(self, schema: pa.Schema) -> float:
+    def _of_dictionary(self, column: object) -> float:
+        """Return the bytes of a chunk's dictionary, infinity if it has none or not all values come from it."""
+        plain = self._CODE_BYTES * column.num_values < column.total_uncompressed_size  # type: ignore[attr-defined]
+        if plain or not column.has_dictionary_page:  # type: ignore[attr-defined]
+            return float("inf")
+        return column.data_page_offset - column.dictionary_page_offset  # type: ignore[attr-defined, no-any-return]
+
+    def repeated(self, schema: pa.Schema) -> frozenset[str]:
+        """Return the text columns of few values, all of which lie behind small dictionaries."""
+        most = self._rows * self._MOST_DICTIONARY_BYTES
+        small = {name for name, size in self._dictionary_bytes.items() if size <= most}
+        return frozenset(column.name for column in schema if column.name in small and is_text(column.type))
+
+    def row_bytes(self, schema: pa.Schema, repeated: frozenset[str]) -> float:
         total = 0.0
         for column in schema:
+            if column.name in repeated:
+                total += self._CODE_BYTES
+                continue
             try:
                 total += column.type.bit_width / 8
             except ValueError:  # no fixed width

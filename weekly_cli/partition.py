@@ -1,11 +1,13 @@
 """One pass over the input: every row goes to the bundle of its task, sorted by symbol.
 
-The pass holds one chunk of rows at a time. A stable sort by the symbol's code brings the chunk's rows into symbol
-order (16-bit codes are sorted by radix) and keeps their input order within a symbol; each task's rows are then one
-slice, appended to its bundle as a row group: a sorted run. The worker merges the runs of its task.
+The pass holds one chunk of rows at a time, and what is decoded of the next. A stable sort by the symbol's code brings
+the chunk's rows into symbol order (16-bit codes are sorted by radix) and keeps their input order within a symbol;
+each task's rows are then one slice, appended to its bundle as a row group: a sorted run. The worker reads the runs of
+its task at once and merges them.
 
 A bundle's columns are named by their position, so that any name can pass. A symbol is a number: its position in
-the task. Integer columns are narrowed where the footers prove that nothing is lost.
+the task. Integer columns are narrowed where the footers prove that nothing is lost, and text of few values is a
+dictionary.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import pyarrow as pa
 from weekly_cli import source, storage
 from weekly_cli.arrays import from_numpy, positions, to_numpy
 from weekly_cli.bars import Ints
-from weekly_cli.schema import DatasetSchema, carried_type
+from weekly_cli.schema import DatasetSchema
 from weekly_cli.source import Chunk, Piece
 
 _CODE, _DAY = "code", "day"
@@ -35,9 +37,10 @@ _MOST_BUNDLES = 64
 
 @dataclass(frozen=True)
 class Fragments:
-    """Where a task's rows are: row groups of a bundle, in input order."""
+    """Where the rows of a task's `symbols` are: row groups of a bundle, in input order."""
 
     bundle: str
+    symbols: int
     row_groups: tuple[int, ...]
 
 
@@ -52,15 +55,29 @@ class Partitioned:
 
 def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) -> pa.Schema:
     """Return the columns of a bundle: code and day of each row, and the own columns but the symbol."""
-    own = [column for column in schema.arrow if column.name != schema.roles["symbol"]]
-    kinds = [_narrowed(carried_type(column.type), ranges.get(column.name)) for column in own]
+    own = _own_columns(schema)
+    kinds = [_narrowed(schema.carried(column.name), ranges.get(column.name)) for column in own]
+    keys = [_CODE] if _day_column(schema) != _DAY else [_CODE, _DAY]
     return pa.schema(
         [
-            pa.field(_CODE, pa.int32()),
-            pa.field(_DAY, pa.int32()),
+            *(pa.field(name, pa.int32(), nullable=False) for name in keys),
             *(pa.field(str(position), kind) for position, kind in enumerate(kinds)),
         ]
     )
+
+
+def _own_columns(schema: DatasetSchema) -> list[pa.Field]:
+    return [column for column in schema.arrow if column.name != schema.roles["symbol"]]
+
+
+def _day_column(schema: DatasetSchema) -> str:
+    """Return the bundle's column of session dates: the date's own where that is a date and no more."""
+    dates = [
+        str(position)
+        for position, column in enumerate(_own_columns(schema))
+        if column.name == schema.roles["date"] and column.type == pa.date32()
+    ]
+    return dates[0] if dates else _DAY
 
 
 def _narrowed(kind: pa.DataType, found: tuple[int, int] | None) -> pa.DataType:
@@ -111,23 +128,25 @@ def partition(
     kinds = bundle_schema(schema, ranges)
     plain = bundle_schema(schema, {})
     saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
+    repeated = [str(place) for place, column in enumerate(_own_columns(schema)) if column.name in schema.repeated]
     done = 0
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(threads))
         bundles = [
-            stack.enter_context(_Bundle(folder / f"bundle-{first:06d}.parquet", kinds, first, stop))
+            stack.enter_context(_Bundle(folder / f"bundle-{first:06d}.parquet", kinds, repeated, first, stop))
             for first, stop in _shares(len(cuts) - 1)
         ]
-        half = max(1, chunk_rows // 2)  # halves are gathered until there is one, so that no chunk is larger
-        chunks = source.chunks(pieces, schema, symbols, batch_rows=min(half, source.BATCH_ROWS))
-        for batch in _ahead(_gathered(chunks, half)):
-            _route(batch, kinds, cuts, bundles, pool)
+        part_rows = max(1, chunk_rows // threads)
+        parts = source.chunks_ahead(pieces, schema, symbols, part_rows, threads)
+        for batch in _gathered(parts, chunk_rows):
+            done += sum(len(chunk.codes) for chunk in batch)
+            _route(batch, schema, kinds, cuts, bundles, pool)
             if frugal:
                 pa.default_memory_pool().release_unused()
-            done += sum(len(chunk.codes) for chunk in batch)
             on_rows(done)
         written = sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
-    fragments = tuple(fragment for bundle in bundles for fragment in bundle.fragments())
+    sizes = np.diff(cuts).tolist()
+    fragments = tuple(fragment for bundle in bundles for fragment in bundle.fragments(sizes))
     return Partitioned(fragments, written, saved_per_row * done)
 
 
@@ -140,8 +159,8 @@ def _shares(tasks: int) -> list[tuple[int, int]]:
 class _Bundle(storage.ParquetOutput):
     """A bundle in the making: every write is a row group of one of its tasks."""
 
-    def __init__(self, path: Path, kinds: pa.Schema, first_task: int, stop_task: int) -> None:
-        super().__init__(path, kinds, compression="none", use_dictionary=False, write_statistics=False)
+    def __init__(self, path: Path, kinds: pa.Schema, repeated: list[str], first_task: int, stop_task: int) -> None:
+        super().__init__(path, kinds, compression="none", use_dictionary=repeated, write_statistics=False)
         self._first_task = first_task
         self._row_groups: list[list[int]] = [[] for _ in range(first_task, stop_task)]
         self._written = 0
@@ -155,80 +174,84 @@ class _Bundle(storage.ParquetOutput):
                 groups.append(self._written)
                 self._written += 1
 
-    def fragments(self) -> list[Fragments]:
-        """Return where each task's rows are."""
-        return [Fragments(str(self.path), tuple(groups)) for groups in self._row_groups]
+    def fragments(self, symbols: Sequence[int]) -> list[Fragments]:
+        """Return where each task's rows are; `symbols` has the number of them in every task."""
+        return [
+            Fragments(str(self.path), symbols[number], tuple(groups))
+            for number, groups in enumerate(self._row_groups, self._first_task)
+        ]
 
 
 def _width(kind: pa.DataType) -> int:
     return kind.bit_width // 8 if pa.types.is_integer(kind) else 0
 
 
-def _gathered(chunks: Iterator[Chunk], least_rows: int) -> Iterator[list[Chunk]]:
-    """Yield lists of consecutive chunks of at least `least_rows` rows, but for the last."""
+def _gathered(parts: Iterator[Chunk], most_rows: int) -> Iterator[list[Chunk]]:
+    """Yield lists of consecutive parts, of at most `most_rows` rows unless a single part has more."""
     batch: list[Chunk] = []
     rows = 0
-    for chunk in chunks:
-        batch.append(chunk)
-        rows += len(chunk.codes)
-        if rows >= least_rows:
+    for part in parts:
+        if batch and rows + len(part.codes) > most_rows:
             yield batch
             batch, rows = [], 0
+        batch.append(part)
+        rows += len(part.codes)
     if batch:
         yield batch
 
 
-def _ahead(batches: Iterator[list[Chunk]]) -> Iterator[list[Chunk]]:
-    """Yield the batches, each decoded while the one before is routed."""
-    with ThreadPoolExecutor(1) as decoder:
-        coming = decoder.submit(next, batches, None)
-        while batch := coming.result():
-            coming = decoder.submit(next, batches, None)
-            yield batch
-
-
 def _route(
-    batch: list[Chunk], kinds: pa.Schema, cuts: Ints, bundles: Sequence[_Bundle], pool: ThreadPoolExecutor
+    batch: list[Chunk],
+    schema: DatasetSchema,
+    kinds: pa.Schema,
+    cuts: Ints,
+    bundles: Sequence[_Bundle],
+    pool: ThreadPoolExecutor,
 ) -> None:
-    codes = np.concatenate([chunk.codes for chunk in batch])
-    days = np.concatenate([chunk.days for chunk in batch])
-    own = pa.concat_tables([chunk.table for chunk in batch])
+    """Write a chunk's rows; `batch` is emptied, so that each column is let go of when it is gathered."""
+    codes = np.concatenate([part.codes for part in batch])
     order = np.argsort(codes.astype(np.uint16) if cuts[-1] <= 2**16 else codes, kind="stable")
-    codes = codes[order]
-    task_of = np.searchsorted(cuts, codes, "right") - 1
+    counts = np.bincount(codes, minlength=int(cuts[-1]))
+    first_code = np.repeat(cuts[:-1], np.diff(cuts))
+    columns = [from_numpy(np.repeat((np.arange(len(counts)) - first_code).astype(np.int32), counts))]
+    if _day_column(schema) == _DAY:
+        columns.append(from_numpy(np.concatenate([part.days for part in batch])[order]))
+    own = [[part.table.column(number) for part in batch] for number in range(len(kinds) - len(columns))]
+    batch.clear()
     gather = from_numpy(order)
 
     def gathered(number: int) -> pa.Array:
-        column = own.column(number).combine_chunks()
-        return column.take(gather).cast(kinds.field(number + 2).type)
+        parts, own[number] = own[number], []
+        column = pa.concat_arrays([array for part in parts for array in part.unify_dictionaries().chunks])
+        del parts
+        return column.take(gather).cast(kinds.field(str(number)).type)
 
-    columns = [
-        from_numpy((codes - cuts[task_of]).astype(np.int32)),
-        from_numpy(days[order]),
-        *pool.map(gathered, range(own.num_columns)),
-    ]
+    columns += pool.map(gathered, range(len(own)))
     table = pa.table(columns, schema=kinds)
-    bounds = np.searchsorted(codes, cuts).tolist()
+    bounds = np.append(0, np.cumsum(counts))[cuts].tolist()
     for _ in pool.map(lambda bundle: bundle.route(table, bounds), bundles):
         pass  # taking the results raises what a bundle's thread raised
 
 
 def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:
-    """Yield the runs of a task's fragments, with the own columns as they were.
+    """Yield a task's rows in input order, with the own columns as they were.
 
     `codes` (ascending) names the symbols wanted by their numbers in the planned task; a row's code is the position
-    of its symbol there.
+    of its symbol there. All of them are read at once, so that a column is in one piece; some of them run by run,
+    so that no more than one run of the others is held.
     """
-    own = [column for column in schema.arrow if column.name != schema.roles["symbol"]]
-    names = [column.name for column in own]
+    own = _own_columns(schema)
+    names, day = [column.name for column in own], _day_column(schema)
     file = storage.open_parquet(fragments.bundle, verify=True)
     wanted = np.array(codes)
-    for group in fragments.row_groups:
-        table = file.read_row_group(group, use_threads=False)
-        numbers = to_numpy(table.column(_CODE))
-        position = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
-        keep = wanted[position] == numbers
-        if not keep.all():
+    everything = len(wanted) == fragments.symbols
+    for groups in [fragments.row_groups] if everything else [(group,) for group in fragments.row_groups]:
+        table = file.read_row_groups(list(groups), use_threads=False)
+        position = to_numpy(table.column(_CODE))
+        if not everything:
+            numbers = position
+            position = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
+            keep = wanted[position] == numbers
             table, position = table.take(positions(keep)), position[keep]
-        arrays = [table.column(place + 2).cast(carried_type(column.type)) for place, column in enumerate(own)]
-        yield Chunk(position, to_numpy(table.column(_DAY)), pa.table(arrays, names=names))
+        arrays = [table.column(str(place)).cast(schema.carried(column.name)) for place, column in enumerate(own)]
+        yield Chunk(position, to_numpy(table.column(day)), pa.table(arrays, names=names))

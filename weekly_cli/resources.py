@@ -155,7 +155,6 @@ class MemoryMeter:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> MemoryMeter:
-        self._sample()
         self._thread.start()
         return self
 

@@ -7,11 +7,9 @@ folded in input order.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -116,35 +114,15 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     """
     fold = _Fold(footers)
     done = 0
-    for keys in _in_order(_key_tasks(footers), threads):
-        fold.add(keys)
-        done += int(keys.counts.sum()) + keys.bad_count
+    runs = source.runs(footers.pieces, source.BATCH_ROWS)
+    for found in source.in_order((partial(_read_keys, footers, *run) for run in runs), threads):
+        for keys in found:
+            fold.add(keys)
+            done += int(keys.counts.sum()) + keys.bad_count
         on_rows(done)
     if fold.bad_count and config.on_bad_rows == "error":
         raise InputRefused(fold.bad_rows_sentence())
     return fold.result()
-
-
-def _in_order(tasks: Iterable[Callable[[], list[_Keys]]], threads: int) -> Iterator[_Keys]:
-    """Run tasks in threads, a few ahead, and yield what they find in their order."""
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Future[list[_Keys]]] = deque()
-        for task in tasks:
-            ahead.append(pool.submit(task))
-            if len(ahead) > 2 * threads:
-                yield from ahead.popleft().result()
-        while ahead:
-            yield from ahead.popleft().result()
-
-
-def _key_tasks(footers: Footers) -> Iterator[Callable[[], list[_Keys]]]:
-    """Yield one task for each run of consecutive row groups with about `BATCH_ROWS` rows."""
-    begin, rows = 0, 0
-    for end, piece in enumerate(footers.pieces, 1):
-        rows += piece.rows_in_group
-        if rows >= source.BATCH_ROWS or end == len(footers.pieces):
-            yield lambda begin=begin, end=end: _read_keys(footers, begin, end)  # type: ignore[misc]
-            begin, rows = end, 0
 
 
 def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
@@ -176,7 +154,7 @@ def _keys_of(number: int, offset: int, table: pa.Table, names: Sequence[str]) ->
     present = np.flatnonzero(counts)
     return _Keys(
         piece=number,
-        symbols=encoded.dictionary.take(from_numpy(present)),
+        symbols=encoded.dictionary if len(present) == len(counts) else encoded.dictionary.take(from_numpy(present)),
         counts=counts[present],
         first=None if first is None else first[present],
         stop=None if stop is None else stop[present],
@@ -261,10 +239,13 @@ class _Fold:
         if not self._waiting:
             return
         symbols = pa.concat_arrays([plain_symbols(keys.symbols).cast(self._known.type) for keys in self._waiting])
-        new = symbols.filter(pc.invert(pc.is_in(symbols, value_set=self._known))).unique()
-        self._known = pa.concat_arrays([self._known, new])
-        self._counts = np.append(self._counts, np.zeros(len(new), np.int64))
-        codes = to_numpy(pc.index_in(symbols, value_set=self._known))
+        found = pc.index_in(symbols, value_set=self._known)
+        if found.null_count:
+            new = symbols.filter(pc.is_null(found)).unique()
+            self._known = pa.concat_arrays([self._known, new])
+            self._counts = np.append(self._counts, np.zeros(len(new), np.int64))
+            found = pc.index_in(symbols, value_set=self._known)
+        codes = to_numpy(found)
         np.add.at(self._counts, codes, np.concatenate([keys.counts for keys in self._waiting]))
         self._place(codes)
         self._waiting = []

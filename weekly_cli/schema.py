@@ -30,10 +30,13 @@ class DatasetSchema:
     arrow : pa.Schema
         The columns in order, as they will leave.
     roles : mapping of role to column name
+    repeated : frozenset of column names
+        Text that travels as a dictionary until it is written.
     """
 
     arrow: pa.Schema
     roles: Mapping[str, str]
+    repeated: frozenset[str] = frozenset()
 
     @property
     def symbol_type(self) -> pa.DataType:
@@ -45,6 +48,12 @@ class DatasetSchema:
         """The columns of symbol and date."""
         return tuple(self.roles[role] for role in KEY_ROLES)
 
+    def carried(self, name: str) -> pa.DataType:
+        """Return the type in which a column travels until it is written in its own."""
+        kind = carried_type(self.arrow.field(name).type)
+        as_it_is = name not in self.repeated or pa.types.is_dictionary(kind)
+        return kind if as_it_is else pa.dictionary(pa.int32(), kind)
+
 
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether a type is a string, plain, large, as a view or behind a dictionary."""
@@ -53,7 +62,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def carried_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type in which a column travels until it is written in its own.
+    """Return the type nearest to a column's own that can be gathered and put together.
 
     Arrow can't gather views, and row groups' dictionaries may need more than a narrow index when they meet.
     """
@@ -265,17 +274,30 @@ def check_type(role: str, name: str, kind: pa.DataType, where: str) -> None:
 
 def symbol_codes(symbols: Column, known: pa.Array) -> NDArray[np.int32]:
     """Return the position of each symbol in `known` as int32[rows], -1 where it is null or not there."""
-    chunks = symbols.chunks if isinstance(symbols, pa.ChunkedArray) else [symbols]
-    coded = [_codes(chunk, known) for chunk in chunks]
-    return np.concatenate(coded) if coded else np.empty(0, np.int32)
+    return SymbolCodes(known)(symbols)
 
 
-def _codes(symbols: pa.Array, known: pa.Array) -> NDArray[np.int32]:
-    if not pa.types.is_dictionary(symbols.type):
-        return arrays.to_numpy(pc.index_in(symbols.cast(known.type), value_set=known), -1)
-    dictionary = np.append(_codes(symbols.dictionary, known), np.int32(-1))
-    of_rows: NDArray[np.int32] = dictionary[arrays.to_numpy(symbols.indices.cast(pa.int32()), len(dictionary) - 1)]
-    return of_rows
+class SymbolCodes:
+    """What `symbol_codes` does, for many columns: a dictionary that is the one before is not looked up again."""
+
+    def __init__(self, known: pa.Array) -> None:
+        self._known = known
+        self._dictionary: pa.Array | None = None
+        self._codes = np.empty(0, np.int32)
+
+    def __call__(self, symbols: Column) -> NDArray[np.int32]:
+        chunks = symbols.chunks if isinstance(symbols, pa.ChunkedArray) else [symbols]
+        coded = [self._of(chunk) for chunk in chunks]
+        return np.concatenate(coded) if coded else np.empty(0, np.int32)
+
+    def _of(self, symbols: pa.Array) -> NDArray[np.int32]:
+        if not pa.types.is_dictionary(symbols.type):
+            return arrays.to_numpy(pc.index_in(symbols.cast(self._known.type), value_set=self._known), -1)
+        if self._dictionary is None or not symbols.dictionary.equals(self._dictionary):
+            self._dictionary, self._codes = symbols.dictionary, np.append(self._of(symbols.dictionary), np.int32(-1))
+        last = len(self._codes) - 1
+        of_rows: NDArray[np.int32] = self._codes[arrays.to_numpy(symbols.indices.cast(pa.int32()), last)]
+        return of_rows
 
 
 def plain_symbols(symbols: pa.Array) -> pa.Array:

@@ -6,8 +6,11 @@ can't begin late (Parquet decodes a row group from its first page), so reading a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +20,9 @@ from numpy.typing import NDArray
 from weekly_cli import storage
 from weekly_cli.arrays import from_numpy, text_array
 from weekly_cli.errors import InputRefused
-from weekly_cli.schema import DatasetSchema, carried_type, is_text, session_days, symbol_codes
+from weekly_cli.schema import DatasetSchema, SymbolCodes, is_text, session_days
+
+Result = TypeVar("Result")
 
 HiveKeys = tuple[tuple[str, str | None], ...]
 
@@ -53,11 +58,14 @@ def tables(
     schema: DatasetSchema,
     columns: Sequence[str] | None = None,
     batch_rows: int = BATCH_ROWS,
+    use_threads: bool = False,
 ) -> Iterator[tuple[Piece, int, pa.Table]]:
     """Yield (piece, first row in the row group, table) for the pieces in order, `batch_rows` rows at most each.
 
-    The tables have the dataset's columns (or those of `columns`) and types, except that a text symbol column
-    may come as a dictionary.
+    With `use_threads` Arrow's own threads decode columns at the same time.
+
+    The tables have the dataset's columns (or those of `columns`) in the types in which they travel, except that a
+    text symbol column may come as a dictionary.
 
     Raises
     ------
@@ -65,41 +73,41 @@ def tables(
         If a file can't be decoded.
     """
     opened: tuple[str, pq.ParquetFile] | None = None
-    wanted = list(schema.arrow.names if columns is None else columns)
+    wanted = {name: schema.carried(name) for name in (schema.arrow.names if columns is None else columns)}
     for piece in pieces:
         if opened is None or opened[0] != piece.path:
             opened = piece.path, _open(piece, schema)
         try:
-            for first, table in _decoded(opened[1], piece, wanted, batch_rows):
-                yield piece, first, _conformed(table, piece, schema, wanted)
+            for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
+                yield piece, first, _conformed(table, piece, schema.roles["symbol"], wanted)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(f"{piece.path} can't be decoded (row group {piece.row_group}): {error}") from error
 
 
 def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
-    symbol = schema.roles["symbol"]
-    if not is_text(schema.symbol_type):
-        return storage.open_parquet(piece.path, verify=True)
+    dictionaries = set(schema.repeated)
+    if is_text(schema.symbol_type):
+        dictionaries.add(schema.roles["symbol"])
     try:
-        return storage.open_parquet(piece.path, verify=True, dictionaries=[symbol])
-    except KeyError:  # this file has no such column: it is a hive key, or null throughout
+        return storage.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
+    except KeyError:  # this file lacks one of them: it is a hive key, or null throughout
         return storage.open_parquet(piece.path, verify=True)
 
 
 def _decoded(
-    file: pq.ParquetFile, piece: Piece, wanted: Sequence[str], batch_rows: int
+    file: pq.ParquetFile, piece: Piece, wanted: Iterable[str], batch_rows: int, use_threads: bool
 ) -> Iterator[tuple[int, pa.Table]]:
     present = set(file.schema_arrow.names)
     names = [name for name in wanted if name in present]
     columns = None if len(names) == len(present) else names
     whole = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
     if whole and piece.rows_in_group <= batch_rows:
-        table = file.read_row_group(piece.row_group, columns=columns, use_threads=False)
+        table = file.read_row_group(piece.row_group, columns=columns, use_threads=use_threads)
         yield piece.start, table.slice(piece.start, piece.stop - piece.start)
         return
     step = batch_rows if whole else min(batch_rows, _EARLY_STOP_ROWS)
     first = 0
-    for batch in file.iter_batches(step, row_groups=[piece.row_group], columns=columns, use_threads=False):
+    for batch in file.iter_batches(step, row_groups=[piece.row_group], columns=columns, use_threads=use_threads):
         begin, end = max(piece.start - first, 0), min(piece.stop - first, batch.num_rows)
         if begin < end:
             yield first + begin, pa.Table.from_batches([batch]).slice(begin, end - begin)
@@ -108,14 +116,13 @@ def _decoded(
             return
 
 
-def _conformed(table: pa.Table, piece: Piece, schema: DatasetSchema, wanted: Sequence[str]) -> pa.Table:
-    """Return the table with the columns of `wanted` in the dataset's types."""
+def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return the table with the columns of `wanted` in their types; of the symbol's, only that it is there."""
     keys = dict(piece.keys)
-    symbol = schema.roles["symbol"]
+    there = set(table.column_names)
     arrays = []
-    for name in wanted:
-        kind = carried_type(schema.arrow.field(name).type)
-        if name in table.column_names:
+    for name, kind in wanted.items():
+        if name in there:
             column = table.column(name)
             as_it_is = name == symbol or column.type.equals(kind)
             arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
@@ -148,6 +155,7 @@ def chunks(
     symbols: pa.Array,
     columns: Sequence[str] | None = None,
     batch_rows: int = BATCH_ROWS,
+    use_threads: bool = False,
 ) -> Iterator[Chunk]:
     """Yield the rows of `symbols` that have a date, with the row's symbol as its position in `symbols`.
 
@@ -155,8 +163,9 @@ def chunks(
     `symbols` holds its values.
     """
     symbol, date = schema.key_columns
-    for _, _, table in tables(pieces, schema, columns, batch_rows):
-        codes = symbol_codes(table.column(symbol), symbols)
+    codes_of = SymbolCodes(symbols)
+    for _, _, table in tables(pieces, schema, columns, batch_rows, use_threads):
+        codes = codes_of(table.column(symbol))
         days, known = session_days(table.column(date))
         keep = codes >= 0
         if known is not None:
@@ -170,3 +179,45 @@ def chunks(
             yield Chunk(codes[window], days[window], own.slice(int(rows[0]), len(rows)))
         elif len(rows):
             yield Chunk(codes[rows], days[rows], own.take(from_numpy(rows)))
+
+
+def chunks_ahead(
+    pieces: Sequence[Piece], schema: DatasetSchema, symbols: pa.Array, most_rows: int, threads: int
+) -> Iterator[Chunk]:
+    """Yield what `chunks` does, of at most `most_rows` rows each, decoded by threads.
+
+    Runs of row groups that are no larger are decoded at the same time, a few ahead; a larger one in batches, its
+    columns at the same time.
+    """
+
+    def task(run: Sequence[Piece]) -> Callable[[], Iterable[Chunk]]:
+        if run[0].rows_in_group > most_rows:
+            return lambda: chunks(run, schema, symbols, batch_rows=most_rows, use_threads=True)
+        return lambda: list(chunks(run, schema, symbols))
+
+    for found in in_order((task(pieces[begin:end]) for begin, end in runs(pieces, most_rows)), threads):
+        yield from found
+
+
+def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of runs of consecutive pieces that lie in row groups of `most_rows` rows together."""
+    begin, rows = 0, 0
+    for end, piece in enumerate(pieces):
+        if end > begin and rows + piece.rows_in_group > most_rows:
+            yield begin, end
+            begin, rows = end, 0
+        rows += piece.rows_in_group
+    if pieces:
+        yield begin, len(pieces)
+
+
+def in_order(tasks: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:
+    """Run tasks in threads, one ahead for each, and yield what they return in their order."""
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[Result]] = deque()
+        for task in tasks:
+            ahead.append(pool.submit(task))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

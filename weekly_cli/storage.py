@@ -10,11 +10,9 @@ import contextlib
 import ctypes
 import json
 import os
-import secrets
 import shutil
 import socket
 import sys
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -303,6 +301,8 @@ def check_writable(path: Path, flag: str) -> None:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
         if not _is_special(path):
+            import tempfile
+
             with tempfile.TemporaryFile(dir=path.parent):
                 pass
         elif path.exists() and not os.access(path, os.W_OK):
@@ -313,6 +313,8 @@ def check_writable(path: Path, flag: str) -> None:
 
 def write_log(text: str) -> Path:
     """Write a log file to the folder for temporary files and return its path."""
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix="weekly-cli-", suffix=".log")
     with os.fdopen(descriptor, "w", encoding="utf-8") as log:
         log.write(text)
@@ -337,7 +339,7 @@ def work_folder(output: Path) -> Iterator[Path]:
         If the folder of the output can't be written to.
     """
     made = [parent for parent in output.parents if not parent.exists()]
-    folder = output.with_name(f".{output.name}{_WORK_MARK}{secrets.token_hex(4)}")
+    folder = output.with_name(f".{output.name}{_WORK_MARK}{os.urandom(4).hex()}")
     try:
         try:
             _make_work_folder(folder, output)

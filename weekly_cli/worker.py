@@ -9,8 +9,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,10 @@ from weekly_cli.arrays import empty_table, from_numpy, positions, to_numpy
 from weekly_cli.bars import Ints, Quality, WeeklyBars, usable_rows, weekly_bars
 from weekly_cli.features import select, steps_for
 from weekly_cli.names import PRICE_ROLES
+from weekly_cli.parquet.column_chunks import ColumnChunk
 from weekly_cli.parquet.row_groups import RowGroupFile
 from weekly_cli.partition import Fragments, read_fragments
-from weekly_cli.schema import DatasetSchema, carried_type, is_text, prices
+from weekly_cli.schema import DatasetSchema, is_text, prices
 from weekly_cli.source import Chunk, Piece
 
 #: Rows of a row group of the output: some forty symbols of ten years, so that a query for one skips the rest,
@@ -34,6 +35,9 @@ from weekly_cli.source import Chunk, Piece
 ROW_GROUP_ROWS = 128 * 1024
 _ROW_GROUP_OWN_BYTES = 16 * 2**20
 _LEAST_ROW_GROUP_ROWS = 4 * 1024
+#: Row groups of the input that are no smaller, and not so many times larger than ours, are copied where they can be.
+LEAST_COPIED_ROWS = 32 * 1024
+_MOST_COPIED_GROUPS = 4
 _OFFENDERS_SHOWN = 3
 #: A history shorter than the longest window of a year lacks at least a column.
 SHORT_HISTORY_BARS = 52
@@ -199,13 +203,17 @@ def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Daily rows sorted by (code, day), each pair once; `table` has the own columns without the symbol."""
+    """Daily rows sorted by (code, day), each pair once; `table` has the own columns without the symbol.
+
+    `wholes` are row groups of the input that lie in these rows as they are, by their first row.
+    """
 
     codes: Ints
     days: Ints
     table: pa.Table
-    duplicates: int
-    first_duplicates: tuple[tuple[int, int], ...]
+    duplicates: int = 0
+    first_duplicates: tuple[tuple[int, int], ...] = ()
+    wholes: Mapping[int, Piece] = field(default_factory=dict)
 
 
 def _sorted_rows(task: Task) -> _Rows:
@@ -216,16 +224,28 @@ def _sorted_rows(task: Task) -> _Rows:
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
     days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
     names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
-    empty = empty_table(pa.schema([_carried(task.job.schema.arrow.field(name)) for name in names]))
-    table = pa.concat_tables([chunk.table for chunk in chunks]) if chunks else empty
+    empty = empty_table(pa.schema([(name, task.job.schema.carried(name)) for name in names]))
+    table = pa.concat_tables([chunk.table for chunk in chunks]).unify_dictionaries() if chunks else empty
     order = sort_order(codes, days)
     if order is not None:
         codes, days, table = codes[order], days[order], table.take(from_numpy(order))
-    return _without_duplicates(task, codes, days, table)
+        return _without_duplicates(task, codes, days, table)
+    rows = _without_duplicates(task, codes, days, table)
+    return rows if rows.duplicates else replace(rows, wholes=_wholes(task, len(codes)))
 
 
-def _carried(column: pa.Field) -> pa.Field:
-    return column.with_type(carried_type(column.type))
+def _wholes(task: Task, n_rows: int) -> dict[int, Piece]:
+    """Return the input's row groups that may be copied, by their first row; all rows are as the input has them."""
+    pieces = task.pieces or ()
+    if task.job.frugal or sum(piece.stop - piece.start for piece in pieces) != n_rows:
+        return {}
+    most = _MOST_COPIED_GROUPS * task.job.row_group_rows
+    found, first = {}, 0
+    for piece in pieces:
+        if piece.stop - piece.start == piece.rows_in_group and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
+            found[first] = piece
+        first += piece.stop - piece.start
+    return found
 
 
 def sort_order(codes: Ints, days: Ints) -> Ints | None:
@@ -249,7 +269,7 @@ def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) ->
     again = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
     count = int(again.sum())
     if not count:
-        return _Rows(codes, days, table, 0, ())
+        return _Rows(codes, days, table)
     rows = np.flatnonzero(again)[:_OFFENDERS_SHOWN]
     first = tuple((task.planned_codes[int(codes[row])], int(days[row])) for row in rows)
     if task.job.on_duplicates == "error":
@@ -342,10 +362,17 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
     job = task.job
     with part_file(Path(task.part), job) as output:
         clock.stage("features")
-        for block in blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks):
+        found = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
+        wholes = [(first, first + piece.rows_in_group) for first, piece in rows.wholes.items()]
+        for group in row_groups(found, job.row_group_rows, wholes):
             clock.stage("write")
-            for first, stop in row_groups(block, job.row_group_rows):
-                output.write(_own(task, rows, first, stop), *block.spans(first, stop))
+            own: Iterable[ColumnChunk] | None = None
+            if group.whole:
+                piece = rows.wholes[group.first]
+                own = output.copied(Path(piece.path), piece.row_group, job.own_schema)
+            if own is None:
+                own = output.encoded(_own(task, rows, group.first, group.stop))
+            output.write(group.stop - group.first, own, group.lengths, group.columns)
             clock.stage("features")
         clock.stage("write")
         return output.close(durable=False)
@@ -358,11 +385,17 @@ def _own(task: Task, rows: _Rows, first: int, stop: int) -> pa.Table:
     columns = [
         _symbol_column(task.symbols, rows.codes[first:stop])
         if column.name == symbol
-        else rows.table.column(column.name).slice(first, stop - first).cast(column.type)
+        else _as_written(rows.table.column(column.name).slice(first, stop - first), column.type)
         for column in own
     ]
     fields = [column.with_type(made.type) for column, made in zip(own, columns, strict=True)]
     return pa.table(columns, schema=pa.schema(fields))
+
+
+def _as_written(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return a column in its own type; text that came as a dictionary stays one, for the writer as the symbols do."""
+    behind = pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(kind)
+    return column if behind else column.cast(kind)
 
 
 def _symbol_column(symbols: pa.Array, codes: NDArray[np.int64]) -> pa.Array:

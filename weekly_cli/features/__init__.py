@@ -6,7 +6,6 @@ generated tables and the tests find it here.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from weekly_cli.errors import UsageError
@@ -104,6 +103,8 @@ def _named_by(word: str, features: Sequence[Feature]) -> set[str]:
         return {feature.name for feature in features if feature.family == word}
     if any(feature.name == word for feature in features):
         return {word}
+    import difflib
+
     near = difflib.get_close_matches(word, [*FAMILIES, *(feature.name for feature in features)], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise UsageError(f"--features: {word} is neither a family nor a column{hint} See `weekly-cli features`.")

@@ -23,7 +23,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.parquet import thrift
+from weekly_cli.parquet.footer import CHUNK_BYTES, CHUNK_CODEC, CHUNK_STORED_BYTES, OFFSETS
 from weekly_cli.parquet.thrift import BINARY, I32, I64, LIST, STRUCT, Field, Items, Struct
+from weekly_cli.parquet.zstd_frames import SpanFrames, span_frames
 
 Ints = NDArray[np.int64]
 Page = Any  # whatever has a buffer
@@ -39,9 +41,13 @@ PHYSICAL: dict[pa.DataType, tuple[int, type[np.generic]]] = {
     pa.int16(): (_INT32, np.int32),
     pa.date32(): (_INT32, np.int32),
 }
-_CODECS = {"none": 0, "snappy": 1, "zstd": 6, "lz4": 7}
-#: The field numbers of `ColumnMetaData` that are offsets into the file.
-OFFSETS = (9, 10, 11)
+CODECS = {"none": 0, "snappy": 1, "zstd": 6, "lz4": 7}
+#: A column is dense if the codec shortens its first values by less than three tenths, and then its frames are made
+#: from spans; what repeats beyond its span is better left to the codec.
+_SAMPLE_BYTES = 16 * 1024
+_DENSE = 0.7
+#: More runs of nulls than this are told bit by bit.
+_MOST_RUNS = 1024
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,12 @@ class ColumnChunk:
 
     pages: tuple[Page, ...]
     metadata: Struct
+
+
+def moved(metadata: Struct, shift: int) -> Struct:
+    """Return a chunk's metadata with its offsets shifted."""
+    offsets = {number: metadata[number] for number in OFFSETS if number in metadata}
+    return metadata | {number: Field(kind, value + shift) for number, (kind, value) in offsets.items()}
 
 
 def level(compression: str) -> int | None:
@@ -89,34 +101,42 @@ class ChunkEncoder:
 
     def __init__(self, rows: int, compression: str, compress: Callable[[Page], Page]) -> None:
         self._rows = rows
-        self._codec, self._compress = _CODECS[compression], compress
-        self._levels: dict[bytes, NDArray[np.uint8]] = {}
+        self._frames_serve = compression == "zstd"
+        self._codec, self._compress = CODECS[compression], compress
+        self._layouts: dict[bytes, _Layout] = {}
 
     def of_spans(self, column: SpanColumn, lengths: Ints) -> ColumnChunk:
         """Return the chunk of a column of spans that have `lengths` rows each."""
         physical, stored = PHYSICAL[column.kind]
-        values, missing = column.values.astype(stored, copy=False), column.missing
+        missing = column.missing
         key = b"" if missing is None else missing.tobytes()
-        if key not in self._levels:
-            self._levels[key] = (
-                _present_levels(self._rows) if missing is None else _packed_levels(np.repeat(~missing, lengths))
+        if key not in self._layouts:
+            self._layouts[key] = _Layout(self._rows, missing, lengths)
+        layout = self._layouts[key]
+        values = (column.values if missing is None else column.values[~missing]).astype(stored, copy=False)
+        frames = layout.frames(values.itemsize) if self._frames_serve and self._is_dense(values) else None
+        if frames is None:
+            plain = np.concatenate(
+                [np.frombuffer(layout.levels, np.uint8), np.repeat(values, layout.lengths).view("u1")]
             )
-        if missing is not None:
-            values, lengths = values[~missing], lengths[~missing]
-        return self._one_page(column.name, physical, self._levels[key], np.repeat(values, lengths))
+            page = self._compress(plain)
+        else:
+            page = frames.frame(layout.levels, values)
+        return self._one_page(column.name, physical, page, len(layout.levels) + layout.rows * values.itemsize)
 
-    def _one_page(
-        self, name: str, physical: int, levels: NDArray[np.uint8], values: NDArray[np.generic]
-    ) -> ColumnChunk:
-        plain = np.concatenate([levels, values.view(np.uint8)])
-        page = self._compress(plain)
+    def _is_dense(self, values: NDArray[np.generic]) -> bool:
+        """Tell whether the codec would hardly shorten the values themselves."""
+        some = values[: _SAMPLE_BYTES // values.itemsize]
+        return len(some) > 0 and memoryview(self._compress(some)).nbytes > _DENSE * some.nbytes
+
+    def _one_page(self, name: str, physical: int, page: Page, plain_size: int) -> ColumnChunk:
         size = memoryview(page).nbytes
         header = thrift.encode(
             {
                 1: Field(I32, _DATA_PAGE),
-                2: Field(I32, plain.nbytes),
+                2: Field(I32, plain_size),
                 3: Field(I32, size),
-                4: Field(I32, _signed(zlib.crc32(page))),
+                4: Field(I32, signed(zlib.crc32(page))),
                 5: Field(STRUCT, {1: Field(I32, self._rows), 2: _PLAIN_FIELD, 3: _RLE_FIELD, 4: _RLE_FIELD}),
             }
         )
@@ -124,28 +144,54 @@ class ChunkEncoder:
             1: Field(I32, physical),
             2: Field(LIST, Items(I32, (_PLAIN, _RLE))),
             3: Field(LIST, Items(BINARY, (name.encode(),))),
-            4: Field(I32, self._codec),
+            CHUNK_CODEC: Field(I32, self._codec),
             5: Field(I64, self._rows),
-            6: Field(I64, len(header) + plain.nbytes),
-            7: Field(I64, len(header) + size),
+            CHUNK_BYTES: Field(I64, len(header) + plain_size),
+            CHUNK_STORED_BYTES: Field(I64, len(header) + size),
             9: Field(I64, 0),
         }
         return ColumnChunk((header, page), metadata)
 
 
-def _present_levels(rows: int) -> NDArray[np.uint8]:
-    """Return the definition levels of a column without nulls: one run of ones."""
-    return _levels(_varint(rows << 1) + b"\1")
+class _Layout:
+    """What columns that are missing in the same spans share.
+
+    Attributes
+    ----------
+    levels : bytes
+        The definition levels with their length, as a page begins.
+    lengths : int64[spans that are there]
+    rows : int
+        Of these.
+    """
+
+    def __init__(self, rows: int, missing: NDArray[np.bool_] | None, lengths: Ints) -> None:
+        runs = _varint(rows << 1) + b"\1" if missing is None else _null_runs(~missing, lengths)
+        self.levels = len(runs).to_bytes(4, "little") + runs
+        self.lengths = lengths if missing is None else lengths[~missing]
+        self.rows = int(self.lengths.sum())
+        self._frames: dict[int, SpanFrames | None] = {}
+
+    def frames(self, width: int) -> SpanFrames | None:
+        """Return what makes frames of values of `width` bytes, if the spans are fit for it."""
+        if width not in self._frames:
+            self._frames[width] = span_frames(self.lengths, width)
+        return self._frames[width]
 
 
-def _packed_levels(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the definition levels of a column with nulls: one run of bits."""
-    bits = np.packbits(valid, bitorder="little")
-    return _levels(_varint(len(bits) << 1 | 1) + bits.tobytes())
-
-
-def _levels(runs: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(len(runs).to_bytes(4, "little") + runs, np.uint8)
+def _null_runs(valid: NDArray[np.bool_], lengths: Ints) -> bytes:
+    """Return the definition levels of a column with nulls: runs of equal ones, or where they change often, bits."""
+    starts = np.flatnonzero(np.concatenate([[True], valid[1:] != valid[:-1]]))
+    if len(starts) > _MOST_RUNS:
+        bits = np.packbits(np.repeat(valid, lengths), bitorder="little")
+        return _varint(len(bits) << 1 | 1) + bits.tobytes()
+    counts = np.add.reduceat(lengths, starts) << 1
+    sevens = np.arange(0, 35, 7)  # bits of the bytes of an integer, of which the last one has no mark
+    integers = counts[:, None] >> sevens & 0x7F | (counts[:, None] >> sevens + 7 > 0) << 7
+    told = (counts[:, None] >> sevens > 0) | (sevens == 0)
+    runs = np.column_stack([integers, valid[starts]]).astype(np.uint8)
+    told = np.column_stack([told, np.ones(len(starts), bool)])
+    return bytes(runs[told].tobytes())
 
 
 _PLAIN_FIELD, _RLE_FIELD = Field(I32, _PLAIN), Field(I32, _RLE)
@@ -160,5 +206,6 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _signed(crc: int) -> int:
+def signed(crc: int) -> int:
+    """Return a checksum as the integer with a sign that a page's header has."""
     return crc - 2**32 if crc >= 2**31 else crc

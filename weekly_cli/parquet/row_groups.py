@@ -17,24 +17,29 @@ import pyarrow.parquet as pq
 from weekly_cli import storage
 from weekly_cli.arrays import empty_table
 from weekly_cli.parquet import thrift
-from weekly_cli.parquet.column_chunks import (
+from weekly_cli.parquet.column_chunks import ChunkEncoder, ColumnChunk, Ints, SpanColumn, codec, level, moved
+from weekly_cli.parquet.copied import CopySource
+from weekly_cli.parquet.footer import (
+    CHUNK_BYTES,
+    CHUNK_STORED_BYTES,
+    COLUMNS,
+    DEPRECATED_OFFSET,
+    FILE_OFFSET,
+    GROUP_BYTES,
+    GROUP_ROWS,
+    GROUP_STORED_BYTES,
+    MAGIC,
+    META_DATA,
+    NUM_ROWS,
     OFFSETS,
-    ChunkEncoder,
-    ColumnChunk,
-    Ints,
-    SpanColumn,
-    codec,
-    level,
+    ORDINAL,
+    ROW_GROUPS,
+    SCHEMA,
+    footer_begin,
+    read_footer,
 )
 from weekly_cli.parquet.thrift import I16, I64, LIST, STRUCT, Field, Items, Struct
 
-_MAGIC = b"PAR1"
-_TAIL_BYTES = 8
-#: Numbers of the fields of `FileMetaData`, `RowGroup`, `ColumnChunk` and `ColumnMetaData` in parquet.thrift.
-_NUM_ROWS, _ROW_GROUPS = 3, 4
-_COLUMNS, _BYTES, _ROWS, _FILE_OFFSET, _STORED_BYTES, _ORDINAL = 1, 2, 3, 5, 6, 7
-_DEPRECATED_OFFSET, _META_DATA = 2, 3
-_CHUNK_BYTES, _CHUNK_STORED_BYTES = 6, 7
 _MOST_ORDINAL = 2**15 - 1
 
 
@@ -56,38 +61,55 @@ class RowGroupFile(storage.OutputFile):
         super().__init__(path)
         self._own = own | {"compression": compression, "compression_level": level(compression)}
         self._compression, self._compress = compression, codec(compression)
-        self._footer, _ = _read_footer(_in_memory(empty_table(schema), self._own))
+        self._footer = read_footer(_in_memory(empty_table(schema), self._own))
         self._groups: list[Struct] = []
+        self._sources: dict[Path, CopySource] = {}
         self._stream = self.aside.open("wb")
-        self._stream.write(_MAGIC)
+        self._stream.write(MAGIC)
 
-    def write(self, own: pa.Table, lengths: Ints, columns: Iterable[SpanColumn]) -> None:
-        """Append a row group: the rows of the own columns, and columns of spans that have `lengths` rows."""
-        encoder = ChunkEncoder(own.num_rows, self._compression, self._compress)
+    def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
+        """Yield the column chunks that Arrow makes of own columns."""
+        data = _in_memory(own, self._own)
+        for column in read_footer(data)[ROW_GROUPS].value.values[0][COLUMNS].value.values:
+            metadata = column[META_DATA].value
+            begin = min(metadata[number].value for number in OFFSETS if number in metadata)
+            pages = data[begin : begin + metadata[CHUNK_STORED_BYTES].value]
+            yield ColumnChunk((pages,), moved(metadata, -begin))
+
+    def copied(self, path: Path, row_group: int, own: pa.Schema) -> list[ColumnChunk] | None:
+        """Return the column chunks of own columns in another file, None if they would not mean the same in this one."""
+        if path not in self._sources:
+            self._sources[path] = CopySource(path)
+        schema = self._footer[SCHEMA].value.values
+        return self._sources[path].chunks(row_group, own.names, schema, self._compression)
+
+    def write(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
+        """Append a row group: the chunks of own columns, and columns of spans that have `lengths` rows."""
+        encoder = ChunkEncoder(rows, self._compression, self._compress)
         begin = self._stream.tell()
-        placed = [self._place(chunk) for chunk in _chunks(own, self._own)]
+        placed = [self._place(chunk) for chunk in own]
         placed += [self._place(encoder.of_spans(spans, lengths)) for spans in columns]
-        members = [{_DEPRECATED_OFFSET: Field(I64, 0), _META_DATA: Field(STRUCT, chunk)} for chunk in placed]
+        members = [{DEPRECATED_OFFSET: Field(I64, 0), META_DATA: Field(STRUCT, chunk)} for chunk in placed]
         self._add(
             {
-                _COLUMNS: Field(LIST, Items(STRUCT, members)),
-                _BYTES: Field(I64, sum(chunk[_CHUNK_BYTES].value for chunk in placed)),
-                _ROWS: Field(I64, own.num_rows),
-                _FILE_OFFSET: Field(I64, begin),
-                _STORED_BYTES: Field(I64, sum(chunk[_CHUNK_STORED_BYTES].value for chunk in placed)),
+                COLUMNS: Field(LIST, Items(STRUCT, members)),
+                GROUP_BYTES: Field(I64, sum(chunk[CHUNK_BYTES].value for chunk in placed)),
+                GROUP_ROWS: Field(I64, rows),
+                FILE_OFFSET: Field(I64, begin),
+                GROUP_STORED_BYTES: Field(I64, sum(chunk[CHUNK_STORED_BYTES].value for chunk in placed)),
             }
         )
 
     def append(self, path: Path) -> None:
         """Append the row groups of a finished file that this class has written with the same schema."""
         with storage.mapped(path) as data:
-            footer, length = _read_footer(data)
-            shift = self._stream.tell() - len(_MAGIC)
-            self._stream.write(data[len(_MAGIC) : length])
-        for group in footer[_ROW_GROUPS].value.values:
-            for column in group[_COLUMNS].value.values:
-                column[_META_DATA] = Field(STRUCT, _moved(column[_META_DATA].value, shift))
-            group[_FILE_OFFSET] = Field(I64, group[_FILE_OFFSET].value + shift)
+            footer = read_footer(data)
+            shift = self._stream.tell() - len(MAGIC)
+            self._stream.write(data[len(MAGIC) : footer_begin(data)])
+        for group in footer[ROW_GROUPS].value.values:
+            for column in group[COLUMNS].value.values:
+                column[META_DATA] = Field(STRUCT, moved(column[META_DATA].value, shift))
+            group[FILE_OFFSET] = Field(I64, group[FILE_OFFSET].value + shift)
             self._add(group)
 
     def _place(self, chunk: ColumnChunk) -> Struct:
@@ -95,22 +117,22 @@ class RowGroupFile(storage.OutputFile):
         begin = self._stream.tell()
         for page in chunk.pages:
             self._stream.write(page)
-        return _moved(chunk.metadata, begin)
+        return moved(chunk.metadata, begin)
 
     def _add(self, group: Struct) -> None:
-        self.rows += group[_ROWS].value
+        self.rows += group[GROUP_ROWS].value
         if len(self._groups) <= _MOST_ORDINAL:
-            group[_ORDINAL] = Field(I16, len(self._groups))
+            group[ORDINAL] = Field(I16, len(self._groups))
         self._groups.append(group)
 
     def finish(self) -> None:
         """Write the footer and close the file."""
         footer = self._footer | {
-            _NUM_ROWS: Field(I64, self.rows),
-            _ROW_GROUPS: Field(LIST, Items(STRUCT, self._groups)),
+            NUM_ROWS: Field(I64, self.rows),
+            ROW_GROUPS: Field(LIST, Items(STRUCT, self._groups)),
         }
         encoded = thrift.encode(footer)
-        self._stream.write(encoded + len(encoded).to_bytes(4, "little") + _MAGIC)
+        self._stream.write(encoded + len(encoded).to_bytes(4, "little") + MAGIC)
         self._stream.close()
 
     def abandon(self) -> None:
@@ -124,27 +146,3 @@ def _in_memory(table: pa.Table, options: dict[str, Any]) -> memoryview:
     with pq.ParquetWriter(sink, table.schema, write_page_checksum=True, **options) as writer:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
     return memoryview(sink.getvalue()).cast("B")
-
-
-def _read_footer(data: memoryview) -> tuple[Struct, int]:
-    """Return the footer of a Parquet file, and where it begins."""
-    length = int.from_bytes(data[-_TAIL_BYTES:-4], "little")
-    begin = len(data) - _TAIL_BYTES - length
-    return thrift.decode(data, begin)[0], begin
-
-
-def _chunks(table: pa.Table, options: dict[str, Any]) -> Iterator[ColumnChunk]:
-    """Yield the column chunks that Arrow makes of a table."""
-    data = _in_memory(table, options)
-    footer, _ = _read_footer(data)
-    for column in footer[_ROW_GROUPS].value.values[0][_COLUMNS].value.values:
-        metadata = column[_META_DATA].value
-        begin = min(metadata[number].value for number in OFFSETS if number in metadata)
-        pages = data[begin : begin + metadata[_CHUNK_STORED_BYTES].value]
-        yield ColumnChunk((pages,), _moved(metadata, -begin))
-
-
-def _moved(metadata: Struct, shift: int) -> Struct:
-    """Return a chunk's metadata with its offsets shifted."""
-    offsets = {number: metadata[number] for number in OFFSETS if number in metadata}
-    return metadata | {number: Field(kind, value + shift) for number, (kind, value) in offsets.items()}
