@@ -20,7 +20,7 @@ from weekly_cli.config import COMPRESSIONS
 from weekly_cli.parquet import thrift
 from weekly_cli.parquet.column_chunks import PHYSICAL, SpanColumn
 from weekly_cli.parquet.row_groups import RowGroupFile
-from weekly_cli.parquet.zstd_frames import span_frames
+from weekly_cli.parquet.zstd_frames import Spans
 
 OWN = pa.table(
     {
@@ -194,7 +194,7 @@ def test_frames_decode_to_the_repeated_values(spans: int, kinds: list[int], kind
         if (lengths == 1).mean() >= 0.5:
             lengths[:] = 5
         values, prefix = dense(rng, spans, kind), rng.bytes(int(rng.integers(6, 3000)))
-        frames = span_frames(lengths, values.itemsize)
+        frames = Spans(lengths, values.itemsize).frames(slice(None))
         assert (frames is None) == ((lengths - 1).sum() * values.itemsize < 512)
         if frames is None:
             continue
@@ -209,7 +209,7 @@ def test_frames_of_any_lengths(data: st.DataObject) -> None:
     longest = data.draw(st.sampled_from([2, 6, 40, 3000]))
     lengths = np.array(data.draw(st.lists(st.integers(1, longest), min_size=1, max_size=300)))
     width = data.draw(st.sampled_from([4, 8]))
-    frames = span_frames(lengths, width)
+    frames = Spans(lengths, width).frames(slice(None))
     if frames is None:
         repeats = int((lengths - 1).sum()) * width
         assert 2 * (lengths > 1).sum() <= len(lengths) or repeats < 512
@@ -231,7 +231,7 @@ def test_frames_of_any_lengths(data: st.DataObject) -> None:
     ],
 )
 def test_spans_that_frames_are_not_made_for(lengths: list[int], why: str) -> None:
-    assert span_frames(np.array(lengths), 4) is None, why
+    assert Spans(np.array(lengths), 4).frames(slice(None)) is None, why
 
 
 def test_every_reader_reads_frames_of_spans(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from weekly_cli.parquet import thrift
 from weekly_cli.parquet.footer import CHUNK_BYTES, CHUNK_CODEC, CHUNK_STORED_BYTES, OFFSETS
 from weekly_cli.parquet.thrift import BINARY, I32, I64, LIST, STRUCT, Field, Items, Struct
-from weekly_cli.parquet.zstd_frames import SpanFrames, span_frames
+from weekly_cli.parquet.zstd_frames import SpanFrames, Spans
 
 Ints = NDArray[np.int64]
 Page = Any  # whatever has a buffer
@@ -92,37 +92,43 @@ class ChunkEncoder:
 
     Parameters
     ----------
-    rows : int
+    lengths : int64[spans]
+        The rows of each span.
     compression : str
         As the setting says.
     compress : callable
         What `codec` returns for it.
     """
 
-    def __init__(self, rows: int, compression: str, compress: Callable[[Page], Page]) -> None:
-        self._rows = rows
+    def __init__(self, lengths: Ints, compression: str, compress: Callable[[Page], Page]) -> None:
+        self._lengths, self._rows = lengths, int(lengths.sum())
+        self._spans: dict[int, Spans] = {}
         self._frames_serve = compression == "zstd"
         self._codec, self._compress = CODECS[compression], compress
         self._layouts: dict[bytes, _Layout] = {}
 
-    def of_spans(self, column: SpanColumn, lengths: Ints) -> ColumnChunk:
-        """Return the chunk of a column of spans that have `lengths` rows each."""
+    def of_spans(self, column: SpanColumn) -> ColumnChunk:
+        """Return the chunk of a column."""
         physical, stored = PHYSICAL[column.kind]
-        missing = column.missing
-        key = b"" if missing is None else missing.tobytes()
+        key = b"" if column.missing is None else column.missing.tobytes()
         if key not in self._layouts:
-            self._layouts[key] = _Layout(self._rows, missing, lengths)
+            self._layouts[key] = _Layout(self._lengths, column.missing)
         layout = self._layouts[key]
-        values = (column.values if missing is None else column.values[~missing]).astype(stored, copy=False)
-        frames = layout.frames(values.itemsize) if self._frames_serve and self._is_dense(values) else None
+        values = column.values[layout.there].astype(stored, copy=False)
+        frames = self._frames(layout, values.itemsize) if self._frames_serve and self._is_dense(values) else None
         if frames is None:
-            plain = np.concatenate(
-                [np.frombuffer(layout.levels, np.uint8), np.repeat(values, layout.lengths).view("u1")]
-            )
-            page = self._compress(plain)
+            repeated = np.repeat(values, self._lengths[layout.there])
+            page = self._compress(np.concatenate([np.frombuffer(layout.levels, np.uint8), repeated.view(np.uint8)]))
         else:
             page = frames.frame(layout.levels, values)
         return self._one_page(column.name, physical, page, len(layout.levels) + layout.rows * values.itemsize)
+
+    def _frames(self, layout: _Layout, width: int) -> SpanFrames | None:
+        if width not in self._spans:
+            self._spans[width] = Spans(self._lengths, width)
+        if width not in layout.frames:
+            layout.frames[width] = self._spans[width].frames(layout.there)
+        return layout.frames[width]
 
     def _is_dense(self, values: NDArray[np.generic]) -> bool:
         """Tell whether the codec would hardly shorten the values themselves."""
@@ -160,23 +166,20 @@ class _Layout:
     ----------
     levels : bytes
         The definition levels with their length, as a page begins.
-    lengths : int64[spans that are there]
+    there : bool[spans] or slice
+        The spans in which they are.
     rows : int
         Of these.
+    frames : dict of int to SpanFrames or None
+        What makes the frames of values of so many bytes.
     """
 
-    def __init__(self, rows: int, missing: NDArray[np.bool_] | None, lengths: Ints) -> None:
-        runs = _varint(rows << 1) + b"\1" if missing is None else _null_runs(~missing, lengths)
+    def __init__(self, lengths: Ints, missing: NDArray[np.bool_] | None) -> None:
+        self.there: NDArray[np.bool_] | slice = slice(None) if missing is None else ~missing
+        runs = _varint(int(lengths.sum()) << 1) + b"\1" if missing is None else _null_runs(~missing, lengths)
         self.levels = len(runs).to_bytes(4, "little") + runs
-        self.lengths = lengths if missing is None else lengths[~missing]
-        self.rows = int(self.lengths.sum())
-        self._frames: dict[int, SpanFrames | None] = {}
-
-    def frames(self, width: int) -> SpanFrames | None:
-        """Return what makes frames of values of `width` bytes, if the spans are fit for it."""
-        if width not in self._frames:
-            self._frames[width] = span_frames(self.lengths, width)
-        return self._frames[width]
+        self.rows = int(lengths[self.there].sum())
+        self.frames: dict[int, SpanFrames | None] = {}
 
 
 def _null_runs(valid: NDArray[np.bool_], lengths: Ints) -> bytes:

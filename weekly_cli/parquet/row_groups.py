@@ -85,10 +85,10 @@ class RowGroupFile(storage.OutputFile):
 
     def write(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
         """Append a row group: the chunks of own columns, and columns of spans that have `lengths` rows."""
-        encoder = ChunkEncoder(rows, self._compression, self._compress)
+        encoder = ChunkEncoder(lengths, self._compression, self._compress)
         begin = self._stream.tell()
         placed = [self._place(chunk) for chunk in own]
-        placed += [self._place(encoder.of_spans(spans, lengths)) for spans in columns]
+        placed += [self._place(encoder.of_spans(spans)) for spans in columns]
         members = [{DEPRECATED_OFFSET: Field(I64, 0), META_DATA: Field(STRUCT, chunk)} for chunk in placed]
         self._add(
             {

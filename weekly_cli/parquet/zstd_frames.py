@@ -58,44 +58,65 @@ class _Table(NamedTuple):
     bits: int
 
 
-class _Lengths:
-    """The literal or the match lengths of the sequences as codes, and what is added to a code's first value.
+class _Codes:
+    """The literal or the match lengths of sequences as codes.
 
-    Lengths are `counts` of values of `width` bytes.
+    Attributes
+    ----------
+    table : _Table
+    states : uint8[lengths]
+    extra, extra_bits : int64[lengths] or None
+        What is added to a code's first value; None: nothing is to any.
     """
 
     def __init__(self, bases: Ints, bits: Ints, counts: Ints, width: int) -> None:
+        """Take lengths as `counts` of values of `width` bytes."""
         lengths = np.arange(int(counts.max()) + 1) * width
         codes = np.searchsorted(bases, lengths, "right") - 1
-        used = np.flatnonzero(np.bincount(codes[np.flatnonzero(np.bincount(counts))]))
+        occurs = np.bincount(counts) > 0
+        used = np.flatnonzero(np.bincount(codes[occurs]))
         self.table = _table(tuple(used.tolist()), len(bases) - 1)
-        known = codes <= used[-1]
-        states = np.zeros(len(codes), np.int64)
-        states[known] = self.table.states[codes[known]]
+        states = np.zeros(len(codes), np.uint8)
+        states[occurs] = self.table.states[codes[occurs]]
         self.states = states[counts]
-        self.any_extra = bool(bits[used].any())
-        if self.any_extra:
+        self.extra: Ints | None = None
+        self.extra_bits: Ints | None = None
+        if bits[used].any():
             self.extra, self.extra_bits = (lengths - bases[codes])[counts], bits[codes][counts]
 
 
-def span_frames(lengths: Ints, width: int) -> SpanFrames | None:
-    """Return what makes the frames of columns with values of `width` bytes that repeat over spans of `lengths` rows.
+class Spans:
+    """Spans of `lengths` rows of a row group whose values have `width` bytes; columns are missing in some of them."""
 
-    None where little repeats, or a block would not hold a span or what lies between two that repeat.
-    """
-    repeated = lengths > 1
-    if 2 * int(repeated.sum()) <= len(lengths) or int((lengths - 1).sum()) * width < _LEAST_REPEATED_BYTES:
-        return None
-    if int(lengths.max()) * width > _MOST_BLOCK_BYTES // 2 or int(np.argmax(repeated)) >= _MOST_OPENING_SPANS:
-        return None
-    try:
-        return SpanFrames(lengths, width)
-    except ValueError:
-        return None
+    def __init__(self, lengths: Ints, width: int) -> None:
+        self.lengths, self.width = lengths, width
+        self.repeated = lengths > 1
+        longest = int(lengths.max())
+        self.match: _Codes | None = None
+        if 1 < longest <= _MOST_BLOCK_BYTES // 2 // width:
+            # Found once for all columns, which takes half of the time of a frame's sequences.
+            repeats = np.where(self.repeated, lengths, longest) - 1
+            self.match = _Codes(_MATCH_BASES, _MATCH_BITS, repeats, width)
+
+    def frames(self, there: NDArray[np.bool_] | slice) -> SpanFrames | None:
+        """Return what makes the frames of columns that are in the spans `there`.
+
+        None where little repeats, or a block would not hold a span or what lies between two that repeat.
+        """
+        lengths, repeated = self.lengths[there], self.repeated[there]
+        repeats = (int(lengths.sum()) - len(lengths)) * self.width
+        if 2 * np.count_nonzero(repeated) <= len(lengths) or repeats < _LEAST_REPEATED_BYTES or self.match is None:
+            return None
+        if int(np.argmax(repeated)) >= _MOST_OPENING_SPANS:
+            return None
+        try:
+            return SpanFrames(self, there)
+        except ValueError:
+            return None
 
 
 class SpanFrames:
-    """Frames of columns whose values, of `width` bytes, repeat over spans of `lengths` rows.
+    """Frames of columns whose values are in the same spans.
 
     Raises
     ------
@@ -103,11 +124,17 @@ class SpanFrames:
         If too many values lie between two that repeat.
     """
 
-    def __init__(self, lengths: Ints, width: int) -> None:
-        self._width, self._rows = width, int(lengths.sum())
-        self._opening = int(np.argmax(lengths > 1)) + 1
+    def __init__(self, spans: Spans, there: NDArray[np.bool_] | slice) -> None:
+        assert spans.match is not None
+        self._match, self._width = spans.match, spans.width
+        lengths, repeated = spans.lengths[there], spans.repeated[there]
+        self._rows = int(lengths.sum())
+        self._opening = int(np.argmax(repeated)) + 1
         self._opening_rows = int(lengths[: self._opening].sum())
-        self._blocks = self._sequences(lengths[self._opening :])
+        # The opening block has the first of them.
+        self._which = np.arange(len(spans.lengths))[there][self._opening :] if self._match.extra is not None else None
+        states = self._match.states[there][self._opening :]
+        self._blocks = self._sequences(lengths[self._opening :], repeated[self._opening :], states)
 
     def frame(self, prefix: bytes, values: NDArray[np.generic]) -> bytes:
         """Return a frame of `prefix` (at most some KB) and the repeated values, one of `values` for each span."""
@@ -127,58 +154,59 @@ class SpanFrames:
         literal = int(np.searchsorted(_LITERAL_BASES, len(literals), "right")) - 1
         match = int(np.searchsorted(_MATCH_BASES, repeats, "right")) - 1
         distance = self._width + 3  # the numbers below stand for distances used before
-        distance_bits = distance.bit_length() - 1
-        fields = (
-            (distance - 2**distance_bits, distance_bits),
-            (repeats - int(_MATCH_BASES[match]), int(_MATCH_BITS[match])),
-            (len(literals) - int(_LITERAL_BASES[literal]), int(_LITERAL_BITS[literal])),
-        )
-        sequences = bytes([1, _RLE << 6 | _RLE << 4 | _RLE << 2, literal, distance_bits, match])
-        sequences += _stream(*(_bits(np.array([value]), width) for value, width in fields))
-        return _block(memoryview(literals), sequences, last=not self._blocks)
+        distance_code = distance.bit_length() - 1
+        stream = _Stream()
+        stream.put(distance - 2**distance_code, distance_code)
+        stream.put(repeats - int(_MATCH_BASES[match]), int(_MATCH_BITS[match]))
+        stream.put(len(literals) - int(_LITERAL_BASES[literal]), int(_LITERAL_BITS[literal]))
+        head = bytes([1, _RLE << 6 | _RLE << 4 | _RLE << 2, literal, distance_code, match])
+        return _block(memoryview(literals), head + stream.to_bytes(), last=not self._blocks)
 
-    def _sequences(self, lengths: Ints) -> list[tuple[int, bytes]]:
+    def _sequences(
+        self, lengths: Ints, repeated: NDArray[np.bool_], states: NDArray[np.uint8]
+    ) -> list[tuple[int, bytes]]:
         """Return for each block how many spans it has, and its sequences: one for each span of several rows."""
         if not len(lengths):
             return []
         stops = _block_stops(lengths * self._width)
         starts = np.concatenate([[0], stops[:-1]])
-        repeated = np.flatnonzero(lengths > 1)
-        bounds = np.searchsorted(repeated, np.concatenate([[0], stops]))
-        # A sequence's literals begin after the span of the one before, or where its block does.
-        before = np.concatenate([[-1], repeated[:-1]])
-        before = np.maximum(before, np.repeat(starts, np.diff(bounds)) - 1)
-        literal = _Lengths(_LITERAL_BASES, _LITERAL_BITS, repeated - before, self._width)
-        match = _Lengths(_MATCH_BASES, _MATCH_BITS, lengths[repeated] - 1, self._width)
-        head = bytes([literal.table.mode << 6 | _RLE << 4 | match.table.mode << 2])
-        head += literal.table.description + b"\0" + match.table.description  # \0: the distance used last
-        machines = [kind for kind in (literal, match) if kind.table.mode == _FSE]
-        width = sum(kind.table.bits for kind in machines)
-        bits, told = _rows_of_bits(literal, match)
+        rows = np.flatnonzero(repeated)
+        bounds = np.searchsorted(rows, np.concatenate([[0], stops]))
+        if len(rows) < len(lengths):
+            # A sequence's literals begin after the span of the one before, or where its block does.
+            before = np.concatenate([[-1], rows[:-1]])
+            before = np.maximum(before, np.repeat(starts, np.diff(bounds)) - 1)
+            literal = _Codes(_LITERAL_BASES, _LITERAL_BITS, rows - before, self._width)
+            states = states[rows]
+        else:
+            literal = _Codes(_LITERAL_BASES, _LITERAL_BITS, np.ones(1, np.int64), self._width)
+        head = bytes([literal.table.mode << 6 | _RLE << 4 | self._match.table.mode << 2])
+        head += literal.table.description + b"\0" + self._match.table.description  # \0: the distance used last
+        width = literal.table.bits + self._match.table.bits
+        both = (literal.states.astype(np.uint16) << self._match.table.bits | states).astype(np.uint16)
+        extra = self._extra(literal, rows)
         made = []
         for spans, begin, end in zip((stops - starts).tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             if begin == end:
                 made.append((spans, _count(0)))
                 continue
-            rows = bits[begin:end].ravel() if told is None else bits[begin:end][told[begin:end]]
-            opening = [_bits(kind.states[begin : begin + 1], _ACCURACY)[0] for kind in machines]
-            made.append((spans, _count(end - begin) + head + _stream(*opening, rows[: len(rows) - width])))
+            stream = _Stream()
+            for kind, state in ((literal, literal.states[begin % len(literal.states)]), (self._match, states[begin])):
+                if kind.table.mode == _FSE:
+                    stream.put(int(state), _ACCURACY)
+            # Beside a sequence stands the state of the next one, of which the last has none.
+            stream.put_rows(both[begin + 1 : end], width, [field[begin:end] for field in extra])
+            made.append((spans, _count(end - begin) + head + stream.to_bytes()))
         return made
 
-
-def _rows_of_bits(literal: _Lengths, match: _Lengths) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    """Return for each sequence what is added to its codes and the next one's states, as bits; None: all are told."""
-    following, width = np.zeros(len(match.states) - 1, np.int64), 0
-    for kind in (literal, match):
-        following = following << kind.table.bits | kind.states[1:]
-        width += kind.table.bits
-    states = _bits(np.append(following, 0), width)
-    extra = [(kind.extra, kind.extra_bits) for kind in (match, literal) if kind.any_extra]
-    if not extra:
-        return states, None
-    told = [np.arange(int(widths.max()), 0, -1) <= widths[:, None] for _, widths in extra]
-    bits = [_bits(values, int(widths.max())) for values, widths in extra]
-    return np.hstack([*bits, states]), np.hstack([*told, np.ones(states.shape, bool)])
+    def _extra(self, literal: _Codes, rows: Ints) -> list[NDArray[np.generic]]:
+        """Return values and their numbers of bits that are added to the codes: those of the matches come first."""
+        fields: list[NDArray[np.generic]] = []
+        if self._match.extra is not None and self._match.extra_bits is not None and self._which is not None:
+            fields += [self._match.extra[self._which[rows]], self._match.extra_bits[self._which[rows]]]
+        if literal.extra is not None and literal.extra_bits is not None:
+            fields += [literal.extra, literal.extra_bits]
+        return fields
 
 
 def _block_stops(sizes: Ints) -> Ints:
@@ -205,17 +233,41 @@ def _count(sequences: int) -> bytes:
     return b"\xff" + (sequences - 0x7F00).to_bytes(2, "little")
 
 
-def _bits(values: Ints, width: int) -> NDArray[np.uint8]:
-    """Return the lowest bits of numbers below 2**16, the highest of them first: uint8[values, width]."""
-    kind, most = (np.uint8, 8) if width <= 8 else (np.dtype(">u2"), 16)
-    whole = values.astype(kind).view(np.uint8).reshape(len(values), most // 8)
-    return np.unpackbits(whole, axis=1)[:, most - width :]
+class _Stream:
+    """Bits that are read from the last one on, in the order in which they were put."""
 
+    def __init__(self) -> None:
+        self._number = 1  # tells where the last byte begins
+        self._bits = 0
 
-def _stream(*bits: NDArray[np.uint8]) -> bytes:
-    """Return bits such that they are read in their order from the end on."""
-    mark = np.ones(1, np.uint8)  # tells where the last byte begins
-    return np.packbits(np.concatenate([mark, *(some.ravel() for some in bits)])[::-1], bitorder="little").tobytes()
+    def put(self, value: int, bits: int) -> None:
+        """Put a number of `bits` bits."""
+        self._number, self._bits = self._number << bits | value, self._bits + bits
+
+    def put_rows(self, values: NDArray[np.uint16], width: int, extra: list[NDArray[np.generic]]) -> None:
+        """Put for each row what is `extra`, values and their numbers of bits in turn, and then its value, if any.
+
+        There is one row more than there are values.
+        """
+        if not extra and 0 < width <= 8:  # nearly always: eight values are as many bytes as a value has bits
+            eights = np.zeros(-(-len(values) // 8) * 8, np.uint64)
+            eights[: len(values)] = values[::-1]
+            shifts = np.arange(0, 8 * width, width, dtype=np.uint64)
+            whole = np.bitwise_or.reduce(eights.reshape(-1, 8) << shifts, axis=1)
+            packed = whole.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].tobytes()
+            self.put(int.from_bytes(packed, "little"), len(values) * width)
+            return
+        fields = [*extra, np.append(values, 0), np.append(np.full(len(values), width), 0)]
+        made, told = [], []
+        for value, bits in zip(fields[::2], fields[1::2], strict=True):
+            made.append(np.unpackbits(value.astype(">u2").view(np.uint8).reshape(-1, 2), axis=1))
+            told.append(np.arange(16, 0, -1) <= bits[:, None])
+        flat = np.hstack(made)[np.hstack(told)]
+        self.put(int.from_bytes(np.packbits(flat[::-1], bitorder="little").tobytes(), "little"), len(flat))
+
+    def to_bytes(self) -> bytes:
+        """Return all bits."""
+        return self._number.to_bytes(self._bits // 8 + 1, "little")
 
 
 # ---- finite state entropy --------------------------------------------------------------------------------
