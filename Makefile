@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-large clean
+.PHONY: help run test lint docs bench bench-large bench-memory clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -41,6 +41,9 @@ bench: $(VENV)/.installed-test ## measure against Polars, DuckDB and others on 4
 
 bench-large: $(VENV)/.installed-test ## 10,000 symbols x 40 years under 1 GiB; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/large.py
+
+bench-memory: $(VENV)/.installed-test ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
+	$(BIN)/python tests/benchmarks/memory.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis daily_weekly *.egg-info

@@ -216,7 +216,7 @@ def test_the_same_numbers_give_the_same_plan() -> None:
         ([DIRECT_ROWS + 1], "per-symbol"),
         ([DIRECT_ROWS, DIRECT_ROWS, DIRECT_ROWS], "per-symbol"),
         ([1, 2 * DIRECT_ROWS], "per-symbol"),
-        ([2500] * 400, "batched"),
+        ([2501] * 400, "batched"),
         ([2500] * 399 + [5000], "batched"),
         ([2500] * 399 + [5001], "adaptive"),
         ([10] * 400 + [DIRECT_ROWS], "adaptive"),
@@ -295,7 +295,7 @@ def test_the_memory_budget_cuts_the_workers() -> None:
 
 
 def test_a_budget_is_a_share_of_what_the_process_may_use() -> None:
-    found = plan_of(scan_of([2500] * 400), resources(8, 2 * GIB))
+    found = plan_of(scan_of([2501] * 400), resources(8, 2 * GIB))
     assert found.budget_bytes == int(0.6 * 2 * GIB)
     assert found.workers < 8
     assert found.workers_reason.startswith("memory budget")
@@ -428,13 +428,13 @@ def test_small_data_with_wide_rows_is_not_refused_where_tasks_would_fit() -> Non
 
 
 def test_scattered_symbols_are_partitioned_and_clustered_ones_are_not() -> None:
-    rows = [100_000] * 10
+    rows = [100_001] * 10
     scattered = plan_of(scan_of(rows))
     assert scattered.partition
     assert {task.pieces for task in scattered.tasks} == {None}
-    aligned = plan_of(clustered(rows, range(100_000, 1_000_000, 100_000)))
+    aligned = plan_of(clustered(rows, range(100_001, 1_000_010, 100_001)))
     assert not aligned.partition
-    assert sum(task.decoded_rows for task in aligned.tasks) == 1_000_000
+    assert sum(task.decoded_rows for task in aligned.tasks) == 1_000_010
 
 
 def test_one_row_group_of_many_symbols_is_partitioned() -> None:
@@ -453,9 +453,9 @@ def test_a_disk_that_is_too_small() -> None:
 
 def test_the_disk_is_for_bundles_and_parts_and_one_file_of_them() -> None:
     """Of like data: fragments cost nothing where the input serves, fewer features less, a single file twice."""
-    scan = scan_of([100_000] * 10)
+    scan = scan_of([100_001] * 10)
     bundled = plan_of(scan).disk_bytes
-    assert plan_of(clustered([100_000] * 10, range(100_000, 1_000_000, 100_000))).disk_bytes < bundled
+    assert plan_of(clustered([100_001] * 10, range(100_001, 1_000_010, 100_001))).disk_bytes < bundled
     assert plan_of(scan, features="w_ret").disk_bytes < bundled < plan_of(scan, dtype="float64").disk_bytes
     assert bundled < plan_of(scan, output="one.parquet").disk_bytes < 2 * bundled
 

@@ -24,21 +24,28 @@ def sample(folder: Path, symbols: int, years: int, layout: str) -> Path:
         write_sample(path, symbols=symbols, years=years, layout=layout)
         (path / SECTORS_FILE).unlink()  # most readers of a folder take every file for data
 
-    return _made(folder / f"{layout}-{symbols}-{years}", make)
+    return made(folder / f"{layout}-{symbols}-{years}", make)
 
 
 def seven_columns(source: Path) -> Path:
     """Return the same rows with nothing but the seven daily columns."""
+    return _again(source, "seven", "zstd", DAILY)
 
+
+def in_codec(source: Path, codec: str) -> Path:
+    """Return the same rows in another codec."""
+    return _again(source, codec, codec, None)
+
+
+def _again(source: Path, name: str, codec: str, columns: list[str] | None) -> Path:
     def make(path: Path) -> None:
         path.mkdir()
         for file in sorted(source.glob("*.parquet")):
             whole = pq.ParquetFile(file)
-            table = whole.read(DAILY)
             group_rows = whole.metadata.row_group(0).num_rows
-            pq.write_table(table, path / file.name, compression="zstd", row_group_size=group_rows)
+            pq.write_table(whole.read(columns), path / file.name, compression=codec, row_group_size=group_rows)
 
-    return _made(source.with_name(f"{source.name}-seven"), make)
+    return made(source.with_name(f"{source.name}-{name}"), make)
 
 
 def scenario(folder: Path, symbols: int, days: int) -> Path:
@@ -52,7 +59,7 @@ def scenario(folder: Path, symbols: int, days: int) -> Path:
         ordered = everything.filter(first).sort_by([("date", "ascending"), ("symbol", "ascending")])
         pq.write_table(ordered, path / "prices.parquet", compression="zstd")
 
-    return _made(folder / f"scenario-{symbols}-{days}", make)
+    return made(folder / f"scenario-{symbols}-{days}", make)
 
 
 def _first_rows(symbols: pa.Array, n: int) -> pa.Array:
@@ -62,7 +69,7 @@ def _first_rows(symbols: pa.Array, n: int) -> pa.Array:
     return pa.array(np.arange(len(symbols)) - np.repeat(starts, ends - starts) < n)
 
 
-def _made(path: Path, make: Callable[[Path], None]) -> Path:
+def made(path: Path, make: Callable[[Path], None]) -> Path:
     """Make a folder aside and give it its name, unless it is there."""
     if not path.exists():
         aside = path.with_name(path.name + ".making")
