@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from weekly_cli import storage
 from weekly_cli.arrays import empty_table, numpy_type
 from weekly_cli.config import COMPRESSIONS
 from weekly_cli.parquet import thrift
@@ -122,7 +124,13 @@ def test_every_flipped_bit_of_a_page_is_found(tmp_path: Path) -> None:
         assert same(found, wanted), f"byte {position} of {len(data)} went unnoticed"
 
 
-def test_files_are_joined_without_a_page_being_decoded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside_the_kernel", [True, False])
+def test_files_are_joined_without_a_page_being_decoded(
+    inside_the_kernel: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not inside_the_kernel:
+        monkeypatch.delattr(os, "copy_file_range", raising=False)
+        monkeypatch.setattr(storage, "_COPY_BYTES", 100)
     parts = [tmp_path / f"{number}.parquet" for number in range(3)]
     wanted = [written(part, groups=number + 1) for number, part in enumerate(parts)]
     joined = RowGroupFile(tmp_path / "joined.parquet", wanted[0].schema, "zstd", use_dictionary=["symbol", "kind"])
@@ -134,6 +142,16 @@ def test_files_are_joined_without_a_page_being_decoded(tmp_path: Path) -> None:
     assert file.metadata.num_row_groups == 6
     assert same(file.read(), pa.concat_tables(wanted))
     assert pl.read_parquet(tmp_path / "joined.parquet", columns=["w_ret"]).height == 54
+
+
+def test_a_copy_of_bytes_that_are_not_there_fails(tmp_path: Path) -> None:
+    (tmp_path / "short").write_bytes(b"0123456789")
+    with (tmp_path / "target").open("wb") as target:
+        storage.copy_bytes(tmp_path / "short", 3, 7, target)
+        target.write(b"!")
+        with pytest.raises(OSError, match="ends at byte 10, before 12"):
+            storage.copy_bytes(tmp_path / "short", 8, 12, target)
+    assert (tmp_path / "target").read_bytes() == b"3456!89"
 
 
 def test_a_file_without_rows(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Daily rows to weekly bars.
 
 On rows sorted by (symbol, date) a week is a run of rows with equal symbol and week number, so every price of a
-bar is one `reduceat` over the starts of the runs. Rows whose close is not usable are taken out before.
+bar is one `reduceat` over the starts of the runs. Nearly every row is usable: all are reduced as they are, and the
+few bars that hold a row that is not are made again from what is usable in them.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,29 +19,6 @@ from weekly_cli import weeks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class DailyRows:
-    """Daily rows sorted by (code, day), each pair once; the prices are NaN where not usable.
-
-    Attributes
-    ----------
-    codes : int64[rows]
-        Position of the row's symbol in the task.
-    days : int64[rows]
-        Days since 1970-01-01.
-    open, high, low, close, volume : float64[rows] or None
-        As the bars use them: adjusted if a price column was named. None: the input has no such column.
-    """
-
-    codes: Ints
-    days: Ints
-    open: Floats | None
-    high: Floats | None
-    low: Floats | None
-    close: Floats
-    volume: Floats | None
 
 
 @dataclass(frozen=True)
@@ -80,50 +60,132 @@ class Quality:
         return Quality(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-@np.errstate(all="ignore")  # a product that overflows is not usable, and is counted
-def usable_rows(
-    codes: Ints, days: Ints, raw: Mapping[str, Floats], adjusted: Floats | None
-) -> tuple[DailyRows, Quality]:
-    """Return the rows as the bars use them, and what is odd in them.
+@np.errstate(all="ignore")  # a product that overflows is not usable, and is counted; a sum is stored as null
+def weekly_bars(
+    codes: Ints, days: Ints, raw: Mapping[str, Floats], adjusted: Floats | None, anchor: str
+) -> tuple[WeeklyBars, Quality]:
+    """Return the weekly bars of the usable rows, and what is odd in the rows.
+
+    A bar has the first open, the highest high, the lowest low, the last close and the summed volume of its rows. One
+    that has no usable open, high or low takes the first, the highest or the lowest of its closes instead.
 
     Parameters
     ----------
     codes, days : int64[rows]
+        Position of the row's symbol in the task, and days since 1970-01-01: sorted by both, each pair once.
     raw : mapping of role to float64[rows]
         The prices and the volume that the input has, NaN where null; `close` at least.
     adjusted : float64[rows], optional
         An adjusted close: it becomes the close, and open, high and low are scaled with it. A row then needs both
         closes to be usable.
+    anchor : str
+        The weekday on which weeks end, one of `weeks.ANCHORS`.
     """
-    close, bad_close, factor = raw["close"], _unusable(raw["close"], "close"), None
+    columns, bad = _as_used(raw, adjusted)
+    week = weeks.week_number(days, anchor)
+    starts = run_starts(codes, week)
+    bars = {"codes": codes[starts], "weeks": week[starts], **_reduced(columns, starts)}
+    outside, below = _crossed(columns)
+    quality = Quality()
+    odd = functools.reduce(_either, bad.values())
+    if odd is not None:
+        again = np.logical_or.reduceat(odd, starts)
+        rows = np.flatnonzero(np.repeat(again, bars["days"]))
+        outside[rows] = below[rows] = False
+        number = np.searchsorted(starts, rows, "right") - 1
+        some = {role: column[rows] for role, column in columns.items()}
+        flags = {role: np.zeros(len(rows), bool) if flag is None else flag[rows] for role, flag in bad.items()}
+        made, anew, quality = _of_usable_rows(number, some, flags)
+        for name, values in anew.items():
+            bars[name][made] = values
+        again[made] = False
+        bars = {name: values[~again] for name, values in bars.items()}
+    quality += Quality(high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
+    return WeeklyBars(**bars), quality
+
+
+def _as_used(
+    raw: Mapping[str, Floats], adjusted: Floats | None
+) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_] | None]]:
+    """Return the columns as the bars use them, and where each is unusable; None: nowhere."""
+    columns = dict(raw)
     if adjusted is not None:
-        bad_close = _either(bad_close, _unusable(adjusted, "close"))
-        close, factor = adjusted, adjusted / _where_not(bad_close, raw["close"], 1.0)
-    clean = {"close": _where_not(bad_close, close, np.nan)}
-    counts = {"unusable_close": 0 if bad_close is None else int(bad_close.sum())}
-    for role in raw.keys() - {"close"}:
-        column = raw[role] if role == "volume" or factor is None else raw[role] * factor
-        bad = _unusable(column, role)
-        clean[role] = _where_not(_either(bad, bad_close), column, np.nan)
-        counts[f"unusable_{role}"] = 0 if bad is None else int((bad if bad_close is None else bad & ~bad_close).sum())
-    high, low = clean.get("high"), clean.get("low")
-    outside = np.zeros(len(codes), bool)
+        factor = adjusted / raw["close"]
+        columns |= {role: raw[role] * factor for role in ("open", "high", "low") if role in raw}
+        columns["close"] = adjusted
+    bad = {role: _unusable(column, role) for role, column in columns.items()}
+    if adjusted is not None:
+        bad["close"] = _either(bad["close"], _unusable(raw["close"], "close"))
+    return columns, bad
+
+
+def _reduced(columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[Any]]:
+    """Return the days and prices of the bars that begin at `starts`."""
+    close = columns["close"]
+    ends = np.append(starts[1:], len(close))[: len(starts)]
+    return {
+        "days": ends - starts,
+        "open": columns.get("open", close)[starts],
+        "high": np.maximum.reduceat(columns.get("high", close), starts),
+        "low": np.minimum.reduceat(columns.get("low", close), starts),
+        "close": close[ends - 1],
+        "volume": np.add.reduceat(columns["volume"], starts) if "volume" in columns else np.full(len(starts), np.nan),
+    }
+
+
+def _of_usable_rows(
+    number: Ints, columns: Mapping[str, Floats], bad: Mapping[str, NDArray[np.bool_]]
+) -> tuple[Ints, dict[str, NDArray[Any]], Quality]:
+    """Return the numbers of the bars that have a usable row, their days and prices, and what is odd in the rows."""
+    usable = ~bad["close"]
+    number = number[usable]
+    starts = run_starts(number)
+    counts = {f"unusable_{role}": int(flag[usable].sum()) for role, flag in bad.items() if role != "close"}
+    counts["unusable_close"] = len(usable) - len(number)
+    columns = {role: np.where(bad[role], np.nan, column)[usable] for role, column in columns.items()}
+    outside, below = _crossed(columns)
+    quality = Quality(**counts, high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
+    return number[starts], _reduced(_filled(columns, starts), starts), quality
+
+
+def _filled(columns: Mapping[str, Floats], starts: Ints) -> dict[str, Floats]:
+    """Return columns without NaN that reduce to what the usable values do, or the closes where none is."""
+    filled, close = dict(columns), columns["close"]
+    n_rows = len(close)
+    lengths = np.diff(starts, append=n_rows)
+    for role, least in (("high", -np.inf), ("low", np.inf)):
+        if role in columns:
+            bad = np.isnan(columns[role])
+            none = np.repeat(np.logical_and.reduceat(bad, starts), lengths)
+            filled[role] = np.where(bad, np.where(none, close, least), columns[role])
+    if "open" in columns:
+        rows = np.where(np.isnan(columns["open"]), n_rows, np.arange(n_rows))
+        first = np.minimum.reduceat(rows, starts)
+        filled["open"] = np.array(close)
+        found = first < n_rows
+        filled["open"][starts[found]] = columns["open"][first[found]]
+    if "volume" in columns:
+        filled["volume"] = np.nan_to_num(columns["volume"], nan=0.0)
+    return filled
+
+
+def _crossed(columns: Mapping[str, Floats]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which closes are outside of their day's range, and which highs are below the low."""
+    close, high, low = columns["close"], columns.get("high"), columns.get("low")
+    outside, below = np.zeros(len(close), bool), np.zeros(len(close), bool)
     if high is not None:
-        outside |= clean["close"] > high
+        outside |= close > high
     if low is not None:
-        outside |= clean["close"] < low
+        outside |= close < low
     if high is not None and low is not None:
-        counts["high_below_low"] = int((high < low).sum())
-    rows = DailyRows(
-        codes, days, clean.get("open"), clean.get("high"), clean.get("low"), clean["close"], clean.get("volume")
-    )
-    return rows, Quality(**counts, close_outside_range=int(outside.sum()))
+        below = high < low
+    return outside, below
 
 
 def _unusable(x: Floats, role: str) -> NDArray[np.bool_] | None:
     """Tell which prices are NaN, infinite, zero or negative, which volumes NaN, infinite or negative; None: none.
 
-    Nearly always none is, which the extremes tell in two passes: `usable_rows` takes 0.45 of its time with that.
+    Nearly always none is, which the extremes tell in two passes.
     """
     least, most = x.min(initial=np.inf), x.max(initial=-np.inf)
     if (least >= 0.0 if role == "volume" else least > 0.0) and most < np.inf:
@@ -135,10 +197,6 @@ def _either(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> NDArray
     return (b if a is None else a) if a is None or b is None else a | b
 
 
-def _where_not(bad: NDArray[np.bool_] | None, x: Floats, otherwise: float) -> Floats:
-    return x if bad is None else np.where(bad, otherwise, x)
-
-
 def run_starts(*keys: NDArray[np.generic]) -> Ints:
     """Return the positions where a run of rows with equal keys begins, for rows grouped by the keys."""
     rows = len(keys[0])
@@ -147,80 +205,3 @@ def run_starts(*keys: NDArray[np.generic]) -> Ints:
     for key in keys:
         changed[1:] |= key[1:] != key[:-1]
     return np.flatnonzero(changed)
-
-
-@np.errstate(all="ignore")  # a sum that overflows is stored as null
-def weekly_bars(rows: DailyRows, anchor: str) -> WeeklyBars:
-    """Return the weekly bars of the usable rows: first open, highest high, lowest low, last close, summed volume.
-
-    A bar that has no usable open, high or low takes the first, the highest or the lowest of its closes instead.
-    """
-    usable = ~np.isnan(rows.close)
-    if usable.all():
-        kept = rows
-    else:
-        columns = (rows.codes, rows.days, rows.open, rows.high, rows.low, rows.close, rows.volume)
-        kept = DailyRows(*(None if column is None else column[usable] for column in columns))  # type: ignore[arg-type]
-    week = weeks.week_number(kept.days, anchor)
-    starts = run_starts(kept.codes, week)
-    ends = np.append(starts[1:], len(week))
-    if len(starts) == 0:
-        none = np.empty(0)
-        return WeeklyBars(starts, starts, starts, none, none, none, none, none)
-    return WeeklyBars(
-        codes=kept.codes[starts],
-        weeks=week[starts],
-        days=ends - starts,
-        open=_first_usable(kept.open, kept.close, starts),
-        high=_reduced(np.maximum, kept.high, kept.close, starts),
-        low=_reduced(np.minimum, kept.low, kept.close, starts),
-        close=kept.close[ends - 1],
-        volume=_summed(kept.volume, starts),
-    )
-
-
-def _first_usable(price: Floats | None, close: Floats, starts: Ints) -> Floats:
-    if price is None:
-        return close[starts]
-    first = price[starts]
-    odd = np.flatnonzero(np.isnan(first))
-    if len(odd):
-        rows, begins = _rows_of(odd, starts, len(price))
-        positions = np.where(np.isnan(price[rows]), len(price), rows)
-        found = np.minimum.reduceat(positions, begins)
-        first[odd] = np.where(found < len(price), price[np.minimum(found, len(price) - 1)], close[starts[odd]])
-    return first
-
-
-def _reduced(extreme: np.ufunc, price: Floats | None, close: Floats, starts: Ints) -> Floats:
-    if price is None:
-        return extreme.reduceat(close, starts)
-    reduced = extreme.reduceat(price, starts)
-    odd = np.flatnonzero(np.isnan(reduced))
-    if len(odd):
-        rows, begins = _rows_of(odd, starts, len(price))
-        ignoring = np.fmax if extreme is np.maximum else np.fmin
-        found = ignoring.reduceat(price[rows], begins)
-        reduced[odd] = np.where(np.isnan(found), extreme.reduceat(close[rows], begins), found)
-    return reduced
-
-
-def _summed(volume: Floats | None, starts: Ints) -> Floats:
-    if volume is None:
-        return np.full(len(starts), np.nan)
-    total = np.add.reduceat(volume, starts)
-    odd = np.flatnonzero(np.isnan(total))
-    if len(odd):
-        rows, begins = _rows_of(odd, starts, len(volume))
-        total[odd] = np.add.reduceat(np.nan_to_num(volume[rows], nan=0.0), begins)
-    return total
-
-
-def _rows_of(odd: Ints, starts: Ints, n_rows: int) -> tuple[Ints, Ints]:
-    """Return the rows of a few bars, and where each begins in them.
-
-    A reduction that ignores NaN takes three times as long, so the bars that came out NaN are reduced again alone.
-    """
-    lengths = np.append(starts[1:], n_rows)[odd] - starts[odd]
-    begins = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) + np.repeat(starts[odd] - begins, lengths), begins

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from weekly_cli.align import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.arrays import from_numpy
-from weekly_cli.bars import Ints, usable_rows, weekly_bars
+from weekly_cli.bars import Ints, weekly_bars
 from weekly_cli.config import resolve
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.features import select, steps_for
@@ -82,7 +82,7 @@ def add_weekly_features(
     _refuse_repeated(symbols, codes, days)
     raw = {role: prices(table.column(roles[role])) for role in (*PRICE_ROLES, "volume") if role in roles}
     adjusted = None if config.price is None else prices(table.column(config.price))
-    bars = weekly_bars(usable_rows(codes, days, raw, adjusted)[0], config.week)
+    bars = weekly_bars(codes, days, raw, adjusted, config.week)[0]
     benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.features])
     made = [

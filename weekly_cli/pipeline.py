@@ -267,7 +267,7 @@ class _Run:
             self.listener(Progress("fan out", 0, plan.rows, 0, len(plan.selected)))
             for outcome in stack.enter_context(contextlib.closing(run_with_ladder(engine, tasks))):
                 outcomes.append(outcome)
-                if outcome.part is not None:
+                if outcome.part is not None and not storage.is_single_file(self.output):
                     flusher.add(Path(outcome.part))
                 rows, symbols = rows + outcome.rows, symbols + outcome.symbols
                 self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))

@@ -341,29 +341,26 @@ def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
 def _cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool]) -> list[int]:
     """Return where tasks begin among the selected symbols, and their end.
 
-    "per-symbol" cuts everywhere, "batched" after equal numbers of symbols, "adaptive" after `target` rows; the
-    latter two wait up to half a task for a symbol with which a row group of the input begins, and never put more
-    than `most` rows into a task.
+    "per-symbol" cuts everywhere, "batched" after equal numbers of symbols, "adaptive" after `target` rows. The latter
+    two cut up to half a task later if a row group of the input begins there, and never put more than `most` rows into
+    a task of several symbols.
     """
     symbols = len(rows)
-    if strategy == "per-symbol":
+    if strategy == "per-symbol" or not symbols:
         return list(range(symbols + 1))
+    held = np.concatenate([[0], rows.cumsum()])
+    filled, full = held, target
     if strategy == "batched":
-        weight, full = (
-            np.ones(symbols, np.int64),
-            max(1, int(target / max(1.0, rows.mean()))) if symbols else 1,
-        )
-    else:
-        weight, full = rows, target
-    cuts, filled, held = [0], 0, 0
-    for position in range(1, symbols):
-        filled += int(weight[position - 1])
-        held += int(rows[position - 1])
-        over = filled + int(weight[position]) > _FULLEST * full or held + int(rows[position]) > most
-        if over or (filled >= full and begins_group(position)):
-            cuts.append(position)
-            filled = held = 0
-    return [*cuts, symbols] if symbols else [0]
+        filled, full = np.arange(symbols + 1), -(-symbols // max(1, round(int(held[-1]) / target)))
+    cuts = [0]
+    while cuts[-1] < symbols:
+        first = cuts[-1]
+        latest = np.searchsorted(filled, filled[first] + int(_FULLEST * full), "right") - 1
+        latest = max(first + 1, min(latest, np.searchsorted(held, held[first] + most, "right") - 1))
+        soonest = min(latest, max(first + 1, np.searchsorted(filled, filled[first] + full)))
+        aligned = (position for position in range(soonest, latest + 1) if begins_group(position))
+        cuts.append(symbols if latest == symbols else next(aligned, soonest))
+    return cuts
 
 
 def _place(

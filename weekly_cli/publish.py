@@ -49,11 +49,9 @@ def publish(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[
     new_file : callable
         Opens a file with the columns of the output.
     """
-    if not parts:
-        parts = [_joined((), work / "empty.parquet", new_file)]
     if storage.is_single_file(output):
-        return _publish_file(parts, output, work, new_file)
-    return _publish_folder(parts, output, work)
+        return _publish_file(_joined(parts, work / "single.parquet", new_file), output, work)
+    return _publish_folder(parts or [_joined((), work / "empty.parquet", new_file)], output, work)
 
 
 def _joined(parts: Sequence[Path], path: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
@@ -77,8 +75,7 @@ def _publish_folder(parts: Sequence[Path], output: Path, work: Path) -> int:
     return size
 
 
-def _publish_file(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile]) -> int:
-    single = parts[0] if len(parts) == 1 else _joined(parts, work / "single.parquet", new_file)
+def _publish_file(single: Path, output: Path, work: Path) -> int:
     size = single.stat().st_size
     if output.is_dir():
         output.rename(work / "replaced")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from weekly_cli import source, storage
 from weekly_cli.align import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
 from weekly_cli.arrays import empty_table, from_numpy, positions, to_numpy
-from weekly_cli.bars import Ints, Quality, WeeklyBars, usable_rows, weekly_bars
+from weekly_cli.bars import Ints, Quality, WeeklyBars, weekly_bars
 from weekly_cli.features import select, steps_for
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.parquet.column_chunks import ColumnChunk
@@ -168,11 +168,10 @@ def run_task(task: Task) -> Outcome:
     clock.stage("bars")
     raw = {role: prices(rows.table.column(name)) for role, name in _price_columns(task.job)}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
-    daily, quality = usable_rows(rows.codes, rows.days, raw, adjusted)
-    bars = weekly_bars(daily, task.job.week)
+    bars, quality = weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)
     quality += _histories(bars, len(task.symbols))
     benchmarks = _benchmarks(task)
-    del raw, adjusted, daily
+    del raw, adjusted
     rows = _window(rows, task.job)
     written = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
@@ -317,7 +316,7 @@ def weekly_closes(task: Task) -> tuple[WeeklyBars, int]:
     rows = _sorted_rows(task)
     raw = {"close": prices(rows.table.column(task.job.schema.roles["close"]))}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
-    return weekly_bars(usable_rows(rows.codes, rows.days, raw, adjusted)[0], task.job.week), rows.duplicates
+    return weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)[0], rows.duplicates
 
 
 def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:

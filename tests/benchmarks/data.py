@@ -42,8 +42,11 @@ def _again(source: Path, name: str, codec: str, columns: list[str] | None) -> Pa
         path.mkdir()
         for file in sorted(source.glob("*.parquet")):
             whole = pq.ParquetFile(file)
-            group_rows = whole.metadata.row_group(0).num_rows
-            pq.write_table(whole.read(columns), path / file.name, compression=codec, row_group_size=group_rows)
+            first = whole.read_row_group(0, columns)
+            with pq.ParquetWriter(path / file.name, first.schema, compression=codec) as writer:
+                for group in range(whole.num_row_groups):
+                    rows = whole.read_row_group(group, columns)
+                    writer.write_table(rows, row_group_size=max(1, rows.num_rows))
 
     return made(source.with_name(f"{source.name}-{name}"), make)
 

@@ -103,9 +103,9 @@ class RowGroupFile(storage.OutputFile):
     def append(self, path: Path) -> None:
         """Append the row groups of a finished file that this class has written with the same schema."""
         with storage.mapped(path) as data:
-            footer = read_footer(data)
-            shift = self._stream.tell() - len(MAGIC)
-            self._stream.write(data[len(MAGIC) : footer_begin(data)])
+            footer, stop = read_footer(data), footer_begin(data)
+        shift = self._stream.tell() - len(MAGIC)
+        storage.copy_bytes(path, len(MAGIC), stop, self._stream)
         for group in footer[ROW_GROUPS].value.values:
             for column in group[COLUMNS].value.values:
                 column[META_DATA] = Field(STRUCT, moved(column[META_DATA].value, shift))
