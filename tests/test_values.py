@@ -72,7 +72,7 @@ def computed(histories: list[pd.DataFrame]) -> dict[str, list[np.ndarray]]:
         "benchmark:b": shape.panel(together["bench"].to_numpy()),
     }
     with np.errstate(all="ignore"):
-        panels = evaluate(COMPUTED, steps_for(["b"]), given_panels)
+        panels = evaluate(COMPUTED, steps_for(["b"]), given_panels.__getitem__)
         cuts = np.cumsum(lengths)[:-1]
         return {
             feature.name: np.split(shape.ragged(panel), cuts) for feature, panel in zip(COMPUTED, panels, strict=True)

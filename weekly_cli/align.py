@@ -175,14 +175,13 @@ def _columns(
         yield from (_stored(feature, np.empty(0), recipe.dtype) for feature in recipe.features)
         return
     week = bars.weeks[bar]
-    given: dict[str, Panel] = {
-        "week_end": shape.panel(weeks.week_end(week, recipe.week)),
-        "bar_number": shape.panel(shape.bar_number),
-        "days": shape.panel(bars.days[bar]),
-    }
-    given |= {name: shape.panel(getattr(bars, name)[bar]) for name in ("open", "high", "low", "close", "volume")}
-    for name in benchmarks.compared:
-        given[f"benchmark:{name}"] = shape.panel(benchmarks.closes(name, bars.codes[bar], week))
+    facts = {name: getattr(bars, name)[bar] for name in ("days", "open", "high", "low", "close", "volume")}
+    facts |= {"week_end": weeks.week_end(week, recipe.week), "bar_number": shape.bar_number}
+
+    def given(name: str) -> Panel:
+        benchmark = name.removeprefix("benchmark:")
+        return shape.panel(facts[name] if benchmark == name else benchmarks.closes(benchmark, bars.codes[bar], week))
+
     with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
         for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
             yield _stored(feature, shape.ragged(panel), recipe.dtype)

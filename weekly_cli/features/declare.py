@@ -65,7 +65,7 @@ class Feature(Step):
     version: int = 1
 
 
-def evaluate(wanted: Iterable[Feature], steps: Mapping[str, Step], given: Mapping[str, Panel]) -> Iterator[Panel]:
+def evaluate(wanted: Iterable[Feature], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Panel]:
     """Yield the panel of each wanted feature in order, computing each step once and only if it is needed.
 
     Parameters
@@ -73,15 +73,15 @@ def evaluate(wanted: Iterable[Feature], steps: Mapping[str, Step], given: Mappin
     wanted : iterable of Feature
     steps : mapping
         Every feature and intermediate by name.
-    given : mapping
-        The panels that no step computes, float64[bars, symbols].
+    given : callable
+        Makes the panels that no step computes from their names, float64[bars, symbols].
     """
-    known: dict[str, Any] = dict(given)
+    known: dict[str, Any] = {}
 
     def value(name: str) -> Any:
         if name not in known:
-            step = steps[name]
-            known[name] = step.function(*(value(needed) for needed in step.inputs))
+            step = steps.get(name)
+            known[name] = step.function(*map(value, step.inputs)) if step else given(name)
         return known[name]
 
     for feature in wanted:
