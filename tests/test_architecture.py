@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ORDER = [name for layer in LAYERS for name in layer]
 #: Third parties that only some rooms may know; the rest of a row of this table is where.
 CONFINED = {
-    "joblib": {"engines.pool", "worker"},  # the worker: one line in `start_worker`, which runs in loky's processes
+    "joblib": {"engines.pool", "engines.process"},  # the latter in one line, which runs in the processes of loky
     "distributed": {"engines.cluster"},
     "dask": {"engines.cluster"},
     "pandas": {"frame"},

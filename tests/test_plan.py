@@ -30,9 +30,8 @@ from weekly_cli.plan import (
     TaskPlan,
     check_disk,
     make_plan,
-    requested_workers,
 )
-from weekly_cli.resources import Resources
+from weekly_cli.resources import Resources, requested_workers
 from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import DatasetSchema
 from weekly_cli.source import Piece

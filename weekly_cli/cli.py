@@ -333,17 +333,21 @@ def _importing() -> Iterator[None]:
 
 
 def _run(config: Config, quiet: bool, report: Path | None) -> Report:
-    with _importing():
-        from weekly_cli import events, pipeline, storage
+    with contextlib.ExitStack() as stack:
+        with _importing():
+            from weekly_cli.engines.ahead import pool_ahead
 
-    if report is not None:
-        storage.check_writable(report, "--report")
-    if quiet:
-        return pipeline.run(config, events.ignore)
-    from weekly_cli import progress
+            engine = pool_ahead(config)
+            if engine is not None:
+                stack.callback(engine.close)
+            from weekly_cli import events, pipeline, storage
+        if report is not None:
+            storage.check_writable(report, "--report")
+        if quiet:
+            return pipeline.run(config, events.ignore, engine)
+        from weekly_cli import progress
 
-    with progress.listener(_console(stderr=True)) as listener:
-        return pipeline.run(config, listener)
+        return pipeline.run(config, stack.enter_context(progress.listener(_console(stderr=True))), engine)
 
 
 def _show(done: Report, quiet: bool, as_json: bool, report: Path | None) -> None:

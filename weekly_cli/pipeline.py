@@ -69,14 +69,17 @@ def build(input: str | Path, output: str | Path = "daily_weekly", **settings: An
     return run(resolve({"input": str(input), "output": str(output), **given}))
 
 
-def run(config: Config, listener: Listener = events.ignore) -> Report:
-    """Do what the settings ask for, telling `listener` how it goes, and return the record."""
+def run(config: Config, listener: Listener = events.ignore, engine: Engine | None = None) -> Report:
+    """Do what the settings ask for, telling `listener` how it goes, and return the record.
+
+    `engine` is a pool that has been started already; the run ends it.
+    """
     output = publish.place(config.output)
     publish.check_target(output, config.overwrite)
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(storage.work_folder(output))
         meter = stack.enter_context(resources.MemoryMeter())
-        run = _Run(config, output, work, listener)
+        run = _Run(config, output, work, listener, engine)
         stack.callback(run.close)
         found = run.scan()
         plan = run.plan(found)
@@ -98,11 +101,11 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
 class _Run:
     """One run: its work folder, its engine, its clock."""
 
-    def __init__(self, config: Config, output: Path, work: Path, listener: Listener) -> None:
+    def __init__(self, config: Config, output: Path, work: Path, listener: Listener, engine: Engine | None) -> None:
         self.config, self.output, self.work, self.listener = config, output, work, listener
         self.seconds: dict[str, float] = {}
         self.resources = resources.probe()
-        self.engine: Engine | None = None
+        self.engine = engine
         self.sector_map = read_sector_map(config)
         self._comparisons = Comparisons((), (), {})
 
@@ -150,6 +153,8 @@ class _Run:
             )
 
     def _start_pool_early(self, footers: Footers) -> None:
+        if self.engine is not None:
+            return
         small = footers.rows <= DIRECT_ROWS and self.config.strategy == "auto"
         if not small and self.config.strategy != "direct":
             self._start_pool(early_workers(footers, self.config, self.resources))

@@ -24,7 +24,7 @@ from weekly_cli.errors import BudgetError, InputRefused
 from weekly_cli.features import select
 from weekly_cli.footers import Footers
 from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
-from weekly_cli.resources import Resources
+from weekly_cli.resources import Resources, requested_workers
 from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import symbol_codes
 from weekly_cli.source import Piece
@@ -129,15 +129,6 @@ class Plan:
     def rows(self) -> int:
         """Input rows of the selected symbols."""
         return sum(task.rows for task in self.tasks)
-
-
-def requested_workers(jobs: int, cpus: int) -> int:
-    """Return the number of workers that `--jobs` means, as joblib reads it.
-
-    >>> requested_workers(-1, 8), requested_workers(-2, 8), requested_workers(3, 8)
-    (8, 7, 3)
-    """
-    return jobs if jobs > 0 else max(1, cpus + 1 + jobs)
 
 
 def select_symbols(scan: Scan, config: Config) -> Ints:

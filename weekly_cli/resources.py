@@ -50,6 +50,15 @@ def probe(root: Path = Path("/")) -> Resources:
     return Resources(max(1, int(cpus.amount)), cpus.reason, int(memory.amount), memory.reason, memory.share)
 
 
+def requested_workers(jobs: int, cpus: int) -> int:
+    """Return the number of workers that `--jobs` means, as joblib reads it.
+
+    >>> requested_workers(-1, 8), requested_workers(-2, 8), requested_workers(3, 8)
+    (8, 7, 3)
+    """
+    return jobs if jobs > 0 else max(1, cpus + 1 + jobs)
+
+
 def _cpu_limits(root: Path) -> Iterator[Limit]:
     yield Limit(os.cpu_count() or 1, "the host's cores")
     if hasattr(os, "sched_getaffinity"):

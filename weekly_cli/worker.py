@@ -5,9 +5,7 @@ A task says everything by value and names its rows by paths; nothing heavy comes
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -425,23 +423,3 @@ def peak_bytes() -> int:
 
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak_kib if sys.platform == "darwin" else peak_kib * 1024
-
-
-def start_worker(parent: int) -> None:
-    """Prepare a worker process: one thread for each kind of work, and an end when its parent is gone."""
-    from joblib.externals.loky import process_executor
-
-    # loky restarts a worker that has grown by 300 MB, in the middle of the work: a plan counts on more than that.
-    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
-    pa.set_cpu_count(1)
-    pa.set_io_thread_count(1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-_WATCH_SECONDS = 0.5
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_WATCH_SECONDS)
-    os._exit(1)

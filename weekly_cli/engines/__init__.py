@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from weekly_cli.worker import Outcome, Task
+if TYPE_CHECKING:
+    from weekly_cli.worker import Outcome, Task
 
-RunTask = Callable[[Task], Outcome]
+RunTask: TypeAlias = "Callable[[Task], Outcome]"
 
 
 @dataclass(frozen=True)

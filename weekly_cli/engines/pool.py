@@ -13,13 +13,17 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from weekly_cli.engines import Failed, RunTask
+from weekly_cli.engines import Failed
+from weekly_cli.engines.process import start_worker
 from weekly_cli.errors import WeeklyError
-from weekly_cli.worker import Outcome, Task, start_worker
+
+if TYPE_CHECKING:
+    from weekly_cli.engines import RunTask
+    from weekly_cli.worker import Outcome, Task
 
 #: One thread a worker: the plan counts workers, and a library's own threads would only compete with them.
 #: One allocator for Arrow and numpy, which keeps what is freed for the next block: giving pages back and getting
