@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import COMMAND, run_cli
+from frames import COMMAND, run_cli, wait_for
 
 from weekly_cli.sample import write_sample
 
@@ -158,6 +159,15 @@ def test_fifty_thousand_symbols_of_thirty_rows(tmp_path: Path) -> None:
 GROUP_MIB = 512
 
 
+def _removed(group: Path) -> bool:
+    """Remove a group; it is busy until the last process in it has ended."""
+    try:
+        group.rmdir()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture
 def control_group() -> Iterator[tuple[Path, Path]]:
     """A memory control group of this test's own: its folder, and its counter of the largest use."""
@@ -176,7 +186,7 @@ def control_group() -> Iterator[tuple[Path, Path]]:
                 yield group, group / peak
                 return
         finally:
-            group.rmdir()
+            assert wait_for(functools.partial(_removed, group), 10), "processes are left in the group"
     pytest.skip("no memory control group can be made here")
 
 

@@ -47,8 +47,9 @@ from frames import (
 )
 
 import weekly_cli
-from weekly_cli import align, plan, worker
+from weekly_cli import align, partition, pipeline, plan, worker
 from weekly_cli.config import resolve
+from weekly_cli.engines.in_process import InProcess
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.features import registry
 from weekly_cli.panel import symbol_groups
@@ -543,6 +544,30 @@ def test_same_bits_for_any_chunk_of_the_partition(
     source = write(shuffled(panel), tmp_path / "p.parquet")
     out = build(source, tmp_path / "out.parquet", strategy="adaptive", benchmark=["S00"])
     same_bits(out, expected)
+
+
+@pytest.mark.parametrize("most", [1, 300])
+def test_same_bits_for_any_number_of_sets_of_bundles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panel: pa.Table, expected: pa.Table, most: int
+) -> None:
+    """What footers will say of row groups is held until a bundle is closed: more sets of bundles, less of that."""
+    seen: set[str] = set()
+    run = pipeline.run_task
+
+    def looking(task: worker.Task) -> worker.Outcome:
+        assert task.fragments is not None
+        seen.update(Path(bundle).name.split("-")[1] for bundle, _ in task.fragments.runs)
+        return run(task)
+
+    monkeypatch.setattr(partition, "_MOST_COLUMN_CHUNKS", most)
+    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1777)
+    monkeypatch.setattr(pipeline, "run_task", looking)
+    monkeypatch.setattr(pipeline._Run, "_start_pool", lambda run, _: setattr(run, "engine", InProcess()))
+    fewer_rows_a_task(monkeypatch, 1777)
+    source = write(shuffled(panel), tmp_path / "p.parquet")
+    same_bits(build(source, tmp_path / "out", strategy="adaptive", benchmark=["S00"]), expected)
+    chunks = -(-panel.num_rows // 1777)
+    assert 1 < len(seen) <= chunks if most > 1 else len(seen) >= chunks
 
 
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])

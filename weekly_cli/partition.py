@@ -3,7 +3,8 @@
 The pass holds one chunk of rows at a time, and what is decoded of the next. A stable sort by the symbol's code brings
 the chunk's rows into symbol order (16-bit codes are sorted by radix) and keeps their input order within a symbol;
 each task's rows are then one slice, appended to its bundle as a row group: a sorted run. The worker reads the runs of
-its task at once and merges them.
+its task at once and merges them. What a bundle's footer will say of its row groups is held until it is closed, so
+much input fills several sets of bundles, one after the other.
 
 A bundle's columns are named by their position, so that any name can pass. A symbol is a number: its position in
 the task. Integer columns are narrowed where the footers prove that nothing is lost, and text of few values is a
@@ -33,15 +34,16 @@ _CODE, _DAY = "code", "day"
 
 #: Bundles that are open at a time: a writer holds a file and buffers. More tasks than that share bundles.
 _MOST_BUNDLES = 64
+#: Column chunks of all bundles that are open: each takes a KiB until its footer is written.
+_MOST_COLUMN_CHUNKS = 32 * 1024
 
 
 @dataclass(frozen=True)
 class Fragments:
-    """Where the rows of a task's `symbols` are: row groups of a bundle, in input order."""
+    """Where the rows of a task's `symbols` are: bundles and row groups of them, in input order."""
 
-    bundle: str
     symbols: int
-    row_groups: tuple[int, ...]
+    runs: tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -129,24 +131,34 @@ def partition(
     plain = bundle_schema(schema, {})
     saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
     repeated = [str(place) for place, column in enumerate(_own_columns(schema)) if column.name in schema.repeated]
-    done = 0
-    with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
-        bundles = [
-            stack.enter_context(_Bundle(folder / f"bundle-{first:06d}.parquet", kinds, repeated, first, stop))
-            for first, stop in _shares(len(cuts) - 1)
-        ]
-        part_rows = max(1, chunk_rows // threads)
-        parts = source.chunks_ahead(pieces, schema, symbols, part_rows, threads)
-        for batch in _gathered(parts, chunk_rows):
-            done += sum(len(chunk.codes) for chunk in batch)
-            _route(batch, schema, kinds, cuts, bundles, pool)
-            if frugal:
-                pa.default_memory_pool().release_unused()
-            on_rows(done)
-        written = sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
-    sizes = np.diff(cuts).tolist()
-    fragments = tuple(fragment for bundle in bundles for fragment in bundle.fragments(sizes))
+    done = written = 0
+    runs: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in cuts[1:]]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = source.chunks_ahead(pieces, schema, symbols, max(1, chunk_rows // threads), threads)
+        batches = _gathered(parts, chunk_rows)
+        batch = next(batches, None)
+        number = 0
+        while batch is not None:
+            with contextlib.ExitStack() as stack:
+                bundles = [
+                    stack.enter_context(
+                        _Bundle(folder / f"bundle-{number}-{first:06d}.parquet", kinds, repeated, first, stop)
+                    )
+                    for first, stop in _shares(len(cuts) - 1)
+                ]
+                while batch is not None and sum(bundle.column_chunks for bundle in bundles) < _MOST_COLUMN_CHUNKS:
+                    done += sum(len(chunk.codes) for chunk in batch)
+                    _route(batch, schema, kinds, cuts, bundles, pool)
+                    if frugal:
+                        pa.default_memory_pool().release_unused()
+                    on_rows(done)
+                    batch = next(batches, None)
+                written += sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
+            for bundle in bundles:
+                for task, groups in bundle.row_groups():
+                    runs[task].append((str(bundle.path), groups))
+            number += 1
+    fragments = tuple(map(Fragments, np.diff(cuts).tolist(), map(tuple, runs)))
     return Partitioned(fragments, written, saved_per_row * done)
 
 
@@ -164,6 +176,7 @@ class _Bundle(storage.ParquetOutput):
         self._first_task = first_task
         self._row_groups: list[list[int]] = [[] for _ in range(first_task, stop_task)]
         self._written = 0
+        self._columns = len(kinds)
 
     def route(self, table: pa.Table, bounds: Sequence[int]) -> None:
         """Write the rows of each task of the bundle: `bounds[i]` is the first row of task i."""
@@ -174,12 +187,14 @@ class _Bundle(storage.ParquetOutput):
                 groups.append(self._written)
                 self._written += 1
 
-    def fragments(self, symbols: Sequence[int]) -> list[Fragments]:
-        """Return where each task's rows are; `symbols` has the number of them in every task."""
-        return [
-            Fragments(str(self.path), symbols[number], tuple(groups))
-            for number, groups in enumerate(self._row_groups, self._first_task)
-        ]
+    @property
+    def column_chunks(self) -> int:
+        """Column chunks so far."""
+        return self._written * self._columns
+
+    def row_groups(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield each task that has rows here, and its row groups."""
+        return ((task, tuple(groups)) for task, groups in enumerate(self._row_groups, self._first_task) if groups)
 
 
 def _width(kind: pa.DataType) -> int:
@@ -233,6 +248,14 @@ def _route(
         pass  # taking the results raises what a bundle's thread raised
 
 
+def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
+    """Yield the runs of a task, those of a bundle as one table if `at_once`."""
+    for bundle, row_groups in fragments.runs:
+        file = storage.open_parquet(bundle, verify=True)
+        for groups in [row_groups] if at_once else [(group,) for group in row_groups]:
+            yield file.read_row_groups(list(groups), use_threads=False)
+
+
 def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:
     """Yield a task's rows in input order, with the own columns as they were.
 
@@ -242,11 +265,9 @@ def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[
     """
     own = _own_columns(schema)
     names, day = [column.name for column in own], _day_column(schema)
-    file = storage.open_parquet(fragments.bundle, verify=True)
     wanted = np.array(codes)
     everything = len(wanted) == fragments.symbols
-    for groups in [fragments.row_groups] if everything else [(group,) for group in fragments.row_groups]:
-        table = file.read_row_groups(list(groups), use_threads=False)
+    for table in _runs(fragments, at_once=everything):
         position = to_numpy(table.column(_CODE))
         if not everything:
             numbers = position

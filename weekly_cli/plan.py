@@ -346,9 +346,9 @@ def _cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Calla
     cuts = [0]
     while cuts[-1] < symbols:
         first = cuts[-1]
-        latest = np.searchsorted(filled, filled[first] + int(_FULLEST * full), "right") - 1
-        latest = max(first + 1, min(latest, np.searchsorted(held, held[first] + most, "right") - 1))
-        soonest = min(latest, max(first + 1, np.searchsorted(filled, filled[first] + full)))
+        latest = int(np.searchsorted(filled, filled[first] + int(_FULLEST * full), "right")) - 1
+        latest = max(first + 1, min(latest, int(np.searchsorted(held, held[first] + most, "right")) - 1))
+        soonest = min(latest, max(first + 1, int(np.searchsorted(filled, filled[first] + full))))
         aligned = (position for position in range(soonest, latest + 1) if begins_group(position))
         cuts.append(symbols if latest == symbols else next(aligned, soonest))
     return cuts
