@@ -75,14 +75,14 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def test_without_a_limit_more_is_taken(layouts: dict[str, Path], tmp_path: Path) -> None:
     """So that the tests below can fail."""
-    assert held_by(layouts["date"], tmp_path / "out").peak_mib > 400
+    assert held_by(layouts["date"], tmp_path / "out").peak_mib > 360
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
 @pytest.mark.parametrize("layout", ["symbol", "date", "day"])
 def test_a_limit_holds_for_every_layout(layouts: dict[str, Path], tmp_path: Path, layout: str, jobs: int) -> None:
-    held = held_by(layouts[layout], tmp_path / "out", "--memory-limit", "400MiB", "--jobs", jobs)
-    assert held.peak_mib <= 400
+    held = held_by(layouts[layout], tmp_path / "out", "--memory-limit", "360MiB", "--jobs", jobs)
+    assert held.peak_mib <= 360
     assert held.workers <= jobs
 
 
