@@ -29,7 +29,7 @@ def large(tmp_path: Path) -> Path:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of workers that pools were asked for; eight cores, and as many GiB as needed."""
     found: list[int] = []
-    monkeypatch.setattr(pool, "Pool", found.append)
+    monkeypatch.setattr(pool, "Pool", lambda workers, *_: found.append(workers))
     monkeypatch.setattr("weekly_cli.resources.probe", lambda: Resources(8, "cores", 2**36, "host"))
     return found
 

@@ -26,11 +26,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
     ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
     ("config", "schema", "resources"),  # settings; columns; CPU and memory
-    ("storage", "parquet", "align"),  # paths; files put together from column chunks; bars onto days
+    ("storage", "parquet", "work", "align"),  # paths; files put together; the work folder; bars onto days
     ("source", "footers", "scan", "plan"),  # the input as tables; what there is; what to do
     ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
     ("engines",),  # where tasks run
-    ("report", "pipeline", "frame"),  # the record of a run; the stages in order; the same for a pandas frame
+    ("report", "ladder", "pipeline", "frame"),  # the record of a run; failing tasks; the stages in order; pandas
     ("progress", "sample", "cli", "__main__", "docs"),  # views, made-up data, the command line
 )
 ORDER = [name for layer in LAYERS for name in layer]
@@ -42,7 +42,8 @@ CONFINED = {
     "pandas": {"frame"},
     "argparse": {"cli"},
     "rich": {"cli", "progress", "report"},
-    "psutil": {"resources", "storage"},
+    "filelock": {"work"},
+    "psutil": {"resources"},
 }
 
 

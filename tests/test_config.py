@@ -196,6 +196,17 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("strategy", "per_symbol", "per-symbol"),
     ("compression", "gzip", "zstd"),
     ("overwrite", "false", "true or false"),
+    ("work_dir", 3, "takes text"),
+    ("wait", "soon", "number of seconds"),
+    ("wait", -1, "number of seconds"),
+    ("wait", True, "number of seconds"),
+    ("wait", float("inf"), "number of seconds"),
+    ("wait", float("nan"), "number of seconds"),
+    ("fresh", 1, "true or false"),
+    ("keep_work", "no", "true or false"),
+    ("strict", "no", "true or false"),
+    ("task_timeout", 0, "above 0"),
+    ("task_timeout", "soon", "number of seconds"),
 ]
 
 

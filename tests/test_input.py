@@ -27,7 +27,7 @@ ROUTES = ("direct", "bundles", "pieces")
 class _PoolHere(InProcess):
     """The pool's tasks in this process."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *_: object) -> None:
         self.workers = workers
 
 

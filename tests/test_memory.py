@@ -17,7 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import COMMAND, run_cli, wait_for
+from frames import COMMAND, build, daily, read, run_cli, wait_for, write
 
 from weekly_cli.sample import write_sample
 
@@ -205,3 +205,27 @@ def test_a_build_lives_in_a_control_group(
     assert report["budget_bytes"] < GROUP_MIB * MIB
     assert report["rows"] > 10**6
     assert report["peak_bytes"]["all"] <= report["budget_bytes"]
+
+
+def test_a_symbol_with_endless_memory_in_a_control_group(tmp_path: Path, control_group: tuple[Path, Path]) -> None:
+    """The system kills workers, and is told from others who do: the budget is halved, and nobody else is left out."""
+    group, _ = control_group
+    symbols = [f"S{number:02d}" for number in range(40)]
+    prices = write(daily(symbols, order="symbol"), tmp_path / "prices.parquet")
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.pipeline as p\n"
+        "p.run_task = test_ladder.Poisoned({'S17': 'endless memory'})\n"
+        "report = p.build(sys.argv[1], sys.argv[2], strategy='batched')\n"
+        "print(report.rejected)\nprint(*report.troubles, sep='\\n')"
+    )
+    words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out"), str(Path(__file__).parent)]
+    inside = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *words]
+    done = subprocess.run(inside, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rejected, *troubles = done.stdout.splitlines()
+    reason = "the system killed its worker process for lack of memory"
+    assert rejected == str((("S17", reason),))
+    assert troubles[0].startswith(f"{reason}: what was unfinished runs again in ")
+    whole = build(prices, tmp_path / "whole")
+    rest = whole.filter(pa.array([symbol != "S17" for symbol in whole.column("symbol").to_pylist()]))
+    assert read(tmp_path / "out").equals(rest)

@@ -7,7 +7,6 @@ import functools
 import itertools
 import json
 import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -441,32 +440,12 @@ def test_a_killed_run(tmp_path: Path, bulk: Path, small: Path, name: str) -> Non
         process.kill()
         process.wait(10)
         assert wait_for(lambda: not any(map(lives, workers)), 2)
-    left = [path for path in names_beside(tmp_path / name) if path != name]
-    assert len(left) == 1
-    assert left[0].startswith(".")
+    assert names_beside(tmp_path / name) == [f".{name}.weekly-cli-lock", f".{name}.weekly-cli-work", name]
     assert {path: data for path, data in picture(tmp_path).items() if not path.startswith(".")} == before
     done = run_cli("build", bulk, "-o", tmp_path / name, "--features", "w_ret", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     assert names_beside(tmp_path / name) == [name]
     assert read(tmp_path / name).num_rows == 300_000
-
-
-def test_what_a_living_run_holds_is_left_alone(tmp_path: Path, bulk: Path, small: Path) -> None:
-    with start_cli("build", bulk, "-o", tmp_path / "out", "--strategy", "direct", *MANY) as process:
-        assert wait_for(lambda: in_the_middle(tmp_path) or process.poll() is not None, 30)
-        process.send_signal(signal.SIGSTOP)
-        held = [path for path in tmp_path.iterdir() if path.name != "out"]
-        assert len(held) == 1
-        inside = sorted(held[0].iterdir())
-        build(small, tmp_path / "out", features="w_ret")
-        assert inside
-        assert sorted(held[0].iterdir()) == inside
-        assert names_beside(tmp_path / "out") == sorted([held[0].name, "out"])
-        process.send_signal(signal.SIGCONT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert names_beside(tmp_path / "out") == ["out"]
-    assert read(tmp_path / "out").num_rows == 300_000
 
 
 # ---- the same bits ---------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ def scan_of(
         files=1,
         file_bytes=total * 20,
         row_bytes=row_bytes,
+        identity="",
         integer_ranges={},
     )
     return Scan(

@@ -18,7 +18,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from weekly_cli import __version__
 from weekly_cli.config import Config, resolve
@@ -111,6 +111,12 @@ SETTINGS = (
     Option(("--strategy",), "auto, direct, batched, per-symbol, adaptive. [default: auto]"),
     Option(("--compression",), "zstd, snappy, lz4, none. [default: zstd]"),
     Option(("--overwrite",), "Replace an output that this tool did not write.", bool),
+    Option(("--work-dir",), "Folder to work in, on the output's filesystem. [default: beside the output]"),
+    Option(("--wait",), "Seconds to wait for another run of the same output. [default: 0]", float),
+    Option(("--fresh",), "Do not go on from where an earlier run was cut off.", bool),
+    Option(("--keep-work",), "Leave the work folder there after the run.", bool),
+    Option(("--strict",), "Publish nothing if a symbol fails.", bool),
+    Option(("--task-timeout",), "Seconds after which a task is taken for hung and its worker is ended.", float),
 )
 QUIET = Option(("--quiet", "-q"), "Say nothing when all is well.", bool)
 AS_JSON = Option(("--json",), "Print as JSON on stdout.", bool, in_environment=False)
@@ -311,7 +317,10 @@ def _config(given: Given) -> Config:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    from weekly_cli.progress import Bystander
+
+    file = cast("IO[str]", Bystander(sys.stderr)) if stderr else None
+    return Console(file=file, stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def _print(text: str) -> None:
@@ -367,19 +376,32 @@ def _show(done: Report, quiet: bool, as_json: bool, report: Path | None) -> None
 # ---- how a run ends --------------------------------------------------------------------------------------
 
 
-def _terminated(signum: int, _: object) -> None:
-    raise _Terminated(signum)
+class _Stopped(BaseException):
+    """The user or the system asked the process to stop."""
+
+    def __init__(self, signum: int) -> None:
+        self.exit_code = 128 + signum
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
+def _stop(signum: int, _: object) -> NoReturn:
+    """Stop in good order; who asks again has no time for that."""
+    for number in _STOPPING:
+        signal.signal(number, _stop_at_once)
+    raise _Stopped(signum)
+
+
+def _stop_at_once(signum: int, _: object) -> NoReturn:
+    os._exit(128 + signum)
+
+
+_STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def _say(text: str) -> None:
     """Write a line to stderr; what a symbol or a path may smuggle in does not steer the terminal."""
-    with contextlib.suppress(OSError):  # a closed terminal or pipe: nobody is there to read it
-        sys.stderr.write(printable(text) + "\n")
-        sys.stderr.flush()
+    from weekly_cli.progress import Bystander
+
+    Bystander(sys.stderr).write(printable(text) + "\n")
 
 
 def _bug(error: Exception) -> int:
@@ -413,12 +435,10 @@ def _code() -> int:
     except WeeklyError as error:
         _say(f"weekly-cli: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
-        _say("weekly-cli: interrupted; the output is as it was")
-        return Interrupted.exit_code
-    except _Terminated:
-        _say("weekly-cli: terminated; the output is as it was")
-        return 128 + signal.SIGTERM
+    except _Stopped as stop:
+        word = "interrupted" if stop.exit_code == Interrupted.exit_code else "terminated"
+        _say(f"weekly-cli: {word}; the output is as it was, and the same command finishes the work")
+        return stop.exit_code
     except (BrokenPipeError, SystemExit) as end:
         if isinstance(end, SystemExit) and not end.code:  # --help
             return EXIT_DONE
@@ -431,7 +451,9 @@ def _code() -> int:
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in _STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background
+            signal.signal(number, _stop)
     # Arrow's own pools keep what they freed: a partition held twice its chunks. Of weight only before the import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # numpy's BLAS starts a thread for each core, of which none is ever used here: 100 ms of CPU.

@@ -44,6 +44,8 @@ class Config:
         Bytes for parent and workers together; None takes a fraction of what this process may use.
     symbols : tuple of str or None
         The symbols wanted; None: all.
+    task_timeout : float or None
+        Seconds that a task may take; None: any time.
     """
 
     input: str
@@ -68,6 +70,12 @@ class Config:
     strategy: str = "auto"
     compression: str = "zstd"
     overwrite: bool = False
+    work_dir: str | None = None
+    wait: float = 0.0
+    fresh: bool = False
+    keep_work: bool = False
+    strict: bool = False
+    task_timeout: float | None = None
     role_columns: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +113,8 @@ def resolve(given: Mapping[str, Any], folder: Path | None = None) -> Config:
     config = Config(**{name: _CHECKS[name](name, value) for name, value in settings.items()})
     if config.start and config.end and config.end < config.start:
         raise UsageError(f"--end {config.end} is before --start {config.start}")
+    if config.task_timeout is not None and config.strategy == "direct":
+        raise UsageError("--task-timeout ends workers, and --strategy direct has none; leave one of them out")
     return config
 
 
@@ -240,6 +250,18 @@ def _positive(name: str, value: Any) -> int:
     return int(value)
 
 
+def _seconds(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UsageError(f"{_flag(name)} takes a number of seconds, not {value!r}")
+    return float(value)
+
+
+def _timeout(name: str, value: Any) -> float:
+    if not _seconds(name, value):
+        raise UsageError(f"{_flag(name)} takes a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
 def _date(name: str, value: Any) -> datetime.date:
     if isinstance(value, datetime.datetime):
         return value.date()
@@ -295,6 +317,12 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "strategy": _one_of(*STRATEGIES),
     "compression": _one_of(*COMPRESSIONS),
     "overwrite": _boolean,
+    "work_dir": _text,
+    "wait": _seconds,
+    "fresh": _boolean,
+    "keep_work": _boolean,
+    "strict": _boolean,
+    "task_timeout": _timeout,
 }
 
 SETTINGS = tuple(entry.name for entry in fields(Config) if entry.init)

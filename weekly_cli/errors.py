@@ -27,6 +27,12 @@ class InputRefused(WeeklyError):
     exit_code = 3
 
 
+class SymbolsFailed(WeeklyError):
+    """Some symbols failed, and nothing is to be published then."""
+
+    exit_code = 4
+
+
 class BudgetError(WeeklyError):
     """The smallest possible task does not fit into the memory budget."""
 
@@ -37,6 +43,12 @@ class OutputConflict(WeeklyError):
     """Something that this tool did not write is in the output's place, or the place can't be written to."""
 
     exit_code = 6
+
+
+class OutputBusy(WeeklyError):
+    """Another run is making the output."""
+
+    exit_code = 75
 
 
 class Interrupted(WeeklyError):
@@ -53,7 +65,7 @@ class ExitCode:
     meaning: str
 
 
-EXIT_DONE, EXIT_BUG, EXIT_SYMBOLS_FAILED = 0, 1, 4
+EXIT_DONE, EXIT_BUG, EXIT_SYMBOLS_FAILED = 0, 1, SymbolsFailed.exit_code
 
 EXIT_CODES = (
     ExitCode(EXIT_DONE, "done"),
@@ -63,5 +75,6 @@ EXIT_CODES = (
     ExitCode(EXIT_SYMBOLS_FAILED, "finished, but some symbols failed and are left out; the report names them"),
     ExitCode(BudgetError.exit_code, "the memory budget can't hold the smallest task"),
     ExitCode(OutputConflict.exit_code, "output conflict: something else is in the output's place"),
+    ExitCode(OutputBusy.exit_code, "another run is making this output; try again later"),
     ExitCode(Interrupted.exit_code, "interrupted (143 when by SIGTERM)"),
 )

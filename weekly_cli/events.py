@@ -26,7 +26,14 @@ class StageEnded:
     what: str
 
 
-Event = Progress | StageEnded
+@dataclass(frozen=True)
+class Trouble:
+    """Something went wrong that the run goes on from; `what` says it in a sentence."""
+
+    what: str
+
+
+Event = Progress | StageEnded | Trouble
 Listener = Callable[[Event], None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ class Footers:
         Smallest and largest value of each integer column whose footers all tell.
     row_bytes : float
         Estimated bytes of a row in memory.
+    identity : str
+        A hash of the files' paths, inodes, sizes, times and footers.
     """
 
     where: str
@@ -33,6 +36,7 @@ class Footers:
     files: int
     file_bytes: int
     row_bytes: float
+    identity: str
     integer_ranges: Mapping[str, tuple[int, int]]
 
     @property
@@ -53,11 +57,15 @@ def read_footers(config: Config, output: Path) -> Footers:
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
     ranges = _IntegerRanges()
-    file_bytes, text_bytes = 0, _TextBytes()
+    file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     for path, keys in found:
         file = storage.open_parquet(path)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
-        file_bytes += path.stat().st_size
+        status = path.stat()
+        file_bytes += status.st_size
+        which = (str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        identity.update(repr(which).encode(errors="surrogateescape"))
+        identity.update(storage.footer_bytes(path))
         metadata = file.metadata
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group).num_rows
@@ -76,6 +84,7 @@ def read_footers(config: Config, output: Path) -> Footers:
         pieces=tuple(pieces),
         files=len(found),
         file_bytes=file_bytes,
+        identity=identity.hexdigest(),
         row_bytes=text_bytes.row_bytes(arrow, schema.repeated),
         integer_ranges=ranges.known(arrow),
     )

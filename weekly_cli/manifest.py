@@ -1,20 +1,36 @@
-"""The fingerprint of a run: a hash of everything that can change a value of its output."""
+"""What a run is, and what of it is proven done: its fingerprint, its identity, and its journal.
+
+The journal lies in the work folder. Its lines, each with a checksum of its own, say what the run is, how it was cut
+into tasks, and for every finished file its size and the checksum of all its bytes: what a next run takes over is not
+what is there, but what is as it was.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
+from weekly_cli import __version__, storage
+from weekly_cli.bars import Quality
 from weekly_cli.config import Config
 from weekly_cli.features import Feature
 from weekly_cli.footers import Footers
+from weekly_cli.partition import Fragments, Partitioned
+from weekly_cli.worker import Outcome, Task, part_span
 
 #: Settings that change where and how a run works, but no value of the output.
-_WITHOUT_INFLUENCE = {"output", "jobs", "memory_limit", "strategy", "overwrite", "compression", "features"}
+_WITHOUT_INFLUENCE = {
+    *("output", "jobs", "memory_limit", "strategy", "overwrite", "compression", "features"),
+    *("work_dir", "wait", "fresh", "keep_work", "strict", "task_timeout"),
+}
 
 
-def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], version: str) -> str:
+def fingerprint(footers: Footers, config: Config, features: Sequence[Feature]) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
     The input counts by its files' paths and row groups' sizes, not by its bytes.
@@ -30,6 +46,133 @@ def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], v
         "schema": str(footers.schema.arrow),
         "pieces": [(piece.path, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
-        "version": version,
+        "version": __version__,
     }
-    return hashlib.sha256(json.dumps(facts, ensure_ascii=True).encode()).hexdigest()[:32]
+    return _digest(facts)[:32]
+
+
+def identity(footers: Footers, config: Config, features: Sequence[Feature]) -> str:
+    """Return what two runs have in common if one may go on from where the other was cut off.
+
+    Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
+    """
+    return _digest([fingerprint(footers, config, features), footers.identity, config.compression, config.strategy])
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, ensure_ascii=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an earlier run has left that is proven: how it cut its tasks, the fragments, the finished parts.
+
+    `direct` says whether it did all in its own process.
+    """
+
+    direct: bool
+    cuts: tuple[int, ...]
+    partitioned: Partitioned | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def died_here(self) -> bool:
+        """Whether the run's own process died of what should have been a worker's task."""
+        return self.direct and not self.outcomes
+
+    def left_of(self, tasks: Sequence[Task]) -> list[Task]:
+        """Return what is left to do of the run's tasks."""
+        done = sorted(part_span(outcome.part) for outcome in self.outcomes if outcome.part is not None)
+        found = []
+        for task in tasks:
+            begin, stop = task.span
+            at = begin
+            for first, end in [*(span for span in done if begin <= span[0] < stop), (stop, stop)]:
+                if at < first:
+                    found.append(task.cut(at - begin, first - begin) if (at, first) != (begin, stop) else task)
+                at = end
+        return found
+
+
+class Journal:
+    """The journal of a work folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / storage.JOURNAL
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier run has left a journal."""
+        return self._path.exists()
+
+    def begin(self, identity: str, new: Kept) -> None:
+        """Start anew: what an earlier run has left there goes."""
+        storage.empty(self._folder, ())
+        self._add("run", {"identity": identity, "direct": new.direct, "cuts": list(new.cuts)})
+
+    def partitioned(self, done: Partitioned) -> None:
+        """Say that all bundles are written."""
+        bundles = sorted(_bundles(done))
+        self._add("partition", asdict(done) | {"bundles": {name: self._proof(Path(name)) for name in bundles}})
+
+    def finished(self, outcome: Outcome) -> None:
+        """Say that a part is written."""
+        assert outcome.part is not None
+        self._add("part", asdict(outcome) | {"proof": [outcome.bytes_written, outcome.checksum]})
+
+    def kept(self, identity: str) -> Kept | None:
+        """Return what is proven of an earlier run with the same identity; None: it was another one."""
+        lines = list(self._lines())
+        run = next((entry for kind, entry in lines if kind == "run"), None)
+        if run is None or run["identity"] != identity:
+            return None
+        outcomes, partitioned = {}, None
+        for kind, entry in lines:
+            if kind == "part" and self._holds(Path(entry["part"]), entry["proof"]):
+                outcomes[entry["part"]] = _outcome(entry)
+            if kind == "partition" and all(self._holds(Path(name), proof) for name, proof in entry["bundles"].items()):
+                partitioned = _partitioned(entry)
+        bundles = map(Path, _bundles(partitioned) if partitioned else ())
+        storage.empty(self._folder, [self._path, *map(Path, outcomes), *bundles])
+        return Kept(run["direct"], tuple(run["cuts"]), partitioned, tuple(outcomes.values()))
+
+    def _add(self, kind: str, entry: Mapping[str, Any]) -> None:
+        text = json.dumps([kind, entry], ensure_ascii=True).encode()
+        storage.append_line(self._path, b"%08x %s" % (zlib.crc32(text), text))
+
+    def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the lines that are whole; a run that is killed may leave half of one."""
+        for line in storage.lines(self._path):
+            check, _, text = line.partition(b" ")
+            if check == b"%08x" % zlib.crc32(text):
+                kind, entry = json.loads(text)
+                yield kind, entry
+
+    @staticmethod
+    def _proof(path: Path) -> list[int]:
+        return [path.stat().st_size, storage.checksum(path)]
+
+    def _holds(self, path: Path, proof: Sequence[int]) -> bool:
+        try:
+            return path.stat().st_size == proof[0] and self._proof(path) == list(proof)
+        except OSError:
+            return False
+
+
+def _outcome(entry: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of an earlier run; the time that it took is not this run's."""
+    facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written", "checksum")}
+    return Outcome(**facts, quality=Quality(**entry["quality"]), duplicates=entry["duplicates"])
+
+
+def _bundles(done: Partitioned) -> set[str]:
+    return {bundle for fragments in done.fragments for bundle, _ in fragments.runs}
+
+
+def _partitioned(entry: Mapping[str, Any]) -> Partitioned:
+    fragments = tuple(
+        Fragments(one["symbols"], tuple((bundle, tuple(groups)) for bundle, groups in one["runs"]))
+        for one in entry["fragments"]
+    )
+    return Partitioned(fragments, entry["bytes_written"], entry["bytes_saved"])

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,20 +26,19 @@ from weekly_cli.benchmarks import (
 from weekly_cli.config import Config, resolve
 from weekly_cli.engines import Engine
 from weekly_cli.engines.in_process import InProcess
-from weekly_cli.errors import InputRefused
-from weekly_cli.events import Listener, Progress, StageEnded
+from weekly_cli.errors import InputRefused, SymbolsFailed
+from weekly_cli.events import Event, Listener, Progress, StageEnded, Trouble
 from weekly_cli.features import select
 from weekly_cli.footers import Footers, read_footers
-from weekly_cli.manifest import fingerprint
+from weekly_cli.ladder import Ladder
+from weekly_cli.manifest import Journal, Kept, fingerprint, identity
 from weekly_cli.partition import Partitioned, partition
-from weekly_cli.plan import DIRECT_ROWS, Plan, check_disk, early_workers, make_plan
+from weekly_cli.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_workers, make_plan
 from weekly_cli.report import Report, make_report
 from weekly_cli.scan import Scan, files_with, scan
 from weekly_cli.schema import as_date, day_of, refuse_taken
-from weekly_cli.worker import Job, Outcome, Task, part_file, run_task
-
-#: More symbols than this do not fail one by one: something is wrong with the tool or the machine.
-_MOST_REJECTED = 100
+from weekly_cli.work import Work, only_run, work_folder
+from weekly_cli.worker import Job, Outcome, Task, part_file, part_name, run_task
 
 
 def build(input: str | Path, output: str | Path = "daily_weekly", **settings: Any) -> Report:
@@ -77,18 +76,23 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
     output = publish.place(config.output)
     publish.check_target(output, config.overwrite)
     with contextlib.ExitStack() as stack:
-        work = stack.enter_context(storage.work_folder(output))
+        stack.enter_context(only_run(output, config.wait))
+        folder = work_folder(output, config.work_dir, fresh=config.fresh, keep=config.keep_work)
+        work = stack.enter_context(folder)
         meter = stack.enter_context(resources.MemoryMeter())
         run = _Run(config, output, work, listener, engine)
         stack.callback(run.close)
         found = run.scan()
-        plan = run.plan(found)
+        plan, kept = run.plan(found)
         job = run.job(found, plan)
-        partitioned = run.partition(found, plan)
-        outcomes = run.fan_out(run.tasks(found, plan, job, partitioned), found, plan)
+        partitioned = run.partition(found, plan, kept)
+        tasks = kept.left_of(run.tasks(found, plan, job, partitioned))
+        outcomes = run.fan_out(tasks, found, plan, kept)
         size = run.publish(outcomes, job)
         run.close()
-        return make_report(config, found, plan, partitioned, outcomes, run.seconds, size, meter.peak_bytes, job)
+        return make_report(
+            config, found, plan, partitioned, outcomes, run.seconds, size, meter.peak_bytes, job, run.troubles
+        )
 
 
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
@@ -101,13 +105,22 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
 class _Run:
     """One run: its work folder, its engine, its clock."""
 
-    def __init__(self, config: Config, output: Path, work: Path, listener: Listener, engine: Engine | None) -> None:
-        self.config, self.output, self.work, self.listener = config, output, work, listener
+    def __init__(self, config: Config, output: Path, work: Work, listener: Listener, engine: Engine | None) -> None:
+        self.config, self.output, self._listener = config, output, listener
+        self.work, self._journal = work.folder, Journal(work.folder)
+        self._work = work
         self.seconds: dict[str, float] = {}
+        self.troubles: list[str] = []
         self.resources = resources.probe()
         self.engine = engine
         self.sector_map = read_sector_map(config)
         self._comparisons = Comparisons((), (), {})
+
+    def listener(self, event: Event) -> None:
+        """Tell the listener, and remember troubles for the report."""
+        if isinstance(event, Trouble):
+            self.troubles.append(event.what)
+        self._listener(event)
 
     def close(self) -> None:
         """End the engine's workers."""
@@ -155,7 +168,7 @@ class _Run:
     def _start_pool_early(self, footers: Footers) -> None:
         if self.engine is not None:
             return
-        small = footers.rows <= DIRECT_ROWS and self.config.strategy == "auto"
+        small = footers.rows <= DIRECT_ROWS and self.config.strategy == "auto" and self.config.task_timeout is None
         if not small and self.config.strategy != "direct":
             self._start_pool(early_workers(footers, self.config, self.resources))
 
@@ -164,16 +177,36 @@ class _Run:
             Pool,
         )  # joblib takes a fifth of a second, which small data need not wait
 
-        self.engine = Pool(workers)
+        self.engine = Pool(workers, budget_bytes(self.config, self.resources), self.config.task_timeout)
         return self.engine
 
-    def plan(self, found: Scan) -> Plan:
-        """Decide on tasks and pool."""
+    def plan(self, found: Scan) -> tuple[Plan, Kept]:
+        """Decide on tasks and pool, and on what of an earlier run is good for this one."""
         with self._stage("plan") as said:
-            plan = make_plan(found, self.config, self.resources)
+            features = select(self.config.features, comparison_names(self.config, self.sector_map))
+            this = identity(found.footers, self.config, features)
+            begun, kept = self._journal.begun, self._journal.kept(this)
+            plan = self._made_plan(found, kept)
+            if kept is None or kept.cuts != plan.cuts or kept.died_here:
+                kept = Kept(plan.strategy == "direct", plan.cuts, None, ())
+                self._journal.begin(this, kept)
             check_disk(plan, shutil.disk_usage(self.work).free)
             said.append(f"{plan.strategy}, {len(plan.tasks):,} tasks, {plan.workers} at a time")
-        return plan
+            self._work.proven = bool(kept.partitioned or kept.outcomes)
+            if self._work.proven:
+                rows = sum(outcome.rows for outcome in kept.outcomes)
+                said.append(f"; goes on where an earlier run was cut off, with {rows:,} rows done")
+            elif begun:
+                said.append(
+                    "; what an earlier run has left does not serve: the input, a setting or the tool is another"
+                )
+        return plan, kept
+
+    def _made_plan(self, found: Scan, kept: Kept | None) -> Plan:
+        if kept is not None and kept.died_here and self.config.strategy == "auto":
+            plan = make_plan(found, replace(self.config, strategy="batched"), self.resources)
+            return replace(plan, strategy_reason="the last run died while it did this in its own process")
+        return make_plan(found, self.config, self.resources, kept.cuts if kept else ())
 
     def job(self, found: Scan, plan: Plan) -> Job:
         """Return what all tasks have in common."""
@@ -189,7 +222,7 @@ class _Run:
             "features": [feature.name for feature in features],
             "benchmarks": list(names),
             "dtype": config.dtype,
-            "fingerprint": fingerprint(footers, config, features, __version__),
+            "fingerprint": fingerprint(footers, config, features),
         }
         return Job(
             schema=footers.schema,
@@ -210,10 +243,12 @@ class _Run:
             frugal=plan.frugal,
         )
 
-    def partition(self, found: Scan, plan: Plan) -> Partitioned | None:
-        """Write the bundles, unless the input's own row ranges serve."""
+    def partition(self, found: Scan, plan: Plan, kept: Kept) -> Partitioned | None:
+        """Write the bundles, unless the input's own row ranges serve, or an earlier run's bundles."""
         if not plan.partition:
             return None
+        if kept.partitioned is not None:
+            return kept.partitioned
         with self._stage("partition") as said:
             cuts = np.array([task.first for task in plan.tasks] + [len(plan.selected)])
             self.listener(Progress("partition", 0, plan.rows))
@@ -229,6 +264,8 @@ class _Run:
                 self.resources.cpus,
                 lambda rows: self.listener(Progress("partition", rows, plan.rows)),
             )
+            self._journal.partitioned(partitioned)
+            self._work.proven = True
             said.append(f"{len(plan.tasks):,} tasks' fragments, {partitioned.bytes_written / 2**20:,.0f} MiB")
         return partitioned
 
@@ -245,7 +282,7 @@ class _Run:
                     pieces=planned.pieces,
                     fragments=None if partitioned is None else partitioned.fragments[number],
                     planned_codes=range(planned.stop - planned.first),
-                    part=self._part(planned.first, planned.stop),
+                    part=str(self.work / part_name(planned.first, planned.stop)),
                     compared=self._comparisons.of(planned.first, planned.stop),
                 )
             )
@@ -253,11 +290,8 @@ class _Run:
             write_benchmark_file(found, plan, self._comparisons, tasks, job)
         return tasks
 
-    def _part(self, first: int, stop: int) -> str:
-        return str(self.work / f"part-{first:09d}-{stop:09d}.parquet")
-
-    def fan_out(self, tasks: Sequence[Task], found: Scan, plan: Plan) -> list[Outcome]:
-        """Run the tasks, each failure in smaller ones, and return what came of them.
+    def fan_out(self, tasks: Sequence[Task], found: Scan, plan: Plan, kept: Kept) -> list[Outcome]:
+        """Run the tasks, each failure in smaller ones, and return what came of them and of an earlier run's.
 
         Raises
         ------
@@ -267,18 +301,29 @@ class _Run:
         with self._stage("fan out") as said, contextlib.ExitStack() as stack:
             engine = self._engine_for(plan)
             flusher = stack.enter_context(storage.Flusher())
-            outcomes: list[Outcome] = []
-            rows = symbols = 0
-            self.listener(Progress("fan out", 0, plan.rows, 0, len(plan.selected)))
-            for outcome in stack.enter_context(contextlib.closing(run_with_ladder(engine, tasks))):
+            outcomes = list(kept.outcomes)
+            rows, symbols = (sum(getattr(one, name) for one in outcomes) for name in ("rows", "symbols"))
+            self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))
+            ladder = Ladder(engine, run_task, self.listener, len(outcomes))
+            for outcome in stack.enter_context(contextlib.closing(ladder.outcomes(tasks))):
                 outcomes.append(outcome)
-                if outcome.part is not None and not storage.is_single_file(self.output):
-                    flusher.add(Path(outcome.part))
+                if outcome.part is not None:
+                    self._journal.finished(outcome)
+                    self._work.proven = True
+                    if not storage.is_single_file(self.output):
+                        flusher.add(Path(outcome.part))
                 rows, symbols = rows + outcome.rows, symbols + outcome.symbols
                 self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))
             said.append(f"{rows:,} rows, {symbols:,} symbols")
         if self.config.on_duplicates == "error" and any(outcome.duplicates for outcome in outcomes):
+            self._work.proven = False  # the input itself must change
             raise InputRefused(self._duplicates_sentence(outcomes, found, plan))
+        rejected = [entry for outcome in outcomes for entry in outcome.rejected]
+        if self.config.strict and rejected:
+            symbol, reason = rejected[0]
+            raise SymbolsFailed(
+                f"{len(rejected):,} symbols failed (first: {symbol}: {reason}); with --strict nothing is published then"
+            )
         return sorted(outcomes, key=lambda outcome: outcome.part or "")
 
     def _engine_for(self, plan: Plan) -> Engine:
@@ -312,56 +357,3 @@ class _Run:
             size = publish.publish(parts, self.output, self.work, lambda path: part_file(path, job))
             said.append(f"{self.output}, {size / 2**20:,.1f} MiB")
         return size
-
-
-# ---- the ladder ------------------------------------------------------------------------------------------
-
-
-def run_with_ladder(engine: Engine, tasks: Sequence[Task]) -> Generator[Outcome]:
-    """Run tasks; halve each that fails until the symbol that fails it stands alone, and reject that symbol.
-
-    A dead worker makes all tasks in flight suspects: each is run again alone in a pool of its own before it is
-    blamed.
-
-    Raises
-    ------
-    RuntimeError
-        If no symbol works, or too many fail: that is not the data's fault.
-    """
-    waiting = [list(tasks)]
-    done = rejected = 0
-    while waiting:
-        for result in engine.run_tasks(waiting.pop(), run_task):
-            if isinstance(result, Outcome):
-                done += 1
-                yield result
-                continue
-            again = halves(result.task) if result.alone else [result.task]
-            waiting += [[task] for task in again]
-            if not again:
-                rejected += 1
-                if rejected > _MOST_REJECTED or (not done and not waiting):
-                    raise RuntimeError(f"{result.reason}\n{result.details}")
-                symbol = str(result.task.symbols[0].as_py())
-                yield Outcome(result.task.number, symbols=1, rejected=((symbol, result.reason),))
-
-
-def halves(task: Task) -> list[Task]:
-    """Return two tasks with half of the symbols each; none for a task of one symbol."""
-    symbols = len(task.symbols)
-    if symbols < 2:
-        return []
-    middle = symbols // 2
-    return [_cut(task, 0, middle), _cut(task, middle, symbols)]
-
-
-def _cut(task: Task, first: int, stop: int) -> Task:
-    path = Path(task.part)
-    _, begin, _ = path.stem.split("-")
-    return replace(
-        task,
-        symbols=pa.concat_arrays([task.symbols.slice(first, stop - first)]),
-        planned_codes=task.planned_codes[first:stop],
-        part=str(path.with_name(f"part-{int(begin) + first:09d}-{int(begin) + stop:09d}.parquet")),
-        compared={name: numbers[first:stop] for name, numbers in task.compared.items()},
-    )

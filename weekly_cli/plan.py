@@ -7,7 +7,7 @@ and libraries take besides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -125,6 +125,11 @@ class Plan:
         """Whether memory is worth more than the time that it takes to give it back."""
         return self.budget_bytes < _PLENTY_BYTES
 
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """Where the tasks begin among the selected symbols, and their end."""
+        return (*(task.first for task in self.tasks), len(self.selected))
+
     @cached_property
     def rows(self) -> int:
         """Input rows of the selected symbols."""
@@ -164,8 +169,10 @@ def find_symbol(scan: Scan, symbol: str, flag: str) -> int:
     return position
 
 
-def make_plan(scan: Scan, config: Config, resources: Resources) -> Plan:
+def make_plan(scan: Scan, config: Config, resources: Resources, kept_cuts: Sequence[int] = ()) -> Plan:
     """Return the plan of a run.
+
+    `kept_cuts` are where tasks began in an earlier run, and its end: they are kept if their tasks fit.
 
     Raises
     ------
@@ -189,7 +196,8 @@ def make_plan(scan: Scan, config: Config, resources: Resources) -> Plan:
     else:
         most = _most_rows_of_a_task(planned, min(jobs, resources.cpus), int(rows.max(initial=0)), sizes)
         _refuse_too_large(scan, selected, rows, most, sizes, budget)
-        cuts = _cuts(rows, strategy, _target_rows(total, jobs, most), most, _group_starts(scan, selected))
+        cuts = _kept(kept_cuts, rows, most)
+        cuts = cuts or _cuts(rows, strategy, _target_rows(total, jobs, most), most, _group_starts(scan, selected))
         tasks, partition, partition_reason = _place(scan, selected, rows, cuts, most)
     task_bytes = max((sizes.task_bytes(task.rows, task.decoded_rows) for task in tasks), default=0)
     fitting = _fitting_workers(planned, task_bytes)
@@ -269,6 +277,11 @@ def _fitting_workers(planned: int, task_bytes: int) -> int:
     return int((planned - PARENT_BYTES) // (WORKER_BYTES + task_bytes))
 
 
+def budget_bytes(config: Config, resources: Resources) -> int:
+    """Return the bytes that all processes of a run together may hold."""
+    return _budget(config, resources)[0]
+
+
 def early_workers(footers: Footers, config: Config, resources: Resources) -> int:
     """Return how many workers a plan may start: the pool comes up while the parent scans."""
     planned = int(_PLANNED * _budget(config, resources)[0])
@@ -298,7 +311,7 @@ def _strategy(rows: Ints, config: Config, fits_here: bool) -> tuple[str, str]:
     total, symbols = int(rows.sum()), len(rows)
     if config.strategy != "auto":
         return config.strategy, "asked for with --strategy"
-    if total <= DIRECT_ROWS and (fits_here or not total):
+    if total <= DIRECT_ROWS and (fits_here or not total) and config.task_timeout is None:
         return "direct", f"{total:,} rows are done before a pool has started (up to {DIRECT_ROWS:,})"
     longest, median = int(rows.max()), float(np.median(rows))
     if total / symbols >= DIRECT_ROWS:
@@ -327,6 +340,14 @@ def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
     first = presence.pieces[np.searchsorted(presence.codes, selected, "left")]
     last = presence.pieces[np.searchsorted(presence.codes, selected, "right") - 1]
     return lambda position: position > 0 and bool(first[position] != last[position - 1])
+
+
+def _kept(cuts: Sequence[int], rows: Ints, most: int) -> list[int]:
+    """Return an earlier run's cuts if they are of these symbols and no task holds more than `most` rows, or none."""
+    if not len(cuts) or cuts[0] != 0 or cuts[-1] != len(rows):
+        return []
+    held = np.concatenate([[0], rows.cumsum()])
+    return list(cuts) if (np.diff(held[list(cuts)]) <= most).all() else []
 
 
 def _cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool]) -> list[int]:

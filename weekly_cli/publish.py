@@ -68,7 +68,7 @@ def _publish_folder(parts: Sequence[Path], output: Path, work: Path) -> int:
     size = 0
     for number, part in enumerate(parts):
         size += part.stat().st_size
-        part.rename(folder / f"part-{number:05d}.parquet")
+        storage.linked(part, folder / f"part-{number:05d}.parquet")
     if output.is_file():
         output.rename(work / "replaced")
     storage.publish_folder(folder, output)

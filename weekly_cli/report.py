@@ -45,6 +45,8 @@ class Report:
         What narrower types saved: in the bundles, and of float64 in the features.
     rejected : tuple of (symbol, reason)
         Symbols that failed and are not in the output.
+    troubles : tuple of str
+        What went wrong that the run went on from.
     """
 
     output: str
@@ -77,6 +79,7 @@ class Report:
     duplicates_dropped: int
     quality: Mapping[str, int]
     rejected: tuple[tuple[str, str], ...]
+    troubles: tuple[str, ...]
     fingerprint: str
     version: str
 
@@ -100,6 +103,7 @@ def make_report(
     bytes_written: int,
     peak_all: int,
     job: Job,
+    troubles: Sequence[str],
 ) -> Report:
     """Return the record of a run from what its stages gave."""
     rows = sum(outcome.rows for outcome in outcomes)
@@ -148,6 +152,7 @@ def make_report(
         duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
         rejected=rejected,
+        troubles=tuple(troubles),
         fingerprint=_fingerprint(job),
         version=__version__,
     )
@@ -231,6 +236,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("bytes", moved),
         ("quality", "; ".join(odd) or "nothing odd"),
         ("dropped", "; ".join(dropped)),
+        ("troubles", "; ".join(map(printable, report.troubles))),
         ("failed", "; ".join(f"{printable(symbol)}: {printable(reason)}" for symbol, reason in report.rejected)),
         ("output", printable(report.output)),
     ]  # fmt: skip

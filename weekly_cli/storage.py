@@ -11,16 +11,16 @@ import ctypes
 import json
 import os
 import shutil
-import socket
 import sys
+import time
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 from urllib.parse import unquote
 
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,6 +29,10 @@ from weekly_cli.errors import InputRefused, OutputConflict, UsageError
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 METADATA_KEY = b"weekly_cli"
+#: Every folder that this tool works in has a file of this name from its first moment on.
+MARK = "made-by-weekly-cli"
+#: What the run in a work folder has done so far.
+JOURNAL = "journal"
 _COPY_BYTES = 2**20
 
 # ---- finding the input -----------------------------------------------------------------------------------
@@ -126,6 +130,15 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
         raise InputRefused(f"{os.fsencode(path)!r}: Arrow opens no file whose name is not UTF-8; rename it") from error
     except (OSError, pa.ArrowException) as error:
         raise InputRefused(f"{path} can't be read as Parquet: {_first_line(error)}") from error
+
+
+def footer_bytes(path: Path) -> bytes:
+    """Return a Parquet file's footer as it is there."""
+    with path.open("rb") as stream:
+        stream.seek(-8, os.SEEK_END)
+        size = int.from_bytes(stream.read(4), "little")
+        stream.seek(-8 - size, os.SEEK_END)
+        return stream.read(size)
 
 
 @contextlib.contextmanager
@@ -262,7 +275,7 @@ class Flusher:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
+        self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
         if kind is None:
             for flush in self._flushes:
                 flush.result()
@@ -300,6 +313,11 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that this tool made, with all that it holds."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file in one step; into a device, a pipe or what a link leads to where `path` is one of those."""
     text = json.dumps(value, indent=2) + "\n"
@@ -314,6 +332,69 @@ def write_text(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.aside")
     aside.write_text(text, encoding="utf-8", newline="\n")
     aside.replace(path)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line to a file in one write."""
+    with path.open("ab", buffering=0) as stream:
+        stream.write(line + b"\n")
+
+
+def lines(path: Path) -> list[bytes]:
+    """Return the lines of a file, none of one that is not there."""
+    try:
+        return path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+
+
+def empty(folder: Path, but: Collection[Path]) -> None:
+    """Remove what this tool has made in a folder of its own, but for some files and for marks."""
+    for path in folder.iterdir():
+        if path in but or path.name == MARK:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            remove_tree(path)
+        else:
+            path.unlink()
+
+
+class Begun(NamedTuple):
+    """Which process has begun to make a part, and when."""
+
+    process: int
+    seconds_ago: float
+
+
+def say_begun(part: Path) -> None:
+    """Leave word that this process makes a part."""
+    _begun(part).write_text(f"{os.getpid()} {time.monotonic()}", encoding="ascii")
+
+
+def forget_begun(part: Path) -> None:
+    """Take such a word back."""
+    _begun(part).unlink(missing_ok=True)
+
+
+def begun(part: Path) -> Begun | None:
+    """Return who has begun a part; None: nobody."""
+    try:
+        process, since = _begun(part).read_text(encoding="ascii").split()
+    except (FileNotFoundError, ValueError):  # not at all, or it is being said
+        return None
+    return Begun(int(process), time.monotonic() - float(since))
+
+
+def _begun(part: Path) -> Path:
+    return part.with_suffix(".begun")
+
+
+def checksum(path: Path) -> int:
+    """Return the CRC-32 of a file's bytes."""
+    if not path.stat().st_size:
+        return 0
+    with mapped(path) as data:
+        return zlib.crc32(data)
 
 
 def _is_special(path: Path) -> bool:
@@ -346,69 +427,6 @@ def write_log(text: str) -> Path:
     return Path(name)
 
 
-# ---- the work folder -------------------------------------------------------------------------------------
-
-_WORK_MARK = ".weekly-cli-work-"
-_OWNER_FILE = "owner.json"
-
-
-@contextlib.contextmanager
-def work_folder(output: Path) -> Iterator[Path]:
-    """Make the folder beside the output in which a run works, and remove it at the end, however that comes.
-
-    What dead runs left there is removed too, and so are the folders above it that had to be made and stay empty.
-
-    Raises
-    ------
-    OutputConflict
-        If the folder of the output can't be written to.
-    """
-    made = [parent for parent in output.parents if not parent.exists()]
-    folder = output.with_name(f".{output.name}{_WORK_MARK}{os.urandom(4).hex()}")
-    try:
-        try:
-            _make_work_folder(folder, output)
-        except OSError as error:
-            raise OutputConflict(f"{output.parent} can't be written to: {error.strerror or error}") from error
-        yield folder
-    finally:
-        remove_tree(folder)
-        for parent in made:
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
-
-
-def _make_work_folder(folder: Path, output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    for left in output.parent.glob(f".{_escaped(output.name)}{_WORK_MARK}*"):
-        if left.is_dir() and not _owner_lives(left):
-            remove_tree(left)
-    folder.mkdir(mode=0o700)
-    process = psutil.Process()
-    owner = {"pid": process.pid, "started": process.create_time(), "host": socket.gethostname()}
-    write_json(folder / _OWNER_FILE, owner)
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
-
-
-def _owner_lives(folder: Path) -> bool:
-    """Tell whether the run that made a work folder may still be running."""
-    try:
-        owner = json.loads((folder / _OWNER_FILE).read_text(encoding="utf-8"))
-        if owner["host"] != socket.gethostname():
-            return True
-        return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1.0)
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
-        return False
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that this tool made, with all that it holds."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 # ---- publishing ------------------------------------------------------------------------------------------
 
 
@@ -426,6 +444,14 @@ def _carries_mark(path: Path) -> bool:
         return METADATA_KEY in (metadata or {})
     except (OSError, pa.ArrowException):
         return False
+
+
+def linked(source: Path, target: Path) -> None:
+    """Give a file a second name, or another one where the filesystem knows no second names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        source.rename(target)
 
 
 def publish_file(made: Path, target: Path) -> None:

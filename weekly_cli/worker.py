@@ -109,6 +109,33 @@ class Task:
     part: str
     compared: Mapping[str, tuple[int, ...]]
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """Which of the run's symbols it has, as first and stop."""
+        return part_span(self.part)
+
+    def cut(self, first: int, stop: int) -> Task:
+        """Return the task of its symbols from `first` to `stop`."""
+        begin, path = self.span[0], Path(self.part)
+        return replace(
+            self,
+            symbols=pa.concat_arrays([self.symbols.slice(first, stop - first)]),
+            planned_codes=self.planned_codes[first:stop],
+            part=str(path.with_name(part_name(begin + first, begin + stop))),
+            compared={name: numbers[first:stop] for name, numbers in self.compared.items()},
+        )
+
+
+def part_name(first: int, stop: int) -> str:
+    """Return the name of the part with the run's symbols from `first` to `stop`."""
+    return f"part-{first:09d}-{stop:09d}.parquet"
+
+
+def part_span(part: str) -> tuple[int, int]:
+    """Return which of the run's symbols a part has, as first and stop."""
+    _, first, stop = Path(part).stem.split("-")
+    return int(first), int(stop)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -123,6 +150,7 @@ class Outcome:
     symbols: int = 0
     bars: int = 0
     bytes_written: int = 0
+    checksum: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
@@ -171,7 +199,7 @@ def run_task(task: Task) -> Outcome:
     benchmarks = _benchmarks(task)
     del raw, adjusted
     rows = _window(rows, task.job)
-    written = _write(task, rows, bars, benchmarks, clock)
+    written, checksum = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
     if task.job.frugal:  # keeping what is freed saves 6 % of the time, and takes half as much memory again
         pa.default_memory_pool().release_unused()
@@ -182,6 +210,7 @@ def run_task(task: Task) -> Outcome:
         symbols=len(task.symbols),
         bars=len(bars.codes),
         bytes_written=written,
+        checksum=checksum,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds(),
         peak_bytes=peak_bytes(),
@@ -355,7 +384,8 @@ def _repeats(kind: pa.DataType) -> bool:
     return bool(is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_binary(kind))
 
 
-def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> int:
+def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> tuple[int, int]:
+    """Write the part and return its size and checksum."""
     job = task.job
     with part_file(Path(task.part), job) as output:
         clock.stage("features")
@@ -372,7 +402,7 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
             output.write(group.stop - group.first, own, group.lengths, group.columns)
             clock.stage("features")
         clock.stage("write")
-        return output.close(durable=False)
+        return output.close(durable=False), output.checksum
 
 
 def _own(task: Task, rows: _Rows, first: int, stop: int) -> pa.Table:

@@ -7,12 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from weekly_cli.worker import Outcome, Task
 
 RunTask: TypeAlias = "Callable[[Task], Outcome]"
+
+
+class Cause(Enum):
+    """Why a task has no outcome."""
+
+    #: It raised an exception: nothing but the task itself can be the reason.
+    RAISED = "raised"
+    #: It had begun when a worker process died, which may have been its own.
+    DIED = "died"
+    #: The same, and the system killed a process for lack of memory.
+    NO_MEMORY = "no memory"
+    #: It took too long, and its worker was killed for it.
+    TOO_LONG = "too long"
+    #: It is not to blame: it had not begun when a worker died, or its worker was ended with another one.
+    UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
@@ -22,24 +38,28 @@ class Failed:
     Attributes
     ----------
     reason : str
-        One line: the error, or that the worker died.
+        One line for the report.
     details : str
         The traceback, where there is one.
-    alone : bool
-        Whether nothing but this task can have caused it; a dead worker makes all tasks in flight suspects.
     """
 
     task: Task
+    cause: Cause
     reason: str
-    details: str
-    alone: bool
+    details: str = ""
 
 
 class Engine(Protocol):
     """Where tasks run."""
 
+    workers: int
+
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
         """Run `run` on every task and yield what came of each, in any order."""
+        ...
+
+    def resize(self, workers: int) -> None:
+        """Run on so many workers from now on, where there are any."""
         ...
 
     def close(self) -> None:

@@ -23,14 +23,15 @@ _PLENTY_BYTES = 2**30
 
 def pool_ahead(config: Config) -> Pool | None:
     """Return a pool with as many workers as cores, if it is plain that the plan will want that."""
+    if config.strategy == "direct" or config.memory_limit is not None or _bytes(config.input) < _ENOUGH_BYTES:
+        return None
     available = resources.probe()
     workers = min(resources.requested_workers(config.jobs, available.cpus), available.cpus)
-    limited = config.memory_limit is not None or available.memory_bytes < workers * _PLENTY_BYTES
-    if config.strategy == "direct" or limited or _bytes(config.input) < _ENOUGH_BYTES:
+    if available.memory_bytes < workers * _PLENTY_BYTES:
         return None
     from weekly_cli.engines.pool import Pool
 
-    return Pool(workers)
+    return Pool(workers, int(available.memory_share * available.memory_bytes), config.task_timeout)
 
 
 def _bytes(name: str) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 
-from weekly_cli.engines import Failed, RunTask
+from weekly_cli.engines import Cause, Failed, RunTask
 from weekly_cli.errors import WeeklyError
 from weekly_cli.worker import Outcome, Task
 
 
 class InProcess:
     """An engine without a pool."""
+
+    workers = 1
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
         """Run the tasks in order."""
@@ -21,7 +23,10 @@ class InProcess:
             except WeeklyError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a task raises is the caller's to judge
-                yield Failed(task, f"{type(error).__name__}: {error}", traceback.format_exc(), alone=True)
+                yield Failed(task, Cause.RAISED, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+    def resize(self, workers: int) -> None:
+        """There is one process, this one."""
 
     def close(self) -> None:
         """Nothing is held."""

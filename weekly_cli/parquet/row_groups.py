@@ -7,6 +7,7 @@ the footer change: files of one schema become one without a page being decoded.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,10 @@ class RowGroupFile(storage.OutputFile):
         self._footer = read_footer(_in_memory(empty_table(schema), self._own))
         self._groups: list[Struct] = []
         self._sources: dict[Path, CopySource] = {}
+        #: CRC-32 of all bytes, but of none that `append` has copied.
+        self.checksum = 0
         self._stream = self.aside.open("wb")
-        self._stream.write(MAGIC)
+        self._put(MAGIC)
 
     def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
         """Yield the column chunks that Arrow makes of own columns."""
@@ -112,11 +115,15 @@ class RowGroupFile(storage.OutputFile):
             group[FILE_OFFSET] = Field(I64, group[FILE_OFFSET].value + shift)
             self._add(group)
 
+    def _put(self, data: bytes | memoryview) -> None:
+        self.checksum = zlib.crc32(data, self.checksum)
+        self._stream.write(data)
+
     def _place(self, chunk: ColumnChunk) -> Struct:
         """Write a chunk and return its metadata."""
         begin = self._stream.tell()
         for page in chunk.pages:
-            self._stream.write(page)
+            self._put(page)
         return moved(chunk.metadata, begin)
 
     def _add(self, group: Struct) -> None:
@@ -132,7 +139,7 @@ class RowGroupFile(storage.OutputFile):
             ROW_GROUPS: Field(LIST, Items(STRUCT, self._groups)),
         }
         encoded = thrift.encode(footer)
-        self._stream.write(encoded + len(encoded).to_bytes(4, "little") + MAGIC)
+        self._put(encoded + len(encoded).to_bytes(4, "little") + MAGIC)
         self._stream.close()
 
     def abandon(self) -> None:
