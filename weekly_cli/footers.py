@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from weekly_cli import source, storage
 from weekly_cli.config import Config
@@ -66,13 +68,12 @@ def read_footers(config: Config, output: Path) -> Footers:
         which = (str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         identity.update(repr(which).encode(errors="surrogateescape"))
         identity.update(storage.footer_bytes(path))
-        metadata = file.metadata
-        for group in range(metadata.num_row_groups):
-            rows = metadata.row_group(group).num_rows
+        integers = frozenset(column.name for column in file.schema_arrow if pa.types.is_integer(column.type))
+        for group, rows, chunks in _row_groups(path, status.st_size, file):
             if rows:
                 pieces.append(Piece(str(path), group, 0, rows, rows, keys))
-                ranges.add(metadata.row_group(group))
-                text_bytes.add(metadata.row_group(group))
+                ranges.add(chunks, integers)
+                text_bytes.add(rows, chunks)
     arrow = unify(schemas).remove_metadata()
     roles = find_roles(arrow, config.role_columns, config.input)
     schema = DatasetSchema(arrow, roles, text_bytes.repeated(arrow) - {roles["symbol"]})
@@ -88,6 +89,49 @@ def read_footers(config: Config, output: Path) -> Footers:
         row_bytes=text_bytes.row_bytes(arrow, schema.repeated),
         integer_ranges=ranges.known(arrow),
     )
+
+
+def _row_groups(path: Path, size: int, file: pq.ParquetFile) -> Iterator[tuple[int, int, Sequence[Any]]]:
+    """Yield (number, rows, column chunks) of each row group of a file of `size` bytes.
+
+    Raises
+    ------
+    InputRefused
+        If counts contradict each other, or bytes lie outside of the file: memory is planned with them.
+    """
+    metadata = file.metadata
+    repeats = [file.schema.column(column).max_repetition_level > 0 for column in range(metadata.num_columns)]
+    counted = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        rows, chunks = group.num_rows, [group.column(column) for column in range(group.num_columns)]
+        if rows < 0 or len(chunks) != len(repeats):
+            raise _damaged(path, f"row group {number} has {rows:,} rows and {len(chunks):,} of {len(repeats):,} columns")
+        for chunk, repeated in zip(chunks, repeats, strict=True):
+            if chunk.num_values != rows and not repeated:
+                values = f"{chunk.num_values:,} values of {chunk.path_in_schema!r}"
+                raise _damaged(path, f"row group {number} has {rows:,} rows, but {values}")
+            if not _lies_within(chunk, size):
+                raise _damaged(path, f"{chunk.path_in_schema!r} of row group {number} can't lie where its footer says")
+        counted += rows
+        yield number, rows, chunks
+    if counted != metadata.num_rows:
+        raise _damaged(path, f"it tells of {metadata.num_rows:,} rows, but its row groups of {counted:,}")
+
+
+#: No page's body is shortened by more; what a codec makes of nothing but zeros is some thousandth.
+_MOST_RATIO = 2**20
+
+
+def _lies_within(chunk: Any, size: int) -> bool:
+    begin, stored = chunk.data_page_offset, chunk.total_compressed_size
+    if chunk.has_dictionary_page:
+        begin = min(begin, chunk.dictionary_page_offset)
+    return begin >= 0 <= stored <= size - begin and 0 <= chunk.total_uncompressed_size <= _MOST_RATIO * size
+
+
+def _damaged(path: Path, what: str) -> InputRefused:
+    return InputRefused(f"{path} has a damaged footer: {what}; write the file anew")
 
 
 def _with_keys(schema: pa.Schema, keys: source.HiveKeys) -> pa.Schema:
@@ -112,19 +156,20 @@ class _IntegerRanges:
     def __init__(self) -> None:
         self._ranges: dict[str, tuple[int, int] | None] = {}
 
-    def add(self, group: object) -> None:
-        for index in range(group.num_columns):  # type: ignore[attr-defined]
-            column = group.column(index)  # type: ignore[attr-defined]
-            if column.physical_type not in ("INT32", "INT64"):
+    def add(self, chunks: Sequence[Any], integers: Set[str]) -> None:
+        """Add a row group's chunks, of the columns that are integers in its file."""
+        for column in chunks:
+            name = column.path_in_schema
+            if name not in integers:
                 continue
-            name, statistics = column.path_in_schema, column.statistics
-            if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, int):
-                if statistics is None or statistics.null_count != column.num_values + statistics.null_count:
-                    self._ranges[name] = None
+            statistics = column.statistics
+            if statistics is None or not statistics.has_min_max:
+                self._ranges[name] = None
                 continue
-            known = self._ranges.get(name, (statistics.min, statistics.max))
+            least, most = statistics.min, statistics.max
+            known = self._ranges.get(name, (least, most))
             if known is not None:
-                self._ranges[name] = min(known[0], statistics.min), max(known[1], statistics.max)
+                self._ranges[name] = min(known[0], least), max(known[1], most)
 
     def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
         integers = {column.name for column in schema if pa.types.is_integer(column.type)}
@@ -145,10 +190,10 @@ class _TextBytes:
         self._dictionary_bytes: dict[str, float] = {}
         self._rows = 0
 
-    def add(self, group: object) -> None:
-        self._rows += group.num_rows  # type: ignore[attr-defined]
-        for index in range(group.num_columns):  # type: ignore[attr-defined]
-            column = group.column(index)  # type: ignore[attr-defined]
+    def add(self, rows: int, chunks: Sequence[Any]) -> None:
+        """Add a row group's chunks."""
+        self._rows += rows
+        for column in chunks:
             if column.physical_type == "BYTE_ARRAY" or "." in column.path_in_schema:
                 name = column.path_in_schema.split(".")[0]
                 size = max(column.total_uncompressed_size, _decoded_bytes(column))
@@ -156,12 +201,12 @@ class _TextBytes:
                 name = column.path_in_schema
                 self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(column)
 
-    def _of_dictionary(self, column: object) -> float:
+    def _of_dictionary(self, column: Any) -> float:
         """Return the bytes of a chunk's dictionary, infinity if it has none or not all values come from it."""
-        plain = self._CODE_BYTES * column.num_values < column.total_uncompressed_size  # type: ignore[attr-defined]
-        if plain or not column.has_dictionary_page:  # type: ignore[attr-defined]
+        plain = self._CODE_BYTES * column.num_values < column.total_uncompressed_size
+        if plain or not column.has_dictionary_page:
             return float("inf")
-        return column.data_page_offset - column.dictionary_page_offset  # type: ignore[attr-defined, no-any-return]
+        return float(column.data_page_offset - column.dictionary_page_offset)
 
     def repeated(self, schema: pa.Schema) -> frozenset[str]:
         """Return the text columns of few values, all of which lie behind small dictionaries."""
@@ -183,10 +228,10 @@ class _TextBytes:
         return total
 
 
-def _decoded_bytes(column: object) -> int:
+def _decoded_bytes(column: Any) -> int:
     """Estimate the bytes of texts that lie behind a dictionary by the longer of its extremes."""
-    statistics = column.statistics  # type: ignore[attr-defined]
-    if not column.has_dictionary_page or statistics is None or not statistics.has_min_max:  # type: ignore[attr-defined]
+    statistics = column.statistics
+    if not column.has_dictionary_page or statistics is None or not statistics.has_min_max:
         return 0
-    lengths = [len(value) for value in (statistics.min, statistics.max) if isinstance(value, str | bytes)]
-    return statistics.num_values * max(lengths, default=0)  # type: ignore[no-any-return]
+    lengths = [len(value) for value in (statistics.min_raw, statistics.max_raw) if isinstance(value, bytes)]
+    return int(statistics.num_values * max(lengths, default=0))

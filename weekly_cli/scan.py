@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from weekly_cli import source
+from weekly_cli import source, storage
 from weekly_cli.arrays import from_numpy, to_numpy
 from weekly_cli.arrays import known as is_known
 from weekly_cli.bars import Ints, run_starts
 from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
 from weekly_cli.footers import Footers
-from weekly_cli.schema import plain_symbols, plain_type, session_days, symbol_codes
+from weekly_cli.schema import as_text, plain_symbols, plain_type, session_days, symbol_codes
 
 #: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
 _RUNS_PER_SYMBOL = 4
@@ -128,17 +128,31 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
 def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
     numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(footers.pieces[begin:end])}
     wanted = footers.schema.key_columns
-    return [
-        _keys_of(numbers[piece.path, piece.row_group], first, table, wanted)
-        for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted)
-    ]
+    found = []
+    for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
+        symbols = _encoded(table.column(0))
+        _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
+        found.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, wanted))
+    return found
 
 
-def _keys_of(number: int, offset: int, table: pa.Table, names: Sequence[str]) -> _Keys:
-    column = table.column(names[0])
-    encoded = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if not pa.types.is_dictionary(encoded.type):
-        encoded = encoded.dictionary_encode()
+def _encoded(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+
+
+def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> None:
+    """Refuse symbols that are no text, which Arrow does not look at: they could be neither sorted nor named."""
+    try:
+        symbols.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise InputRefused(
+            f"column {name!r} of {piece.path} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
+            f"{storage.first_line(error)}; write it as UTF-8"
+        ) from error
+
+
+def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names: Sequence[str]) -> _Keys:
     days, known = session_days(table.column(names[1]))
     usable = known if encoded.null_count == 0 else is_known(encoded)
     if usable is not None and known is not None:
@@ -166,8 +180,8 @@ def _keys_of(number: int, offset: int, table: pa.Table, names: Sequence[str]) ->
 
 
 def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
-    symbol, date = (table.column(name)[row].as_py() for name in names)
-    return f"{names[0]} {symbol!r}, {names[1]} {date!s}"
+    symbol, date = (table.column(name)[row] for name in names)
+    return f"{names[0]} {symbol.as_py()!r}, {names[1]} {as_text(date)}"
 
 
 def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[Ints, Ints] | tuple[None, None]:

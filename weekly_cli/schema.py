@@ -19,6 +19,9 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.names import ALIASES, KEY_ROLES, REQUIRED_ROLES, ROLES, normal
 
 _UNIX_EPOCH = datetime.date(1970, 1, 1)
+_FIRST_DAY, _LAST_DAY = ((day - _UNIX_EPOCH).days for day in (datetime.date.min, datetime.date.max))
+_DAY_SECONDS = 24 * 3600
+_SECONDS_OF_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -313,32 +316,56 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 def session_days(dates: Column) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None]:
     """Return the session date of each row in days since 1970-01-01, and which rows have one (None: all).
 
-    A zoned timestamp's session date is the date in its zone. Text is read as ISO 8601; text that is no date
-    counts as none.
+    A zoned timestamp's session date is the date in its zone. Text is read as ISO 8601. Text that is no date, and
+    what lies beyond the years 1 to 9999, counts as none.
     """
     chunks = dates.chunks if isinstance(dates, pa.ChunkedArray) else [dates]
     column = pa.chunked_array([_date32(chunk) for chunk in chunks], pa.date32())
-    return arrays.to_numpy(column, 0), None if column.null_count == 0 else arrays.known(column)
+    days = arrays.to_numpy(column, 0)
+    known = None if column.null_count == 0 else arrays.known(column)
+    if days.min(initial=0) < _FIRST_DAY or days.max(initial=0) > _LAST_DAY:
+        inside = (days >= _FIRST_DAY) & (days <= _LAST_DAY)
+        known = inside if known is None else known & inside
+    return days, known
 
 
 def _date32(dates: pa.Array) -> pa.Array:
     kind = dates.type
     if is_text(kind):
         encoded = dates if pa.types.is_dictionary(kind) else dates.dictionary_encode()
-        parsed = [_parsed(text) for text in encoded.dictionary.to_pylist()]
+        parsed = [_parsed(text) for text in encoded.dictionary.cast(pa.large_binary()).to_pylist()]
         known = np.array([date is not None for date in parsed], bool)
         days = np.array([0 if date is None else day_of(date) for date in parsed], np.int32)
         return arrays.from_numpy(days, pa.date32(), known).take(encoded.indices)
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        dates = pc.local_timestamp(dates)
-    return dates.cast(pa.date32())
+    if pa.types.is_timestamp(kind):
+        dates = _of_calendar(dates, _SECONDS_OF_UNIT[kind.unit])
+        dates = dates if kind.tz is None else pc.local_timestamp(dates)
+    return dates.cast(pa.date32(), safe=False)
 
 
-def _parsed(text: str | None) -> datetime.date | None:
+def _of_calendar(moments: pa.Array, seconds: float) -> pa.Array:
+    """Return moments of `seconds` each, null where they lie beyond the calendar: as days they would wrap around."""
+    counts = arrays.to_numpy(moments.view(pa.int64()), 0)
+    first, last = (int((day + more) * _DAY_SECONDS / seconds) for day, more in ((_FIRST_DAY, -1), (_LAST_DAY, 2)))
+    if counts.min(initial=0) >= first and counts.max(initial=0) <= last:
+        return moments
+    inside = arrays.known(moments) & (counts >= first) & (counts <= last)
+    return arrays.from_numpy(counts, moments.type, inside)
+
+
+def _parsed(text: bytes | None) -> datetime.date | None:
     try:
-        return datetime.datetime.fromisoformat(text or "").date()
+        return datetime.datetime.fromisoformat((text or b"").decode()).date()
     except ValueError:
         return None
+
+
+def as_text(value: pa.Scalar) -> str:
+    """Return a value as an error tells it, whatever it is."""
+    try:
+        return str(value.as_py())
+    except (ValueError, OverflowError):  # bytes that are no text, a moment that Python has no date for
+        return str(value.cast(pa.large_binary() if is_text(value.type) else pa.int64()).as_py())
 
 
 def as_date(day: int) -> datetime.date:

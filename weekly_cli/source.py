@@ -81,7 +81,9 @@ def tables(
             for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
                 yield piece, first, _conformed(table, piece, schema.roles["symbol"], wanted)
         except (OSError, pa.ArrowException) as error:
-            raise InputRefused(f"{piece.path} can't be decoded (row group {piece.row_group}): {error}") from error
+            raise InputRefused(
+                f"{piece.path} can't be decoded (row group {piece.row_group}): {storage.first_line(error)}"
+            ) from error
 
 
 def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
@@ -103,6 +105,7 @@ def _decoded(
     whole = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
     if whole and piece.rows_in_group <= batch_rows:
         table = file.read_row_group(piece.row_group, columns=columns, use_threads=use_threads)
+        _refuse_short(piece, table.num_rows)
         yield piece.start, table.slice(piece.start, piece.stop - piece.start)
         return
     step = batch_rows if whole else min(batch_rows, _EARLY_STOP_ROWS)
@@ -114,6 +117,15 @@ def _decoded(
         first += batch.num_rows
         if first >= piece.stop:
             return
+    _refuse_short(piece, first)
+
+
+def _refuse_short(piece: Piece, rows: int) -> None:
+    if rows < piece.stop:
+        raise InputRefused(
+            f"{piece.path} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
+            f"{piece.rows_in_group:,} of its footer; write the file anew"
+        )
 
 
 def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, pa.DataType]) -> pa.Table:

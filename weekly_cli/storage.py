@@ -108,7 +108,13 @@ def _before_glob(path: Path) -> Iterator[str]:
 
 def _hive_keys(relative: Path) -> tuple[tuple[str, str | None], ...]:
     pairs = (part.partition("=") for part in relative.parts[:-1] if "=" in part)
-    return tuple((unquote(key), None if value == HIVE_NULL else unquote(value)) for key, _, value in pairs)
+    try:
+        return tuple(
+            (unquote(key, errors="strict"), None if value == HIVE_NULL else unquote(value, errors="strict"))
+            for key, _, value in pairs
+        )
+    except UnicodeDecodeError as error:
+        raise InputRefused(f"{relative}: a key in a folder's name is not UTF-8: {error}; rename the folder") from error
 
 
 # ---- reading ---------------------------------------------------------------------------------------------
@@ -128,8 +134,10 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
         )
     except UnicodeEncodeError as error:
         raise InputRefused(f"{os.fsencode(path)!r}: Arrow opens no file whose name is not UTF-8; rename it") from error
+    except UnicodeDecodeError as error:
+        raise InputRefused(f"{path} has a column name that is not UTF-8: {error.object!r}; rename the column") from error
     except (OSError, pa.ArrowException) as error:
-        raise InputRefused(f"{path} can't be read as Parquet: {_first_line(error)}") from error
+        raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
 
 
 def footer_bytes(path: Path) -> bytes:
@@ -148,7 +156,8 @@ def mapped(path: Path) -> Iterator[memoryview]:
         yield memoryview(source.read_buffer()).cast("B")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says; Arrow's may have several."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -174,7 +183,7 @@ def read_table_file(name: str, what: str) -> pa.Table:
         )
         return csv.read_csv(str(path), convert_options=options)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise UsageError(f"{what} {name} can't be read: {_first_line(error)}") from error
+        raise UsageError(f"{what} {name} can't be read: {first_line(error)}") from error
 
 
 def _csv_rows(text: str) -> Iterator[list[str]]:

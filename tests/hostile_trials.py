@@ -1,0 +1,139 @@
+"""The child process of the tests of hostile input: builds one input after the other and says how each ended.
+
+Arrow may crash or hang on a damaged file and would take the tests along. So this runs as a process of its own, with a
+bound on its memory and a deadline for every trial; the line that it began and did not end names the file.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import resource
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from frames import picture, read
+
+import weekly_cli
+from weekly_cli import plan, source, storage, worker
+from weekly_cli.engines import pool
+from weekly_cli.errors import WeeklyError
+from weekly_cli.names import printable
+
+SECONDS_EACH = 30
+MOST_BYTES = 6 * 2**30
+FEW = "w_close,w_ret"
+ROUTES = ("direct", "batched")
+#: Strange values are left out of the output here, so that the rest can be compared.
+SETTINGS: dict[str, Any] = {"features": FEW, "memory_limit": "2GB", "jobs": 2}
+
+
+class _LastingPool(pool.Pool):
+    """A pool that serves all trials: to start one takes ten times as long as a trial."""
+
+    def close(self) -> None:
+        pass
+
+
+def _one_pool() -> Callable[[int], pool.Pool]:
+    pools: dict[int, pool.Pool] = {}
+
+    def started(workers: int) -> pool.Pool:
+        if workers not in pools:
+            pools[workers] = _LastingPool(workers)
+        return pools[workers]
+
+    return started
+
+
+def plain(column: pa.ChunkedArray) -> Any:
+    """The values of a column so that they can be compared to the bit, whatever they are."""
+    array = column.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return array.cast(pa.large_string()).cast(pa.large_binary()).to_pylist()
+    if pa.types.is_floating(kind) or pa.types.is_temporal(kind):
+        whole = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[kind.bit_width]
+        return array.view(whole).to_pylist()
+    return array.to_pylist() if not pa.types.is_nested(kind) else [str(value) for value in array]
+
+
+def own_columns(files: list[Path]) -> pa.Table:
+    """What Arrow itself reads, in the order of the output: by symbol, then by date, then as it came."""
+    tables = [storage.open_parquet(path, verify=True).read() for path in files]
+    table = pa.concat_tables(tables, promote_options="permissive")
+    names = {name.lower(): name for name in table.column_names}
+    keys = list(zip(plain(table.column(names["symbol"])), _days(table.column(names["date"])), strict=True))
+    rows = sorted((row for row in range(len(keys)) if None not in keys[row]), key=keys.__getitem__)
+    return table.take(pa.array(rows, pa.int64()))
+
+
+def _days(dates: pa.ChunkedArray) -> list[Any]:
+    from weekly_cli.schema import session_days
+
+    days, known = session_days(dates)
+    return [day if known is None or known[row] else None for row, day in enumerate(days.tolist())]
+
+
+def different(out: pa.Table, expected: pa.Table) -> str:
+    """The first own column that is not as expected, empty if all are."""
+    for name in expected.column_names:
+        try:
+            ours, theirs = plain(out.column(name)), plain(expected.column(name))
+        except (pa.ArrowException, KeyError) as error:
+            return f"{name}: {type(error).__name__} {error}"
+        if ours != theirs:
+            return f"column {name!r} differs"
+    return ""
+
+
+def trial(folder: Path, route: str) -> dict[str, Any]:
+    """Build what lies in `folder/in` over the old output `folder/out` and say how that ended."""
+    before = picture(folder)
+    told: dict[str, Any] = {"name": folder.name, "route": route}
+    try:
+        weekly_cli.build(folder / "in", folder / "out", strategy=route, **SETTINGS)
+    except WeeklyError as error:
+        sentence = str(error)
+        told |= {"code": error.exit_code, "sentence": printable(sentence), "one line": "\n" not in sentence}
+        told["as it was"] = picture(folder) == before
+        return told
+    except Exception as error:  # noqa: BLE001 - what a bug looks like
+        return told | {"code": 1, "sentence": f"{type(error).__name__}: {error}"}
+    told["code"] = 0
+    files = sorted(path for path in (folder / "in").rglob("*") if path.is_file())
+    try:
+        told["differs"] = different(read(folder / "out"), own_columns(files))
+    except (pa.ArrowException, OSError, WeeklyError) as error:
+        told["differs"] = f"Arrow itself: {type(error).__name__}: {error}"
+    after = picture(folder)
+    strangers = {name for name in after.keys() ^ before.keys() if not name.startswith("out/")}
+    told["strangers"] = sorted(strangers | {name for name in before if name.startswith("in") and after[name] != before[name]})
+    return told
+
+
+def main() -> None:
+    """`hostile_trials.py ROUTE FOLDER...`: a line of JSON when a trial begins, one when it ends."""
+    route, *folders = sys.argv[1:]
+    warnings.simplefilter("error")
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
+    worker.LEAST_COPIED_ROWS = 8  # so that small files take the way on which pages are taken over as they are
+    plan._LEAST_TASK_ROWS = 16
+    pool.Pool = _one_pool()  # type: ignore[assignment, misc]
+    for folder in map(Path, folders):
+        print(json.dumps({"begins": folder.name}), flush=True)
+        faulthandler.dump_traceback_later(SECONDS_EACH, exit=True)
+        told = trial(folder, route)
+        faulthandler.cancel_dump_traceback_later()
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main()
