@@ -115,7 +115,9 @@ def trial(folder: Path, route: str) -> dict[str, Any]:
         told["differs"] = f"Arrow itself: {type(error).__name__}: {error}"
     after = picture(folder)
     strangers = {name for name in after.keys() ^ before.keys() if not name.startswith("out/")}
-    told["strangers"] = sorted(strangers | {name for name in before if name.startswith("in") and after[name] != before[name]})
+    told["strangers"] = sorted(
+        strangers | {name for name in before if name.startswith("in") and after[name] != before[name]}
+    )
     return told
 
 

@@ -291,12 +291,12 @@ def repeated(spans: SpanColumn, lengths: Any) -> pa.Array:
 FLAT = OWN.drop_columns(["list", "kind", "none"])
 
 
-def copied(source: Path, path: Path, schema: pa.Schema = FLAT.schema, compression: str = "zstd") -> pa.Table | None:
-    """Copy all row groups of a file; None if they can't be."""
-    with RowGroupFile(path, schema, compression) as file:
+def copied(source: Path, path: Path, rows: pa.Table = FLAT) -> pa.Table | None:
+    """Copy all row groups of a file that holds `rows`; None if they can't be."""
+    with RowGroupFile(path, rows.schema, "zstd") as file:
         metadata = pq.ParquetFile(source).metadata
         for number in range(metadata.num_row_groups):
-            chunks = file.copied(source, number, schema)
+            chunks = file.copied(source, number, rows.slice(file.rows, metadata.row_group(number).num_rows))
             if chunks is None:
                 file.discard()
                 return None
@@ -314,7 +314,7 @@ def test_chunks_move_from_file_to_file(tmp_path: Path, options: dict[str, Any], 
     source = tmp_path / "source.parquet"
     options = options | {"write_page_checksum": checksums, "write_page_index": True, "write_batch_size": 5}
     pq.write_table(table, source, compression="zstd", row_group_size=100, **options)
-    found = copied(source, tmp_path / "copy.parquet")
+    found = copied(source, tmp_path / "copy.parquet", table)
     assert found is not None
     assert same(found, table)
     assert repr(pl.read_parquet(tmp_path / "copy.parquet").rows()) == repr(pl.read_parquet(source).rows())
@@ -333,7 +333,7 @@ def test_chunks_of_polars_and_duckdb_move(tmp_path: Path) -> None:
     pl.from_arrow(rows).write_parquet(tmp_path / "polars.parquet", compression="zstd")  # type: ignore[union-attr]
     duckdb.sql(f"copy (from rows) to '{tmp_path}/duckdb.parquet' (format parquet, compression zstd)")
     for name in ("polars", "duckdb"):
-        found = copied(tmp_path / f"{name}.parquet", tmp_path / f"{name}-copy.parquet", rows.schema)
+        found = copied(tmp_path / f"{name}.parquet", tmp_path / f"{name}-copy.parquet", rows)
         assert found is not None
         assert same(found, rows), name
 

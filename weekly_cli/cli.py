@@ -185,7 +185,8 @@ def sample(given: Given) -> int:
         written = write_sample(folder, **settings)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    _console(stderr=True).print(f"{written.rows:,} rows in {len(written.paths):,} files in {folder}", soft_wrap=True)
+    said = f"{written.rows:,} rows in {len(written.paths):,} files in {folder}"
+    _console(stderr=True).print(printable(said), soft_wrap=True)
     return EXIT_DONE
 
 

@@ -175,6 +175,12 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
+def _path(name: str, value: Any) -> str:
+    if "\0" in _text(name, value):
+        raise UsageError(f"{_flag(name)} takes a path, which has no NUL, not {value!r}")
+    return str(value)
+
+
 def _boolean(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{_flag(name)} is true or false, not {value!r}")
@@ -205,7 +211,7 @@ def _symbols(name: str, value: Any) -> tuple[str, ...]:
             try:
                 lines = Path(text[1:]).read_text(encoding="utf-8-sig").split("\n")
                 symbols += [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:  # the latter: not UTF-8, or a NUL in its name
                 raise UsageError(f"--symbols {text}: {error}") from error
         else:
             symbols.append(text)
@@ -295,14 +301,14 @@ def parse_bytes(name: str, value: Any) -> int | None:
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "input": _text,
-    "output": _text,
+    "input": _path,
+    "output": _path,
     "columns": _columns,
     "week": _one_of(*ANCHORS),
     "available": _one_of(*AVAILABILITIES),
     "features": _features,
     "benchmark": _texts,
-    "sector_map": _text,
+    "sector_map": _path,
     "price": _text,
     "dtype": _one_of(*DTYPES),
     "symbols": _symbols,
@@ -317,7 +323,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "strategy": _one_of(*STRATEGIES),
     "compression": _one_of(*COMPRESSIONS),
     "overwrite": _boolean,
-    "work_dir": _text,
+    "work_dir": _path,
     "wait": _seconds,
     "fresh": _boolean,
     "keep_work": _boolean,

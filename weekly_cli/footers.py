@@ -100,23 +100,31 @@ def _row_groups(path: Path, size: int, file: pq.ParquetFile) -> Iterator[tuple[i
         If counts contradict each other, or bytes lie outside of the file: memory is planned with them.
     """
     metadata = file.metadata
-    repeats = [file.schema.column(column).max_repetition_level > 0 for column in range(metadata.num_columns)]
+    columns = [file.schema.column(number) for number in range(metadata.num_columns)]
+    repeats = {column.path: column.max_repetition_level > 0 for column in columns}
     counted = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         rows, chunks = group.num_rows, [group.column(column) for column in range(group.num_columns)]
-        if rows < 0 or len(chunks) != len(repeats):
-            raise _damaged(path, f"row group {number} has {rows:,} rows and {len(chunks):,} of {len(repeats):,} columns")
-        for chunk, repeated in zip(chunks, repeats, strict=True):
+        if rows < 0 or list(repeats) != list(map(_path_of, chunks)):
+            raise _damaged(path, f"row group {number} of {rows:,} rows has other columns than the schema")
+        for chunk, (name, repeated) in zip(chunks, repeats.items(), strict=True):
             if chunk.num_values != rows and not repeated:
-                values = f"{chunk.num_values:,} values of {chunk.path_in_schema!r}"
-                raise _damaged(path, f"row group {number} has {rows:,} rows, but {values}")
+                counts = f"{rows:,} rows, but {chunk.num_values:,} values of {name!r}"
+                raise _damaged(path, f"row group {number} has {counts}")
             if not _lies_within(chunk, size):
-                raise _damaged(path, f"{chunk.path_in_schema!r} of row group {number} can't lie where its footer says")
+                raise _damaged(path, f"{name!r} of row group {number} can't lie where it says")
         counted += rows
         yield number, rows, chunks
     if counted != metadata.num_rows:
         raise _damaged(path, f"it tells of {metadata.num_rows:,} rows, but its row groups of {counted:,}")
+
+
+def _path_of(chunk: Any) -> str | None:
+    try:
+        return str(chunk.path_in_schema)
+    except UnicodeDecodeError:
+        return None
 
 
 #: No page's body is shortened by more; what a codec makes of nothing but zeros is some thousandth.
@@ -127,7 +135,7 @@ def _lies_within(chunk: Any, size: int) -> bool:
     begin, stored = chunk.data_page_offset, chunk.total_compressed_size
     if chunk.has_dictionary_page:
         begin = min(begin, chunk.dictionary_page_offset)
-    return begin >= 0 <= stored <= size - begin and 0 <= chunk.total_uncompressed_size <= _MOST_RATIO * size
+    return bool(begin >= 0 <= stored <= size - begin and 0 <= chunk.total_uncompressed_size <= _MOST_RATIO * size)
 
 
 def _damaged(path: Path, what: str) -> InputRefused:

@@ -26,6 +26,7 @@ import pyarrow as pa
 from weekly_cli import source, storage
 from weekly_cli.arrays import from_numpy, positions, to_numpy
 from weekly_cli.bars import Ints
+from weekly_cli.errors import InputRefused
 from weekly_cli.schema import DatasetSchema
 from weekly_cli.source import Chunk, Piece
 
@@ -148,7 +149,11 @@ def partition(
                 ]
                 while batch is not None and sum(bundle.column_chunks for bundle in bundles) < _MOST_COLUMN_CHUNKS:
                     done += sum(len(chunk.codes) for chunk in batch)
-                    _route(batch, schema, kinds, cuts, bundles, pool)
+                    try:
+                        _route(batch, schema, kinds, cuts, bundles, pool)
+                    except pa.ArrowInvalid:
+                        _refuse_wrong_ranges(pieces, schema, kinds)
+                        raise
                     if frugal:
                         pa.default_memory_pool().release_unused()
                     on_rows(done)
@@ -246,6 +251,22 @@ def _route(
     bounds = np.append(0, np.cumsum(counts))[cuts].tolist()
     for _ in pool.map(lambda bundle: bundle.route(table, bounds), bundles):
         pass  # taking the results raises what a bundle's thread raised
+
+
+def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: pa.Schema) -> None:
+    """Refuse the file whose integers do not fit into the types that its footer's statistics promised."""
+    own = _own_columns(schema)
+    narrow = {column.name: kinds.field(str(place)).type for place, column in enumerate(own)}
+    narrow = {name: kind for name, kind in narrow.items() if kind != schema.carried(name)}
+    for piece, _, table in source.tables(pieces, schema, list(narrow)):
+        for name, kind in narrow.items():
+            try:
+                table.column(name).cast(kind)
+            except pa.ArrowInvalid as error:
+                raise InputRefused(
+                    f"{piece.path} has a damaged footer: its statistics of column {name!r} (row group "
+                    f"{piece.row_group}) are not those of its values: {storage.first_line(error)}; write the file anew"
+                ) from error
 
 
 def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:

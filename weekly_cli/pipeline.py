@@ -304,6 +304,7 @@ class _Run:
             outcomes = list(kept.outcomes)
             rows, symbols = (sum(getattr(one, name) for one in outcomes) for name in ("rows", "symbols"))
             self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))
+            stack.enter_context(self._refusals_unproven())
             ladder = Ladder(engine, run_task, self.listener, len(outcomes))
             for outcome in stack.enter_context(contextlib.closing(ladder.outcomes(tasks))):
                 outcomes.append(outcome)
@@ -315,9 +316,8 @@ class _Run:
                 rows, symbols = rows + outcome.rows, symbols + outcome.symbols
                 self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))
             said.append(f"{rows:,} rows, {symbols:,} symbols")
-        if self.config.on_duplicates == "error" and any(outcome.duplicates for outcome in outcomes):
-            self._work.proven = False  # the input itself must change
-            raise InputRefused(self._duplicates_sentence(outcomes, found, plan))
+            if self.config.on_duplicates == "error" and any(outcome.duplicates for outcome in outcomes):
+                raise InputRefused(self._duplicates_sentence(outcomes, found, plan))
         rejected = [entry for outcome in outcomes for entry in outcome.rejected]
         if self.config.strict and rejected:
             symbol, reason = rejected[0]
@@ -325,6 +325,15 @@ class _Run:
                 f"{len(rejected):,} symbols failed (first: {symbol}: {reason}); with --strict nothing is published then"
             )
         return sorted(outcomes, key=lambda outcome: outcome.part or "")
+
+    @contextlib.contextmanager
+    def _refusals_unproven(self) -> Iterator[None]:
+        """Keep nothing of a run whose rows are refused: the input itself must change."""
+        try:
+            yield
+        except InputRefused:
+            self._work.proven = False
+            raise
 
     def _engine_for(self, plan: Plan) -> Engine:
         if plan.strategy == "direct":

@@ -191,7 +191,7 @@ def render(report: Report) -> RenderableType:
     """Return the report as a table of 80 columns at most."""
     table = _table()
     for name, value in _report_lines(report):
-        table.add_row(name, value)
+        table.add_row(name, printable(value))
     return table
 
 
@@ -236,9 +236,9 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("bytes", moved),
         ("quality", "; ".join(odd) or "nothing odd"),
         ("dropped", "; ".join(dropped)),
-        ("troubles", "; ".join(map(printable, report.troubles))),
-        ("failed", "; ".join(f"{printable(symbol)}: {printable(reason)}" for symbol, reason in report.rejected)),
-        ("output", printable(report.output)),
+        ("troubles", "; ".join(report.troubles)),
+        ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
+        ("output", report.output),
     ]  # fmt: skip
     return [line for line in lines if line[1]]
 
@@ -247,7 +247,7 @@ def render_plan(scan: Scan, plan: Plan) -> RenderableType:
     """Return a plan as a table of 80 columns at most."""
     table = _table()
     for name, value in plan_lines(scan, plan).items():
-        table.add_row(name.replace("_", " "), str(value))
+        table.add_row(name.replace("_", " "), printable(str(value)))
     return table
 
 

@@ -365,7 +365,8 @@ def as_text(value: pa.Scalar) -> str:
     try:
         return str(value.as_py())
     except (ValueError, OverflowError):  # bytes that are no text, a moment that Python has no date for
-        return str(value.cast(pa.large_binary() if is_text(value.type) else pa.int64()).as_py())
+        whole = pa.int32() if value.type == pa.date32() else pa.int64()
+        return str(value.cast(pa.large_binary() if is_text(value.type) else whole).as_py())
 
 
 def as_date(day: int) -> datetime.date:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -136,6 +137,7 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
     for name, kind in wanted.items():
         if name in there:
             column = table.column(name)
+            _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
             arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
         elif name in keys:
@@ -143,6 +145,17 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
         else:
             arrays.append(pa.nulls(table.num_rows, kind))
     return pa.table(arrays, names=list(wanted))
+
+
+def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None:
+    """Refuse values that a damaged page looks up beyond its dictionary: Arrow does not look before they are used."""
+    for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
+        least, most = pc.min_max(chunk.indices).values()
+        if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
+            raise InputRefused(
+                f"{piece.path} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
+                "dictionary lacks"
+            )
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> pa.ChunkedArray:

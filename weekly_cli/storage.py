@@ -135,7 +135,9 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
     except UnicodeEncodeError as error:
         raise InputRefused(f"{os.fsencode(path)!r}: Arrow opens no file whose name is not UTF-8; rename it") from error
     except UnicodeDecodeError as error:
-        raise InputRefused(f"{path} has a column name that is not UTF-8: {error.object!r}; rename the column") from error
+        raise InputRefused(
+            f"{path} has a column name that is not UTF-8: {error.object!r}; rename the column"
+        ) from error
     except (OSError, pa.ArrowException) as error:
         raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
 

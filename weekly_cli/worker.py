@@ -393,12 +393,13 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
         wholes = [(first, first + piece.rows_in_group) for first, piece in rows.wholes.items()]
         for group in row_groups(found, job.row_group_rows, wholes):
             clock.stage("write")
+            table = _own(task, rows, group.first, group.stop)
             own: Iterable[ColumnChunk] | None = None
             if group.whole:
                 piece = rows.wholes[group.first]
-                own = output.copied(Path(piece.path), piece.row_group, job.own_schema)
+                own = output.copied(Path(piece.path), piece.row_group, table)
             if own is None:
-                own = output.encoded(_own(task, rows, group.first, group.stop))
+                own = output.encoded(table)
             output.write(group.stop - group.first, own, group.lengths, group.columns)
             clock.stage("features")
         clock.stage("write")

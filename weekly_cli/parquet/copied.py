@@ -1,15 +1,17 @@
 """Column chunks taken over from a file that another program wrote.
 
 Where a row group of the input goes into the output as it is, its own columns need not be encoded and compressed
-again: their pages move as bytes, a checksum added to those that have none.
+again: their pages move as bytes, a checksum added to those that have none. All that is said of them is made anew, for
+a footer's bytes have no checksum: counts and sizes from the pages that Arrow has decoded, statistics from the values.
 
 Source: the Apache Parquet format, src/main/thrift/parquet.thrift.
 """
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from weekly_cli import storage
@@ -20,7 +22,6 @@ from weekly_cli.parquet.footer import (
     CHUNK_BYTES,
     CHUNK_CODEC,
     CHUNK_STORED_BYTES,
-    COLUMN_ORDERS,
     COLUMNS,
     META_DATA,
     NAME,
@@ -30,17 +31,19 @@ from weekly_cli.parquet.footer import (
     footer_begin,
     read_footer,
 )
-from weekly_cli.parquet.thrift import I32, Field, Struct
+from weekly_cli.parquet.thrift import BINARY, I32, I64, LIST, Field, Items, Struct
 
 #: Of `SchemaElement`: the type, its length, whether it may be null, and what the values mean.
 _CONVERTED, _LOGICAL = 6, 10
 _MEANING = (1, 2, 3, _CONVERTED, 7, 8, _LOGICAL)
 #: Converted types that say no more than the type, and such as say all that the logical type does.
 _INT_32, _INT_64, _UTF8, _DATE = 17, 18, 0, 6
-#: Of `ColumnMetaData`: all but offsets, and what they say of what stands elsewhere, such as bloom filters.
-_KEPT = (1, 2, 3, 4, 5, 6, 7, 12, 13)
-#: Of `PageHeader`.
-_PAGE_STORED_BYTES, _CHECKSUM = 3, 4
+#: Of `ColumnMetaData`: type and encodings, which Arrow has decoded the pages by.
+_TYPE, _ENCODINGS, _PATH, _VALUES = 1, 2, 3, 5
+_DATA_OFFSET, _, _DICTIONARY_OFFSET = OFFSETS
+#: Of `PageHeader`, and in it of both kinds of data page.
+_PAGE_KIND, _PAGE_BYTES, _PAGE_STORED_BYTES, _CHECKSUM, _DATA_PAGES, _PAGE_VALUES = 1, 2, 3, 4, {0: 5, 3: 8}, 1
+_DICTIONARY_PAGE = 2
 #: Footers are decoded value by value, in Python.
 _MOST_FOOTER_BYTES = 256 * 1024
 
@@ -50,18 +53,27 @@ class CopySource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with storage.mapped(path) as data:
-            small = len(data) - footer_begin(data) <= _MOST_FOOTER_BYTES
-            self._footer = read_footer(data) if small else {}
+        with storage.mapped(path) as data, _odd_ones_left():
+            self._footer: Struct = {}
+            if len(data) - footer_begin(data) <= _MOST_FOOTER_BYTES:
+                self._footer = read_footer(data)
 
     def chunks(
         self, row_group: int, names: Sequence[str], schema: Sequence[Struct], compression: str
     ) -> list[ColumnChunk] | None:
         """Return the column chunks of a row group for a file whose footer's schema is `schema`.
 
-        None where they would not mean the same there: another type, another codec, nested columns.
+        None where they would not mean the same there: another type, another codec, nested columns; and where pages
+        lie otherwise than this tool understands, though Arrow may.
         """
-        if COLUMN_ORDERS not in self._footer:  # without, the statistics are of an old kind
+        with _odd_ones_left():
+            return self._chunks(row_group, names, schema, compression)
+        return None
+
+    def _chunks(
+        self, row_group: int, names: Sequence[str], schema: Sequence[Struct], compression: str
+    ) -> list[ColumnChunk] | None:
+        if not self._footer:
             return None
         elements = self._footer[SCHEMA].value.values
         there, wanted = _columns(elements), _columns(schema)
@@ -72,7 +84,14 @@ class CopySource:
         if any(members[name][CHUNK_CODEC].value != CODECS[compression] for name in names):
             return None
         with storage.mapped(self._path) as data:
-            return [_copied(data, members[name]) for name in names]
+            return [_copied(data, name, members[name]) for name in names]
+
+
+@contextlib.contextmanager
+def _odd_ones_left() -> Iterator[None]:
+    """Give up on what this tool's reading of footers and page headers does not get through; it can be encoded."""
+    with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):
+        yield
 
 
 def _columns(schema: Sequence[Struct]) -> dict[str, Struct]:
@@ -91,24 +110,40 @@ def _meaning(column: Struct) -> Struct:
     return meaning
 
 
-def _copied(data: memoryview, metadata: Struct) -> ColumnChunk:
+def _copied(data: memoryview, name: str, metadata: Struct) -> ColumnChunk:
+    """Return a chunk of which every page is there, and no other.
+
+    Raises
+    ------
+    ValueError
+        If pages and footer do not fit together.
+    """
     # Some writers say 0 for a page that is not there.
-    offsets = [number for number in OFFSETS if number in metadata and metadata[number].value]
-    old = begin = min(metadata[number].value for number in offsets)
+    at = begin = min(metadata[number].value for number in OFFSETS if number in metadata and metadata[number].value)
     end = begin + metadata[CHUNK_STORED_BYTES].value
     pages: list[bytes] = []
-    moved: dict[int, int] = {}
-    new = 0
-    while old < end:
-        header, start = thrift.decode(data, old)
-        page = bytes(data[start : start + header[_PAGE_STORED_BYTES].value])
+    values = size = stored = 0
+    offsets: dict[int, int] = {}
+    while at < end:
+        header, start = thrift.decode(data, at)
+        page, kind = bytes(data[start : start + header[_PAGE_STORED_BYTES].value]), header[_PAGE_KIND].value
+        at = start + len(page)
+        if len(page) != header[_PAGE_STORED_BYTES].value or (kind == _DICTIONARY_PAGE and pages):
+            raise ValueError("a page that is cut off, or where none belongs")
+        offsets.setdefault(_DICTIONARY_OFFSET if kind == _DICTIONARY_PAGE else _DATA_OFFSET, stored)
+        if kind != _DICTIONARY_PAGE:
+            values += header[_DATA_PAGES[kind]].value[_PAGE_VALUES].value
         header = dict(sorted((header | {_CHECKSUM: Field(I32, signed(zlib.crc32(page)))}).items()))
         pages += [thrift.encode(header), page]
-        moved[old] = new
-        old, new = start + len(page), new + len(pages[-2]) + len(page)
-    grown = new - (end - begin)
-    kept = {number: metadata[number] for number in (*_KEPT, *offsets) if number in metadata}
-    changed = {number: metadata[number].value + grown for number in (CHUNK_BYTES, CHUNK_STORED_BYTES)}
-    changed |= {number: moved[metadata[number].value] for number in offsets}
-    kept |= {number: Field(metadata[number].kind, value) for number, value in changed.items()}
-    return ColumnChunk(tuple(pages), dict(sorted(kept.items())))
+        size += len(pages[-2]) + header[_PAGE_BYTES].value
+        stored += len(pages[-2]) + len(page)
+    if (at, values) != (end, metadata[_VALUES].value):
+        raise ValueError("pages beside those that were decoded")
+    made = {
+        _PATH: Field(LIST, Items(BINARY, (name.encode(),))),
+        CHUNK_BYTES: Field(I64, size),
+        CHUNK_STORED_BYTES: Field(I64, stored),
+    }
+    made |= {number: Field(I64, offset) for number, offset in offsets.items()}
+    kept = {number: metadata[number] for number in (_TYPE, _ENCODINGS, CHUNK_CODEC, _VALUES)}
+    return ColumnChunk(tuple(pages), dict(sorted((kept | made).items())))

@@ -11,7 +11,7 @@ from weekly_cli.parquet.thrift import Struct
 MAGIC = b"PAR1"
 TAIL_BYTES = 8
 #: Of `FileMetaData`.
-SCHEMA, NUM_ROWS, ROW_GROUPS, COLUMN_ORDERS = 2, 3, 4, 7
+SCHEMA, NUM_ROWS, ROW_GROUPS = 2, 3, 4
 #: Of `RowGroup`.
 COLUMNS, GROUP_BYTES, GROUP_ROWS, FILE_OFFSET, GROUP_STORED_BYTES, ORDINAL = 1, 2, 3, 5, 6, 7
 #: Of `ColumnChunk`.
@@ -19,6 +19,9 @@ DEPRECATED_OFFSET, META_DATA = 2, 3
 #: Of `ColumnMetaData`; the offsets are into the file.
 CHUNK_CODEC, CHUNK_BYTES, CHUNK_STORED_BYTES = 4, 6, 7
 OFFSETS = (9, 10, 11)
+STATISTICS = 12
+#: Of `Statistics`.
+NULL_COUNT = 3
 #: Of `SchemaElement`.
 NAME, CHILDREN = 4, 5
 

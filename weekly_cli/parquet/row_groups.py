@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weekly_cli import storage
@@ -31,11 +32,13 @@ from weekly_cli.parquet.footer import (
     GROUP_STORED_BYTES,
     MAGIC,
     META_DATA,
+    NULL_COUNT,
     NUM_ROWS,
     OFFSETS,
     ORDINAL,
     ROW_GROUPS,
     SCHEMA,
+    STATISTICS,
     footer_begin,
     read_footer,
 )
@@ -79,12 +82,31 @@ class RowGroupFile(storage.OutputFile):
             pages = data[begin : begin + metadata[CHUNK_STORED_BYTES].value]
             yield ColumnChunk((pages,), moved(metadata, -begin))
 
-    def copied(self, path: Path, row_group: int, own: pa.Schema) -> list[ColumnChunk] | None:
-        """Return the column chunks of own columns in another file, None if they would not mean the same in this one."""
+    def copied(self, path: Path, row_group: int, own: pa.Table) -> list[ColumnChunk] | None:
+        """Return the column chunks of a row group of another file, None if they would not mean the same in this one.
+
+        `own` are its values as they were decoded.
+        """
         if path not in self._sources:
             self._sources[path] = CopySource(path)
         schema = self._footer[SCHEMA].value.values
-        return self._sources[path].chunks(row_group, own.names, schema, self._compression)
+        chunks = self._sources[path].chunks(row_group, own.column_names, schema, self._compression)
+        return None if chunks is None else self._with_statistics(chunks, own)
+
+    def _with_statistics(self, chunks: list[ColumnChunk], own: pa.Table) -> list[ColumnChunk] | None:
+        """Return chunks with the statistics that Arrow would write; None if it can't tell a column's extremes."""
+        extremes = [_extremes(column) for column in own.columns]
+        if any(found is None for found in extremes):
+            return None
+        fields = [field.with_nullable(True) for field in own.schema]
+        told = pa.table(extremes, schema=pa.schema(fields))
+        columns = read_footer(_in_memory(told, self._own))[ROW_GROUPS].value.values[0][COLUMNS].value.values
+        made = []
+        for chunk, column, values in zip(chunks, columns, own.columns, strict=True):
+            statistics = column[META_DATA].value[STATISTICS].value | {NULL_COUNT: Field(I64, values.null_count)}
+            metadata = chunk.metadata | {STATISTICS: Field(STRUCT, statistics)}
+            made.append(ColumnChunk(chunk.pages, dict(sorted(metadata.items()))))
+        return made
 
     def write(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
         """Append a row group: the chunks of own columns, and columns of spans that have `lengths` rows."""
@@ -145,6 +167,19 @@ class RowGroupFile(storage.OutputFile):
     def abandon(self) -> None:
         """Close the file as it is."""
         self._stream.close()
+
+
+def _extremes(column: pa.ChunkedArray) -> pa.Array | None:
+    """Return the smallest and the largest value of a column in its type, None where Arrow can't compare them."""
+    if pa.types.is_dictionary(column.type):
+        used = [chunk.dictionary.take(chunk.indices.unique()) for chunk in column.chunks]
+        values = _extremes(pa.chunked_array(used, column.type.value_type))
+        return None if values is None else values.dictionary_encode().cast(column.type)
+    try:
+        extremes = pc.min_max(column).values()
+    except pa.ArrowNotImplementedError:
+        return None
+    return pa.concat_arrays([pa.repeat(value, 1) for value in extremes])
 
 
 def _in_memory(table: pa.Table, options: dict[str, Any]) -> memoryview:
