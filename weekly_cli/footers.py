@@ -101,14 +101,15 @@ def _row_groups(path: Path, size: int, file: pq.ParquetFile) -> Iterator[tuple[i
     """
     metadata = file.metadata
     columns = [file.schema.column(number) for number in range(metadata.num_columns)]
-    repeats = {column.path: column.max_repetition_level > 0 for column in columns}
+    repeats = [column.max_repetition_level > 0 for column in columns]
+    leaves = [(column.path, column.physical_type) for column in columns]
     counted = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         rows, chunks = group.num_rows, [group.column(column) for column in range(group.num_columns)]
-        if rows < 0 or list(repeats) != list(map(_path_of, chunks)):
+        if rows < 0 or leaves != list(map(_leaf, chunks)):
             raise _damaged(path, f"row group {number} of {rows:,} rows has other columns than the schema")
-        for chunk, (name, repeated) in zip(chunks, repeats.items(), strict=True):
+        for chunk, (name, _), repeated in zip(chunks, leaves, repeats, strict=True):
             if chunk.num_values != rows and not repeated:
                 counts = f"{rows:,} rows, but {chunk.num_values:,} values of {name!r}"
                 raise _damaged(path, f"row group {number} has {counts}")
@@ -120,9 +121,10 @@ def _row_groups(path: Path, size: int, file: pq.ParquetFile) -> Iterator[tuple[i
         raise _damaged(path, f"it tells of {metadata.num_rows:,} rows, but its row groups of {counted:,}")
 
 
-def _path_of(chunk: Any) -> str | None:
+def _leaf(chunk: Any) -> tuple[str, str] | None:
+    """Return a chunk's path and type; to look at statistics of another type than the schema's ends the process."""
     try:
-        return str(chunk.path_in_schema)
+        return chunk.path_in_schema, chunk.physical_type
     except UnicodeDecodeError:
         return None
 
@@ -132,10 +134,10 @@ _MOST_RATIO = 2**20
 
 
 def _lies_within(chunk: Any, size: int) -> bool:
-    begin, stored = chunk.data_page_offset, chunk.total_compressed_size
-    if chunk.has_dictionary_page:
-        begin = min(begin, chunk.dictionary_page_offset)
-    return bool(begin >= 0 <= stored <= size - begin and 0 <= chunk.total_uncompressed_size <= _MOST_RATIO * size)
+    data, stored = chunk.data_page_offset, chunk.total_compressed_size
+    begin = min(data, (chunk.dictionary_page_offset if chunk.has_dictionary_page else 0) or data)
+    plausible = 0 <= chunk.total_uncompressed_size <= _MOST_RATIO * size
+    return bool(plausible and 0 <= begin <= data <= begin + stored <= size)
 
 
 def _damaged(path: Path, what: str) -> InputRefused:

@@ -1,0 +1,165 @@
+"""Hostile and broken input: it gives the right rows, or ends with one clear line while the old output stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from frames import SECONDS, build, environment, picture, run_cli
+from hostile import Hostile, files, killers, parquet, prices
+from hostile_trials import FEW, ROUTES
+
+TRIALS = Path(__file__).with_name("hostile_trials.py")
+#: How a process ends that an exception of Arrow's footer reader escaped from.
+ESCAPED = (-signal.SIGABRT, b"ParquetException")
+DEADLINE_SECONDS = 240.0
+
+
+@dataclass
+class Trials:
+    """How the trials of one route ended, by name; and the names of those that ended their process."""
+
+    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    killed: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> dict[str, Hostile]:
+    return files()
+
+
+@pytest.fixture(scope="module")
+def old_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("old")
+    (folder / "in.parquet").write_bytes(parquet(prices()))
+    build(folder / "in.parquet", folder / "out", features=FEW)
+    return folder / "out"
+
+
+@pytest.fixture(scope="module", params=ROUTES)
+def trials(
+    request: pytest.FixtureRequest,
+    corpus: dict[str, Hostile],
+    old_output: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Trials:
+    """Every input of the corpus, built by one route over an old output."""
+    root = tmp_path_factory.mktemp("hostile")
+    folders = {}
+    for number, (name, hostile) in enumerate(corpus.items()):
+        folders[name] = root / str(number)
+        hostile.write(folders[name] / "in")
+        shutil.copytree(old_output, folders[name] / "out")
+    return run_trials(request.param, folders, picture(old_output))
+
+
+def run_trials(route: str, folders: dict[str, Path], old: dict[str, bytes | None]) -> Trials:
+    """Run trials in child processes: a new one after each that died."""
+    found, waiting = Trials(), dict(folders)
+    while waiting:
+        done = subprocess.run(
+            [sys.executable, str(TRIALS), route, *map(str, waiting.values())],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+        last = ""
+        for line in map(json.loads, done.stdout.splitlines()):
+            last = next(name for name, folder in waiting.items() if folder.name == line["name"])
+            if "code" in line:
+                found.ended[last] = line
+                waiting = {name: folder for name, folder in waiting.items() if name != last}
+        if waiting:
+            assert last in waiting, done.stderr.decode()[-2000:]
+            assert done.returncode == ESCAPED[0] and ESCAPED[1] in done.stderr, (last, done.stderr.decode()[-2000:])
+            assert picture(waiting[last] / "out") == old, last
+            found.killed.append(last)
+            del waiting[last]
+        else:
+            assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return found
+
+
+def test_the_corpus_is_large(corpus: dict[str, Hostile]) -> None:
+    assert len(corpus) >= 400
+
+
+def test_no_input_is_a_bug(trials: Trials) -> None:
+    assert not [told for told in trials.ended.values() if told["code"] == 1]
+
+
+def test_a_refusal_is_one_line_that_names_the_file_and_leaves_all_as_it_was(trials: Trials) -> None:
+    refused = [told for told in trials.ended.values() if told["code"]]
+    assert len(refused) >= 200
+    for told in refused:
+        assert told["code"] == 3, told
+        assert told["one line"] and told["as it was"] and told["names it"], told
+
+
+def test_what_is_taken_comes_out_as_arrow_reads_it(trials: Trials) -> None:
+    taken = [told for told in trials.ended.values() if not told["code"]]
+    assert len(taken) >= 100
+    assert not [told for told in taken if told["differs"] or told["strangers"]]
+
+
+def test_what_must_be_refused_is_and_what_is_sound_is_not(trials: Trials, corpus: dict[str, Hostile]) -> None:
+    codes = {"rows": {0}, "refused": {3}, "either": {0, 3}}
+    wrong = {name: told for name, told in trials.ended.items() if told["code"] not in codes[corpus[name].expected]}
+    assert not wrong
+
+
+def test_only_footers_end_a_process_and_few_do(trials: Trials, corpus: dict[str, Hostile]) -> None:
+    known = {f"killer: {name}" for name in killers()}
+    assert known <= set(trials.killed)
+    assert all(corpus[name].expected == "either" for name in trials.killed)
+    assert all("footer" in name or name.startswith(("killer", "field")) for name in trials.killed)  # no page does
+    assert len(trials.killed) <= len(known) + 10
+
+
+@pytest.mark.parametrize("name", killers())
+def test_after_an_input_that_ends_the_process_the_next_run_goes_as_ever(
+    tmp_path: Path, old_output: Path, name: str
+) -> None:
+    """Nobody can say anything then; the old output, the lock and the work folder are as after any killed run."""
+    shutil.copytree(old_output, tmp_path / "out")
+    (tmp_path / "bad.parquet").write_bytes(killers()[name])
+    before = picture(tmp_path / "out")
+    assert run_cli("build", tmp_path / "bad.parquet", "-o", tmp_path / "out").returncode == ESCAPED[0]
+    assert picture(tmp_path / "out") == before
+    (tmp_path / "bad.parquet").write_bytes(parquet(prices()))
+    done = run_cli("build", tmp_path / "bad.parquet", "-o", tmp_path / "out", "--features", FEW, "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.parquet", "out"]
+
+
+def others_files() -> Iterator[Path]:
+    for variable in ("ARROW_TEST_DATA", "PARQUET_TEST_DATA"):
+        if variable in os.environ:
+            yield from sorted(Path(os.environ[variable]).rglob("*.parquet"))
+
+
+@pytest.mark.skipif(
+    not any(name in os.environ for name in ("ARROW_TEST_DATA", "PARQUET_TEST_DATA")),
+    reason="neither ARROW_TEST_DATA nor PARQUET_TEST_DATA names a folder of Arrow's own files",
+)
+@pytest.mark.parametrize("route", ROUTES)
+def test_files_of_arrows_own_corpora(tmp_path: Path, old_output: Path, route: str) -> None:
+    folders = {}
+    for number, path in enumerate(others_files()):
+        folders[str(path)] = (
+            Hostile({path.name: path.read_bytes()}, "either").write(tmp_path / str(number) / "in").parent
+        )
+        shutil.copytree(old_output, folders[str(path)] / "out")
+    found = run_trials(route, folders, picture(old_output))
+    assert not [told for told in found.ended.values() if told["code"] not in (0, 2, 3) or told.get("differs")]
