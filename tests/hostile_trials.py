@@ -23,12 +23,28 @@ from weekly_cli import plan, storage, worker
 from weekly_cli.engines import pool
 from weekly_cli.errors import WeeklyError
 from weekly_cli.names import printable
+from weekly_cli.parquet.column_chunks import ColumnChunk
+from weekly_cli.parquet.row_groups import RowGroupFile
 
 SECONDS_EACH = 30
 MOST_BYTES = 6 * 2**30
 FEW = "w_close,w_ret"
 ROUTES = ("direct", "batched")
-SETTINGS: dict[str, Any] = {"features": FEW, "memory_limit": "2GB", "jobs": 2}
+SETTINGS: dict[str, Any] = {"features": FEW, "memory_limit": "8GB", "jobs": 2}
+
+
+#: The row groups that this process has taken over as they are.
+COPIED: list[Path] = []
+
+
+class _CopiesCounted(RowGroupFile):
+    """An output that tells which row groups it took over."""
+
+    def copied(self, path: Path, row_group: int, own: pa.Table) -> list[ColumnChunk] | None:
+        chunks = super().copied(path, row_group, own)
+        if chunks is not None:
+            COPIED.append(path)
+        return chunks
 
 
 class _LastingPool(pool.Pool):
@@ -97,7 +113,7 @@ def trial(folder: Path, route: str) -> dict[str, Any]:
     before = picture(folder)
     told: dict[str, Any] = {"name": folder.name, "route": route}
     try:
-        weekly_cli.build(folder / "in", folder / "out", strategy=route, **SETTINGS)
+        report = weekly_cli.build(folder / "in", folder / "out", strategy=route, **SETTINGS)
     except WeeklyError as error:
         sentence = str(error)
         told |= {"code": error.exit_code, "sentence": printable(sentence), "one line": "\n" not in sentence}
@@ -105,7 +121,8 @@ def trial(folder: Path, route: str) -> dict[str, Any]:
         return told | {"names it": str(folder / "in") in sentence}
     except Exception as error:  # noqa: BLE001 - what a bug looks like
         return told | {"code": 1, "sentence": f"{type(error).__name__}: {error}"}
-    told["code"] = 0
+    told |= {"code": 0, "partitioned": report.bytes_partitioned > 0, "copied": len(COPIED)}
+    COPIED.clear()
     files = sorted(path for path in (folder / "in").rglob("*") if path.is_file())
     try:
         told["differs"] = different(read(folder / "out"), own_columns(files))
@@ -119,20 +136,26 @@ def trial(folder: Path, route: str) -> dict[str, Any]:
     return told
 
 
+def _tell(told: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """`hostile_trials.py ROUTE FOLDER...`: a line of JSON when a trial begins, one when it ends."""
     route, *folders = sys.argv[1:]
     warnings.simplefilter("error")
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
+    worker.RowGroupFile = _CopiesCounted  # type: ignore[misc]
     worker.LEAST_COPIED_ROWS = 8  # so that small files take the way on which pages are taken over as they are
     plan._LEAST_TASK_ROWS = 16
     pool.Pool = _one_pool()  # type: ignore[assignment, misc]
     for folder in map(Path, folders):
-        print(json.dumps({"name": folder.name}), flush=True)
+        _tell({"name": folder.name})
         faulthandler.dump_traceback_later(SECONDS_EACH, exit=True)
         told = trial(folder, route)
         faulthandler.cancel_dump_traceback_later()
-        print(json.dumps(told), flush=True)
+        _tell(told)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from frames import SECONDS, build, environment, picture, run_cli
+from frames import build, environment, picture, run_cli
 from hostile import Hostile, files, killers, parquet, prices
 from hostile_trials import FEW, ROUTES
 
@@ -111,6 +111,17 @@ def test_what_is_taken_comes_out_as_arrow_reads_it(trials: Trials) -> None:
     taken = [told for told in trials.ended.values() if not told["code"]]
     assert len(taken) >= 100
     assert not [told for told in taken if told["differs"] or told["strangers"]]
+
+
+def test_rows_went_every_way_to_the_output(trials: Trials) -> None:
+    """In this process by pages that are taken over and by values; on a pool from bundles and from the input."""
+    taken = [told for told in trials.ended.values() if not told["code"]]
+    if taken[0]["route"] == "direct":
+        assert sum(told["copied"] > 0 for told in taken) >= 30
+        assert sum(told["copied"] == 0 for told in taken) >= 30
+    else:
+        assert sum(told["partitioned"] for told in taken) >= 30
+        assert sum(not told["partitioned"] for told in taken) >= 30
 
 
 def test_what_must_be_refused_is_and_what_is_sound_is_not(trials: Trials, corpus: dict[str, Hostile]) -> None:
