@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
+import select
 import subprocess
 import sys
 import time
@@ -166,6 +168,38 @@ def start_cli(*args: object) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+def on_a_terminal(*args: object, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
+    """Run the command with stderr on a pseudo-terminal; return its code and what a terminal got."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, *map(str, args)],
+        cwd=cwd,
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+    )
+    os.close(slave)
+    said = b""
+    end = time.perf_counter() + 60
+    while time.perf_counter() < end:
+        if not select.select([master], [], [], 0.1)[0]:
+            if process.poll() is not None:
+                break
+            continue
+        try:
+            data = os.read(master, 65536)
+        except OSError:  # the last writer has gone
+            break
+        if not data:
+            break
+        said += data
+    os.close(master)
+    out, _ = process.communicate(timeout=10)
+    assert out == b""
+    return process.returncode, said.decode()
 
 
 def names_beside(output: Path) -> list[str]:

@@ -33,6 +33,7 @@ from frames import (
     in_the_middle,
     lives,
     names_beside,
+    on_a_terminal,
     picture,
     read,
     run_cli,
@@ -333,38 +334,6 @@ def test_head(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert done.stdout.split()[:2] == ["family", "column"]
     assert done.returncode in (0, 128 + signal.SIGPIPE)
-
-
-def on_a_terminal(*args: object, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
-    """Run the command with stderr on a pseudo-terminal; return its code and what a terminal got."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [COMMAND, *map(str, args)],
-        cwd=cwd,
-        env=environment(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=slave,
-    )
-    os.close(slave)
-    said = b""
-    end = time.perf_counter() + 60
-    while time.perf_counter() < end:
-        if not select.select([master], [], [], 0.1)[0]:
-            if process.poll() is not None:
-                break
-            continue
-        try:
-            data = os.read(master, 65536)
-        except OSError:  # the last writer has gone
-            break
-        if not data:
-            break
-        said += data
-    os.close(master)
-    out, _ = process.communicate(timeout=10)
-    assert out == b""
-    return process.returncode, said.decode()
 
 
 def test_on_a_terminal_of_80_columns(tmp_path: Path, prices: Path) -> None:

@@ -209,7 +209,7 @@ def _symbols(name: str, value: Any) -> tuple[str, ...]:
     for text in value.split(",") if isinstance(value, str) else _texts(name, value):
         if text.startswith("@"):
             try:
-                lines = Path(text[1:]).read_text(encoding="utf-8-sig").split("\n")
+                lines = Path(text[1:]).read_bytes().decode("utf-8-sig").split("\n")
                 symbols += [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
             except (OSError, ValueError) as error:  # the latter: not UTF-8, or a NUL in its name
                 raise UsageError(f"--symbols {text}: {error}") from error

@@ -22,7 +22,10 @@ def check_target(output: Path, overwrite: bool) -> None:
     ------
     OutputConflict
         If something that this tool did not write is there, and `overwrite` is false.
+    UsageError
+        If its path is no text.
     """
+    storage.check_name(output, "--output")
     try:
         there = output.exists()
     except OSError as error:

@@ -428,6 +428,14 @@ def check_writable(path: Path, flag: str) -> None:
         raise UsageError(f"{flag} {path} can't be written: {error.strerror or error}") from error
 
 
+def check_name(path: Path, flag: str) -> None:
+    """Raise UsageError if a path is no text: Arrow opens no such file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{flag} {path}: Arrow makes no file whose path is not UTF-8; choose another") from error
+
+
 def write_log(text: str) -> Path:
     """Write a log file to the folder for temporary files and return its path."""
     import tempfile

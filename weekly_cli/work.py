@@ -129,6 +129,7 @@ def _place(output: Path, work_dir: str | None) -> Path:
         raise UsageError(f"--work-dir {work_dir} is no folder")
     if inside.stat().st_dev != output.parent.stat().st_dev:
         raise UsageError(f"--work-dir {work_dir} is on another filesystem than the output {output}")
+    storage.check_name(inside, "--work-dir")
     which = hashlib.sha256(os.fsencode(output)).hexdigest()[:8]
     return inside / f".{output.name}-{which}{_WORK}"
 
