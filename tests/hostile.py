@@ -156,6 +156,19 @@ def page_bodies() -> Iterator[tuple[str, Hostile]]:
             yield f"body {order} {chunk.path_in_schema}", Hostile({"bad.parquet": bytes(changed)}, "refused")
 
 
+def wild_codes() -> Iterator[tuple[str, Hostile]]:
+    """Pages that look a fourth word up in a dictionary of three; nothing but the look itself can find that."""
+    for order in ("symbol", "date"):
+        data = parquet(prices(order), **WRITERS["uncompressed"], write_batch_size=30)
+        metadata = pq.ParquetFile(io.BytesIO(data)).metadata
+        for group in range(3):
+            for column in (0, 7) if order == "date" else (7,):
+                chunk = metadata.row_group(group).column(column)
+                damaged = bytearray(data)
+                damaged[chunk.dictionary_page_offset + chunk.total_compressed_size - 2] = 0xFF
+                yield f"codes {order} {group} {column}", Hostile({"bad.parquet": bytes(damaged)}, "refused")
+
+
 # ---- footers, field by field -----------------------------------------------------------------------------
 
 Path_ = tuple[int, ...]
@@ -516,7 +529,7 @@ def _of_duckdb(rows: pa.Table) -> bytes:
 
 
 CORPORA = (
-    *(truncated, flipped, page_bodies, footer_fields, statistics),
+    *(truncated, flipped, page_bodies, wild_codes, footer_fields, statistics),
     *(no_parquet, roles, own_columns, encodings, folders),
 )
 

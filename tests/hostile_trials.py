@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from frames import picture, read
+import pyarrow.parquet as pq
+from frames import parts, picture, read
 
 import weekly_cli
 from weekly_cli import plan, storage, worker
@@ -113,6 +114,23 @@ def different(out: pa.Table, expected: pa.Table) -> str:
     return ""
 
 
+def untrue_statistics(output: Path) -> str:
+    """A column whose statistics in the output rule out a value that it has, empty if there is none."""
+    for part in parts(output):
+        file = pq.ParquetFile(part)
+        for number in range(file.num_row_groups):
+            group, rows = file.metadata.row_group(number), file.read_row_group(number)
+            for chunk in map(group.column, range(group.num_columns)):
+                name, told = chunk.path_in_schema, chunk.statistics
+                if name not in ("symbol", "volume", "venue") or told is None or not told.has_min_max:
+                    continue
+                values = [value for value in plain(rows.column(name)) if value is not None]
+                signed = not pa.types.is_unsigned_integer(rows.column(name).type)
+                if signed and values and not told.min_raw <= min(values) <= max(values) <= told.max_raw:
+                    return f"{name} of row group {number} of {part.name}"
+    return ""
+
+
 def trial(folder: Path, route: str) -> dict[str, Any]:
     """Build what lies in `folder/in` over the old output `folder/out` and say how that ended."""
     before = picture(folder)
@@ -131,6 +149,7 @@ def trial(folder: Path, route: str) -> dict[str, Any]:
     files = sorted(path for path in (folder / "in").rglob("*") if path.is_file())
     try:
         told["differs"] = different(read(folder / "out"), own_columns(files))
+        told["untrue"] = untrue_statistics(folder / "out")
     except (pa.ArrowException, OSError, WeeklyError) as error:
         told["differs"] = f"Arrow itself: {type(error).__name__}: {error}"
     after = picture(folder)

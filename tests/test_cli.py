@@ -6,15 +6,12 @@ import datetime
 import gc
 import json
 import os
-import pty
 import re
-import select
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path

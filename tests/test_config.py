@@ -354,3 +354,15 @@ def test_a_column_may_have_an_equals_sign_and_in_a_table_a_comma(tmp_path: Path)
 
 def test_lists_of_features_become_one() -> None:
     assert resolve({"input": "x", "features": ["momentum", "-w_rsi_14"]}).features == "momentum,-w_rsi_14"
+
+
+@pytest.mark.parametrize("name", ["input", "output", "sector_map", "work_dir"])
+def test_a_path_has_no_nul(name: str) -> None:
+    with pytest.raises(UsageError, match="NUL"):
+        resolve({"input": "in", name: "a\0b"})
+
+
+def test_a_symbol_may_have_one_but_no_files_name() -> None:
+    assert resolve({"input": "in", "symbols": ["a\0b"]}).symbols == ("a\0b",)
+    with pytest.raises(UsageError, match="--symbols @a"):
+        resolve({"input": "in", "symbols": ["@a\0b"]})

@@ -356,6 +356,27 @@ def test_a_zoned_timestamp_is_the_date_in_its_zone(
     assert days_found(pa.array(instants, pa.timestamp(unit, zone))) == local
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+@pytest.mark.parametrize("zone", [None, "Asia/Tehran"])
+def test_moments_beyond_the_calendar_are_no_dates(unit: str, zone: str | None) -> None:
+    """As days they would wrap around into any year at all."""
+    counts = pa.array([2**62, 86400, None, -(2**62), -(2**63) + 1], pa.int64())
+    days, known = session_days(counts.view(pa.timestamp(unit)).cast(pa.timestamp(unit, tz=zone)))
+    assert known is not None
+    assert known.tolist() == [False, True, False, False, False]
+    assert days[1] == (1 if unit == "s" else 0)
+
+
+def test_days_beyond_the_calendar_are_no_dates() -> None:
+    """Day 0 of the year 1 and day 1 of the year 10000, and the ends of the numbers."""
+    ends = [-719163, -719162, 2932896, 2932897, 2**31 - 1, -(2**31)]
+    days, known = session_days(pa.array(ends, pa.int32()).view(pa.date32()))
+    assert known is not None
+    assert known.tolist() == [False, True, True, False, False, False]
+    assert session_days(pa.array([0], pa.int32()).view(pa.date32()))[1] is None
+    assert days.tolist() == ends
+
+
 def test_zones_on_both_sides_of_the_date_line() -> None:
     instant = [datetime.datetime(2024, 3, 1, 20, 0, tzinfo=datetime.UTC)]
     found = {zone: days_found(pa.array(instant, pa.timestamp("s", zone)))[0] for zone in (*ZONES, "+05:30", "-08:00")}

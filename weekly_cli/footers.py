@@ -58,6 +58,7 @@ def read_footers(config: Config, output: Path) -> Footers:
     found = storage.find_inputs(config.input, output)
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
+    leaves: _Leaves | None = None  # files have the same ones more often than not
     ranges = _IntegerRanges()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     for path, keys in found:
@@ -68,11 +69,12 @@ def read_footers(config: Config, output: Path) -> Footers:
         which = (str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         identity.update(repr(which).encode(errors="surrogateescape"))
         identity.update(storage.footer_bytes(path))
-        integers = frozenset(column.name for column in file.schema_arrow if pa.types.is_integer(column.type))
-        for group, rows, chunks in _row_groups(path, status.st_size, file):
+        if leaves is None or not leaves.schema.equals(file.schema):
+            leaves = _leaves(file)
+        for group, rows, chunks in _row_groups(path, status.st_size, file.metadata, leaves):
             if rows:
                 pieces.append(Piece(str(path), group, 0, rows, rows, keys))
-                ranges.add(chunks, integers)
+                ranges.add(chunks, leaves.integers)
                 text_bytes.add(rows, chunks)
     arrow = unify(schemas).remove_metadata()
     roles = find_roles(arrow, config.role_columns, config.input)
@@ -91,7 +93,29 @@ def read_footers(config: Config, output: Path) -> Footers:
     )
 
 
-def _row_groups(path: Path, size: int, file: pq.ParquetFile) -> Iterator[tuple[int, int, Sequence[Any]]]:
+@dataclass(frozen=True)
+class _Leaves:
+    """The columns of a file's pages: path and type, whether values repeat within a row; and which are integers."""
+
+    schema: pq.ParquetSchema
+    columns: Sequence[tuple[str, str]]
+    repeated: Sequence[bool]
+    integers: frozenset[str]
+
+
+def _leaves(file: pq.ParquetFile) -> _Leaves:
+    columns = [file.schema.column(number) for number in range(file.metadata.num_columns)]
+    return _Leaves(
+        file.schema,
+        [(column.path, column.physical_type) for column in columns],
+        [column.max_repetition_level > 0 for column in columns],
+        frozenset(column.name for column in file.schema_arrow if pa.types.is_integer(column.type)),
+    )
+
+
+def _row_groups(
+    path: Path, size: int, metadata: pq.FileMetaData, leaves: _Leaves
+) -> Iterator[tuple[int, int, Sequence[Any]]]:
     """Yield (number, rows, column chunks) of each row group of a file of `size` bytes.
 
     Raises
@@ -99,17 +123,13 @@ def _row_groups(path: Path, size: int, file: pq.ParquetFile) -> Iterator[tuple[i
     InputRefused
         If counts contradict each other, or bytes lie outside of the file: memory is planned with them.
     """
-    metadata = file.metadata
-    columns = [file.schema.column(number) for number in range(metadata.num_columns)]
-    repeats = [column.max_repetition_level > 0 for column in columns]
-    leaves = [(column.path, column.physical_type) for column in columns]
     counted = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         rows, chunks = group.num_rows, [group.column(column) for column in range(group.num_columns)]
-        if rows < 0 or leaves != list(map(_leaf, chunks)):
+        if rows < 0 or list(map(_leaf, chunks)) != leaves.columns:
             raise _damaged(path, f"row group {number} of {rows:,} rows has other columns than the schema")
-        for chunk, (name, _), repeated in zip(chunks, leaves, repeats, strict=True):
+        for chunk, (name, _), repeated in zip(chunks, leaves.columns, leaves.repeated, strict=True):
             if chunk.num_values != rows and not repeated:
                 counts = f"{rows:,} rows, but {chunk.num_values:,} values of {name!r}"
                 raise _damaged(path, f"row group {number} has {counts}")
