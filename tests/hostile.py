@@ -458,9 +458,9 @@ def own_columns() -> Iterator[tuple[str, Hostile]]:
     yield "name: twice", Hostile({"bad.parquet": doubled}, "refused")
     yield "name: case twin of a role", Hostile({"bad.parquet": changed("Close", [1.0] * rows)}, "refused")
     yield "name: no text", Hostile({"bad.parquet": whole.replace(b"\x04note", b"\x04n\xff\xfee")}, "refused")
-    many = daily(["AAA"], 6)
-    for number in range(10_000):
-        many = many.append_column(f"c{number}", pa.array([number] * 6, pa.int32()))
+    few = daily(["AAA"], 6)
+    more = {f"c{number}": pa.array([number] * 6, pa.int32()) for number in range(10_000)}
+    many = pa.table(dict(zip(few.column_names, few.columns, strict=True)) | more)
     yield "10,000 columns", Hostile({"odd.parquet": parquet(many, use_dictionary=False)}, "rows")
 
 

@@ -49,10 +49,14 @@ class _CopiesCounted(RowGroupFile):
 
 
 class _LastingPool(pool.Pool):
-    """A pool that serves all trials: to start one takes ten times as long as a trial."""
+    """A pool that serves many trials: to start one takes ten times as long as a trial.
+
+    It ends as any other where a trial leaves tasks behind, which would write on into a work folder that is removed.
+    """
 
     def close(self) -> None:
-        pass
+        if self._executor is not None and self._executor._pending_work_items:
+            super().close()
 
 
 def _one_pool() -> Callable[[int], pool.Pool]:
