@@ -59,12 +59,12 @@ class _LastingPool(pool.Pool):
             super().close()
 
 
-def _one_pool() -> Callable[[int], pool.Pool]:
+def _one_pool() -> Callable[[int, int, float | None], pool.Pool]:
     pools: dict[int, pool.Pool] = {}
 
-    def started(workers: int) -> pool.Pool:
+    def started(workers: int, budget_bytes: int, task_seconds: float | None) -> pool.Pool:
         if workers not in pools:
-            pools[workers] = _LastingPool(workers)
+            pools[workers] = _LastingPool(workers, budget_bytes, task_seconds)
         return pools[workers]
 
     return started

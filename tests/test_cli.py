@@ -220,13 +220,16 @@ def test_signals(tmp_path: Path, bulk: Path, prices: Path, number: int, group: b
 
 
 def test_a_signal_while_it_scans(tmp_path: Path, bulk: Path) -> None:
+    """What it leaves is what it had done by then, or nothing, and the same command finishes the work."""
     with start_cli("build", bulk, "-o", tmp_path / "out") as process:
         assert wait_for(lambda: any(tmp_path.iterdir()), 30)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=5)
     assert process.returncode == 130
-    assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in said
+    assert {path.name for path in tmp_path.iterdir()} <= {".out.weekly-cli-work"}
+    assert run_cli("build", bulk, "-o", tmp_path / "out").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 # ---- streams ---------------------------------------------------------------------------------------------

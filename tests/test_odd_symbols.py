@@ -26,7 +26,7 @@ FEW = "w_close,w_ret,w_volume"
 class _PoolHere(InProcess):
     """The pool's tasks in this process."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, budget_bytes: int, task_seconds: float | None) -> None:
         self.workers = workers
 
 
