@@ -150,12 +150,12 @@ def run_cli(
 
 
 @contextlib.contextmanager
-def start_cli(*args: object) -> Iterator[subprocess.Popen[str]]:
+def start_cli(*args: object, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start the installed command in a process group of its own; leaving kills it if it still runs."""
     process = subprocess.Popen(
         [str(COMMAND), *map(str, args)],
         cwd=COMMAND.parent,
-        env=environment(),
+        env=environment(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

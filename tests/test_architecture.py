@@ -22,7 +22,7 @@ README = PACKAGE.parent / "README.md"
 #: The rooms from the ground up. A module imports only from what stands before it: the rows above its own, and
 #: what is left of it in its row.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "names", "events"),  # exit codes and exceptions; column names; what a run tells its listeners
+    ("errors", "names", "events", "failpoints"),  # exit codes; columns; what a run tells; where a test ends it
     ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
     ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
     ("config", "schema", "resources"),  # settings; columns; CPU and memory

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from weekly_cli import __version__
+from weekly_cli import __version__, failpoints
 from weekly_cli.config import Config, resolve
 from weekly_cli.errors import EXIT_BUG, EXIT_CODES, EXIT_DONE, Interrupted, UsageError, WeeklyError
 from weekly_cli.names import printable
@@ -419,6 +419,7 @@ def _bug(error: Exception) -> int:
 
 def _command(words: Sequence[str]) -> int:
     """Run the command that the words name and return its exit code."""
+    failpoints.armed()  # what is wrong with it shows at once
     parser = _parser()
     if not words:
         parser.print_help(sys.stderr)

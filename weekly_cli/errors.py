@@ -45,6 +45,12 @@ class OutputConflict(WeeklyError):
     exit_code = 6
 
 
+class DiskError(WeeklyError):
+    """The disk of the output is full, or it fails; what is there is as it was, or whole."""
+
+    exit_code = 74
+
+
 class OutputBusy(WeeklyError):
     """Another run is making the output."""
 
@@ -74,7 +80,8 @@ EXIT_CODES = (
     ExitCode(InputRefused.exit_code, "input refused"),
     ExitCode(EXIT_SYMBOLS_FAILED, "finished, but some symbols failed and are left out; the report names them"),
     ExitCode(BudgetError.exit_code, "the memory budget can't hold the smallest task"),
-    ExitCode(OutputConflict.exit_code, "output conflict: something else is in the output's place"),
+    ExitCode(OutputConflict.exit_code, "output conflict: something else is in its place, or no right to write there"),
+    ExitCode(DiskError.exit_code, "the disk of the output is full or fails; the same command goes on from there"),
     ExitCode(OutputBusy.exit_code, "another run is making this output; try again later"),
     ExitCode(Interrupted.exit_code, "interrupted (143 when by SIGTERM)"),
 )

@@ -18,6 +18,7 @@ from typing import Any
 from weekly_cli import __version__, storage
 from weekly_cli.bars import Quality
 from weekly_cli.config import Config
+from weekly_cli.errors import DiskError
 from weekly_cli.features import Feature
 from weekly_cli.footers import Footers
 from weekly_cli.partition import Fragments, Partitioned
@@ -156,7 +157,7 @@ class Journal:
     def _holds(self, path: Path, proof: Sequence[int]) -> bool:
         try:
             return path.stat().st_size == proof[0] and self._proof(path) == list(proof)
-        except OSError:
+        except (OSError, DiskError):
             return False
 
 

@@ -274,7 +274,9 @@ def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
     for bundle, row_groups in fragments.runs:
         file = storage.open_parquet(bundle, verify=True)
         for groups in [row_groups] if at_once else [(group,) for group in row_groups]:
-            yield file.read_row_groups(list(groups), use_threads=False)
+            with storage.reading(bundle):
+                table = file.read_row_groups(list(groups), use_threads=False)
+            yield table
 
 
 def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from weekly_cli import storage
+from weekly_cli import failpoints, storage
 from weekly_cli.errors import OutputConflict
 from weekly_cli.parquet.row_groups import RowGroupFile
 
@@ -53,11 +53,16 @@ def publish(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[
         Opens a file with the columns of the output.
     """
     if storage.is_single_file(output):
-        return _publish_file(_joined(parts, work / "single.parquet", new_file), output, work)
-    return _publish_folder(parts or [_joined((), work / "empty.parquet", new_file)], output, work)
+        made = _joined(parts, work, new_file)
+        size = made.stat().st_size
+    else:
+        made, size = _folder(parts or [_joined((), work, new_file)], work)
+    storage.publish(made, output)
+    return size
 
 
-def _joined(parts: Sequence[Path], path: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
+def _joined(parts: Sequence[Path], work: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
+    path = work / "joined.parquet"
     with new_file(path) as joined:
         for part in parts:
             joined.append(part)
@@ -65,22 +70,13 @@ def _joined(parts: Sequence[Path], path: Path, new_file: Callable[[Path], RowGro
     return path
 
 
-def _publish_folder(parts: Sequence[Path], output: Path, work: Path) -> int:
+def _folder(parts: Sequence[Path], work: Path) -> tuple[Path, int]:
     folder = work / "output"
-    folder.mkdir()
+    with storage.writing(folder):
+        folder.mkdir()
+    failpoints.reached("publish:folder")
     size = 0
     for number, part in enumerate(parts):
         size += part.stat().st_size
         storage.linked(part, folder / f"part-{number:05d}.parquet")
-    if output.is_file():
-        output.rename(work / "replaced")
-    storage.publish_folder(folder, output)
-    return size
-
-
-def _publish_file(single: Path, output: Path, work: Path) -> int:
-    size = single.stat().st_size
-    if output.is_dir():
-        output.rename(work / "replaced")
-    storage.publish_file(single, output)
-    return size
+    return folder, size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -24,7 +25,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weekly_cli.errors import InputRefused, OutputConflict, UsageError
+from weekly_cli import failpoints
+from weekly_cli.errors import DiskError, InputRefused, OutputConflict, UsageError
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -33,7 +35,58 @@ METADATA_KEY = b"weekly_cli"
 MARK = "made-by-weekly-cli"
 #: What the run in a work folder has done so far.
 JOURNAL = "journal"
+#: Where an output waits that is moved out of the way, and from where it comes back if nothing takes its place.
+_REPLACED = "replaced"
 _COPY_BYTES = 2**20
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+# ---- what the system refuses -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one line, with its path, what the system has against a change on the disk of the output.
+
+    Raises
+    ------
+    OutputConflict
+        If the place is not one to write to.
+    DiskError
+        If the disk is full, or fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else _first_line(error)}"
+        if error.errno in _FULL:
+            said += "; make room there (df -h, df -i, quota), and the same command goes on from where it was"
+            raise DiskError(said) from error
+        if error.errno in _REFUSED:
+            raise OutputConflict(f"{said}; give this user the right to write there, or choose another place") from error
+        raise DiskError(f"{said}; if the disk is sound, run the same command again, else choose another") from error
+
+
+@contextlib.contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Say in one line, with its path, why a file that this run has written can't be read.
+
+    Raises
+    ------
+    DiskError
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DiskError(
+            f"{path}, which this run has written, can't be read: {_first_line(error)}; if the disk is sound, run the "
+            "same command again, with --fresh if it ends like this once more"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
 
 # ---- finding the input -----------------------------------------------------------------------------------
 
@@ -143,12 +196,39 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
 
 
 def footer_bytes(path: Path) -> bytes:
-    """Return a Parquet file's footer as it is there."""
-    with path.open("rb") as stream:
+    """Return the footer of an input file as it is there.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read.
+    """
+    with _reading_input(path), path.open("rb") as stream:
         stream.seek(-8, os.SEEK_END)
         size = int.from_bytes(stream.read(4), "little")
         stream.seek(-8 - size, os.SEEK_END)
         return stream.read(size)
+
+
+@contextlib.contextmanager
+def _reading_input(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputRefused(f"{path} can't be read: {_first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def mapped_input(path: Path) -> Iterator[memoryview]:
+    """Give the bytes of an input file as `mapped` does.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read.
+    """
+    with _reading_input(path), mapped(path) as data:
+        yield data
 
 
 @contextlib.contextmanager
@@ -223,24 +303,36 @@ class OutputFile(ABC):
 
         Raises
         ------
-        OSError
+        DiskError
             If the file that was closed does not hold every row that was written.
         """
-        self.finish()
-        found = pq.ParquetFile(str(self.aside)).metadata.num_rows
+        with writing(self.path):
+            self.finish()
+        self.reached("closed")
+        with reading(self.aside):
+            found = pq.ParquetFile(str(self.aside)).metadata.num_rows
         if found != self.rows:
-            raise OSError(f"{self.path}: {found} of {self.rows} rows are in the file that was written")
+            raise DiskError(
+                f"{self.path}: {found} of {self.rows} rows are in the file that was written; check the disk"
+            )
         if durable:
             _flush(self.aside)
-        size = self.aside.stat().st_size
-        self.aside.rename(self.path)
+        with writing(self.path):
+            size = self.aside.stat().st_size
+            self.aside.rename(self.path)
+        self.reached("renamed")
         return size
+
+    def reached(self, step: str) -> None:
+        """Tell the failpoints of a step."""
+        failpoints.reached(f"{self.path.stem.partition('-')[0]}:{step}")
 
     def discard(self) -> None:
         """Remove what was written."""
         with contextlib.suppress(OSError, pa.ArrowException):  # the first error is the one to tell
             self.abandon()
-        self.aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # likewise; what stays goes with its folder
+            self.aside.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -255,12 +347,16 @@ class ParquetOutput(OutputFile):
 
     def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
         super().__init__(path)
-        self._writer = pq.ParquetWriter(str(self.aside), schema, write_page_checksum=True, **options)
+        with writing(path):
+            self._writer = pq.ParquetWriter(str(self.aside), schema, write_page_checksum=True, **options)
+        self.reached("opened")
 
     def write(self, table: pa.Table, row_group_rows: int | None = None) -> None:
         """Append a table, as one row group unless `row_group_rows` cuts it."""
-        self._writer.write_table(table, row_group_size=row_group_rows or max(1, table.num_rows))
+        with writing(self.path):
+            self._writer.write_table(table, row_group_size=row_group_rows or max(1, table.num_rows))
         self.rows += table.num_rows
+        self.reached("written")
 
     def finish(self) -> None:
         """Write the footer."""
@@ -317,16 +413,23 @@ def _copied(source: int, target: int, begin: int, stop: int) -> int:
 
 
 def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with writing(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that this tool made, with all that it holds."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a folder that this tool made, its mark last: half removed, it is still known as ours."""
+    failpoints.reached("work:removing")
+    empty(folder, ())
+    with writing(folder):
+        (folder / MARK).unlink(missing_ok=True)
+        failpoints.reached("work:unmarked")
+        folder.rmdir()
+    failpoints.reached("work:removed")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -341,33 +444,44 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step."""
     aside = path.with_name(f".{path.name}.aside")
-    aside.write_text(text, encoding="utf-8", newline="\n")
-    aside.replace(path)
+    with writing(path):
+        aside.write_text(text, encoding="utf-8", newline="\n")
+        failpoints.reached("report:aside")
+        aside.replace(path)
+    failpoints.reached("report:renamed")
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append a line to a file in one write."""
-    with path.open("ab", buffering=0) as stream:
-        stream.write(line + b"\n")
+    """Append a line to a file; it begins with a line break, as half of another one may stand before it."""
+    failpoints.reached("journal:before")
+    half = len(line) // 2
+    with writing(path), path.open("ab") as stream:
+        stream.write(b"\n" + line[:half])
+        stream.flush()
+        failpoints.reached("journal:half")
+        stream.write(line[half:])
+    failpoints.reached("journal:after")
 
 
 def lines(path: Path) -> list[bytes]:
-    """Return the lines of a file, none of one that is not there."""
-    try:
-        return path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
+    """Return the lines of a file of this tool's own, none of one that is not there."""
+    with reading(path):
+        return path.read_bytes().split(b"\n") if path.exists() else []
 
 
 def empty(folder: Path, but: Collection[Path]) -> None:
-    """Remove what this tool has made in a folder of its own, but for some files and for marks."""
-    for path in folder.iterdir():
+    """Remove what this tool has made in a folder of its own, but for some files and for its mark."""
+    with writing(folder):
+        found = list(folder.iterdir())
+    for path in found:
         if path in but or path.name == MARK:
             continue
-        if path.is_dir() and not path.is_symlink():
-            remove_tree(path)
-        else:
-            path.unlink()
+        with writing(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        failpoints.reached("work:entry-removed")
 
 
 class Begun(NamedTuple):
@@ -401,11 +515,12 @@ def _begun(part: Path) -> Path:
 
 
 def checksum(path: Path) -> int:
-    """Return the CRC-32 of a file's bytes."""
-    if not path.stat().st_size:
-        return 0
-    with mapped(path) as data:
-        return zlib.crc32(data)
+    """Return the CRC-32 of the bytes of a file that this run has written."""
+    with reading(path):
+        if not path.stat().st_size:
+            return 0
+        with mapped(path) as data:
+            return zlib.crc32(data)
 
 
 def _is_special(path: Path) -> bool:
@@ -467,38 +582,61 @@ def _carries_mark(path: Path) -> bool:
 
 def linked(source: Path, target: Path) -> None:
     """Give a file a second name, or another one where the filesystem knows no second names."""
+    with writing(target):
+        try:
+            os.link(source, target)
+        except OSError:
+            source.rename(target)
+    failpoints.reached("publish:linked")
+
+
+def publish(made: Path, target: Path) -> None:
+    """Put a finished file or folder in its place in one step; a folder that stood there is left beside `made`."""
+    if made.is_dir():
+        _flush(made)
+    failpoints.reached("publish:ready")
+    with writing(target):
+        if not target.exists() or (made.is_file() and target.is_file()):
+            made.replace(target)
+        elif not _exchange(made, target):
+            _replace_by_two_renames(made, target)
+    failpoints.reached("publish:switched")
+    _flush(target.parent)
+    failpoints.reached("publish:flushed")
+
+
+def _replace_by_two_renames(made: Path, target: Path) -> None:
+    """Replace what no system call replaces in one step; between the two, `give_back` knows what is missing."""
+    target.rename(made.with_name(_REPLACED))
+    failpoints.reached("publish:moved")
     try:
-        os.link(source, target)
+        made.rename(target)
     except OSError:
-        source.rename(target)
+        give_back(made.parent, target)
+        raise
 
 
-def publish_file(made: Path, target: Path) -> None:
-    """Put a finished file in its place in one step."""
-    made.replace(target)
-    _flush(target.parent)
-
-
-def publish_folder(made: Path, target: Path) -> None:
-    """Put a finished folder in its place in one step; what stood there ends up where `made` was."""
-    _flush(made)
-    if not target.is_dir():
-        made.rename(target)
-    elif not _exchange(made, target):
-        aside = made.with_name("replaced")  # no atomic exchange on this system: two renames, one after the other
-        target.rename(aside)
-        made.rename(target)
-    _flush(target.parent)
+def give_back(work: Path, output: Path) -> None:
+    """Put an output back that was moved out of the way and that nothing has replaced."""
+    with writing(output):
+        if (work / _REPLACED).exists() and not output.exists():
+            (work / _REPLACED).rename(output)
 
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_UNKNOWN_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def _exchange(a: Path, b: Path) -> bool:
-    """Switch two folders in one atomic step; False where the system can't."""
+    """Switch two names in one atomic step; False where the system can't."""
     if not sys.platform.startswith("linux"):
         return False
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False
-    return bool(renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0)
+    if renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNKNOWN_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number))

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from weekly_cli import storage
-from weekly_cli.errors import OutputBusy, OutputConflict, UsageError
+from weekly_cli import failpoints, storage
+from weekly_cli.errors import OutputBusy, OutputConflict, UsageError, WeeklyError
 
 _LOCK, _WORK = ".weekly-cli-lock", ".weekly-cli-work"
 _POLL_SECONDS = 0.1
@@ -52,22 +52,28 @@ def only_run(output: Path, wait_seconds: float) -> Iterator[None]:
     made = [parent for parent in output.parents if not parent.exists()]
     lock = FileLock(path, timeout=wait_seconds, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
     try:
-        try:
+        with storage.writing(output.parent):
             output.parent.mkdir(parents=True, exist_ok=True)
             path.touch()  # what is wrong with the folder is no reason to wait
-            lock.acquire()
-        except Timeout:
-            raise OutputBusy(
-                f"{output} is being built by {_holder(path)}; wait for it, or pass --wait SECONDS"
-            ) from None
-        except OSError as error:
-            raise OutputConflict(f"{output.parent} can't be written to: {error.strerror or error}") from error
+            failpoints.reached("lock:touched")
+            try:
+                lock.acquire()
+            except Timeout:
+                raise OutputBusy(
+                    f"{output} is being built by {_holder(path)}; wait for it, or pass --wait SECONDS"
+                ) from None
+        failpoints.reached("lock:acquired")
         try:
-            path.write_text(json.dumps(_myself()), encoding="utf-8")
+            with storage.writing(path):
+                path.write_text(json.dumps(_myself()), encoding="utf-8")
+            failpoints.reached("lock:written")
             yield
         finally:
-            path.unlink(missing_ok=True)  # who waits for this very file sees that it has no name any more
+            with contextlib.suppress(OSError):  # a lock that nobody holds is free, whatever its file
+                path.unlink(missing_ok=True)  # who waits for this very file sees that it has no name any more
+            failpoints.reached("lock:unlinked")
             lock.release()
+            failpoints.reached("lock:released")
     finally:
         for parent in made:
             with contextlib.suppress(OSError):  # not empty
@@ -104,12 +110,12 @@ def work_folder(output: Path, work_dir: str | None, *, fresh: bool, keep: bool) 
         If `work_dir` is not on the filesystem of the output.
     """
     folder = _place(output, work_dir)
-    try:
+    with storage.writing(folder.parent):
+        if (folder / storage.MARK).is_file():
+            storage.give_back(folder, output)
         if fresh or not (folder / storage.MARK).is_file():
             _remove(folder)
             _make(folder)
-    except OSError as error:
-        raise OutputConflict(f"{folder.parent} can't be written to: {error.strerror or error}") from error
     work = Work(folder, proven=(folder / storage.JOURNAL).exists())
     try:
         yield work
@@ -118,7 +124,9 @@ def work_folder(output: Path, work_dir: str | None, *, fresh: bool, keep: bool) 
         raise
     finally:
         if not keep:
-            storage.remove_tree(folder)
+            with contextlib.suppress(WeeklyError):  # how the run ended counts; the next one removes what stays
+                storage.give_back(folder, output)
+                storage.remove_tree(folder)
 
 
 def _place(output: Path, work_dir: str | None) -> Path:
@@ -157,5 +165,8 @@ def _make(folder: Path) -> None:
     new = folder.with_name(f"{folder.name}-new")
     _remove(new)
     new.mkdir(mode=0o700)
+    failpoints.reached("work:made")
     (new / storage.MARK).touch()
+    failpoints.reached("work:marked")
     new.rename(folder)
+    failpoints.reached("work:renamed")

@@ -358,7 +358,8 @@ def _benchmarks(task: Task) -> BenchmarkBars:
     compared = {name: np.array(numbers, np.int64) for name, numbers in task.compared.items()}
     if task.job.benchmark_file is None:
         return BenchmarkBars(np.empty(0, np.int64), np.empty(0), compared)
-    table = storage.open_parquet(task.job.benchmark_file, verify=True).read()
+    with storage.reading(task.job.benchmark_file):
+        table = storage.open_parquet(task.job.benchmark_file, verify=True).read()
     return BenchmarkBars(to_numpy(table.column("key")), to_numpy(table.column("close")), compared)
 
 

@@ -53,7 +53,7 @@ class CopySource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with storage.mapped(path) as data, _odd_ones_left():
+        with storage.mapped_input(path) as data, _odd_ones_left():
             self._footer: Struct = {}
             if len(data) - footer_begin(data) <= _MOST_FOOTER_BYTES:
                 self._footer = read_footer(data)
@@ -83,7 +83,7 @@ class CopySource:
         members = {name: column[META_DATA].value for name, column in zip(there, columns, strict=True)}
         if any(members[name][CHUNK_CODEC].value != CODECS[compression] for name in names):
             return None
-        with storage.mapped(self._path) as data:
+        with storage.mapped_input(self._path) as data:
             return [_copied(data, name, members[name]) for name in names]
 
 

@@ -70,8 +70,10 @@ class RowGroupFile(storage.OutputFile):
         self._sources: dict[Path, CopySource] = {}
         #: CRC-32 of all bytes, but of none that `append` has copied.
         self.checksum = 0
-        self._stream = self.aside.open("wb")
+        with storage.writing(path):
+            self._stream = self.aside.open("wb")
         self._put(MAGIC)
+        self.reached("opened")
 
     def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
         """Yield the column chunks that Arrow makes of own columns."""
@@ -124,13 +126,16 @@ class RowGroupFile(storage.OutputFile):
                 GROUP_STORED_BYTES: Field(I64, sum(chunk[CHUNK_STORED_BYTES].value for chunk in placed)),
             }
         )
+        self.reached("written")
 
     def append(self, path: Path) -> None:
         """Append the row groups of a finished file that this class has written with the same schema."""
-        with storage.mapped(path) as data:
+        with storage.reading(path), storage.mapped(path) as data:
             footer, stop = read_footer(data), footer_begin(data)
         shift = self._stream.tell() - len(MAGIC)
-        storage.copy_bytes(path, len(MAGIC), stop, self._stream)
+        with storage.writing(self.path):
+            storage.copy_bytes(path, len(MAGIC), stop, self._stream)
+        self.reached("written")
         for group in footer[ROW_GROUPS].value.values:
             for column in group[COLUMNS].value.values:
                 column[META_DATA] = Field(STRUCT, moved(column[META_DATA].value, shift))
@@ -139,7 +144,8 @@ class RowGroupFile(storage.OutputFile):
 
     def _put(self, data: bytes | memoryview) -> None:
         self.checksum = zlib.crc32(data, self.checksum)
-        self._stream.write(data)
+        with storage.writing(self.path):
+            self._stream.write(data)
 
     def _place(self, chunk: ColumnChunk) -> Struct:
         """Write a chunk and return its metadata."""
