@@ -232,6 +232,16 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
+def marked(name: str, value: str) -> list[psutil.Process]:
+    """The processes that live and were started with this in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # gone meanwhile, or somebody else's
+            if lives(process) and process.environ().get(name) == value:
+                found.append(process)
+    return found
+
+
 def in_the_middle(folder: Path) -> bool:
     """A build into `folder` has begun to write parts."""
     return any(folder.glob(".*/.part-*")) or any(folder.glob(".*/part-*"))

@@ -272,7 +272,7 @@ def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: 
 def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
     """Yield the runs of a task, those of a bundle as one table if `at_once`."""
     for bundle, row_groups in fragments.runs:
-        file = storage.open_parquet(bundle, verify=True)
+        file = storage.open_own(bundle)
         for groups in [row_groups] if at_once else [(group,) for group in row_groups]:
             with storage.reading(bundle):
                 table = file.read_row_groups(list(groups), use_threads=False)

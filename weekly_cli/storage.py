@@ -195,6 +195,18 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
         raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
 
 
+def open_own(path: Path | str) -> pq.ParquetFile:
+    """Open a file that this run has written, with its page checksums checked.
+
+    Raises
+    ------
+    DiskError
+        If it can't be read.
+    """
+    with reading(path):
+        return pq.ParquetFile(str(path), pre_buffer=False, page_checksum_verification=True)
+
+
 def footer_bytes(path: Path) -> bytes:
     """Return the footer of an input file as it is there.
 

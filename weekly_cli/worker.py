@@ -359,7 +359,7 @@ def _benchmarks(task: Task) -> BenchmarkBars:
     if task.job.benchmark_file is None:
         return BenchmarkBars(np.empty(0, np.int64), np.empty(0), compared)
     with storage.reading(task.job.benchmark_file):
-        table = storage.open_parquet(task.job.benchmark_file, verify=True).read()
+        table = storage.open_own(task.job.benchmark_file).read()
     return BenchmarkBars(to_numpy(table.column("key")), to_numpy(table.column("close")), compared)
 
 
