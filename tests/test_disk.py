@@ -41,6 +41,7 @@ class Faults:
         self.folder, self.visit, self.number = os.fspath(folder), visit, number
         self.visits = 0
         self.where = ""
+        self.raised = 0
 
     def check(self, operation: str, path: object) -> None:
         if isinstance(path, int):
@@ -49,7 +50,9 @@ class Faults:
             self.visits += 1
             if self.visits == self.visit:
                 self.where = f"{operation} {path}"
-                raise OSError(self.number, os.strerror(self.number), path)
+                changes = operation not in ("read", "map", "listdir") or self.number == errno.EACCES
+                self.raised = self.number if changes else errno.EIO  # nothing is full for who reads
+                raise OSError(self.raised, os.strerror(self.raised), path)
 
     def checked(self, function: Callable[..., Any], operation: str) -> Callable[..., Any]:
         """A function of `os`, whose first argument is a path or a descriptor (or relative to one)."""
@@ -65,7 +68,7 @@ class Raw(io.FileIO):
     """A file whose opening, every write and closing are operations."""
 
     def __init__(self, faults: Faults, path: Any, mode: str) -> None:
-        faults.check("open", path)
+        faults.check("read" if mode == "r" else "open", path)
         super().__init__(path, mode)
         self._faults = faults
 
@@ -97,7 +100,11 @@ def failing(faults: Faults) -> Iterator[None]:
     class Writer(writer_class):  # type: ignore[misc, valid-type]
         def __init__(self, where: Any, *args: Any, **settings: Any) -> None:
             self._raw = Raw(faults, where, "w") if isinstance(where, str) else None
-            super().__init__(self._raw or where, *args, **settings)
+            try:
+                super().__init__(self._raw or where, *args, **settings)
+            except OSError:
+                io.FileIO.close(self._raw)
+                raise
 
         def close(self) -> None:
             try:
@@ -227,7 +234,7 @@ def ends_well(
         text = str(error)
         assert isinstance(error, DiskError | OutputConflict), (faults.where, text)
         assert str(output.parent) in text and "\n" not in text, (faults.where, text)
-        assert ("make room" in text) == (faults.number in FULL and isinstance(error, DiskError)), (faults.where, text)
+        assert ("make room" in text) == (faults.raised in FULL), (faults.where, text)
         assert faults.where
         assert holds(output, old, wanted), faults.where
         return True

@@ -134,35 +134,36 @@ def partition(
     repeated = [str(place) for place, column in enumerate(_own_columns(schema)) if column.name in schema.repeated]
     done = written = 0
     runs: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in cuts[1:]]
-    with ThreadPoolExecutor(threads) as pool:
-        parts = source.chunks_ahead(pieces, schema, symbols, max(1, chunk_rows // threads), threads)
-        batches = _gathered(parts, chunk_rows)
-        batch = next(batches, None)
-        number = 0
-        while batch is not None:
-            with contextlib.ExitStack() as stack:
-                bundles = [
-                    stack.enter_context(
-                        _Bundle(folder / f"bundle-{number}-{first:06d}.parquet", kinds, repeated, first, stop)
-                    )
-                    for first, stop in _shares(len(cuts) - 1)
-                ]
-                while batch is not None and sum(bundle.column_chunks for bundle in bundles) < _MOST_COLUMN_CHUNKS:
-                    done += sum(len(chunk.codes) for chunk in batch)
-                    try:
-                        _route(batch, schema, kinds, cuts, bundles, pool)
-                    except pa.ArrowInvalid:
-                        _refuse_wrong_ranges(pieces, schema, kinds)
-                        raise
-                    if frugal:
-                        pa.default_memory_pool().release_unused()
-                    on_rows(done)
-                    batch = next(batches, None)
-                written += sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
-            for bundle in bundles:
-                for task, groups in bundle.row_groups():
-                    runs[task].append((str(bundle.path), groups))
-            number += 1
+    parts = source.chunks_ahead(pieces, schema, symbols, max(1, chunk_rows // threads), threads)
+    batches = _gathered(parts, chunk_rows)
+    batch = next(batches, None)
+    number = 0
+    while batch is not None:
+        with contextlib.ExitStack() as stack:
+            bundles = [
+                stack.enter_context(
+                    _Bundle(folder / f"bundle-{number}-{first:06d}.parquet", kinds, repeated, first, stop)
+                )
+                for first, stop in _shares(len(cuts) - 1)
+            ]
+            # The pool is left first, and waits: to close a bundle into which a thread writes ends the process.
+            pool = stack.enter_context(ThreadPoolExecutor(threads))
+            while batch is not None and sum(bundle.column_chunks for bundle in bundles) < _MOST_COLUMN_CHUNKS:
+                done += sum(len(chunk.codes) for chunk in batch)
+                try:
+                    _route(batch, schema, kinds, cuts, bundles, pool)
+                except pa.ArrowInvalid:
+                    _refuse_wrong_ranges(pieces, schema, kinds)
+                    raise
+                if frugal:
+                    pa.default_memory_pool().release_unused()
+                on_rows(done)
+                batch = next(batches, None)
+            written += sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
+        for bundle in bundles:
+            for task, groups in bundle.row_groups():
+                runs[task].append((str(bundle.path), groups))
+        number += 1
     fragments = tuple(map(Fragments, np.diff(cuts).tolist(), map(tuple, runs)))
     return Partitioned(fragments, written, saved_per_row * done)
 

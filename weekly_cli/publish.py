@@ -26,17 +26,17 @@ def check_target(output: Path, overwrite: bool) -> None:
         If its path is no text.
     """
     storage.check_name(output, "--output")
-    try:
-        there = output.exists()
-    except OSError as error:
-        raise OutputConflict(f"{output} can't be written to: {error.strerror}") from error
-    if not there or overwrite:
-        return
-    if output.is_dir() == storage.is_single_file(output) or not storage.wrote(output):
+    with storage.writing(output):
+        strange = not overwrite and output.exists() and not _is_ours(output)
+    if strange:
         raise OutputConflict(
             f"{output} is there already, and weekly-cli did not write all of it; "
             "choose another --output, or pass --overwrite to replace it"
         )
+
+
+def _is_ours(output: Path) -> bool:
+    return output.is_dir() != storage.is_single_file(output) and storage.wrote(output)
 
 
 def publish(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile]) -> int:
