@@ -136,8 +136,15 @@ def run_cli(
     *args: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the installed command: stdin closed, streams apart; without `cwd` where no settings file lies."""
+    return run_words([str(COMMAND), *map(str, args)], cwd=cwd, env=env)
+
+
+def run_words(
+    words: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run any command as `run_cli` does the installed one."""
     return subprocess.run(
-        [str(COMMAND), *map(str, args)],
+        words,
         cwd=cwd or COMMAND.parent,
         env=environment(env),
         stdin=subprocess.DEVNULL,

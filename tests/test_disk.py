@@ -7,28 +7,29 @@ itself, so its files are opened here and handed to it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import io
-import json
 import os
+import pickle
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import COMMAND, daily, environment, names_beside, read, wait_for, write
-from test_faults import FILE, FOLDER, holds, seen
+from frames import COMMAND, build, daily, environment, names_beside, read, run_words, write
+from test_faults import DIRECT, FILE, FOLDER, POOL, SYMBOLS, holds, old_output, seen
 from test_resume import here
 
 import weekly_cli
 from weekly_cli import pipeline, storage
-from weekly_cli.errors import DiskError, OutputConflict, WeeklyError
+from weekly_cli.errors import BudgetError, DiskError, OutputConflict, WeeklyError
 
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EDQUOT)
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -45,7 +46,7 @@ class Faults:
 
     def check(self, operation: str, path: object) -> None:
         if isinstance(path, int):
-            path = os.readlink(f"/proc/self/fd/{path}")
+            path = Path(f"/proc/self/fd/{path}").readlink()
         if os.fsdecode(path).startswith(self.folder):  # type: ignore[arg-type]
             self.visits += 1
             if self.visits == self.visit:
@@ -150,7 +151,7 @@ def _second(faults: Faults, name: str) -> Callable[..., Any]:
 
 @pytest.fixture(scope="module")
 def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(daily([f"S{number}" for number in range(4)], 30), tmp_path_factory.mktemp("prices") / "prices.parquet")
+    return write(daily(["S0", "S1", "S2"], 30), tmp_path_factory.mktemp("prices") / "prices.parquet")
 
 
 SETTINGS: dict[str, Any] = {"benchmark": ["S0"], "features": "w_ret,w_rs_s0", "jobs": 1}
@@ -161,9 +162,9 @@ SETTINGS: dict[str, Any] = {"benchmark": ["S0"], "features": "w_ret,w_rs_s0", "j
     [
         (FOLDER, "direct", "", FAULTS),
         (FILE, "direct", "", FAULTS),
-        (FOLDER, "per-symbol", "", FAULTS),
-        (FILE, "per-symbol", "", (errno.ENOSPC,)),
-        (FOLDER, "direct", "no exchange", FAULTS),
+        (FOLDER, "per-symbol", "", (errno.ENOSPC, errno.EACCES)),
+        (FILE, "per-symbol", "", (errno.EIO,)),
+        (FOLDER, "direct", "no exchange", (errno.EIO, errno.EACCES)),
     ],
 )
 def test_every_operation_fails_once(
@@ -176,7 +177,6 @@ def test_every_operation_fails_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pipeline._Run, "_start_pool", here)
-    monkeypatch.setattr(pipeline.resources, "MemoryMeter", Still)
     if change:
         monkeypatch.setattr(storage, "_exchange", lambda made, target: False)
     settings = SETTINGS | {"strategy": strategy}
@@ -199,18 +199,6 @@ def test_every_operation_fails_once(
             assert names_beside(output) == [name], faults.where
         ends[number] = visit - 1
     assert min(ends.values()) >= 40, "the operations of a run"
-
-
-class Still:
-    """For a thread that samples memory."""
-
-    peak_bytes = 0
-
-    def __enter__(self) -> Still:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 def put(source: Path, target: Path) -> None:
@@ -240,3 +228,151 @@ def ends_well(
         return True
     assert read(output).equals(wanted), faults.where
     return bool(faults.where)
+
+
+# ---- real processes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(
+        daily(SYMBOLS, 500), tmp_path_factory.mktemp("bulk") / "prices" / "prices.parquet", row_group_size=2000
+    )
+
+
+@pytest.fixture(scope="module")
+def bulk_wanted(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    return build(bulk, tmp_path_factory.mktemp("wanted") / "out")
+
+
+@pytest.mark.parametrize("kind", WeeklyError.__subclasses__())
+def test_an_error_leaves_a_worker_as_it_is(kind: type[WeeklyError]) -> None:
+    again = pickle.loads(pickle.dumps(kind("what, where, why")))
+    assert (type(again), str(again), again.exit_code) == (kind, "what, where, why", kind.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "kib"), [(FOLDER, POOL, 1), (FOLDER, POOL, 16), (FILE, DIRECT, 16), (FILE, DIRECT, 128)]
+)
+def test_no_file_may_grow(
+    name: str, how: Sequence[str], kib: int, bulk: Path, bulk_wanted: pa.Table, tmp_path: Path
+) -> None:
+    """A limit of the process, which its workers have too; Arrow's own writes meet it."""
+    output = tmp_path / name
+    old = old_output(bulk, output)
+    words = [str(COMMAND), "build", str(bulk), "-o", str(output), *how, "-q"]
+    limited = run_words(["prlimit", f"--fsize={kib * 1024}", *words])
+    assert limited.returncode == DiskError.exit_code, limited.stderr
+    assert re.fullmatch(rf"weekly-cli: {re.escape(str(tmp_path))}/.* File too large; make room .*\n", limited.stderr)
+    assert seen(output) == old
+    assert run_words(words).returncode == 0
+    assert read(output).equals(bulk_wanted)
+    assert names_beside(output) == [name]
+
+
+class Disk(NamedTuple):
+    """A small filesystem that only `enter` sees, at `inside`; this process sees it at `outside`."""
+
+    enter: list[str]
+    inside: Path
+    outside: Path
+
+    @property
+    def free(self) -> int:
+        return shutil.disk_usage(self.outside).free
+
+    def fill(self, but: int) -> None:
+        with (self.outside / "filler").open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, max(1, self.free - but))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """64 MiB in a namespace of its own."""
+    if shutil.which("unshare") is None or shutil.which("nsenter") is None:
+        pytest.skip("no unshare or nsenter here")
+    inside = tmp_path / "disk"
+    inside.mkdir()
+    script = 'mount -t tmpfs -o size=64m tmpfs "$0" && echo ready && exec cat'
+    holder = subprocess.Popen(
+        ["unshare", "-Urm", "sh", "-c", script, str(inside)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    ready = holder.stdout.readline()
+    try:
+        if ready != "ready\n":
+            pytest.skip(f"no filesystem can be mounted here: {holder.communicate(timeout=10)[1].strip()}")
+        enter = ["nsenter", "-t", str(holder.pid), "-U", "-m", "--preserve-credentials"]
+        yield Disk(enter, inside, Path(f"/proc/{holder.pid}/root{inside}"))
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+UNCHECKED = "from weekly_cli import cli, pipeline; pipeline.check_disk = lambda plan, free: None; cli.main()"
+LEVELS = 10
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "met"),
+    [(FOLDER, POOL, {"bundle", "part"}), (FILE, DIRECT, {"part", "joined"})],
+    ids=[FOLDER, FILE],
+)
+def test_a_full_disk(
+    name: str, how: Sequence[str], met: set[str], disk: Disk, bulk: Path, bulk_wanted: pa.Table, tmp_path: Path
+) -> None:
+    """Room for each tenth of what a run takes, and no look at it beforehand."""
+    output = disk.outside / name
+    words = ["build", str(bulk), "-o", str(disk.inside / name), *how, "-q"]
+    unchecked = [*disk.enter, sys.executable, "-c", UNCHECKED, *words]
+    (tmp_path / "old").mkdir()
+    old_output(bulk, tmp_path / "old" / name)
+    put(tmp_path / "old" / name, output)
+    need = most_taken(unchecked, disk)
+    where = set()
+    for level in range(LEVELS):
+        put(tmp_path / "old" / name, output)
+        old = seen(output)
+        disk.fill(but=need * level // LEVELS)
+        done = run_words(unchecked)
+        assert done.returncode in (0, DiskError.exit_code), done.stderr
+        if done.returncode:
+            found = re.fullmatch(
+                rf"weekly-cli: {disk.inside}/(\S+) can't be written to: No space left .*\n", done.stderr
+            )
+            assert found, done.stderr
+            where.add(Path(found[1]).name.lstrip(".").partition("-")[0].partition(".")[0])
+            assert seen(output) == old
+        (disk.outside / "filler").unlink()
+        assert run_words([*disk.enter, str(COMMAND), *words]).returncode == 0
+        assert read(output).equals(bulk_wanted)
+        assert names_beside(output) == [name]
+    assert where >= met
+
+
+def most_taken(words: Sequence[str], disk: Disk) -> int:
+    """Run a command and return the most bytes that the disk held more than before."""
+    before = least = disk.free
+    with subprocess.Popen(words, env=environment(), cwd=COMMAND.parent) as process:
+        while process.poll() is None:
+            least = min(least, disk.free)
+            time.sleep(0.001)
+    assert process.returncode == 0
+    return before - least
+
+
+@pytest.mark.parametrize("room", [0, 4096, 65536])
+def test_a_full_disk_is_seen_beforehand(room: int, disk: Disk, bulk: Path, tmp_path: Path) -> None:
+    build(bulk, tmp_path / FOLDER, features="w_close")
+    put(tmp_path / FOLDER, disk.outside / FOLDER)
+    old = seen(disk.outside / FOLDER)
+    disk.fill(but=room)
+    done = run_words([*disk.enter, str(COMMAND), "build", str(bulk), "-o", str(disk.inside / FOLDER), "-q"])
+    assert done.returncode in (BudgetError.exit_code, DiskError.exit_code)
+    assert len(done.stderr.splitlines()) == 1
+    assert seen(disk.outside / FOLDER) == old
+    assert names_beside(disk.outside / FOLDER) == ["filler", FOLDER]

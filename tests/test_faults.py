@@ -1,4 +1,4 @@
-"""A process that dies at any step on the disk: the old output is untouched or the new one is whole, and a run goes on."""
+"""A process that dies at any step on the disk: the old output is untouched or the new one whole, and a run goes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
-from frames import build, daily, environment, marked, names_beside, picture, read, run_cli, wait_for, write
+from frames import build, daily, marked, names_beside, picture, read, run_cli, run_words, wait_for, write
 
 import weekly_cli
 from weekly_cli import storage
@@ -55,7 +55,8 @@ IN_THE_PARENT = [
 ]
 IN_A_WORKER = [Trial(point, 1, name, POOL) for point in points("part") for name in (FOLDER, FILE)]
 #: Where the system can't switch two names in one step.
-WITHOUT_EXCHANGE = Trial("publish:moved")
+MOVED = Trial("publish:moved")
+WITHOUT_EXCHANGE = "from weekly_cli import cli, storage; storage._exchange = lambda made, target: False; cli.main()"
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_every_point_is_in_the_code_and_is_tried() -> None:
                 found = named if ast.unparse(node.func).startswith("failpoints") else steps
                 found |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
     assert named | {f"{file}:{step}" for file in FILES for step in steps} == set(POINTS)
-    assert {trial.point for trial in [*IN_THE_PARENT, *IN_A_WORKER, WITHOUT_EXCHANGE]} == set(POINTS)
+    assert {trial.point for trial in [*IN_THE_PARENT, *IN_A_WORKER, MOVED]} == set(POINTS)
     assert len(POINTS) == len(set(POINTS)) >= 25
 
 
@@ -156,25 +157,16 @@ def test_an_output_that_was_moved_out_of_the_way_comes_back(
     after: str, prices: Path, wanted: pa.Table, tmp_path: Path
 ) -> None:
     """Where no exchange is known there are two renames, and the run may die between them."""
-    output = tmp_path / WITHOUT_EXCHANGE.name
+    output = tmp_path / MOVED.name
     old = old_output(prices, output)
-    words = command(prices, output, WITHOUT_EXCHANGE.how)
-    died = without("storage._exchange = lambda made, target: False", *words, point="publish:moved:1")
-    assert died == -signal.SIGKILL
+    words = command(prices, output, MOVED.how)
+    died = run_words([sys.executable, "-c", WITHOUT_EXCHANGE, *words], env={VARIABLE: "publish:moved:1"})
+    assert died.returncode == -signal.SIGKILL, died.stderr
     assert not output.exists()
     if after == "a run that fails":
         assert run_cli(*words, "--benchmark", "NOBODY").returncode == 3
         assert seen(output) == old
     is_done(words, output, wanted)
-
-
-def without(change: str, *words: str, point: str | None = None) -> int:
-    """Run a command with something changed in the package and return its exit code."""
-    import subprocess
-
-    code = f"import sys; from weekly_cli import storage, cli; {change}; sys.argv = ['weekly-cli', *{list(words)!r}]; cli.main()"
-    env = environment({VARIABLE: point} if point else None)
-    return subprocess.run([sys.executable, "-c", code], env=env, timeout=60, check=False).returncode
 
 
 def test_half_of_a_line_spoils_no_other(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import threading
 import traceback
@@ -166,5 +167,9 @@ class Pool:
     def close(self) -> None:
         """End the workers at once."""
         if self._executor is not None:
+            # loky looks up what it has just dropped, and its thread ends in a traceback: what waits goes before.
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._executor._work_ids.get_nowait()
             self._executor.shutdown(wait=True, kill_workers=True)
             self._executor = None
