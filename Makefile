@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-large bench-memory clean
+.PHONY: help run test lint docs bench bench-large bench-memory soak clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -44,6 +44,9 @@ bench-large: $(VENV)/.installed-test ## 10,000 symbols x 40 years under 1 GiB; n
 
 bench-memory: $(VENV)/.installed-test ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/memory.py
+
+soak: $(VENV)/.installed-test ## end 350 random runs at random times; a quarter of an hour
+	$(BIN)/python tests/soak.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis daily_weekly *.egg-info

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -260,3 +261,21 @@ def picture(folder: Path) -> dict[str, bytes | None]:
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
     }
+
+
+def seen(output: Path) -> tuple[dict[str, bytes | None], dict[str, int]]:
+    """What is at an output's place: its bytes, and its inodes."""
+    files = [output, *sorted(output.rglob("*"))] if output.is_dir() else [output]
+    content = picture(output) if output.is_dir() else {output.name: output.read_bytes()}
+    return content, {path.name: path.stat().st_ino for path in files}
+
+
+def put(source: Path, target: Path) -> None:
+    """Copy an output to a place where another one may be."""
+    if target.is_dir():
+        shutil.rmtree(target)
+        shutil.copytree(source, target)
+    elif source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy(source, target)

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import COMMAND, build, daily, environment, names_beside, read, run_words, write
-from test_faults import DIRECT, FILE, FOLDER, POOL, SYMBOLS, holds, old_output, seen
+from frames import COMMAND, build, daily, environment, names_beside, put, read, run_words, seen, write
+from test_faults import DIRECT, FILE, FOLDER, POOL, SYMBOLS, holds, old_output
 from test_resume import here
 
 import weekly_cli
@@ -199,16 +199,6 @@ def test_every_operation_fails_once(
             assert names_beside(output) == [name], faults.where
         ends[number] = visit - 1
     assert min(ends.values()) >= 40, "the operations of a run"
-
-
-def put(source: Path, target: Path) -> None:
-    if target.is_dir():
-        shutil.rmtree(target)
-        shutil.copytree(source, target)
-    elif source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        shutil.copy(source, target)
 
 
 def ends_well(

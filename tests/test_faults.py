@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
-from frames import build, daily, marked, names_beside, picture, read, run_cli, run_words, wait_for, write
+from frames import build, daily, marked, names_beside, read, run_cli, run_words, seen, wait_for, write
+from soak import soak
 
 import weekly_cli
 from weekly_cli import storage
@@ -73,12 +74,6 @@ def old_output(prices: Path, output: Path) -> tuple[dict[str, bytes | None], dic
     """Make an output by other settings and return its bytes and its inodes."""
     build(prices, output, features="w_close")
     return seen(output)
-
-
-def seen(output: Path) -> tuple[dict[str, bytes | None], dict[str, int]]:
-    files = [output, *sorted(output.rglob("*"))] if output.is_dir() else [output]
-    content = picture(output) if output.is_dir() else {output.name: output.read_bytes()}
-    return content, {path.name: path.stat().st_ino for path in files}
 
 
 def holds(output: Path, old: object, wanted: pa.Table) -> bool:
@@ -175,3 +170,13 @@ def test_half_of_a_line_spoils_no_other(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\ntw")
     storage.append_line(path, b"three")
     assert [line for line in storage.lines(path) if line] == [b"one", b"tw", b"three"]
+
+
+# ---- random ends -----------------------------------------------------------------------------------------
+
+
+def test_a_short_soak(tmp_path: Path) -> None:
+    counts = {"kill": 6, "worker": 4, "INT": 2, "TERM": 2}
+    cycles = soak(tmp_path, counts, seed=3, symbols=40, days=250)
+    assert not [cycle for cycle in cycles if cycle.wrong]
+    assert len(cycles) == sum(counts.values())

@@ -58,7 +58,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else _first_line(error)}"
+        said = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else first_line(error)}"
         if error.errno in _FULL:
             said += "; make room there (df -h, df -i, quota), and the same command goes on from where it was"
             raise DiskError(said) from error
@@ -79,12 +79,12 @@ def reading(path: Path | str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowInvalid) as error:
         raise DiskError(
-            f"{path}, which this run has written, can't be read: {_first_line(error)}; if the disk is sound, run the "
+            f"{path}, which this run has written, can't be read: {first_line(error)}; if the disk is sound, run the "
             "same command again, with --fresh if it ends like this once more"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -227,7 +227,7 @@ def _reading_input(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputRefused(f"{path} can't be read: {_first_line(error)}") from error
+        raise InputRefused(f"{path} can't be read: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
