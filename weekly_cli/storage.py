@@ -85,6 +85,7 @@ def reading(path: Path | str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
+    """Return the first line of what an error says; Arrow's may have several."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -248,11 +249,6 @@ def mapped(path: Path) -> Iterator[memoryview]:
     """Give the bytes of a file without reading them all into memory."""
     with pa.memory_map(str(path)) as source:
         yield memoryview(source.read_buffer()).cast("B")
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says; Arrow's may have several."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def read_table_file(name: str, what: str) -> pa.Table:
