@@ -12,13 +12,17 @@ import signal
 import socket
 import subprocess
 import termios
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from frames import (
     COMMAND,
@@ -344,7 +348,7 @@ def held(prices: Path, output: Path) -> Iterator[object]:
 def test_of_many_starters_one_publishes(prices: Path, tmp_path: Path) -> None:
     """The one that has the lock is stopped until the others have given up."""
     lock = tmp_path / ".out.weekly-cli-lock"
-    for _ in range(10):
+    for _ in range(20):
         with contextlib.ExitStack() as stack:
             command = ("build", prices, "-o", tmp_path / "out", "-q")
             starters = [stack.enter_context(start_cli(*command)) for _ in range(8)]
@@ -357,6 +361,51 @@ def test_of_many_starters_one_publishes(prices: Path, tmp_path: Path) -> None:
             os.kill(first, signal.SIGCONT)
             assert sorted(starter.wait(60) for starter in starters) == [0, *[75] * 7]
         assert names_beside(tmp_path / "out") == ["in", "out"]
+
+
+def opened(output: Path) -> pa.Table | None:
+    """What a reader sees of a file, or of a folder that Arrow lists and then opens; None where a part has gone."""
+    if output.suffix == ".parquet":
+        return pq.ParquetFile(output).read()
+    assert any(output.iterdir())
+    try:
+        return pq.read_table(output)
+    except FileNotFoundError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy"), [("out.parquet", "direct"), ("out", "direct"), ("out", "per-symbol")], ids=str
+)
+def test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, strategy: str
+) -> None:
+    """A part may be gone that was listed a moment before, which a reader is told of and begins again."""
+    monkeypatch.setattr(pipeline._Run, "_start_pool", here)
+    outputs = [{"features": features, "strategy": strategy} for features in ("w_close", "w_open,w_close")]
+    tables = [build(prices, tmp_path / "wanted", **settings) for settings in outputs]
+    build(prices, tmp_path / name, **outputs[-1])
+    ended = threading.Event()
+
+    def read_on() -> tuple[Counter[str], int]:
+        seen: Counter[str] = Counter()
+        while not ended.is_set() or sum(seen.values()) < 500:
+            table = opened(tmp_path / name)
+            seen["gone" if table is None else f"{[table.equals(one) for one in tables]}"] += 1
+        return seen, sum(seen.values())
+
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read_on)
+        try:
+            for number in range(20):
+                weekly_cli.build(prices, tmp_path / name, jobs=1, **outputs[number % 2])
+        finally:
+            ended.set()
+        seen, times = reading.result()
+    assert times >= 500
+    gone = seen.pop("gone", 0)
+    assert set(seen) == {"[True, False]", "[False, True]"}
+    assert gone <= (20 if name == "out" else 0)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

@@ -362,7 +362,7 @@ class _Run:
     def publish(self, outcomes: Sequence[Outcome], job: Job) -> int:
         """Switch the output and return its bytes."""
         with self._stage("publish") as said:
-            parts = [Path(outcome.part) for outcome in outcomes if outcome.part is not None]
+            parts = {Path(outcome.part): outcome.checksum for outcome in outcomes if outcome.part is not None}
             size = publish.publish(parts, self.output, self.work, lambda path: part_file(path, job))
             said.append(f"{self.output}, {size / 2**20:,.1f} MiB")
         return size

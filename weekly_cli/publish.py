@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from weekly_cli import failpoints, storage
@@ -39,13 +39,13 @@ def _is_ours(output: Path) -> bool:
     return output.is_dir() != storage.is_single_file(output) and storage.wrote(output)
 
 
-def publish(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile]) -> int:
+def publish(parts: Mapping[Path, int], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile]) -> int:
     """Put the parts, in order, into the output's place and return the bytes of the output.
 
     Parameters
     ----------
-    parts : sequence of Path
-        Finished parts in symbol order; none makes an empty output.
+    parts : mapping of Path to int
+        Finished parts in symbol order, with the checksums of their bytes; none makes an empty output.
     output : Path
     work : Path
         The run's work folder, on the same filesystem.
@@ -56,12 +56,12 @@ def publish(parts: Sequence[Path], output: Path, work: Path, new_file: Callable[
         made = _joined(parts, work, new_file)
         size = made.stat().st_size
     else:
-        made, size = _folder(parts or [_joined((), work, new_file)], work)
+        made, size = _folder(parts or {_joined((), work, new_file): 0}, work)
     storage.publish(made, output)
     return size
 
 
-def _joined(parts: Sequence[Path], work: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
+def _joined(parts: Iterable[Path], work: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
     path = work / "joined.parquet"
     with new_file(path) as joined:
         for part in parts:
@@ -70,13 +70,18 @@ def _joined(parts: Sequence[Path], work: Path, new_file: Callable[[Path], RowGro
     return path
 
 
-def _folder(parts: Sequence[Path], work: Path) -> tuple[Path, int]:
+def _folder(parts: Mapping[Path, int], work: Path) -> tuple[Path, int]:
+    """Link the parts into a new folder and return it with its size.
+
+    Their names tell their bytes: who listed the folder before it was switched and opens a file after that finds
+    the same bytes or none, and never takes what two runs made for one table.
+    """
     folder = work / "output"
     with storage.writing(folder):
         folder.mkdir()
     failpoints.reached("publish:folder")
     size = 0
-    for number, part in enumerate(parts):
+    for number, (part, checksum) in enumerate(parts.items()):
         size += part.stat().st_size
-        storage.linked(part, folder / f"part-{number:05d}.parquet")
+        storage.linked(part, folder / f"part-{number:05d}-{checksum:08x}.parquet")
     return folder, size
