@@ -15,7 +15,7 @@ import termios
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -122,6 +122,30 @@ def test_more_or_fewer_workers_go_on_as_well(prices: Path, tmp_path: Path, monke
     assert read(tmp_path / "out").equals(wanted)
 
 
+@pytest.mark.parametrize("order", ["symbol", "date"])
+def test_what_is_half_done_takes_little_more_than_half_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """In seconds of the processor, the best of three; the parts that are there are read and proven once."""
+    symbols = [f"S{number:02d}" for number in range(12)]
+    prices = write(daily(symbols, 20_000, order=order), tmp_path / "in/prices.parquet", row_group_size=20_000)
+
+    def seconds(run: Callable[[], object]) -> float:
+        began = time.process_time()
+        run()
+        return time.process_time() - began
+
+    whole, rest = [], []
+    for _ in range(3):
+        output = tmp_path / "out"
+        whole.append(seconds(lambda: gone_on(prices, tmp_path / "whole", monkeypatch)))
+        cut_off(prices, output, monkeypatch, after=6)
+        rest.append(seconds(lambda: gone_on(prices, output, monkeypatch)))
+        assert picture(output) == picture(tmp_path / "whole")
+        shutil.rmtree(output)
+    assert min(rest) <= 0.6 * min(whole)
+
+
 @pytest.mark.parametrize("settings", [{"features": "w_ret"}, {"compression": "snappy"}, {"fresh": True}], ids=str)
 def test_another_setting_starts_afresh(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
@@ -161,9 +185,11 @@ def test_every_flipped_bit_of_what_is_taken_over_is_found(
     left = cut_off(prices, tmp_path / "out", monkeypatch, after=6)
     shutil.copytree(left, tmp_path / "left")
     files = sorted(path for path in left.iterdir() if path.stat().st_size and path.name != "benchmarks.parquet")
-    assert {path.name.partition("-")[0] for path in files} >= {"journal", "part"}
+    kinds = {path.name.partition("-")[0] for path in files}
+    assert kinds - {"bundle"} == {"journal", "part"}
+    assert ("bundle" in kinds) == (read(prices).column("date")[0] == read(prices).column("date")[1]), "fragments"
     rng = np.random.default_rng(11)
-    for turn in range(40):
+    for turn in range(200):
         path = files[turn % len(files)]
         data = bytearray(path.read_bytes())
         data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
