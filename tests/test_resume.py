@@ -135,9 +135,9 @@ def test_what_is_half_done_takes_little_more_than_half_the_time(
         run()
         return time.process_time() - began
 
+    output = tmp_path / "out"
     whole, rest = [], []
     for _ in range(3):
-        output = tmp_path / "out"
         whole.append(seconds(lambda: gone_on(prices, tmp_path / "whole", monkeypatch)))
         cut_off(prices, output, monkeypatch, after=6)
         rest.append(seconds(lambda: gone_on(prices, output, monkeypatch)))
