@@ -1,68 +1,15 @@
-"""The whole job in plain pandas, one symbol at a time. Never optimised: it is what the tool must equal."""
+"""The slow truth with TA-Lib's functions where a column claims parity, and who is compared with whom."""
 
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
-from oracles import ORACLES, RELATIVE, relative_name
+from oracles import ORACLES
+
+from weekly_cli.verify import slow_truth as package
 
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
-
-
-def usable(x: pd.Series, at_least: float | None = None) -> pd.Series:
-    """float64 with NaN where a price (> 0) or, with `at_least`, a volume (>= 0) is not usable."""
-    values = pd.Series(x.to_numpy(dtype=np.float64, na_value=np.nan), index=x.index)
-    in_range = values > 0 if at_least is None else values >= at_least
-    return values.where(np.isfinite(values) & in_range)
-
-
-def session_date(dates: pd.Series) -> pd.Series:
-    """The calendar day on the column's own clock."""
-    return pd.to_datetime(dates).dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
-
-
-def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFrame:
-    """Bars of one symbol from its rows in date order; index: week_end.
-
-    open, high, low, close, volume, days: float64[bars].
-    """
-    nothing = pd.Series(np.nan, index=daily.index)
-    raw_close = usable(daily["close"])
-    close = raw_close if price is None else usable(daily[price]).where(raw_close.notna())
-    rows = pd.DataFrame({"close": close})
-    for name in ("open", "high", "low"):
-        raw = usable(daily[name]) if name in daily else nothing
-        rows[name] = raw if price is None else usable(raw * (close / raw_close))
-    rows["volume"] = usable(daily["volume"], at_least=0) if "volume" in daily else nothing
-    rows["week_end"] = session_date(daily["date"]).dt.to_period(week).dt.end_time.dt.normalize()
-    weeks = rows[close.notna()].groupby("week_end")  # a row whose close is not usable contributes nothing
-
-    bars = pd.DataFrame(
-        {
-            # groupby's first, max and min skip NaN: the first usable open, not the open of the first row
-            "open": weeks["open"].first().fillna(weeks["close"].first()),
-            "high": weeks["high"].max().fillna(weeks["close"].max()),
-            "low": weeks["low"].min().fillna(weeks["close"].min()),
-            "close": weeks["close"].last(),
-            "volume": weeks["volume"].sum() if "volume" in daily else np.nan,
-            "days": weeks["close"].count(),
-        },
-        dtype=np.float64,
-    )
-    bars.index = pd.DatetimeIndex(bars.index).as_unit("us")
-    return bars
-
-
-def weekly_columns(bars: pd.DataFrame, peers: dict[str, pd.Series]) -> pd.DataFrame:
-    """All weekly columns of one symbol, a row a bar; `peers`: name {b} -> benchmark's closes by week_end."""
-    out: dict[str, Any] = {"w_week_end": bars.index, "w_bars": None, "w_days": bars["days"].to_numpy()}
-    out |= {name: oracle(bars) for name, oracle in ORACLES.items() if name not in RELATIVE}
-    for b, closes in peers.items():
-        both = bars.assign(bench=closes.reindex(bars.index))
-        out |= {relative_name(key, b): ORACLES[key](both) for key in RELATIVE}
-    return pd.DataFrame(out, index=range(len(bars)))
 
 
 def as_name(symbol: object) -> str:
@@ -103,31 +50,8 @@ def slow_truth(
     start: str | None = None,
     end: str | None = None,
 ) -> pd.DataFrame:
-    """Daily rows in, the same rows with every weekly column out, sorted by (symbol, date).
-
-    `w_week_end` is datetime64[us] with NaT, every other weekly column float64 with NaN for null. `start` and
-    `end` (both inclusive) cut output rows only: the bars are made of all rows.
-    """
-    if df[["symbol", "date"]].isna().any(axis=None):
-        raise ValueError("a symbol or a date is missing")
-    names = [name.encode() if isinstance(name, str) else name for name in df["symbol"]]
-    keys = list(zip(names, pd.to_datetime(df["date"]), strict=True))
-    daily = df.iloc[sorted(range(len(df)), key=keys.__getitem__)].reset_index(drop=True)
-
-    rows_of = dict(list(daily.groupby("symbol", sort=False, observed=True)))
-    bars_of = {symbol: weekly_bars(rows, week, price) for symbol, rows in rows_of.items()}
-    peers = peers_of(list(rows_of), benchmarks, sector_map)
-    no_bars = weekly_bars(daily.iloc[:0], week, price)
-    # the first piece has no rows: it gives an empty dataset its columns
-    pieces = [weekly_columns(no_bars, {str(b): no_bars["close"] for b in peers})]
-    for symbol, rows in rows_of.items():
-        closes = {b: bars_of.get(peer, no_bars)["close"] for b, peer in dict(peers.loc[symbol]).items()}
-        table = weekly_columns(bars_of[symbol], closes)
-        available_from = table["w_week_end"] + pd.Timedelta(days=1 if available == "next-week" else 0)
-        seen = available_from.searchsorted(session_date(rows["date"]), side="right") - 1  # -1: none yet
-        pieces.append(table.reindex(seen))
-    out = pd.concat([daily, pd.concat(pieces, ignore_index=True)], axis=1)
-
-    dates = session_date(out["date"])
-    keep = (dates >= (start or dates.min())) & (dates <= (end or dates.max()))
-    return out[keep].reset_index(drop=True)
+    """Daily rows in, the same rows with every weekly column out, sorted by (symbol, date)."""
+    peers = peers_of(list(df["symbol"].dropna().unique()), benchmarks, sector_map)
+    return package.slow_truth(
+        df, peers=peers, week=week, available=available, price=price, start=start, end=end, formulas=ORACLES
+    )

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 import talib
 from golden import GOLDEN, Golden
-from oracles import ORACLES, RELATIVE
-from slow_truth import slow_truth, weekly_bars
+from oracles import ORACLES, RELATIVE, TALIB
+from slow_truth import slow_truth
+
+from weekly_cli.verify.formulas import FORMULAS, Formula
+from weekly_cli.verify.slow_truth import weekly_bars
 
 # the contract's "first bar with a value"
 FIRST_BAR = {
@@ -67,9 +70,17 @@ def test_oracle_of_a_short_history_is_the_beginning_of_a_long_one(name: str, n_b
     np.testing.assert_allclose(short, ORACLES[name](bars)[:n_bars], rtol=1e-13)
 
 
-def test_constant_prices_are_decided_exactly() -> None:
+@pytest.mark.parametrize("name", TALIB)
+@pytest.mark.parametrize("n_bars", [1, 14, 40, 260])
+def test_formulas_agree_with_talib(name: str, n_bars: int) -> None:
+    bars = random_bars(n_bars)
+    np.testing.assert_allclose(FORMULAS[name](bars), TALIB[name](bars), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("table", [ORACLES, FORMULAS], ids=["oracles", "formulas"])
+def test_constant_prices_are_decided_exactly(table: dict[str, Formula]) -> None:
     bars = random_bars(260).assign(open=0.1, high=0.1, low=0.1, close=0.1, volume=0.0)
-    last = {name: oracle(bars)[-1] for name, oracle in ORACLES.items()}
+    last = {name: oracle(bars)[-1] for name, oracle in table.items()}
     null = [name for name, value in last.items() if np.isnan(value)]
     assert null == [
         *["w_rsi_14", "w_rsi_21", "w_rsi_30", "w_trend_alignment"],

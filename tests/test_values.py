@@ -21,6 +21,7 @@ from slow_truth import slow_truth
 import weekly_cli
 from weekly_cli.features import Feature, evaluate, registry, steps_for
 from weekly_cli.panel import PanelShape
+from weekly_cli.verify.formulas import uncertain
 from weekly_cli.weeks import ANCHORS, AVAILABILITIES
 
 TOLERANCE = 1e-9
@@ -79,9 +80,8 @@ def computed(histories: list[pd.DataFrame]) -> dict[str, list[np.ndarray]]:
         }
 
 
-ORACLE_OF = {relative_name(key, "b"): ORACLES[key] for key in RELATIVE} | {
-    name: oracle for name, oracle in ORACLES.items() if name not in RELATIVE
-}
+CONTRACT_NAME = {relative_name(key, "b") if key in RELATIVE else key: key for key in ORACLES}
+ORACLE_OF = {name: ORACLES[key] for name, key in CONTRACT_NAME.items()}
 
 
 def test_every_column_has_an_oracle() -> None:
@@ -95,17 +95,8 @@ def test_columns_equal_their_oracles(seed: int, lengths: list[int]) -> None:
     histories = [random_bars(rng, bars) for bars in lengths]
     for name, columns in computed(histories).items():
         for bars, column in zip(histories, columns, strict=True):
-            certain = ~rounding_only(bars, name)
+            certain = ~uncertain(bars, CONTRACT_NAME[name])
             assert_close(column[certain], ORACLE_OF[name](bars)[certain], name)
-
-
-def rounding_only(bars: pd.DataFrame, name: str) -> np.ndarray:
-    """Where a z-score's window varies by rounding alone, so that no two ways of computing it agree."""
-    if not name.endswith("_z"):
-        return np.zeros(len(bars), bool)
-    source = pd.Series(ORACLE_OF[name.removesuffix("_z")](bars))
-    deviation = source.rolling(12).apply(np.std, raw=True).to_numpy()
-    return deviation < 1e-12
 
 
 def test_a_flat_price_has_no_z_score_and_no_distance() -> None:

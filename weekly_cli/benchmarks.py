@@ -88,8 +88,8 @@ def comparison_names(config: Config, sector_map: pa.Table | None) -> tuple[str, 
     return tuple(names)
 
 
-def compare(config: Config, sector_map: pa.Table | None, scan: Scan, plan: Plan) -> Comparisons:
-    """Return the comparisons that the wanted features need.
+def compare(config: Config, sector_map: pa.Table | None, scan: Scan, selected: Ints) -> Comparisons:
+    """Return the comparisons that the wanted features of the `selected` symbols need.
 
     Raises
     ------
@@ -104,10 +104,10 @@ def compare(config: Config, sector_map: pa.Table | None, scan: Scan, plan: Plan)
     numbers: dict[str, Ints] = {}
     for symbol in config.benchmark:
         number = known.setdefault(find_symbol(scan, symbol, "--benchmark"), len(known))
-        numbers[benchmark_name(symbol)] = np.full(len(plan.selected), number)
+        numbers[benchmark_name(symbol)] = np.full(len(selected), number)
     if sector_map is not None:
         own = pc.index_in(
-            scan.symbols.take(from_numpy(plan.selected)),
+            scan.symbols.take(from_numpy(selected)),
             value_set=_as_symbols(sector_map.column("symbol"), scan),
         )
         for name in sector_map.column_names[1:]:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from weekly_cli import __version__, failpoints
-from weekly_cli.config import Config, resolve
-from weekly_cli.errors import EXIT_BUG, EXIT_CODES, EXIT_DONE, Interrupted, UsageError, WeeklyError
+from weekly_cli.config import Config, resolve, table_settings
+from weekly_cli.errors import EXIT_BUG, EXIT_CODES, EXIT_DONE, EXIT_NOT_PROVEN, Interrupted, UsageError, WeeklyError
 from weekly_cli.names import printable
 
 if TYPE_CHECKING:
@@ -125,6 +125,13 @@ REPORT = Option(("--report",), "Write the report as JSON to this file.", Path)
 Given = Mapping[str, Any]
 
 
+def _count(text: str) -> int:
+    """Read a number that is not negative."""
+    if int(text) < 0:
+        raise ValueError("it is not negative")
+    return int(text)
+
+
 # ---- commands --------------------------------------------------------------------------------------------
 
 
@@ -147,6 +154,28 @@ def plan(given: Given) -> int:
     else:
         _console(stderr=False).print(report.render_plan(scan, made))
     return EXIT_DONE
+
+
+def verify(given: Given) -> int:
+    """Check a finished table: whole, no look-ahead, right by a slow recomputation; and how long columns warm up."""
+    from weekly_cli import verify as room
+    from weekly_cli.verify import view
+
+    console = _console(stderr=False)
+    proof = room.verify(
+        **table_settings(given, Path.cwd()),
+        dates=given["dates"],
+        symbols=given["symbols"],
+        seed=given["seed"],
+        listener=lambda check: None if given["json"] else console.print(view.render_check(check)),
+    )
+    if given["json"]:
+        _print(json.dumps(proof.to_dict(), indent=2))
+    else:
+        if proof.warm_up:
+            console.print(view.render_warm_up(proof.warm_up))
+        console.print(view.conclusion(proof), soft_wrap=True)
+    return EXIT_DONE if proof.holds else EXIT_NOT_PROVEN
 
 
 def features(given: Given) -> int:
@@ -202,9 +231,19 @@ SAMPLE = (
     ),
     Option(("--seed",), "Another seed, other prices.", int, in_environment=False, default=7),
 )
+VERIFY = (
+    Option(("output",), "The table: a file, or a folder of parts. [default: as for build]"),
+    Option(("--input",), "What it was made of. [default: what the table says]"),
+    Option(("--columns",), "Roles by hand, for a table of another program: symbol=Ticker.", repeatable=True),
+    Option(("--dates",), "How often the input is cut and built again.", _count, in_environment=False, default=5),
+    Option(("--symbols",), "How many symbols are built again.", _count, in_environment=False, default=20),
+    Option(("--seed",), "Another seed, other dates and symbols.", _count, in_environment=False, default=0),
+    AS_JSON,
+)
 COMMANDS: Mapping[Callable[[Given], int], tuple[Option, ...]] = {
     build: (*SETTINGS, QUIET, AS_JSON, REPORT),
     plan: (*SETTINGS, AS_JSON),
+    verify: VERIFY,
     features: (AS_JSON,),
     sample: SAMPLE,
 }

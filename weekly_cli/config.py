@@ -118,6 +118,22 @@ def resolve(given: Mapping[str, Any], folder: Path | None = None) -> Config:
     return config
 
 
+def table_settings(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return output, input and columns for `verify`; the table itself may say what it was made of, and how.
+
+    Raises
+    ------
+    UsageError
+        If the settings file can't be read.
+    """
+    known = _file_settings(folder)
+    return {
+        "output": _path("output", given["output"] or known.get("output") or Config(input="").output),
+        "input": given["input"] and _path("input", given["input"]),
+        "columns": given["columns"] or known.get("columns"),
+    }
+
+
 def _not_given(value: Any) -> bool:
     return value is None or (isinstance(value, list | tuple) and not value)
 

@@ -71,7 +71,7 @@ class ExitCode:
     meaning: str
 
 
-EXIT_DONE, EXIT_BUG, EXIT_SYMBOLS_FAILED = 0, 1, SymbolsFailed.exit_code
+EXIT_DONE, EXIT_BUG, EXIT_SYMBOLS_FAILED, EXIT_NOT_PROVEN = 0, 1, SymbolsFailed.exit_code, 7
 
 EXIT_CODES = (
     ExitCode(EXIT_DONE, "done"),
@@ -81,6 +81,7 @@ EXIT_CODES = (
     ExitCode(EXIT_SYMBOLS_FAILED, "finished, but some symbols failed and are left out; the report names them"),
     ExitCode(BudgetError.exit_code, "the memory budget can't hold the smallest task"),
     ExitCode(OutputConflict.exit_code, "output conflict: something else is in its place, or no right to write there"),
+    ExitCode(EXIT_NOT_PROVEN, "verify has found something against the table"),
     ExitCode(DiskError.exit_code, "the disk of the output is full or fails; the same command goes on from there"),
     ExitCode(OutputBusy.exit_code, "another run is making this output; try again later"),
     ExitCode(Interrupted.exit_code, "interrupted (143 when by SIGTERM)"),

@@ -47,8 +47,8 @@ class Footers:
         return sum(piece.rows_in_group for piece in self.pieces)
 
 
-def read_footers(config: Config, output: Path) -> Footers:
-    """Read the footers of the input, which is not what lies in the place of `output`.
+def read_footers(config: Config, output: Path | None) -> Footers:
+    """Read the footers of the input, which is not what lies in the place of `output`, if there is one.
 
     Raises
     ------

@@ -7,6 +7,7 @@ what is there, but what is as it was.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import zlib
@@ -58,6 +59,33 @@ def identity(footers: Footers, config: Config, features: Sequence[Feature]) -> s
     Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
     """
     return _digest([fingerprint(footers, config, features), footers.identity, config.compression, config.strategy])
+
+
+def conventions(
+    footers: Footers, config: Config, features: Sequence[Feature], benchmark_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the output's metadata tell: how it was made, and all that it takes to make it again."""
+    return {
+        "version": __version__,
+        "week": config.week,
+        "available": config.available,
+        "price": config.price or footers.schema.roles["close"],
+        "features": [feature.name for feature in features],
+        "benchmarks": list(benchmark_names),
+        "dtype": config.dtype,
+        "settings": _settings(config),
+        "fingerprint": fingerprint(footers, config, features),
+    }
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """Return the settings that can change a value and are not the defaults, as `resolve` takes them."""
+    usual = Config(input="")
+    return {
+        name: dict(value) if name == "columns" else str(value) if isinstance(value, datetime.date) else value
+        for name, value in vars(config).items()
+        if name not in _WITHOUT_INFLUENCE - {"features"} and name != "role_columns" and value != getattr(usual, name)
+    }
 
 
 def _digest(facts: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from weekly_cli import __version__, events, publish, resources, storage
+from weekly_cli import events, publish, resources, storage
 from weekly_cli.arrays import from_numpy
 from weekly_cli.benchmarks import (
     Comparisons,
@@ -31,7 +31,7 @@ from weekly_cli.events import Event, Listener, Progress, StageEnded, Trouble
 from weekly_cli.features import select
 from weekly_cli.footers import Footers, read_footers
 from weekly_cli.ladder import Ladder
-from weekly_cli.manifest import Journal, Kept, fingerprint, identity
+from weekly_cli.manifest import Journal, Kept, conventions, identity
 from weekly_cli.partition import Partitioned, partition
 from weekly_cli.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_workers, make_plan
 from weekly_cli.report import Report, make_report
@@ -211,19 +211,9 @@ class _Run:
     def job(self, found: Scan, plan: Plan) -> Job:
         """Return what all tasks have in common."""
         config, footers = self.config, found.footers
-        self._comparisons = compare(config, self.sector_map, found, plan)
+        self._comparisons = compare(config, self.sector_map, found, plan.selected)
         names = self._comparisons.names
         features = select(config.features, names)
-        conventions = {
-            "version": __version__,
-            "week": config.week,
-            "available": config.available,
-            "price": config.price or footers.schema.roles["close"],
-            "features": [feature.name for feature in features],
-            "benchmarks": list(names),
-            "dtype": config.dtype,
-            "fingerprint": fingerprint(footers, config, features),
-        }
         return Job(
             schema=footers.schema,
             features=",".join(feature.name for feature in features),
@@ -238,7 +228,7 @@ class _Run:
             on_duplicates=config.on_duplicates,
             compression=config.compression,
             replaced=tuple(refuse_taken(footers.schema.arrow.names, [feature.name for feature in features])),
-            metadata={storage.METADATA_KEY.decode(): json.dumps(conventions)},
+            metadata={storage.METADATA_KEY.decode(): json.dumps(conventions(footers, config, features, names))},
             row_bytes=footers.row_bytes,
             frugal=plan.frugal,
         )

@@ -92,10 +92,11 @@ def first_line(error: Exception) -> str:
 # ---- finding the input -----------------------------------------------------------------------------------
 
 
-def find_inputs(name: str, output: Path) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
+def find_inputs(name: str, output: Path | None) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
     """Return the Parquet files of a file, a folder or a glob, with the hive keys of each, in path order.
 
-    What lies in the place of `output` is no input: an output inside of the input's folder is made anew.
+    What lies in the place of `output`, if there is one, is no input: an output inside of the input's folder is made
+    anew.
 
     Raises
     ------
@@ -109,6 +110,8 @@ def find_inputs(name: str, output: Path) -> list[tuple[Path, tuple[tuple[str, st
         files = _found(path, name)
     except OSError as error:
         raise InputRefused(f"{name} can't be looked through: {error.strerror}: {error.filename}") from error
+    if output is None:
+        return files
     outer = path.resolve()
     inside = {file for file, _ in files if output in (file.resolve(), *file.resolve().parents)}
     if output == outer or output in outer.parents or (inside and not wrote(output)):
@@ -567,6 +570,15 @@ def write_log(text: str) -> Path:
     with os.fdopen(descriptor, "w", encoding="utf-8") as log:
         log.write(text)
     return Path(name)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder for a while, where temporary files go."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="weekly-cli-") as folder:
+        yield Path(folder)
 
 
 # ---- publishing ------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from weekly_cli.parquet.footer import (
     footer_begin,
     read_footer,
 )
+from weekly_cli.parquet.pages import CHECKSUM, pages_between, span
 from weekly_cli.parquet.thrift import BINARY, I32, I64, LIST, Field, Items, Struct
 
 #: Of `SchemaElement`: the type, its length, whether it may be null, and what the values mean.
@@ -42,7 +43,7 @@ _INT_32, _INT_64, _UTF8, _DATE = 17, 18, 0, 6
 _TYPE, _ENCODINGS, _PATH, _VALUES = 1, 2, 3, 5
 _DATA_OFFSET, _, _DICTIONARY_OFFSET = OFFSETS
 #: Of `PageHeader`, and in it of both kinds of data page.
-_PAGE_KIND, _PAGE_BYTES, _PAGE_STORED_BYTES, _CHECKSUM, _DATA_PAGES, _PAGE_VALUES = 1, 2, 3, 4, {0: 5, 3: 8}, 1
+_PAGE_KIND, _PAGE_BYTES, _DATA_PAGES, _PAGE_VALUES = 1, 2, {0: 5, 3: 8}, 1
 _DICTIONARY_PAGE = 2
 #: Footers are decoded value by value, in Python.
 _MOST_FOOTER_BYTES = 256 * 1024
@@ -118,26 +119,22 @@ def _copied(data: memoryview, name: str, metadata: Struct) -> ColumnChunk:
     ValueError
         If pages and footer do not fit together.
     """
-    # Some writers say 0 for a page that is not there.
-    at = begin = min(metadata[number].value for number in OFFSETS if number in metadata and metadata[number].value)
-    end = begin + metadata[CHUNK_STORED_BYTES].value
+    begin, end = span(metadata)
     pages: list[bytes] = []
     values = size = stored = 0
     offsets: dict[int, int] = {}
-    while at < end:
-        header, start = thrift.decode(data, at)
-        page, kind = bytes(data[start : start + header[_PAGE_STORED_BYTES].value]), header[_PAGE_KIND].value
-        at = start + len(page)
-        if len(page) != header[_PAGE_STORED_BYTES].value or (kind == _DICTIONARY_PAGE and pages):
-            raise ValueError("a page that is cut off, or where none belongs")
+    for header, found in pages_between(data, begin, end):
+        page, kind = bytes(found), header[_PAGE_KIND].value
+        if kind == _DICTIONARY_PAGE and pages:
+            raise ValueError("a page where none belongs")
         offsets.setdefault(_DICTIONARY_OFFSET if kind == _DICTIONARY_PAGE else _DATA_OFFSET, stored)
         if kind != _DICTIONARY_PAGE:
             values += header[_DATA_PAGES[kind]].value[_PAGE_VALUES].value
-        header = dict(sorted((header | {_CHECKSUM: Field(I32, signed(zlib.crc32(page)))}).items()))
+        header = dict(sorted((header | {CHECKSUM: Field(I32, signed(zlib.crc32(page)))}).items()))
         pages += [thrift.encode(header), page]
         size += len(pages[-2]) + header[_PAGE_BYTES].value
         stored += len(pages[-2]) + len(page)
-    if (at, values) != (end, metadata[_VALUES].value):
+    if values != metadata[_VALUES].value:
         raise ValueError("pages beside those that were decoded")
     made = {
         _PATH: Field(LIST, Items(BINARY, (name.encode(),))),

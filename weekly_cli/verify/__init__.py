@@ -1,0 +1,250 @@
+"""Proof on demand that a finished table is right: `weekly-cli verify`.
+
+It reads the input and the table anew, and asks four questions, each in a module of its own: is it `whole`, does no row
+see what is `ahead`, is it `right` by the slow truth, how long is the `warmup`. All rows are read once on each side;
+what is built again is a sample of symbols, drawn by chance from a seed. Memory does not grow with the number of rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from weekly_cli import resources, storage
+from weekly_cli.align import arrow_type
+from weekly_cli.bars import Ints
+from weekly_cli.config import Config, resolve
+from weekly_cli.errors import UsageError, WeeklyError
+from weekly_cli.footers import read_footers
+from weekly_cli.manifest import fingerprint
+from weekly_cli.plan import select_symbols
+from weekly_cli.scan import Scan, scan
+from weekly_cli.schema import is_text, refuse_taken
+from weekly_cli.verify.ahead import check_ahead, check_values
+from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
+from weekly_cli.verify.rebuild import Sample, chosen, compared, needed_columns, wanted_features
+from weekly_cli.verify.right import check_right
+from weekly_cli.verify.warmup import measure
+from weekly_cli.verify.whole import Rows, Sides, Tally, check_bytes, check_rows, tally
+
+__all__ = ["Proof", "verify"]
+
+N_DATES, N_SYMBOLS, SEED = 5, 20, 0
+
+
+def verify(
+    output: str | Path,
+    input: str | Path | None = None,
+    *,
+    columns: Any = None,
+    dates: int = N_DATES,
+    symbols: int = N_SYMBOLS,
+    seed: int = SEED,
+    listener: Callable[[Check], None] = lambda _: None,
+) -> Proof:
+    """Check a table that `build` has made, or that some other program has made of daily rows.
+
+    Parameters
+    ----------
+    output : str or Path
+        The table: a file, or a folder of parts.
+    input : str or Path, optional
+        What it was made of; the default is what the table's metadata say.
+    columns
+        Roles of the input's columns, as `build` takes them; for tables that do not say it themselves.
+    dates : int
+        How many times the input is cut.
+    symbols : int
+        How many symbols are built again.
+    seed : int
+        Of what is drawn by chance.
+    listener : callable
+        Told of each check when it is done.
+
+    Returns
+    -------
+    Proof
+        Its `holds` says whether nothing was found against the table.
+
+    Raises
+    ------
+    weekly_cli.errors.WeeklyError
+        UsageError if the input is not known, InputRefused if it, or the table as a whole, can't be read.
+    """
+    files = [path for path, _ in storage.find_inputs(str(output), None)]
+    record, trouble = _record(files)
+    said = {"columns": columns} if record is None else dict(record.get("settings", {}))
+    if record is not None:
+        said["features"] = ",".join(record.get("features", ()))
+    said["input"] = str(input) if input is not None else said.get("input")
+    if not said["input"]:
+        raise UsageError(f"{output} does not say what it was made of; name it with --input")
+    if record is None:
+        said["on_bad_rows"] = "drop"
+    run = _Verification(Proof(str(output), said["input"]), files, record, resolve(said), listener)
+    return run.all(trouble, dates, symbols, seed)
+
+
+def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Return what the first file that can be read says of how it was made, and what is wrong with that."""
+    for path in files:
+        try:
+            metadata = storage.open_parquet(path).schema_arrow.metadata or {}
+        except WeeklyError:  # what is wrong with it is told when its bytes are checked
+            continue
+        if storage.METADATA_KEY not in metadata:
+            return None, None
+        try:
+            record = json.loads(metadata[storage.METADATA_KEY])
+            resolve({"input": "-", **record["settings"], "features": record["features"]})
+        except (ValueError, LookupError, TypeError, UsageError) as error:
+            return None, f"{path}: what it says of how it was made can't be read: {storage.first_line(error)}"
+        return record, None
+    return None, None
+
+
+class _Verification:
+    """The checks in their order; what refutes the table as a whole ends them."""
+
+    def __init__(
+        self,
+        proof: Proof,
+        files: list[Path],
+        record: Mapping[str, Any] | None,
+        config: Config,
+        listener: Callable[[Check], None],
+    ) -> None:
+        self.proof, self.files, self.record, self.config, self.listener = proof, files, record, config, listener
+        self.threads = resources.probe().cpus
+
+    def all(self, trouble: str | None, n_dates: int, n_symbols: int, seed: int) -> Proof:
+        """Run all checks and return their record."""
+        footers = read_footers(self.config, None)
+        with self._checking("bytes") as check:
+            check_bytes(check, self.files, self.record is not None)
+        found = scan(footers, self.config, self.threads, lambda _: None)
+        sides = self._columns(found, trouble)
+        if sides is None:
+            return self.proof
+        codes = chosen(sides, n_symbols if self.record is not None else 0, seed)
+        read = self._rows(sides, codes)
+        if read is None or self.record is None or not (read[0].sample and read[1].sample):
+            return self.proof
+        sample, there = self._sample(sides, codes, *read)
+        made = None
+        with self._checking("values") as check:
+            made = check_values(check, sides, sample, there)
+        if made is not None:
+            with self._checking("ahead") as check:
+                check_ahead(check, sides, sample, made, n_dates, seed)
+        with self._checking("right") as check:
+            check_right(check, sides, sample, there)
+        if made is not None:
+            with self._checking("warm-up") as check:
+                self.proof.warm_up = measure(check, sample, made)
+        return self.proof
+
+    def _checking(self, name: str) -> AbstractContextManager[Check]:
+        return checking(self.proof, name, self.listener)
+
+    def _columns(self, found: Scan, trouble: str | None) -> Sides | None:
+        """Hold the table's columns, and what it says of itself, against what they should be."""
+        with self._checking("columns") as check:
+            check.findings += [trouble] if trouble is not None else []
+            with of_the_table():
+                schemas = [storage.open_parquet(path).schema_arrow for path in self.files]
+                table = read_footers(self._settings_of_table(found, schemas[0]), None)
+            for path, schema in zip(self.files, schemas, strict=True):
+                if self.record is not None and not schema.equals(schemas[0], check_metadata=True):
+                    check.findings.append(f"{path}: its columns or metadata are not those of {self.files[0]}")
+            own = tuple(self._own(check, found, schemas[0]))
+            if self.record is None:
+                check.did = f"{len(own)} own columns of {len(schemas[0])}; it does not say how the others were made"
+            else:
+                check.did = self._said(check, found, schemas[0])
+            selected = select_symbols(found, self.config)
+            names = tuple(name for name in own if name != found.footers.schema.roles["symbol"])
+            return Sides(self.config, found, table, selected, names, self.record is not None)
+        return None
+
+    def _settings_of_table(self, found: Scan, schema: pa.Schema) -> Config:
+        """Return the settings to read the table by: the input's roles, as far as it has their columns."""
+        roles = {role: name for role, name in found.footers.schema.roles.items() if name in schema.names}
+        return replace(self.config, input=self.proof.table, columns=tuple(roles.items()))
+
+    def _replaced(self, found: Scan) -> list[str]:
+        """Return the input's columns that were computed anew."""
+        if self.record is None:
+            return []
+        return refuse_taken(
+            found.footers.schema.arrow.names, [feature.name for feature in wanted_features(self.config)]
+        )
+
+    def _own(self, check: Check, found: Scan, schema: pa.Schema) -> Iterator[str]:
+        """Yield the input's columns that the table has in the same type; tell of the others."""
+        replaced = self._replaced(found)
+        for column in found.footers.schema.arrow:
+            if column.name in replaced:
+                continue
+            if column.name not in schema.names:
+                check.findings.append(f"the table has no column {column.name}, which the input has")
+                continue
+            kind = schema.field(column.name).type
+            same_text = self.record is None and is_text(kind) and is_text(column.type)
+            if kind.equals(column.type) or same_text:
+                yield column.name
+            else:
+                check.findings.append(f"{column.name} is {kind} in the table, {column.type} in the input")
+
+    def _said(self, check: Check, found: Scan, schema: pa.Schema) -> str:
+        """Hold a table's schema against its own record; return in words what it says."""
+        assert self.record is not None
+        features = wanted_features(self.config)
+        replaced = self._replaced(found)
+        wanted = [name for name in found.footers.schema.arrow.names if name not in replaced]
+        wanted += [feature.name for feature in features]
+        if schema.names != wanted:
+            other = next((b for a, b in zip_longest(wanted, schema.names) if a != b), None)
+            check.findings.append(
+                f"the columns are not the input's and then the features; the first other one: {other}"
+            )
+        for feature in features:
+            kind = arrow_type(feature, self.config.dtype)
+            if feature.name in schema.names and not schema.field(feature.name).type.equals(kind):
+                check.findings.append(f"{feature.name} is {schema.field(feature.name).type} and should be {kind}")
+        made = (
+            f"{len(wanted):,} columns, {len(features)} of them weekly features, of version {self.record.get('version')}"
+        )
+        if self.record.get("fingerprint") == fingerprint(found.footers, self.config, features):
+            return f"{made} of this very input with these settings"
+        return f"{made}; the input's paths or sizes, or the tool's version, are others by now"
+
+    def _rows(self, sides: Sides, codes: Ints) -> tuple[Tally, Tally, NDArray[np.bool_]] | None:
+        """Read both sides and hold their rows against each other; return them, and which symbols are the same."""
+        needed = needed_columns(sides.found, self.config)
+        names = list(dict.fromkeys([*sides.found.footers.schema.key_columns, *sides.own, *needed]))
+        with self._checking("rows") as check:
+            peers = np.array(compared(sides, codes).symbols, np.int64)
+            of_input = tally(sides.found.footers, sides, names, np.union1d(codes, peers), needed, self.threads)
+            with of_the_table():
+                of_table = tally(sides.table, sides, None, codes, None, self.threads)
+            return of_input, of_table, check_rows(check, sides, of_input, of_table)
+        return None
+
+    def _sample(
+        self, sides: Sides, codes: Ints, of_input: Tally, of_table: Tally, same: NDArray[np.bool_]
+    ) -> tuple[Sample, Rows]:
+        """Return the sample without the symbols whose rows differ already, and its rows in the table."""
+        codes = codes[same[codes]]
+        rows, there = of_input.sampled(), of_table.sampled().in_order()
+        sample = Sample(self.config, sides.found, codes, rows, compared(sides, codes), wanted_features(self.config))
+        return sample, there.where(np.isin(there.codes, codes))

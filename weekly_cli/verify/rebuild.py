@@ -1,0 +1,115 @@
+"""Builds of a few symbols' rows, in a folder of their own: what the tool makes of an input that was cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weekly_cli import pipeline, storage
+from weekly_cli.arrays import from_numpy
+from weekly_cli.bars import Ints
+from weekly_cli.benchmarks import Comparisons, compare, comparison_names, read_sector_map
+from weekly_cli.config import Config
+from weekly_cli.features import Feature, select
+from weekly_cli.scan import Scan
+from weekly_cli.schema import as_text, carried_type, session_days, symbol_codes
+from weekly_cli.verify.proof import Refuted
+from weekly_cli.verify.whole import Rows, Sides
+
+#: What the warm-up's count of bars needs, whatever the table has.
+_COUNTED = ("w_week_end", "w_bars")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some symbols of the input with all that their weekly columns are made of.
+
+    Attributes
+    ----------
+    codes : int64[sampled symbols]
+        Their positions among the scan's symbols.
+    rows : Rows
+        Their rows and those of the symbols that they are compared with, in the input's order.
+    comparisons : Comparisons
+        Who is compared with whom, of `codes`.
+    features : tuple of Feature
+        Of the table.
+    """
+
+    config: Config
+    found: Scan
+    codes: Ints
+    rows: Rows
+    comparisons: Comparisons
+    features: tuple[Feature, ...]
+
+    @property
+    def peers(self) -> Ints:
+        """The symbols that others are compared with."""
+        return np.array(self.comparisons.symbols, np.int64)
+
+    def rebuilt(self, keep: NDArray[np.bool_] | None = None) -> Rows:
+        """Return the weekly columns, and `w_week_end` and `w_bars` in any case, that a build of some rows makes.
+
+        Raises
+        ------
+        Refuted
+            If a symbol fails.
+        """
+        rows = self.rows if keep is None else self.rows.where(keep)
+        schema = self.found.footers.schema
+        symbols = self.found.symbols
+        named = symbols.cast(carried_type(symbols.type)).take(from_numpy(rows.codes))
+        table = rows.table.append_column(schema.roles["symbol"], named)
+        with storage.scratch() as folder:
+            with storage.ParquetOutput(folder / "input.parquet", table.schema) as written:
+                written.write(table)
+                written.close(durable=False)
+            report = pipeline.run(self._settings(folder, np.intersect1d(self.codes, rows.codes)))
+            made = storage.open_own(report.output).read()
+        if report.rejected:
+            symbol, reason = report.rejected[0]
+            raise Refuted(f"{symbol} can't be built again: {reason}")
+        codes = symbol_codes(made.column(schema.roles["symbol"]), symbols).astype(np.int64)
+        days = session_days(made.column(schema.roles["date"]))[0].astype(np.int64)
+        return Rows(codes, days, made.drop_columns(table.column_names))
+
+    def _settings(self, folder: Path, codes: Ints) -> Config:
+        names = [*_COUNTED, *(feature.name for feature in self.features)]
+        return replace(
+            self.config,
+            input=str(folder / "input.parquet"),
+            output=str(folder / "output.parquet"),
+            columns=tuple(self.found.footers.schema.roles.items()),
+            symbols=tuple(as_text(self.found.symbols[int(code)]) for code in codes),
+            max_symbols=None,
+            features=",".join(names),
+            strategy="direct",
+            compression="none",
+        )
+
+
+def needed_columns(found: Scan, config: Config) -> list[str]:
+    """Return the columns that weekly columns are made of, without the symbol's."""
+    schema = found.footers.schema
+    names = [name for role, name in schema.roles.items() if role != "symbol"]
+    return list(dict.fromkeys([*names, *([config.price] if config.price else [])]))
+
+
+def chosen(sides: Sides, most: int, seed: int) -> Ints:
+    """Return the codes of at most so many symbols, drawn by chance."""
+    drawn = np.random.default_rng(seed).choice(sides.selected, min(most, len(sides.selected)), replace=False)
+    return np.sort(drawn).astype(np.int64)
+
+
+def compared(sides: Sides, codes: Ints) -> Comparisons:
+    """Return whom symbols are compared with."""
+    return compare(sides.config, read_sector_map(sides.config), sides.found, codes)
+
+
+def wanted_features(config: Config) -> tuple[Feature, ...]:
+    """Return the features that the settings ask for."""
+    return select(config.features, comparison_names(config, read_sector_map(config)))

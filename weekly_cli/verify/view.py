@@ -1,0 +1,45 @@
+"""Views of a proof: a line for each check as it ends, and the table of the warm-up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weekly_cli.names import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from weekly_cli.verify.proof import Check, Proof, WarmUp
+
+
+def render_check(check: Check) -> RenderableType:
+    """Return what a check did and found."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True, width=8)
+    table.add_column(no_wrap=True, width=6)
+    table.add_column(overflow="fold")
+    table.add_row(check.name, "holds" if check.holds else "FAILS", printable(check.did))
+    for finding in check.findings:
+        table.add_row("", "", printable(finding))
+    return table
+
+
+def render_warm_up(rows: tuple[WarmUp, ...]) -> RenderableType:
+    """Return, for each column that depends on where history began, when it does no more."""
+    from rich.table import Table
+
+    table = Table("column", "first bar", "median symbol", "last symbol", box=None, pad_edge=False)
+    for row in rows:
+        bars = ["not within its history" if bar is None else str(bar) for bar in (row.median_bar, row.last_bar)]
+        table.add_row(printable(row.column), str(row.first_bar), *bars)
+    return table
+
+
+def conclusion(proof: Proof) -> str:
+    """Return the last line."""
+    if proof.holds:
+        return printable(f"{proof.table} holds")
+    failed = [check.name for check in proof.checks if not check.holds]
+    return printable(f"{proof.table} does not hold: {', '.join(failed)}")

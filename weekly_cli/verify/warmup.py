@@ -1,0 +1,97 @@
+"""Warm-up: how long a column depends on where history began.
+
+Every symbol's first year is cut, the rest built again, and each bar's value held against the one that knew that year.
+A window's column is the same from its first bar on; a recursive one comes near it by and by.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli.arrays import to_numpy
+from weekly_cli.bars import Ints
+from weekly_cli.features import Feature
+from weekly_cli.verify.proof import Check, WarmUp
+from weekly_cli.verify.rebuild import Sample
+from weekly_cli.verify.whole import Rows
+
+YEAR_DAYS = 365
+#: Of the column's usual size, which is its median magnitude in a symbol's history.
+SMALL = 1e-3
+
+
+def measure(check: Check, sample: Sample, made: Rows) -> tuple[WarmUp, ...]:
+    """Return the columns that move when a year is cut, with the bar from which they move by less than `SMALL`.
+
+    `made` are the rows of a build of the whole sample.
+    """
+    rows = sample.rows
+    first, last = (_by_code(rows, len(sample.found.symbols), which) for which in (np.minimum, np.maximum))
+    begins = first[rows.codes] + YEAR_DAYS
+    long = last[rows.codes] >= begins
+    if not (long & np.isin(rows.codes, sample.codes)).any():
+        check.did = "no symbol of the sample has more than a year of history, so none can lose one"
+        return ()
+    shorter = _bars(sample.rebuilt((rows.days >= begins) | ~long))
+    whole = _bars(made)
+    columns = [feature for feature in sample.features if _measured(feature)]
+    found = [_warm_up(feature, shorter, whole, first, last, sample) for feature in columns]
+    moving = tuple(row for row in found if row is not None)
+    symbols = np.count_nonzero(last[sample.codes] >= first[sample.codes] + YEAR_DAYS)
+    check.did = (
+        f"the first year of {symbols:,} symbols cut and the rest built again: {len(columns) - len(moving)} columns do "
+        f"not depend on it from their first bar on, {len(moving)} do for some time"
+    )
+    return moving
+
+
+def _measured(feature: Feature) -> bool:
+    return feature.family != "bars"  # facts of one bar, and the count of those before it
+
+
+def _by_code(rows: Rows, n_symbols: int, which: np.ufunc) -> Ints:
+    found = np.full(n_symbols, np.iinfo(np.int64).max if which is np.minimum else np.iinfo(np.int64).min // 2)
+    which.at(found, rows.codes, rows.days)
+    return np.where(found == np.iinfo(np.int64).max, 0, found)
+
+
+def _bars(rows: Rows) -> Rows:
+    """Return the first row that sees each bar, its day being the bar's."""
+    seen = rows.where(np.asarray(rows.table.column("w_week_end").is_valid()))
+    weeks = to_numpy(seen.table.column("w_week_end").cast(pa.int32())).astype(np.int64)
+    new = np.ones(len(seen), bool)
+    new[1:] = (np.diff(seen.codes) != 0) | (np.diff(weeks) != 0)
+    return Rows(seen.codes[new], weeks[new], seen.table.filter(pa.array(new)))
+
+
+def _warm_up(feature: Feature, shorter: Rows, whole: Rows, first: Ints, last: Ints, sample: Sample) -> WarmUp | None:
+    """Return when a column comes near; None: it does not move at all."""
+    settled: list[float] = []
+    moves = False
+    for code in sample.codes.tolist():
+        if last[code] < first[code] + YEAR_DAYS:
+            continue
+        a, b = (rows.where(rows.codes == code) for rows in (shorter, whole))
+        at = np.searchsorted(b.days, a.days)
+        short, full = _values(a, feature.name), _values(b, feature.name)[at]
+        bar = to_numpy(a.table.column("w_bars")).astype(np.int64) - 1
+        known = np.flatnonzero(~np.isnan(short) & ~np.isnan(full))
+        if not len(known):
+            continue
+        moves |= bool((short[known] != full[known]).any())
+        apart = np.abs(short[known] - full[known]) > SMALL * np.median(np.abs(full[known]))
+        if not apart.any():
+            settled.append(float(bar[known[0]]))
+        elif apart[-1]:
+            settled.append(np.inf)
+        else:
+            settled.append(float(bar[known[np.flatnonzero(apart)[-1] + 1]]))
+    if not moves:
+        return None
+    median, worst = (float(np.quantile(settled, share, method="higher")) for share in (0.5, 1.0))
+    return WarmUp(feature.name, feature.first_bar, *(None if np.isinf(bar) else int(bar) for bar in (median, worst)))
+
+
+def _values(rows: Rows, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.asarray(rows.table.column(name).cast(pa.float64()), np.float64)
