@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import pty
 import select
@@ -250,9 +251,14 @@ def marked(name: str, value: str) -> list[psutil.Process]:
     return found
 
 
+def at_work(folder: Path, name: str = "part-*") -> list[Path]:
+    """What the builds into `folder` have made so far; `Path.glob` raises where a work folder vanishes meanwhile."""
+    return [Path(found) for found in glob.glob(f"{glob.escape(str(folder))}/.*-work/{name}")]  # noqa: PTH207
+
+
 def in_the_middle(folder: Path) -> bool:
     """A build into `folder` has begun to write parts."""
-    return any(folder.glob(".*/.part-*")) or any(folder.glob(".*/part-*"))
+    return bool(at_work(folder) or at_work(folder, ".part-*"))
 
 
 def picture(folder: Path) -> dict[str, bytes | None]:

@@ -33,6 +33,17 @@ SECONDS = 60.0
 MOST_SECONDS_TO_END = 5.0
 MARKER = "SOAK"
 STRATEGIES = ("direct", "batched", "per-symbol", "adaptive")
+FIGURES = Path(__file__).with_name("soak.json")
+COLUMNS = {
+    "kind": "what ends it",
+    "cycles": "runs",
+    "old output": "old output stood",
+    "new output": "new output was there",
+    "wrong": "anything wrong",
+    "median_seconds_to_end": "median s to end",
+    "most_seconds_to_end": "most s to end",
+}
+KINDS = {"kill": "SIGKILL", "worker": "SIGKILL of a worker", "INT": "SIGINT", "TERM": "SIGTERM"}
 SETTINGS = ("--jobs", "2", "--benchmark", "S000", "-q")
 
 
@@ -175,20 +186,28 @@ def figures(cycles: Sequence[Cycle]) -> list[dict[str, object]]:
     return found
 
 
+def table(rows: Sequence[dict[str, object]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table of the figures."""
+    yield f"| {' | '.join(COLUMNS.values())} |"
+    yield f"| --- |{' ---: |' * (len(COLUMNS) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(str(KINDS.get(str(row.get(name)), row.get(name, 0))) for name in COLUMNS)} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", action="store_true", help="keep the figures for the README")
     for name, default in (("kills", 200), ("workers", 100), ("signals", 50), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     counts = {"kill": given.kills, "worker": given.workers, "INT": given.signals // 2, "TERM": -(-given.signals // 2)}
     with tempfile.TemporaryDirectory() as folder:
         cycles = soak(Path(folder), counts, given.seed, symbols=200, days=500)
-    columns = ("kind", "cycles", "old output", "new output", "wrong", "median_seconds_to_end", "most_seconds_to_end")
-    print(" | ".join(columns))
-    for row in figures(cycles):
-        print(" | ".join(str(row.get(name, 0)).rjust(len(name)) for name in columns))
+    print("\n".join(table(figures(cycles))))
     wrong = [asdict(cycle) for cycle in cycles if cycle.wrong]
-    print(json.dumps({"seed": given.seed, "figures": figures(cycles), "wrong": wrong}, indent=2))
+    print(json.dumps({"seed": given.seed, "wrong": wrong}, indent=2))
+    if given.record:
+        FIGURES.write_text(json.dumps(figures(cycles), indent=2) + "\n", encoding="utf-8")
     sys.exit(1 if wrong else 0)
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 import psutil
 import pyarrow as pa
 import pytest
-from frames import build, daily, names_beside, read, write
+from frames import at_work, build, daily, names_beside, read, write
 
 import weekly_cli
 from weekly_cli import pipeline, resources, storage
@@ -146,8 +146,13 @@ def test_one_poisonous_symbol_is_left_out(
 def test_three_poisonous_symbols_are_left_out(
     poisons: Mapping[str, str], prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Who takes all memory may be slow at it, and be taken for hung."""
     report = poisoned(prices, tmp_path / "out", monkeypatch, poisons)
-    assert tuple(sorted(report.rejected)) == blamed(poisons)
+    rejected = dict(report.rejected)
+    assert rejected.keys() == poisons.keys()
+    for symbol, kind in poisons.items():
+        slow = [POISONS["a hang"][1]] if kind == "endless memory" else []
+        assert rejected[symbol] in [POISONS[kind][1], *slow]
     assert read(tmp_path / "out").equals(without(undisturbed, list(poisons)))
 
 
@@ -188,8 +193,8 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
 
     def kill() -> None:
         while len(kills) < 3 and not ended.is_set():
-            if len(list(tmp_path.glob(".*-work/part-*.parquet"))) > len(kills):
-                words = [path.with_suffix(".parquet") for path in tmp_path.glob(".*-work/*.begun")]
+            if len(at_work(tmp_path, "part-*.parquet")) > len(kills):
+                words = [path.with_suffix(".parquet") for path in at_work(tmp_path, "*.begun")]
                 begun = [found for found in map(storage.begun, words) if found is not None]
                 latest = min(begun, key=lambda found: found.seconds_ago, default=None)
                 if latest is not None and psutil.pid_exists(latest.process):

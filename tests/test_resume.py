@@ -27,6 +27,7 @@ import pytest
 from frames import (
     COMMAND,
     MANY,
+    at_work,
     build,
     daily,
     in_the_middle,
@@ -45,6 +46,9 @@ import weekly_cli
 from weekly_cli import pipeline
 from weekly_cli.errors import InputRefused, OutputConflict, UsageError
 from weekly_cli.worker import Outcome, Task, run_task
+
+#: Bits flipped, half of them in each layout; rounds of starters; readings of an output while it is published.
+FLIPS, ROUNDS, STARTERS, READS, PUBLISHES = 400, 20, 8, 500, 20
 
 
 class Killed(BaseException):
@@ -181,20 +185,21 @@ def test_another_input_starts_afresh(prices: Path, tmp_path: Path, monkeypatch: 
 def test_every_flipped_bit_of_what_is_taken_over_is_found(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = build(prices, tmp_path / "wanted")
-    left = cut_off(prices, tmp_path / "out", monkeypatch, after=6)
+    few = {"features": "w_close,w_ret"}
+    wanted = build(prices, tmp_path / "wanted", **few)
+    left = cut_off(prices, tmp_path / "out", monkeypatch, after=6, **few)
     shutil.copytree(left, tmp_path / "left")
     files = sorted(path for path in left.iterdir() if path.stat().st_size and path.name != "benchmarks.parquet")
     kinds = {path.name.partition("-")[0] for path in files}
     assert kinds - {"bundle"} == {"journal", "part"}
     assert ("bundle" in kinds) == (read(prices).column("date")[0] == read(prices).column("date")[1]), "fragments"
     rng = np.random.default_rng(11)
-    for turn in range(200):
+    for turn in range(FLIPS // 2):
         path = files[turn % len(files)]
         data = bytearray(path.read_bytes())
         data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
         path.write_bytes(data)
-        gone_on(prices, tmp_path / "out", monkeypatch)
+        gone_on(prices, tmp_path / "out", monkeypatch, **few)
         assert read(tmp_path / "out").equals(wanted), path.name
         assert not left.exists()
         shutil.copytree(tmp_path / "left", left)
@@ -308,7 +313,7 @@ def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) -> None:
     options = ("-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 2, *MANY)
     with start_cli("build", bulk, *options) as process:
-        assert wait_for(lambda: any(tmp_path.glob(".*-work/part-*")), 60)
+        assert wait_for(lambda: at_work(tmp_path), 60)
         workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait(10)
@@ -325,7 +330,7 @@ def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) 
 def test_an_interrupted_run_goes_on(bulk: Path, tmp_path: Path, name: str, code: int) -> None:
     options = ("-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 2, *MANY)
     with start_cli("build", bulk, *options) as process:
-        assert wait_for(lambda: any(tmp_path.glob(".*-work/part-*")), 60)
+        assert wait_for(lambda: at_work(tmp_path), 60)
         workers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.Signals[name])
         _, said = process.communicate(timeout=5)
@@ -371,21 +376,22 @@ def held(prices: Path, output: Path) -> Iterator[object]:
         yield process
 
 
-def test_of_many_starters_one_publishes(prices: Path, tmp_path: Path) -> None:
+def test_of_many_starters_one_publishes(tmp_path: Path) -> None:
     """The one that has the lock is stopped until the others have given up."""
+    prices = write(daily(), tmp_path / "in/prices.parquet")
     lock = tmp_path / ".out.weekly-cli-lock"
-    for _ in range(20):
+    for _ in range(ROUNDS):
         with contextlib.ExitStack() as stack:
             command = ("build", prices, "-o", tmp_path / "out", "-q")
-            starters = [stack.enter_context(start_cli(*command)) for _ in range(8)]
+            starters = [stack.enter_context(start_cli(*command)) for _ in range(STARTERS)]
             assert wait_for(lambda: lock.exists() and lock.stat().st_size > 0, 60)
             first = json.loads(lock.read_text())["pid"]
             os.kill(first, signal.SIGSTOP)
             others = [starter for starter in starters if starter.pid != first]
-            assert [starter.wait(60) for starter in others] == [75] * 7
+            assert [starter.wait(60) for starter in others] == [75] * (STARTERS - 1)
             assert all(f"process {first} " in starter.communicate()[1] for starter in others)
             os.kill(first, signal.SIGCONT)
-            assert sorted(starter.wait(60) for starter in starters) == [0, *[75] * 7]
+            assert sorted(starter.wait(60) for starter in starters) == [0, *[75] * (STARTERS - 1)]
         assert names_beside(tmp_path / "out") == ["in", "out"]
 
 
@@ -415,7 +421,7 @@ def test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing(
 
     def read_on() -> tuple[Counter[str], int]:
         seen: Counter[str] = Counter()
-        while not ended.is_set() or sum(seen.values()) < 500:
+        while not ended.is_set() or sum(seen.values()) < READS:
             table = opened(tmp_path / name)
             seen["gone" if table is None else f"{[table.equals(one) for one in tables]}"] += 1
         return seen, sum(seen.values())
@@ -423,15 +429,15 @@ def test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing(
     with ThreadPoolExecutor(1) as reader:
         reading = reader.submit(read_on)
         try:
-            for number in range(20):
+            for number in range(PUBLISHES):
                 weekly_cli.build(prices, tmp_path / name, jobs=1, **outputs[number % 2])
         finally:
             ended.set()
         seen, times = reading.result()
-    assert times >= 500
+    assert times >= READS
     gone = seen.pop("gone", 0)
     assert set(seen) == {"[True, False]", "[False, True]"}
-    assert gone <= (20 if name == "out" else 0)
+    assert gone <= (PUBLISHES if name == "out" else 0)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
@@ -480,7 +486,7 @@ def test_a_terminal_that_closes_ends_the_run_and_its_workers(bulk: Path, tmp_pat
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )  # fmt: skip
     os.close(theirs)
-    assert wait_for(lambda: any(tmp_path.glob(".*-work/part-*")), 60)
+    assert wait_for(lambda: at_work(tmp_path), 60)
     workers = psutil.Process(process.pid).children(recursive=True)
     os.close(ours)
     assert process.wait(5) == 128 + signal.SIGHUP

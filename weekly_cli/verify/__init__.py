@@ -246,5 +246,6 @@ class _Verification:
         """Return the sample without the symbols whose rows differ already, and its rows in the table."""
         codes = codes[same[codes]]
         rows, there = of_input.sampled(), of_table.sampled().in_order()
-        sample = Sample(self.config, sides.found, codes, rows, compared(sides, codes), wanted_features(self.config))
+        features = tuple(one for one in wanted_features(self.config) if one.name in there.table.column_names)
+        sample = Sample(self.config, sides.found, codes, rows, compared(sides, codes), features)
         return sample, there.where(np.isin(there.codes, codes))

@@ -33,7 +33,7 @@ def check_values(check: Check, sides: Sides, sample: Sample, there: Rows) -> Row
 def check_ahead(check: Check, sides: Sides, sample: Sample, made: Rows, n_dates: int, seed: int) -> None:
     """Cut the input after each of some dates, build, and hold all rows up to there against the uncut build's."""
     names = [feature.name for feature in sample.features]
-    cuts = cut_days(sample, n_dates, seed)
+    cuts = cut_days(sides, sample, n_dates, seed)
     rows = 0
     for cut in cuts.tolist():
         before = made.where(made.days <= cut)
@@ -53,11 +53,12 @@ def check_ahead(check: Check, sides: Sides, sample: Sample, made: Rows, n_dates:
     )
 
 
-def cut_days(sample: Sample, n_dates: int, seed: int) -> Ints:
+def cut_days(sides: Sides, sample: Sample, n_dates: int, seed: int) -> Ints:
     """Return days after which to cut, half of them inside of a week, on which all benchmarks have begun."""
     rows = sample.rows
     of_symbols = rows.where(np.isin(rows.codes, sample.codes))
     days = np.unique(of_symbols.days)
+    days = days[sides.window(days)]
     begun = [rows.days[rows.codes == peer].min(initial=days[0] if len(days) else 0) for peer in sample.peers]
     weeks = week_number(days, sample.config.week)
     inside = np.append(weeks[1:] == weeks[:-1], False)

@@ -40,14 +40,18 @@ class WarmUp:
     Attributes
     ----------
     median_bar, last_bar : int or None
-        The bar k from which a symbol's value moves by less than a thousandth, of the median symbol and of the one
-        that takes longest; None: it never came to that.
+        The bar k from which a symbol's value moves by less than a thousandth, of the median symbol and of the last
+        one that comes to that; None: it does not.
+    symbols, unsettled : int
+        Symbols that have the column, and those whose histories are too short to come to that.
     """
 
     column: str
     first_bar: int
     median_bar: int | None
     last_bar: int | None
+    symbols: int
+    unsettled: int
 
 
 @dataclass

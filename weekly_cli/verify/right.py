@@ -31,7 +31,8 @@ def check_right(check: Check, sides: Sides, sample: Sample, there: Rows) -> None
     names = [feature.name for feature in sample.features]
     known = [name for name in names if name in truth]
     check.did = (
-        f"{len(sample.codes):,} symbols recomputed in plain pandas: {len(known)} columns, equal to {TOLERANCE:g}"
+        f"{len(sample.codes):,} symbols recomputed in plain pandas: {len(known)} columns, equal to {TOLERANCE:g} and "
+        "their types' rounding"
     )
     if len(known) < len(names):
         check.did += f"; no formula for {', '.join(name for name in names if name not in known)}"

@@ -30,10 +30,10 @@ def render_warm_up(rows: tuple[WarmUp, ...]) -> RenderableType:
     """Return, for each column that depends on where history began, when it does no more."""
     from rich.table import Table
 
-    table = Table("column", "first bar", "median symbol", "last symbol", box=None, pad_edge=False)
+    table = Table("warm-up", "first bar", "median symbol", "last symbol", "still moving", box=None, pad_edge=False)
     for row in rows:
-        bars = ["not within its history" if bar is None else str(bar) for bar in (row.median_bar, row.last_bar)]
-        table.add_row(printable(row.column), str(row.first_bar), *bars)
+        bars = ["-" if bar is None else str(bar) for bar in (row.median_bar, row.last_bar)]
+        table.add_row(printable(row.column), str(row.first_bar), *bars, f"{row.unsettled} of {row.symbols}")
     return table
 
 

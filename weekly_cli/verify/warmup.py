@@ -15,6 +15,7 @@ from weekly_cli.features import Feature
 from weekly_cli.verify.proof import Check, WarmUp
 from weekly_cli.verify.rebuild import Sample
 from weekly_cli.verify.whole import Rows
+from weekly_cli.weeks import week_end, week_number
 
 YEAR_DAYS = 365
 #: Of the column's usual size, which is its median magnitude in a symbol's history.
@@ -28,20 +29,22 @@ def measure(check: Check, sample: Sample, made: Rows) -> tuple[WarmUp, ...]:
     """
     rows = sample.rows
     first, last = (_by_code(rows, len(sample.found.symbols), which) for which in (np.minimum, np.maximum))
-    begins = first[rows.codes] + YEAR_DAYS
-    long = last[rows.codes] >= begins
+    # From the first day of a week on: half a bar is another bar, for every column.
+    begin = week_end(week_number(first + YEAR_DAYS, sample.config.week), sample.config.week) + 1
+    whole_years = last >= begin
+    begins, long = begin[rows.codes], whole_years[rows.codes]
     if not (long & np.isin(rows.codes, sample.codes)).any():
         check.did = "no symbol of the sample has more than a year of history, so none can lose one"
         return ()
     shorter = _bars(sample.rebuilt((rows.days >= begins) | ~long))
     whole = _bars(made)
     columns = [feature for feature in sample.features if _measured(feature)]
-    found = [_warm_up(feature, shorter, whole, first, last, sample) for feature in columns]
+    codes = sample.codes[whole_years[sample.codes]]
+    found = [_warm_up(feature, shorter, whole, codes) for feature in columns]
     moving = tuple(row for row in found if row is not None)
-    symbols = np.count_nonzero(last[sample.codes] >= first[sample.codes] + YEAR_DAYS)
     check.did = (
-        f"the first year of {symbols:,} symbols cut and the rest built again: {len(columns) - len(moving)} columns do "
-        f"not depend on it from their first bar on, {len(moving)} do for some time"
+        f"the first year of {len(codes):,} symbols cut and the rest built again: {len(columns) - len(moving)} columns "
+        f"do not depend on it from their first bar on, {len(moving)} do for some time"
     )
     return moving
 
@@ -65,13 +68,11 @@ def _bars(rows: Rows) -> Rows:
     return Rows(seen.codes[new], weeks[new], seen.table.filter(pa.array(new)))
 
 
-def _warm_up(feature: Feature, shorter: Rows, whole: Rows, first: Ints, last: Ints, sample: Sample) -> WarmUp | None:
+def _warm_up(feature: Feature, shorter: Rows, whole: Rows, codes: Ints) -> WarmUp | None:
     """Return when a column comes near; None: it does not move at all."""
-    settled: list[float] = []
-    moves = False
-    for code in sample.codes.tolist():
-        if last[code] < first[code] + YEAR_DAYS:
-            continue
+    settled: list[int] = []
+    symbols, moves = 0, False
+    for code in codes.tolist():
         a, b = (rows.where(rows.codes == code) for rows in (shorter, whole))
         at = np.searchsorted(b.days, a.days)
         short, full = _values(a, feature.name), _values(b, feature.name)[at]
@@ -79,18 +80,24 @@ def _warm_up(feature: Feature, shorter: Rows, whole: Rows, first: Ints, last: In
         known = np.flatnonzero(~np.isnan(short) & ~np.isnan(full))
         if not len(known):
             continue
+        symbols += 1
         moves |= bool((short[known] != full[known]).any())
         apart = np.abs(short[known] - full[known]) > SMALL * np.median(np.abs(full[known]))
-        if not apart.any():
-            settled.append(float(bar[known[0]]))
-        elif apart[-1]:
-            settled.append(np.inf)
-        else:
-            settled.append(float(bar[known[np.flatnonzero(apart)[-1] + 1]]))
+        after = int(np.flatnonzero(np.append(True, apart))[-1])  # how many values lie before those that stay near
+        if after < len(known):
+            settled.append(int(bar[known[after]]))
     if not moves:
         return None
-    median, worst = (float(np.quantile(settled, share, method="higher")) for share in (0.5, 1.0))
-    return WarmUp(feature.name, feature.first_bar, *(None if np.isinf(bar) else int(bar) for bar in (median, worst)))
+    settled.sort()
+    half = symbols // 2
+    return WarmUp(
+        column=feature.name,
+        first_bar=feature.first_bar,
+        median_bar=settled[half] if half < len(settled) else None,
+        last_bar=settled[-1] if settled else None,
+        symbols=symbols,
+        unsettled=symbols - len(settled),
+    )
 
 
 def _values(rows: Rows, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
