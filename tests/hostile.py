@@ -1,7 +1,6 @@
 """Hostile input, made when it is asked for: damaged and strange Parquet files.
 
-`files()` returns the whole corpus, and `killers()` what ends a process; `Hostile.expected` says what is to come of
-each. The symbols are in `odd_symbols`.
+`files()` returns the whole corpus; `Hostile.expected` says what is to come of each. The symbols are in `odd_symbols`.
 """
 
 from __future__ import annotations
@@ -21,12 +20,10 @@ import pyarrow.parquet as pq
 from frames import daily
 
 from weekly_cli.parquet import thrift
-from weekly_cli.parquet.thrift import I16, I32, I64, LIST, STRUCT, Field, Items, Struct
+from weekly_cli.parquet.thrift import BINARY, I16, I32, I64, LIST, STRUCT, Field, Items, Struct
 
-#: What is to come of an input: a refusal, the rows as Arrow itself reads them, or one of the two. Arrow's footer
-#: reader lets an exception of its own escape, where a histogram of levels has a wrong length, which ends the process
-#: that looks at the file: then the old output stands, and nothing can be said. No file is known that ends a process
-#: which decodes pages.
+#: What is to come of an input: a refusal, the rows as Arrow itself reads them, or one of the two. None may end the
+#: process that looks at it, nor a worker.
 Expected = Literal["refused", "rows", "either"]
 
 
@@ -183,26 +180,30 @@ def edited(data: bytes, change: Callable[[Struct], None]) -> bytes:
     return data[:begin] + encoded + len(encoded).to_bytes(4, "little") + b"PAR1"
 
 
-def integer_fields(fields: Struct, above: Path_ = ()) -> Iterator[Path_]:
-    """Where a footer's integers are: field numbers, and positions in lists, of which the second is looked at."""
+def field_paths(fields: Struct, above: Path_ = ()) -> Iterator[tuple[Path_, int]]:
+    """Where a footer's fields are, by numbers and positions in lists, and their types; of lists the second member."""
     for number, (kind, value) in fields.items():
         here = (*above, number)
-        if kind in (I16, I32, I64):
-            yield here
-        elif kind == STRUCT:
-            yield from integer_fields(value, here)
+        yield here, kind
+        if kind == STRUCT:
+            yield from field_paths(value, here)
         elif kind == LIST and len(value.values) > 1 and value.kind == STRUCT:
-            yield from integer_fields(value.values[1], (*here, 1))
+            yield from field_paths(value.values[1], (*here, 1))
 
 
-def put(fields: Struct, path: Path_, value: int) -> None:
-    """Set the integer at a path."""
+def at(fields: Struct, path: Path_) -> Struct:
+    """The struct that has the last field of a path."""
     for number in path[:-1]:
         found: Any = fields[number]
         fields = found.value if isinstance(found, Field) else found
         fields = fields.values if isinstance(fields, Items) else fields  # type: ignore[assignment]
-    kind = fields[path[-1]].kind
-    fields[path[-1]] = Field(kind, value)
+    return fields
+
+
+def put(fields: Struct, path: Path_, value: int) -> None:
+    """Set the integer at a path."""
+    there = at(fields, path)
+    there[path[-1]] = Field(there[path[-1]].kind, value)
 
 
 #: Of the footer: its rows; of the second row group its rows and of its second column values, bytes and offset.
@@ -216,7 +217,8 @@ def footer_fields() -> Iterator[tuple[str, Hostile]]:
     """Each integer of a footer with absurd values; where a count or a place is wrong, the file must be refused."""
     for writer in ("checksums", "encodings"):
         data = parquet(prices(), **WRITERS[writer])
-        for path in integer_fields(thrift.decode(data, footer_begin(data))[0]):
+        paths = field_paths(thrift.decode(data, footer_begin(data))[0])
+        for path in [path for path, kind in paths if kind in (I16, I32, I64)]:
             values = ABSURD if path in COUNTED else (ABSURD[len(path) % 3], ABSURD[5 + sum(path) % 4])
             for value in values:
                 changed = edited(data, lambda footer, path=path, value=value: put(footer, path, value))  # type: ignore[misc]
@@ -225,18 +227,64 @@ def footer_fields() -> Iterator[tuple[str, Hostile]]:
                 yield name, Hostile({"bad.parquet": changed}, "either" if sound else "refused")
 
 
-def killers() -> dict[str, bytes]:
-    """Files that end the process which looks at their footer, by what is wrong with them."""
+def contradictions() -> Iterator[tuple[str, Hostile]]:
+    """Footers that contradict their own schema, at which Arrow's account of a column chunk ends the process."""
     data = parquet(prices("date"))
 
-    def longer(number: int) -> Callable[[Struct], None]:
-        def change(footer: Struct) -> None:
-            sizes = footer[4].value.values[1][1].value.values[9][3].value[16].value
-            sizes[number] = Field(LIST, Items(I64, [*sizes[number].value.values, 0]))
+    def column(number: int, change: Callable[[Struct], None]) -> bytes:
+        return edited(data, lambda footer: change(footer[4].value.values[1][1].value.values[number][3].value))
 
-        return change
+    def longer(sizes: Struct, number: int) -> None:
+        sizes[number] = Field(LIST, Items(I64, [*sizes[number].value.values, 0]))
 
-    return {"repetition levels": edited(data, longer(2)), "definition levels": edited(data, longer(3))}
+    levels = {name: column(9, lambda chunk, n=n: longer(chunk[16].value, n)) for name, n in LEVELS.items()}  # type: ignore[misc]
+    flat = column(6, lambda chunk: longer(chunk[16].value, LEVELS["definition"]))
+    counted = column(6, lambda chunk: chunk.update({16: Field(STRUCT, {1: Field(I64, 7), **chunk[16].value})}))
+    for name, made in (levels | {"definition, flat": flat, "bytes of a number": counted}).items():
+        yield f"contradiction: {name}", Hostile({"bad.parquet": made}, "refused")
+    for number in (3, 5, 6):
+        for extreme in (1, 2, 5, 6):
+            short = column(
+                number,
+                lambda chunk, n=extreme: chunk[12].value.update({n: Field(BINARY, b"abc")}),  # type: ignore[misc]
+            )
+            yield f"contradiction: extreme {extreme} of {number}", Hostile({"bad.parquet": short}, "either")
+    for change in ("fewer", "more"):
+        yield f"contradiction: {change} columns", Hostile({"bad.parquet": edited(data, COLUMNS[change])}, "refused")
+
+
+def _columns(change: Callable[[list[Struct]], list[Struct]]) -> Callable[[Struct], None]:
+    def changed(footer: Struct) -> None:
+        group = footer[4].value.values[1]
+        group[1] = Field(LIST, Items(STRUCT, change(list(group[1].value.values))))
+
+    return changed
+
+
+LEVELS = {"repetition": 2, "definition": 3}
+COLUMNS = {
+    "fewer": _columns(lambda columns: columns[:-1]),
+    "more": _columns(lambda columns: [*columns, columns[-1]]),
+}
+
+
+def missing_fields() -> Iterator[tuple[str, Hostile]]:
+    """Footers without one of their fields, or with one of another type on the wire."""
+    data = parquet(prices())
+    for path, _ in field_paths(thrift.decode(data, footer_begin(data))[0]):
+        for what, other in {"no": None, "an odd": Field(BINARY, b"odd")}.items():
+            changed = edited(data, lambda footer, path=path, other=other: put_field(footer, path, other))  # type: ignore[misc]
+            name = f"missing: {what} footer field {'.'.join(map(str, path))}"
+            yield name, Hostile({"bad.parquet": changed}, "either")
+
+
+def put_field(fields: Struct, path: Path_, field: Field | None) -> None:
+    """Set the field at a path, or take it away."""
+    there = at(fields, path)
+    if field is None:
+        del there[path[-1]]
+    else:
+        there[path[-1]] = field
 
 
 # ---- values that lie -------------------------------------------------------------------------------------
@@ -529,13 +577,11 @@ def _of_duckdb(rows: pa.Table) -> bytes:
 
 
 CORPORA = (
-    *(truncated, flipped, page_bodies, wild_codes, footer_fields, statistics),
+    *(truncated, flipped, page_bodies, wild_codes, footer_fields, contradictions, missing_fields, statistics),
     *(no_parquet, roles, own_columns, encodings, folders),
 )
 
 
 def files() -> dict[str, Hostile]:
     """Every hostile input by its name."""
-    found = {name: hostile for corpus in CORPORA for name, hostile in corpus()}
-    found |= {f"killer: {name}": Hostile({"bad.parquet": data}, "either") for name, data in killers().items()}
-    return found
+    return {name: hostile for corpus in CORPORA for name, hostile in corpus()}

@@ -21,6 +21,7 @@ from weekly_cli.arrays import empty_table, numpy_type
 from weekly_cli.config import COMPRESSIONS
 from weekly_cli.parquet import thrift
 from weekly_cli.parquet.column_chunks import PHYSICAL, SpanColumn
+from weekly_cli.parquet.footer import Chunk, RowGroup, read_row_groups
 from weekly_cli.parquet.row_groups import RowGroupFile
 from weekly_cli.parquet.zstd_frames import Spans
 
@@ -400,3 +401,80 @@ def test_every_type_survives() -> None:
 def test_what_is_no_struct_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="Thrift"):
         thrift.decode(data)
+
+
+def by_arrow(file: pq.ParquetFile) -> tuple[int, list[RowGroup]]:
+    """What Arrow says of the row groups of a sound file."""
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    return file.metadata.num_rows, [
+        RowGroup(group.num_rows, [chunk_by_arrow(group.column(n)) for n in range(group.num_columns)])
+        for group in groups
+    ]
+
+
+def chunk_by_arrow(chunk: Any) -> Chunk:
+    statistics = chunk.statistics
+    raw = [None, None]
+    if statistics is not None and statistics.has_min_max:
+        raw = [plain_bytes(value, chunk.physical_type) for value in (statistics.min_raw, statistics.max_raw)]
+    return Chunk(
+        path=chunk.path_in_schema,
+        kind=chunk.physical_type,
+        values=chunk.num_values,
+        nulls=statistics.null_count or 0 if statistics is not None else 0,
+        size_bytes=chunk.total_uncompressed_size,
+        stored_bytes=chunk.total_compressed_size,
+        data_offset=chunk.data_page_offset,
+        dictionary_offset=chunk.dictionary_page_offset if chunk.has_dictionary_page else None,
+        least=raw[0],
+        most=raw[1],
+        signed_only=False,
+    )
+
+
+def plain_bytes(value: Any, kind: str) -> bytes:
+    if kind in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
+        return bytes(value)
+    number = {"INT32": "<i4", "INT64": "<i8", "FLOAT": "<f4", "DOUBLE": "<f8", "BOOLEAN": "?"}[kind]
+    return np.array(value, number).tobytes()
+
+
+UNSIGNED = pa.table({f"u{bits}": pa.array([0, 2**bits - 1, 7, *[None] * 6], f"uint{bits}") for bits in (8, 16, 32, 64)})
+
+
+@pytest.mark.parametrize("options", [{}, {"version": "1.0"}, {"use_dictionary": False}, {"write_page_index": True}])
+def test_footers_tell_what_arrow_says_they_do(tmp_path: Path, options: dict[str, Any]) -> None:
+    table = pa.concat_tables([OWN] * 20)
+    for name in UNSIGNED.column_names:
+        table = table.append_column(name, pa.concat_tables([UNSIGNED] * 20).column(name))
+    pq.write_table(table, tmp_path / "arrow.parquet", row_group_size=37, **options)
+    file = pq.ParquetFile(tmp_path / "arrow.parquet")
+    assert read_row_groups(storage.footer_bytes(tmp_path / "arrow.parquet")) == by_arrow(file)
+
+
+def test_footers_of_polars_and_duckdb_tell_what_arrow_says_they_do(tmp_path: Path) -> None:
+    plain = OWN.drop_columns(["none", "list"])
+    pl.from_arrow(plain).write_parquet(tmp_path / "polars.parquet")  # type: ignore[union-attr]
+    duckdb.sql(f"copy (from plain) to '{tmp_path}/duckdb.parquet' (format parquet)")
+    for path in tmp_path.iterdir():
+        found, wanted = read_row_groups(storage.footer_bytes(path)), by_arrow(pq.ParquetFile(path))
+        assert found == wanted, path.name
+
+
+@pytest.mark.parametrize("data", [b"", b"\x15", b"\x18\x05ab", b"\x19\xf8", b"\x1b\x00", b"\x17\x00", b"\x1d\x00"])
+def test_nothing_is_selected_from_what_is_no_struct(data: bytes) -> None:
+    with pytest.raises(ValueError, match="Thrift"):
+        thrift.select(data, 0, {2: thrift.I32})
+    with pytest.raises(ValueError, match=r"Thrift"):
+        read_row_groups(data)
+
+
+def test_what_is_selected_is_what_is_decoded(tmp_path: Path) -> None:
+    """Fields of another type than is asked for are left out, as fields that are not there."""
+    pq.write_table(OWN, tmp_path / "own.parquet")
+    footer = storage.footer_bytes(tmp_path / "own.parquet")
+    decoded = thrift.decode(footer)[0]
+    shape = {3: thrift.I64, 4: [{3: thrift.I64, 2: thrift.BINARY, 99: thrift.I32}], 6: thrift.BINARY, 1: thrift.I32}
+    assert thrift.select(footer, 0, shape) == {
+        1: decoded[1].value, 3: 9, 4: [{3: 9}], 6: decoded[6].value,
+    }  # fmt: skip

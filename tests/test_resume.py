@@ -182,6 +182,50 @@ def test_another_input_starts_afresh(prices: Path, tmp_path: Path, monkeypatch: 
     assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted"))
 
 
+def test_a_sector_map_that_says_something_else_starts_afresh(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sectors = tmp_path / "in/sectors.csv"
+    settings = {"sector_map": str(sectors), "features": "relative"}
+    sectors.write_text("symbol,sector\n" + "".join(f"S{number:02d},S00\n" for number in range(12)))
+    cut_off(prices, tmp_path / "out", monkeypatch, after=5, **settings)
+    sectors.write_text(sectors.read_text().replace("S02,S00", "S02,S01"))
+    assert gone_on(prices, tmp_path / "out", monkeypatch, **settings) == list(range(12))
+    assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted", **settings))
+
+
+@pytest.mark.parametrize("what", ["rewritten", "replaced", "removed"])
+def test_an_input_that_changes_while_it_is_read_is_refused(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Whoever writes there in the middle of a run: its rows may be of two states, and nothing is published."""
+    build(prices, tmp_path / "out", features="w_close")
+    before = picture(tmp_path / "out")
+    data = prices.read_bytes()
+
+    def meanwhile(task: Task) -> Outcome:
+        outcome = run_task(task)
+        if task.number == 5:
+            if what == "replaced":
+                prices.with_name("new").write_bytes(data)
+                prices.with_name("new").replace(prices)
+            elif what == "rewritten":
+                prices.write_bytes(data)
+        if task.number == 11 and what == "removed":
+            prices.unlink()
+        return outcome
+
+    with monkeypatch.context() as patched, pytest.raises(InputRefused, match="while it was read"):
+        patched.setattr("weekly_cli.pipeline.run_task", meanwhile)
+        patched.setattr(pipeline._Run, "_start_pool", here)
+        weekly_cli.build(prices, tmp_path / "out", strategy="per-symbol")
+    assert picture(tmp_path / "out") == before
+    prices.write_bytes(data)
+    assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted", features="w_close"))
+    assert build(prices, tmp_path / "out").equals(build(prices, tmp_path / "wanted"))
+    assert names_beside(tmp_path / "out") == ["in", "out", "wanted"]
+
+
 def test_every_flipped_bit_of_what_is_taken_over_is_found(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

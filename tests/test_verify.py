@@ -104,6 +104,10 @@ def test_sectors_and_hive_folders_and_symbols_that_are_numbers(table: pa.Table, 
     (tmp_path / "sectors.csv").write_text("symbol,sector\n0,3\n1,3\n2,0\n")
     build(tmp_path / "prices", tmp_path / "out", sector_map=str(tmp_path / "sectors.csv"))
     assert findings(verify(tmp_path / "out", symbols=3)) == ""
+    elsewhere = (tmp_path / "sectors.csv").rename(tmp_path / "elsewhere.csv")
+    with pytest.raises(UsageError, match="--sector-map"):
+        verify(tmp_path / "out")
+    assert findings(verify(tmp_path / "out", sector_map=elsewhere)) == ""
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -164,6 +164,7 @@ def verify(given: Given) -> int:
     console = _console(stderr=False)
     proof = room.verify(
         **table_settings(given, Path.cwd()),
+        sector_map=given["sector_map"],
         dates=given["dates"],
         symbols=given["symbols"],
         seed=given["seed"],
@@ -235,6 +236,7 @@ VERIFY = (
     Option(("output",), "The table: a file, or a folder of parts. [default: as for build]"),
     Option(("--input",), "What it was made of. [default: what the table says]"),
     Option(("--columns",), "Roles by hand, for a table of another program: symbol=Ticker.", repeatable=True),
+    Option(("--sector-map",), "Where the sector map is now that it was made with. [default: what the table says]"),
     Option(("--dates",), "How often the input is cut and built again.", _count, in_environment=False, default=5),
     Option(("--symbols",), "How many symbols are built again.", _count, in_environment=False, default=20),
     Option(("--seed",), "Another seed, other dates and symbols.", _count, in_environment=False, default=0),

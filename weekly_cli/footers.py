@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence, Set
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from weekly_cli import source, storage
 from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
+from weekly_cli.parquet.footer import Chunk, RowGroup, read_row_groups
 from weekly_cli.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.source import Piece
 
@@ -30,6 +31,8 @@ class Footers:
         Estimated bytes of a row in memory.
     identity : str
         A hash of the files' paths, inodes, sizes, times and footers.
+    states : mapping of path to tuple of int
+        What `stat` says of each file that changes with its bytes.
     """
 
     where: str
@@ -39,6 +42,7 @@ class Footers:
     file_bytes: int
     row_bytes: float
     identity: str
+    states: Mapping[Path, tuple[int, ...]]
     integer_ranges: Mapping[str, tuple[int, int]]
 
     @property
@@ -61,19 +65,21 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     leaves: _Leaves | None = None  # files have the same ones more often than not
     ranges = _IntegerRanges()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
+    states: dict[Path, tuple[int, ...]] = {}
     for path, keys in found:
         file = storage.open_parquet(path)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
         status = path.stat()
+        states[path] = _state(status)
         file_bytes += status.st_size
-        which = (str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        which = (str(path), *states[path], status.st_ctime_ns)
         identity.update(repr(which).encode(errors="surrogateescape"))
-        identity.update(storage.footer_bytes(path))
+        identity.update(footer := storage.footer_bytes(path))
         if leaves is None or not leaves.schema.equals(file.schema):
             leaves = _leaves(file)
-        for group, rows, chunks in _row_groups(path, status.st_size, file.metadata, leaves):
+        for number, (rows, chunks) in enumerate(_row_groups(path, status.st_size, footer, leaves)):
             if rows:
-                pieces.append(Piece(str(path), group, 0, rows, rows, keys))
+                pieces.append(Piece(str(path), number, 0, rows, rows, keys))
                 ranges.add(chunks, leaves.integers)
                 text_bytes.add(rows, chunks)
     arrow = unify(schemas).remove_metadata()
@@ -88,19 +94,44 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         files=len(found),
         file_bytes=file_bytes,
         identity=identity.hexdigest(),
+        states=states,
         row_bytes=text_bytes.row_bytes(arrow, schema.repeated),
         integer_ranges=ranges.known(arrow),
     )
 
 
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def refuse_changed(footers: Footers) -> None:
+    """Refuse files that are not what they were when their footers were read: rows of two states may have been mixed.
+
+    Raises
+    ------
+    InputRefused
+    """
+    for path, state in footers.states.items():
+        try:
+            if _state(path.stat()) == state:
+                continue
+            what = "was changed"
+        except FileNotFoundError:
+            what = "was removed"
+        raise InputRefused(f"{path} {what} while it was read; run the same command again when nobody writes to it")
+
+
 @dataclass(frozen=True)
 class _Leaves:
-    """The columns of a file's pages: path and type, whether values repeat within a row; and which are integers."""
+    """The columns of a file's pages: path and type, whether values repeat within a row.
+
+    `integers` are the integer columns, and whether each has a sign.
+    """
 
     schema: pq.ParquetSchema
     columns: Sequence[tuple[str, str]]
     repeated: Sequence[bool]
-    integers: frozenset[str]
+    integers: Mapping[str, bool]
 
 
 def _leaves(file: pq.ParquetFile) -> _Leaves:
@@ -109,55 +140,49 @@ def _leaves(file: pq.ParquetFile) -> _Leaves:
         file.schema,
         [(column.path, column.physical_type) for column in columns],
         [column.max_repetition_level > 0 for column in columns],
-        frozenset(column.name for column in file.schema_arrow if pa.types.is_integer(column.type)),
+        {
+            column.name: pa.types.is_signed_integer(column.type)
+            for column in file.schema_arrow
+            if pa.types.is_integer(column.type)
+        },
     )
 
 
-def _row_groups(
-    path: Path, size: int, metadata: pq.FileMetaData, leaves: _Leaves
-) -> Iterator[tuple[int, int, Sequence[Any]]]:
-    """Yield (number, rows, column chunks) of each row group of a file of `size` bytes.
+def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[RowGroup]:
+    """Return the row groups of a file of `size` bytes.
 
     Raises
     ------
     InputRefused
         If counts contradict each other, or bytes lie outside of the file: memory is planned with them.
     """
-    counted = 0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        rows, chunks = group.num_rows, [group.column(column) for column in range(group.num_columns)]
-        if rows < 0 or list(map(_leaf, chunks)) != leaves.columns:
+    try:
+        told, groups = read_row_groups(footer)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    for number, (rows, chunks) in enumerate(groups):
+        if rows < 0 or [(chunk.path, chunk.kind) for chunk in chunks] != leaves.columns:
             raise _damaged(path, f"row group {number} of {rows:,} rows has other columns than the schema")
-        for chunk, (name, _), repeated in zip(chunks, leaves.columns, leaves.repeated, strict=True):
-            if chunk.num_values != rows and not repeated:
-                counts = f"{rows:,} rows, but {chunk.num_values:,} values of {name!r}"
+        for chunk, repeated in zip(chunks, leaves.repeated, strict=True):
+            if chunk.values != rows and not repeated:
+                counts = f"{rows:,} rows, but {chunk.values:,} values of {chunk.path!r}"
                 raise _damaged(path, f"row group {number} has {counts}")
             if not _lies_within(chunk, size):
-                raise _damaged(path, f"{name!r} of row group {number} can't lie where it says")
-        counted += rows
-        yield number, rows, chunks
-    if counted != metadata.num_rows:
-        raise _damaged(path, f"it tells of {metadata.num_rows:,} rows, but its row groups of {counted:,}")
-
-
-def _leaf(chunk: Any) -> tuple[str, str] | None:
-    """Return a chunk's path and type; to look at statistics of another type than the schema's ends the process."""
-    try:
-        return chunk.path_in_schema, chunk.physical_type
-    except UnicodeDecodeError:
-        return None
+                raise _damaged(path, f"{chunk.path!r} of row group {number} can't lie where it says")
+    counted = sum(group.rows for group in groups)
+    if counted != told:
+        raise _damaged(path, f"it tells of {told:,} rows, but its row groups of {counted:,}")
+    return groups
 
 
 #: No page's body is shortened by more; what a codec makes of nothing but zeros is some thousandth.
 _MOST_RATIO = 2**20
 
 
-def _lies_within(chunk: Any, size: int) -> bool:
-    data, stored = chunk.data_page_offset, chunk.total_compressed_size
-    begin = min(data, (chunk.dictionary_page_offset if chunk.has_dictionary_page else 0) or data)
-    plausible = 0 <= chunk.total_uncompressed_size <= _MOST_RATIO * size
-    return bool(plausible and 0 <= begin <= data <= begin + stored <= size)
+def _lies_within(chunk: Chunk, size: int) -> bool:
+    begin = min(chunk.data_offset, chunk.dictionary_offset or chunk.data_offset)
+    plausible = 0 <= chunk.size_bytes <= _MOST_RATIO * size
+    return plausible and 0 <= begin <= chunk.data_offset <= begin + chunk.stored_bytes <= size
 
 
 def _damaged(path: Path, what: str) -> InputRefused:
@@ -186,24 +211,31 @@ class _IntegerRanges:
     def __init__(self) -> None:
         self._ranges: dict[str, tuple[int, int] | None] = {}
 
-    def add(self, chunks: Sequence[Any], integers: Set[str]) -> None:
-        """Add a row group's chunks, of the columns that are integers in its file."""
-        for column in chunks:
-            name = column.path_in_schema
-            if name not in integers:
+    def add(self, chunks: Sequence[Chunk], integers: Mapping[str, bool]) -> None:
+        """Add a row group's chunks, of the columns that are integers in its file and may have signs."""
+        for chunk in chunks:
+            if chunk.path not in integers:
                 continue
-            statistics = column.statistics
-            if statistics is None or not statistics.has_min_max:
-                self._ranges[name] = None
-                continue
-            least, most = statistics.min, statistics.max
-            known = self._ranges.get(name, (least, most))
-            if known is not None:
-                self._ranges[name] = min(known[0], least), max(known[1], most)
+            found = _extremes(chunk, integers[chunk.path])
+            known = self._ranges.get(chunk.path, found)
+            if found is None or known is None:
+                self._ranges[chunk.path] = None
+            else:
+                self._ranges[chunk.path] = min(known[0], found[0]), max(known[1], found[1])
 
     def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
         integers = {column.name for column in schema if pa.types.is_integer(column.type)}
         return {name: found for name, found in self._ranges.items() if found is not None and name in integers}
+
+
+def _extremes(chunk: Chunk, signed: bool) -> tuple[int, int] | None:
+    """Return the smallest and the largest of a chunk's integers; None: unknown."""
+    width = {"INT32": 4, "INT64": 8}.get(chunk.kind)
+    if (chunk.signed_only and not signed) or chunk.least is None or chunk.most is None:
+        return None
+    if not len(chunk.least) == len(chunk.most) == width:
+        return None
+    return int.from_bytes(chunk.least, "little", signed=signed), int.from_bytes(chunk.most, "little", signed=signed)
 
 
 class _TextBytes:
@@ -220,23 +252,23 @@ class _TextBytes:
         self._dictionary_bytes: dict[str, float] = {}
         self._rows = 0
 
-    def add(self, rows: int, chunks: Sequence[Any]) -> None:
+    def add(self, rows: int, chunks: Sequence[Chunk]) -> None:
         """Add a row group's chunks."""
         self._rows += rows
-        for column in chunks:
-            if column.physical_type == "BYTE_ARRAY" or "." in column.path_in_schema:
-                name = column.path_in_schema.split(".")[0]
-                size = max(column.total_uncompressed_size, _decoded_bytes(column))
+        for chunk in chunks:
+            if chunk.kind == "BYTE_ARRAY" or "." in chunk.path:
+                name = chunk.path.split(".")[0]
+                size = max(chunk.size_bytes, _decoded_bytes(chunk))
                 self._bytes[name] = self._bytes.get(name, 0) + size
-                name = column.path_in_schema
-                self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(column)
+                name = chunk.path
+                self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(chunk)
 
-    def _of_dictionary(self, column: Any) -> float:
+    def _of_dictionary(self, chunk: Chunk) -> float:
         """Return the bytes of a chunk's dictionary, infinity if it has none or not all values come from it."""
-        plain = self._CODE_BYTES * column.num_values < column.total_uncompressed_size
-        if plain or not column.has_dictionary_page:
+        plain = self._CODE_BYTES * chunk.values < chunk.size_bytes
+        if plain or chunk.dictionary_offset is None:
             return float("inf")
-        return float(column.data_page_offset - column.dictionary_page_offset)
+        return float(chunk.data_offset - chunk.dictionary_offset)
 
     def repeated(self, schema: pa.Schema) -> frozenset[str]:
         """Return the text columns of few values, all of which lie behind small dictionaries."""
@@ -258,10 +290,10 @@ class _TextBytes:
         return total
 
 
-def _decoded_bytes(column: Any) -> int:
+def _decoded_bytes(chunk: Chunk) -> int:
     """Estimate the bytes of texts that lie behind a dictionary by the longer of its extremes."""
-    statistics = column.statistics
-    if not column.has_dictionary_page or statistics is None or not statistics.has_min_max:
+    if chunk.dictionary_offset is None or chunk.least is None or chunk.most is None:
         return 0
-    lengths = [len(value) for value in (statistics.min_raw, statistics.max_raw) if isinstance(value, bytes)]
-    return int(statistics.num_values * max(lengths, default=0))
+    if chunk.kind != "BYTE_ARRAY":
+        return 0
+    return max(0, chunk.values - max(0, chunk.nulls)) * max(len(chunk.least), len(chunk.most))

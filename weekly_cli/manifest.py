@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from weekly_cli import __version__, storage
 from weekly_cli.bars import Quality
 from weekly_cli.config import Config
@@ -32,10 +34,10 @@ _WITHOUT_INFLUENCE = {
 }
 
 
-def fingerprint(footers: Footers, config: Config, features: Sequence[Feature]) -> str:
+def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
-    The input counts by its files' paths and row groups' sizes, not by its bytes.
+    The input counts by its files' paths and row groups' sizes, not by its bytes; the sector map by what it says.
     """
     settings = {
         name: str(value)
@@ -48,21 +50,27 @@ def fingerprint(footers: Footers, config: Config, features: Sequence[Feature]) -
         "schema": str(footers.schema.arrow),
         "pieces": [(piece.path, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
+        "sector map": None if sector_map is None else sector_map.to_pydict(),
         "version": __version__,
     }
     return _digest(facts)[:32]
 
 
-def identity(footers: Footers, config: Config, features: Sequence[Feature]) -> str:
+def identity(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
     """Return what two runs have in common if one may go on from where the other was cut off.
 
     Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
     """
-    return _digest([fingerprint(footers, config, features), footers.identity, config.compression, config.strategy])
+    values = fingerprint(footers, config, features, sector_map)
+    return _digest([values, footers.identity, config.compression, config.strategy])
 
 
 def conventions(
-    footers: Footers, config: Config, features: Sequence[Feature], benchmark_names: Sequence[str]
+    footers: Footers,
+    config: Config,
+    features: Sequence[Feature],
+    benchmark_names: Sequence[str],
+    sector_map: pa.Table | None,
 ) -> dict[str, Any]:
     """Return what the output's metadata tell: how it was made, and all that it takes to make it again."""
     return {
@@ -74,7 +82,7 @@ def conventions(
         "benchmarks": list(benchmark_names),
         "dtype": config.dtype,
         "settings": _settings(config),
-        "fingerprint": fingerprint(footers, config, features),
+        "fingerprint": fingerprint(footers, config, features, sector_map),
     }
 
 

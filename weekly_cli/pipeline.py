@@ -29,7 +29,7 @@ from weekly_cli.engines.in_process import InProcess
 from weekly_cli.errors import InputRefused, SymbolsFailed
 from weekly_cli.events import Event, Listener, Progress, StageEnded, Trouble
 from weekly_cli.features import select
-from weekly_cli.footers import Footers, read_footers
+from weekly_cli.footers import Footers, read_footers, refuse_changed
 from weekly_cli.ladder import Ladder
 from weekly_cli.manifest import Journal, Kept, conventions, identity
 from weekly_cli.partition import Partitioned, partition
@@ -88,7 +88,7 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
         partitioned = run.partition(found, plan, kept)
         tasks = kept.left_of(run.tasks(found, plan, job, partitioned))
         outcomes = run.fan_out(tasks, found, plan, kept)
-        size = run.publish(outcomes, job)
+        size = run.publish(outcomes, found, job)
         run.close()
         return make_report(
             config, found, plan, partitioned, outcomes, run.seconds, size, meter.peak_bytes, job, run.troubles
@@ -184,7 +184,7 @@ class _Run:
         """Decide on tasks and pool, and on what of an earlier run is good for this one."""
         with self._stage("plan") as said:
             features = select(self.config.features, comparison_names(self.config, self.sector_map))
-            this = identity(found.footers, self.config, features)
+            this = identity(found.footers, self.config, features, self.sector_map)
             begun, kept = self._journal.begun, self._journal.kept(this)
             plan = self._made_plan(found, kept)
             if kept is None or kept.cuts != plan.cuts or kept.died_here:
@@ -214,6 +214,7 @@ class _Run:
         self._comparisons = compare(config, self.sector_map, found, plan.selected)
         names = self._comparisons.names
         features = select(config.features, names)
+        made = conventions(footers, config, features, names, self.sector_map)
         return Job(
             schema=footers.schema,
             features=",".join(feature.name for feature in features),
@@ -228,7 +229,7 @@ class _Run:
             on_duplicates=config.on_duplicates,
             compression=config.compression,
             replaced=tuple(refuse_taken(footers.schema.arrow.names, [feature.name for feature in features])),
-            metadata={storage.METADATA_KEY.decode(): json.dumps(conventions(footers, config, features, names))},
+            metadata={storage.METADATA_KEY.decode(): json.dumps(made)},
             row_bytes=footers.row_bytes,
             frugal=plan.frugal,
         )
@@ -349,9 +350,16 @@ class _Run:
             f"{', '.join(files_with(found, first))}); remove them, or pass --on-duplicates first or last"
         )
 
-    def publish(self, outcomes: Sequence[Outcome], job: Job) -> int:
-        """Switch the output and return its bytes."""
+    def publish(self, outcomes: Sequence[Outcome], found: Scan, job: Job) -> int:
+        """Switch the output and return its bytes.
+
+        Raises
+        ------
+        InputRefused
+            If the input has changed since it was scanned.
+        """
         with self._stage("publish") as said:
+            refuse_changed(found.footers)
             parts = {Path(outcome.part): outcome.checksum for outcome in outcomes if outcome.part is not None}
             size = publish.publish(parts, self.output, self.work, lambda path: part_file(path, job))
             said.append(f"{self.output}, {size / 2**20:,.1f} MiB")

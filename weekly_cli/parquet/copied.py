@@ -23,11 +23,16 @@ from weekly_cli.parquet.footer import (
     CHUNK_CODEC,
     CHUNK_STORED_BYTES,
     COLUMNS,
+    DATA_OFFSET,
+    DICTIONARY_OFFSET,
+    ENCODINGS,
     META_DATA,
     NAME,
-    OFFSETS,
+    PATH,
     ROW_GROUPS,
     SCHEMA,
+    TYPE,
+    VALUES,
     footer_begin,
     read_footer,
 )
@@ -39,9 +44,6 @@ _CONVERTED, _LOGICAL = 6, 10
 _MEANING = (1, 2, 3, _CONVERTED, 7, 8, _LOGICAL)
 #: Converted types that say no more than the type, and such as say all that the logical type does.
 _INT_32, _INT_64, _UTF8, _DATE = 17, 18, 0, 6
-#: Of `ColumnMetaData`: type and encodings, which Arrow has decoded the pages by.
-_TYPE, _ENCODINGS, _PATH, _VALUES = 1, 2, 3, 5
-_DATA_OFFSET, _, _DICTIONARY_OFFSET = OFFSETS
 #: Of `PageHeader`, and in it of both kinds of data page.
 _PAGE_KIND, _PAGE_BYTES, _DATA_PAGES, _PAGE_VALUES = 1, 2, {0: 5, 3: 8}, 1
 _DICTIONARY_PAGE = 2
@@ -127,20 +129,20 @@ def _copied(data: memoryview, name: str, metadata: Struct) -> ColumnChunk:
         page, kind = bytes(found), header[_PAGE_KIND].value
         if kind == _DICTIONARY_PAGE and pages:
             raise ValueError("a page where none belongs")
-        offsets.setdefault(_DICTIONARY_OFFSET if kind == _DICTIONARY_PAGE else _DATA_OFFSET, stored)
+        offsets.setdefault(DICTIONARY_OFFSET if kind == _DICTIONARY_PAGE else DATA_OFFSET, stored)
         if kind != _DICTIONARY_PAGE:
             values += header[_DATA_PAGES[kind]].value[_PAGE_VALUES].value
         header = dict(sorted((header | {CHECKSUM: Field(I32, signed(zlib.crc32(page)))}).items()))
         pages += [thrift.encode(header), page]
         size += len(pages[-2]) + header[_PAGE_BYTES].value
         stored += len(pages[-2]) + len(page)
-    if values != metadata[_VALUES].value:
+    if values != metadata[VALUES].value:
         raise ValueError("pages beside those that were decoded")
     made = {
-        _PATH: Field(LIST, Items(BINARY, (name.encode(),))),
+        PATH: Field(LIST, Items(BINARY, (name.encode(),))),
         CHUNK_BYTES: Field(I64, size),
         CHUNK_STORED_BYTES: Field(I64, stored),
     }
     made |= {number: Field(I64, offset) for number, offset in offsets.items()}
-    kept = {number: metadata[number] for number in (_TYPE, _ENCODINGS, CHUNK_CODEC, _VALUES)}
+    kept = {number: metadata[number] for number in (TYPE, ENCODINGS, CHUNK_CODEC, VALUES)}  # which Arrow has decoded by
     return ColumnChunk(tuple(pages), dict(sorted((kept | made).items())))

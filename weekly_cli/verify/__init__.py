@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from weekly_cli import resources, storage
 from weekly_cli.align import arrow_type
 from weekly_cli.bars import Ints
+from weekly_cli.benchmarks import read_sector_map
 from weekly_cli.config import Config, resolve
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.footers import read_footers
@@ -46,6 +47,7 @@ def verify(
     input: str | Path | None = None,
     *,
     columns: Any = None,
+    sector_map: str | Path | None = None,
     dates: int = N_DATES,
     symbols: int = N_SYMBOLS,
     seed: int = SEED,
@@ -61,6 +63,8 @@ def verify(
         What it was made of; the default is what the table's metadata say.
     columns
         Roles of the input's columns, as `build` takes them; for tables that do not say it themselves.
+    sector_map : str or Path, optional
+        Where the file is now that the table was made with.
     dates : int
         How many times the input is cut.
     symbols : int
@@ -86,6 +90,8 @@ def verify(
     if record is not None:
         said["features"] = ",".join(record.get("features", ()))
     said["input"] = str(input) if input is not None else said.get("input")
+    if sector_map is not None:
+        said["sector_map"] = str(sector_map)
     if not said["input"]:
         raise UsageError(f"{output} does not say what it was made of; name it with --input")
     if record is None:
@@ -224,7 +230,8 @@ class _Verification:
         made = (
             f"{len(wanted):,} columns, {len(features)} of them weekly features, of version {self.record.get('version')}"
         )
-        if self.record.get("fingerprint") == fingerprint(found.footers, self.config, features):
+        this = fingerprint(found.footers, self.config, features, read_sector_map(self.config))
+        if self.record.get("fingerprint") == this:
             return f"{made} of this very input with these settings"
         return f"{made}; the input's paths or sizes, or the tool's version, are others by now"
 

@@ -156,13 +156,11 @@ def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
                 check.findings.append(f"{path}: {error}")
                 continue
             pages, unchecked = pages + found.all, unchecked + found.unchecked
-    check.did = f"{pages:,} pages of {len(files):,} files hold their checksums"
+    check.did = f"{pages - unchecked:,} of {pages:,} pages held against their checksums"
     if named:
-        check.did += f", {named:,} parts that of their whole bytes in their names"
-    if unchecked:
-        check.did += f"; {unchecked:,} pages have none"
-        if ours:
-            check.findings.append(f"{unchecked:,} pages have no checksum, and this tool writes none without")
+        check.did += f", {named:,} of {len(files):,} files against that of all their bytes, which their names tell"
+    if unchecked and ours:
+        check.findings.append(f"{unchecked:,} pages have no checksum, and this tool writes none without")
 
 
 # ---- rows ------------------------------------------------------------------------------------------------
