@@ -29,6 +29,7 @@ from frames import (
     environment,
     in_the_middle,
     lives,
+    marked,
     names_beside,
     on_a_terminal,
     picture,
@@ -229,6 +230,63 @@ def test_a_signal_while_it_scans(tmp_path: Path, bulk: Path) -> None:
     assert "Traceback" not in said
     assert {path.name for path in tmp_path.iterdir()} <= {".out.weekly-cli-work"}
     assert run_cli("build", bulk, "-o", tmp_path / "out").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+#: Ctrl-C, as a terminal sends it to all, in the moment in which workers have been started.
+INTERRUPTED_START = """
+import os, signal
+from weekly_cli import cli
+from weekly_cli.engines import pool
+
+class Interrupted(pool.ProcessPoolExecutor):
+    def submit(self, *args):
+        future = super().submit(*args)
+        os.killpg(0, signal.SIGINT)
+        return future
+
+pool.ProcessPoolExecutor = Interrupted
+cli.main()
+"""
+
+
+def test_an_interrupt_while_workers_start_is_not_lost(tmp_path: Path, bulk: Path) -> None:
+    words = [sys.executable, "-c", INTERRUPTED_START, "build", str(bulk), "-o", str(tmp_path / "out")]
+    with subprocess.Popen(
+        [*words, "--strategy", "adaptive", "-q"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment({"TRIAL": str(tmp_path)}),
+        start_new_session=True,
+    ) as process:
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert said == "weekly-cli: interrupted; the output is as it was, and the same command finishes the work\n"
+    assert wait_for(lambda: not marked("TRIAL", str(tmp_path)), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+#: An end of the workers that never comes.
+ENDLESS_END = """
+import time
+from weekly_cli import cli
+from weekly_cli.engines import pool
+
+pool.Pool.close = lambda _: time.sleep(600)
+cli.main()
+"""
+
+
+def test_an_end_that_hangs_is_cut_short(tmp_path: Path, bulk: Path) -> None:
+    words = [sys.executable, "-c", ENDLESS_END, "build", str(bulk), "-o", str(tmp_path / "out"), *MANY]
+    with subprocess.Popen(
+        [*words, "--strategy", "adaptive", "-q"], env=environment({"TRIAL": str(tmp_path)})
+    ) as process:
+        assert wait_for(lambda: in_the_middle(tmp_path), 30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 143
+    assert wait_for(lambda: not marked("TRIAL", str(tmp_path)), 2)
+    assert run_cli("build", bulk, "-o", tmp_path / "out", *MANY).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

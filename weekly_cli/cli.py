@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
@@ -426,9 +427,12 @@ class _Stopped(BaseException):
 
 
 def _stop(signum: int, _: object) -> NoReturn:
-    """Stop in good order; who asks again has no time for that."""
+    """Stop in good order, if that does not take too long; who asks again has no time for it."""
     for number in _STOPPING:
         signal.signal(number, _stop_at_once)
+    overdue = threading.Timer(_STOP_SECONDS, os._exit, (128 + signum,))
+    overdue.daemon = True
+    overdue.start()
     raise _Stopped(signum)
 
 
@@ -436,6 +440,8 @@ def _stop_at_once(signum: int, _: object) -> NoReturn:
     os._exit(128 + signum)
 
 
+#: Workers see that their parent has gone, and the next run removes what stays.
+_STOP_SECONDS = 4.0
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 

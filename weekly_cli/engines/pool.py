@@ -7,10 +7,10 @@ each task that it begins: those which had begun are suspects, all others are jus
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.resource_tracker
 import os
 import queue
 import signal
-import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 from weekly_cli import resources
@@ -47,19 +48,22 @@ _LOOK_SECONDS = 0.25
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for the moment in which processes start: they inherit that, and it is this one that ends them.
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait for the moment in which processes start: they inherit that, and it is this one that ends them.
 
-    To block the signal would not lose one that comes just then, but loky's resource tracker unblocks it.
+    To ignore it for that moment would lose one that comes just then. The resource trackers run before, for where they
+    start they end what has been blocked.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    multiprocessing.resource_tracker.ensure_running()
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Pool:
@@ -88,8 +92,12 @@ class Pool:
             initargs=(os.getpid(), self._budget_bytes),
             env=_WORKER_ENVIRONMENT,
         )
-        with _interrupts_ignored():
-            self._executor.submit(os.getpid)
+        try:
+            with _interrupts_wait():
+                self._executor.submit(os.getpid)
+        except BaseException:  # an interrupt that waited: nobody else knows of these workers yet
+            self.close()
+            raise
         return self._executor
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
