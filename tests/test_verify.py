@@ -469,6 +469,18 @@ def test_the_command(prices: Path, tmp_path: Path) -> None:
     assert {"column", "first_bar", "median_bar", "last_bar", "symbols", "unsettled"} == said["warm_up"][0].keys()
 
 
+def test_the_readmes_session(tmp_path: Path) -> None:
+    """All but the table of the warm-up, whose last digits may be another machine's."""
+    root = Path(__file__).parent.parent
+    assert run_cli("build", root / "sample_data", "-o", "daily_weekly", "-q", cwd=tmp_path).returncode == 0
+    done = run_cli("verify", "daily_weekly", cwd=tmp_path)
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    table = next(number for number, line in enumerate(lines) if "first bar" in line)
+    session = (root / "README.md").read_text(encoding="utf-8").partition("On the sample:\n\n```text\n")[2]
+    assert session.startswith("\n".join(lines[: table + 1]))
+    assert lines[-1] == "daily_weekly holds"
+
+
 def test_the_default_is_the_settings_files(prices: Path, tmp_path: Path) -> None:
     (tmp_path / "weekly.toml").write_text(f'input = "{prices}"\noutput = "mine"\n')
     build(prices, tmp_path / "mine", features="w_ret")

@@ -1,0 +1,269 @@
+"""What is promised, what holds each promise, and how often it was tried: the README's page is made of this.
+
+The counts are those of the tests themselves; `test_promises` holds that every test that is named is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import hostile
+import odd_symbols
+import test_disk
+import test_faults
+import test_hostile
+import test_ladder
+import test_memory
+import test_resume
+import test_verify
+
+
+class Promise(NamedTuple):
+    """A promise and the tests that hold it."""
+
+    text: str
+    tests: tuple[str, ...]
+
+
+class Trial(NamedTuple):
+    """A kind of trial, how many there are, and the test that runs them."""
+
+    what: str
+    count: int
+    test: str
+
+
+PROMISES = (
+    Promise(
+        "**The switch is atomic.** Whatever ends a run, the old output is there untouched or the new one is there "
+        "whole. Folders are exchanged in one step on Linux, and renamed in two elsewhere, where the next run puts back "
+        "what a death between the two has left; a single file is renamed.",
+        (
+            "test_faults::test_a_run_that_dies",
+            "test_faults::test_an_output_that_was_moved_out_of_the_way_comes_back",
+            "test_disk::test_every_operation_fails_once",
+        ),
+    ),
+    Promise(
+        "**A reader never sees a mixture.** Parts are named by the checksum of their bytes: who listed a folder before "
+        "it was switched finds the same bytes, or is told that a file has gone, and lists it again. Who opens a single "
+        "file for every column anew should keep it open instead.",
+        ("test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",),
+    ),
+    Promise(
+        "**What is done stays done.** The same command goes on from what is proven by its bytes; another input, "
+        "setting or version starts afresh and says so.",
+        (
+            "test_resume::test_the_same_command_goes_on",
+            "test_resume::test_what_is_half_done_takes_little_more_than_half_the_time",
+            "test_resume::test_another_input_starts_afresh",
+            "test_resume::test_another_setting_starts_afresh",
+            "test_resume::test_every_flipped_bit_of_what_is_taken_over_is_found",
+        ),
+    ),
+    Promise(
+        "**One run makes an output.** The lock is the system's and ends with its holder; the others end at once with "
+        "code 75, or wait.",
+        (
+            "test_resume::test_of_many_starters_one_publishes",
+            "test_resume::test_a_second_run_is_told_who_holds_the_output",
+            "test_resume::test_a_second_run_may_wait",
+        ),
+    ),
+    Promise(
+        "**A run ends when it is asked to.** SIGINT and SIGTERM: within 5 seconds, codes 130 and 143, no process left "
+        "2 seconds later. A parent that is killed takes its workers along within 2 seconds.",
+        (
+            "test_cli::test_signals",
+            "test_cli::test_an_interrupt_while_workers_start_is_not_lost",
+            "test_cli::test_an_end_that_hangs_is_cut_short",
+            "test_resume::test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output",
+            "test_resume::test_a_run_that_is_killed_in_its_middle_goes_on",
+            "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers",
+        ),
+    ),
+    Promise(
+        "**No innocent symbol is blamed.** A symbol that kills its worker, raises, hangs (`--task-timeout`) or takes "
+        "all memory is left out and named, everything else is published with code 4; `--strict` publishes nothing. "
+        "Deaths that are nobody's fault cost time only.",
+        (
+            "test_ladder::test_one_poisonous_symbol_is_left_out",
+            "test_ladder::test_three_poisonous_symbols_are_left_out",
+            "test_ladder::test_strict_publishes_nothing",
+            "test_ladder::test_who_kills_a_worker_from_outside_makes_no_symbol_guilty",
+            "test_ladder::test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody",
+            "test_memory::test_a_symbol_with_endless_memory_in_a_control_group",
+        ),
+    ),
+    Promise(
+        "**Bad input gets one clear line**, which names the file and what is wrong with it, and is never taken for "
+        "good in silence.",
+        (
+            "test_hostile::test_no_input_is_a_bug",
+            "test_hostile::test_a_refusal_is_one_line_that_names_the_file_and_leaves_all_as_it_was",
+            "test_hostile::test_what_is_taken_comes_out_as_arrow_reads_it",
+            "test_parquet::test_footers_tell_what_arrow_says_they_do",
+        ),
+    ),
+    Promise(
+        "**An input is of one moment.** If somebody writes to it while it is read, nothing is published.",
+        ("test_resume::test_an_input_that_changes_while_it_is_read_is_refused",),
+    ),
+    Promise(
+        "**Symbols are data.** They come out exactly as they came, no path is made of them, and nothing in a name "
+        "steers the terminal.",
+        (
+            "test_odd_symbols::test_all_come_out_with_the_features_of_plain_ones",
+            "test_architecture::test_no_symbol_is_part_of_a_path",
+            "test_escapes::test_every_end_is_printable",
+        ),
+    ),
+    Promise(
+        "**Nothing of yours is touched.** What this tool did not make is never removed or replaced; an input is only "
+        "read.",
+        (
+            "test_output::test_anything_else_is_refused",
+            "test_output::test_an_output_never_replaces_its_input",
+            "test_resume::test_what_somebody_else_made_in_its_place_stays",
+        ),
+    ),
+    Promise(
+        "**What is finished can be proven.** `weekly-cli verify` finds a row, a value, a type, an order, a bit or a "
+        "look-ahead that is not as it should be.",
+        (
+            "test_verify::test_damage_is_found",
+            "test_verify::test_flipped_bits_are_found",
+            "test_verify::test_a_users_feature_that_looks_ahead",
+            "test_verify::test_rows_that_see_their_own_week",
+        ),
+    ),
+)
+
+NOT_PROMISED = (
+    "Power loss on a disk that lies: files and folders are flushed before and after the switch, and a disk that says "
+    "so before it is true can lose them all the same.",
+    "Network filesystems without locks, such as some NFS: two runs may both believe that they hold the output's.",
+    "A library that crashes: no damaged file is known that ends a process. If one did so all the same, the old output "
+    "would stand, but no line would say why.",
+    "A second SIGINT or SIGTERM: it ends the run at once, workers follow, and the next run tidies up.",
+)
+
+
+def cases(test: Callable[..., Any]) -> int:
+    """How often pytest runs a function, by its own parameters."""
+    count = 1
+    for mark in getattr(test, "pytestmark", []):
+        count *= len(mark.args[1]) if mark.name == "parametrize" else 1
+    return count
+
+
+def trials() -> Iterator[Trial]:
+    """Every kind of trial."""
+    layouts = len(("date", "symbol"))
+    yield Trial(
+        "points on the disk at which a test ends the process",
+        len(test_faults.POINTS),
+        "test_faults::test_every_point_is_in_the_code_and_is_tried",
+    )
+    yield Trial(
+        "the parent dies at such a point, then goes on",
+        cases(test_faults.test_a_run_that_dies)
+        + cases(test_faults.test_an_output_that_was_moved_out_of_the_way_comes_back),
+        "test_faults::test_a_run_that_dies",
+    )
+    yield Trial(
+        "a worker dies at such a point, once",
+        cases(test_faults.test_a_worker_that_dies),
+        "test_faults::test_a_worker_that_dies",
+    )
+    errors = sum(len(values[-1]) for values in _values(test_disk.test_every_operation_fails_once))
+    yield Trial(
+        "sweeps in which every operation on the disk fails once, one after the other: EIO, ENOSPC, EDQUOT, EACCES",
+        errors,
+        "test_disk::test_every_operation_fails_once",
+    )
+    yield Trial(
+        "a disk that is really full, at ten levels, then has room",
+        test_disk.LEVELS * cases(test_disk.test_a_full_disk),
+        "test_disk::test_a_full_disk",
+    )
+    yield Trial(
+        "a limit on the size of files", cases(test_disk.test_no_file_may_grow), "test_disk::test_no_file_may_grow"
+    )
+    yield Trial(
+        "bits flipped in fragments, parts and journals",
+        test_resume.FLIPS,
+        "test_resume::test_every_flipped_bit_of_what_is_taken_over_is_found",
+    )
+    yield Trial(
+        f"starters at once, {test_resume.STARTERS} a round",
+        test_resume.ROUNDS * test_resume.STARTERS,
+        "test_resume::test_of_many_starters_one_publishes",
+    )
+    reads = (
+        test_resume.READS
+        * layouts
+        * cases(test_resume.test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing)
+    )
+    yield Trial(
+        f"readings of an output, {test_resume.READS} during {test_resume.PUBLISHES} publishes",
+        reads,
+        "test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",
+    )
+    yield Trial(
+        "SIGINT, SIGTERM or SIGHUP at a share of a run",
+        cases(test_resume.test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output),
+        "test_resume::test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output",
+    )
+    for poison in test_ladder.POISONS:
+        yield Trial(
+            f"a symbol with {poison}"
+            if poison in ("endless memory", "an exception", "a hang")
+            else f"a symbol that ends its worker by {poison}",
+            1
+            + sum(
+                poison in poisons.values() for poisons in _values(test_ladder.test_three_poisonous_symbols_are_left_out)
+            ),
+            "test_ladder::test_one_poisonous_symbol_is_left_out",
+        )
+    yield Trial(
+        "endless memory in a control group",
+        cases(test_memory.test_a_symbol_with_endless_memory_in_a_control_group),
+        "test_memory::test_a_symbol_with_endless_memory_in_a_control_group",
+    )
+    yield Trial("a full pipe on stderr", 1, "test_resume::test_a_full_pipe_on_stderr_keeps_no_run_waiting")
+    yield Trial("a closed terminal", 1, "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers")
+    yield Trial(
+        "hostile files and folders, each by two routes",
+        len(hostile.files()) * len(test_hostile.ROUTES),
+        "test_hostile::test_no_input_is_a_bug",
+    )
+    yield Trial(
+        "odd symbols, in two layouts by every strategy",
+        len(odd_symbols.symbols()),
+        "test_odd_symbols::test_all_come_out_with_the_features_of_plain_ones",
+    )
+    yield Trial(
+        "kinds of damage to a finished table that `verify` finds",
+        len(test_verify.DAMAGE),
+        "test_verify::test_damage_is_found",
+    )
+
+
+def _values(test: Callable[..., Any]) -> list[Any]:
+    """The parameters of a function that has them in one mark."""
+    (mark,) = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    return list(mark.args[1])
+
+
+def page() -> str:
+    """The promises, each with the tests that hold it, and what is not promised."""
+    lines = [f"- {promise.text} ({', '.join(f'`{test}`' for test in promise.tests)})" for promise in PROMISES]
+    return "\n".join([*lines, "", "Not promised:", "", *(f"- {text}" for text in NOT_PROMISED)])
+
+
+def table() -> str:
+    """The table of trials."""
+    rows = [f"| {trial.what} | {trial.count:,} | `{trial.test}` |" for trial in trials()]
+    return "\n".join(["| trial | how many | test |", "| --- | ---: | --- |", *rows])

@@ -1,0 +1,24 @@
+"""The page of promises names tests that are there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from promises import PROMISES, trials
+
+TESTS = sorted({name for promise in PROMISES for name in promise.tests} | {trial.test for trial in trials()})
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_a_test_that_is_named_is_there(name: str) -> None:
+    module, _, function = name.partition("::")
+    tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_trial_is_of_some_number_and_told_once() -> None:
+    told = list(trials())
+    assert len({trial.what for trial in told}) == len(told)
+    assert all(trial.count >= 1 for trial in told)
