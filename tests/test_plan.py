@@ -75,6 +75,7 @@ def scan_of(
         file_bytes=total * 20,
         row_bytes=row_bytes,
         identity="",
+        states={},
         integer_ranges={},
     )
     return Scan(
