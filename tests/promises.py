@@ -5,11 +5,13 @@ The counts are those of the tests themselves; `test_promises` holds that every t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import hostile
 import odd_symbols
+import soak
 import test_disk
 import test_faults
 import test_hostile
@@ -264,6 +266,8 @@ def page() -> str:
 
 
 def table() -> str:
-    """The table of trials."""
+    """The table of trials, and that of the soak."""
     rows = [f"| {trial.what} | {trial.count:,} | `{trial.test}` |" for trial in trials()]
-    return "\n".join(["| trial | how many | test |", "| --- | ---: | --- |", *rows])
+    soaked = soak.table(json.loads(soak.FIGURES.read_text(encoding="utf-8")))
+    head = ["| trial | how many | test |", "| --- | ---: | --- |"]
+    return "\n".join([*head, *rows, "", "`make soak` ends runs at random times of their length:", "", *soaked])
