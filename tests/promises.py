@@ -122,10 +122,14 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**Nothing of yours is touched.** What this tool did not make is never removed or replaced; an input is only "
-        "read.",
+        "**Nothing of yours is touched.** What this tool did not make is never removed or replaced, but for Parquet "
+        "files with `--overwrite`; the current folder, home, what is above them, and mount points never are. An input "
+        "is only read.",
         (
             "test_output::test_anything_else_is_refused",
+            "test_output::test_what_is_no_parquet_file_is_never_replaced",
+            "test_output::test_the_current_folder_is_never_replaced",
+            "test_output::test_what_is_put_there_while_a_run_goes_on_stays",
             "test_output::test_an_output_never_replaces_its_input",
             "test_resume::test_what_somebody_else_made_in_its_place_stays",
         ),

@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
     ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
     ("config", "schema", "resources"),  # settings; columns; CPU and memory
-    ("storage", "parquet", "work", "align"),  # paths; files put together; the work folder; bars onto days
+    ("storage", "parquet", "target", "work", "align"),  # paths; files put together; the output's place; bars onto days
     ("source", "footers", "scan", "plan"),  # the input as tables; what there is; what to do
     ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
     ("engines",),  # where tasks run

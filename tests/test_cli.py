@@ -180,11 +180,25 @@ def test_output_conflict(tmp_path: Path, prices: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("precious")
     before = picture(tmp_path)
-    done = run_cli("build", prices, "-o", "out", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (6, "")
-    assert "--overwrite" in one_line(done.stderr)
-    assert picture(tmp_path) == before
-    assert run_cli("build", prices, "-o", "out", "--overwrite", "-q", cwd=tmp_path).returncode == 0
+    for more in ((), ("--overwrite",)):
+        done = run_cli("build", prices, "-o", "out", *more, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (6, "")
+        assert "notes.txt" in one_line(done.stderr)
+        assert picture(tmp_path) == before
+
+
+def test_a_project_is_never_replaced(tmp_path: Path, prices: Path) -> None:
+    """`weekly-cli build prices.parquet -o . --overwrite` in the folder that somebody works in."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    (tmp_path / "prices.parquet").write_bytes(prices.read_bytes())
+    before = picture(tmp_path)
+    for output in (".", tmp_path, ".git", "..", "prices.parquet"):
+        for more in ((), ("--overwrite",)):
+            done = run_cli("build", "prices.parquet", "-o", output, *more, cwd=tmp_path)
+            assert (done.returncode, done.stdout) == (6, "")
+            one_line(done.stderr)
+            assert picture(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["x" * 240, "x" * 300, "x" * 300 + ".parquet"])

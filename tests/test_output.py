@@ -46,10 +46,11 @@ from frames import (
 )
 
 import weekly_cli
-from weekly_cli import align, partition, pipeline, plan, worker
+from weekly_cli import align, partition, pipeline, plan, storage, worker
 from weekly_cli.config import resolve
 from weekly_cli.engines.in_process import InProcess
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
+from weekly_cli.events import Event, StageEnded
 from weekly_cli.features import registry
 from weekly_cli.panel import symbol_groups
 from weekly_cli.parquet.row_groups import RowGroupFile
@@ -309,53 +310,192 @@ def foreign_file(path: Path) -> None:
     write(daily(), path)
 
 
-def text_file(path: Path) -> None:
-    path.write_text("precious")
-
-
 def foreign_folder(path: Path) -> None:
     write(daily(), path / "part-00000.parquet")
 
 
-def text_folder(path: Path) -> None:
+def hive_tree(path: Path) -> None:
+    """As Spark leaves one, with its companions."""
+    write(daily(), path / "year=2024" / "part-00000.parquet")
+    for name in ("_SUCCESS", "._SUCCESS.crc", "year=2024/.part-00000.parquet.crc", "_metadata", "_common_metadata"):
+        (path / name).touch()
+
+
+def text_file(path: Path) -> None:
+    path.write_text("precious")
+
+
+def note(path: Path) -> None:
     path.mkdir()
     (path / "notes.txt").write_text("precious")
 
 
-def nested_folder(path: Path) -> None:
+def note_named_as_parquet(path: Path) -> None:
+    path.mkdir()
+    (path / "part-00000.parquet").write_text("precious")
+
+
+def hidden_note(path: Path) -> None:
+    path.mkdir()
+    (path / ".notes").write_text("precious")
+
+
+def note_far_below(path: Path) -> None:
+    hive_tree(path)
+    (path / "year=2024" / "notes.txt").write_text("precious")
+
+
+def empty_folder_within(path: Path) -> None:
     (path / "deeper").mkdir(parents=True)
 
 
-@pytest.mark.parametrize("make", [foreign_file, text_file, foreign_folder, text_folder, nested_folder])
+def link_to_parquet(path: Path) -> None:
+    path.mkdir()
+    (path / "linked.parquet").symlink_to(write(daily(), path.parent / "elsewhere" / "p.parquet"))
+
+
+def link_to_a_folder(path: Path) -> None:
+    path.mkdir()
+    write(daily(), path.parent / "elsewhere" / "p.parquet")
+    (path / "linked").symlink_to(path.parent / "elsewhere", target_is_directory=True)
+
+
+def broken_link(path: Path) -> None:
+    path.mkdir()
+    (path / "linked").symlink_to("nowhere")
+
+
+def git_repository(path: Path) -> None:
+    (path / ".git" / "objects").mkdir(parents=True)
+    (path / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    write(daily(), path / "prices.parquet")
+
+
+def pipe(path: Path) -> None:
+    path.mkdir()
+    os.mkfifo(path / "pipe")
+
+
+PARQUET_OF_OTHERS = [foreign_file, foreign_folder, hive_tree]
+DAMAGE = [
+    *(text_file, note, note_named_as_parquet, hidden_note, note_far_below, empty_folder_within),
+    *(link_to_parquet, link_to_a_folder, broken_link, git_repository, pipe),
+]
+
+
+@pytest.mark.parametrize("make", [*PARQUET_OF_OTHERS, *DAMAGE])
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 def test_anything_else_is_refused(tmp_path: Path, small: Path, name: str, make: Any) -> None:
     make(tmp_path / name)
     before = picture(tmp_path)
-    with pytest.raises(OutputConflict, match="--overwrite") as caught:
+    with pytest.raises(OutputConflict, match="choose another --output") as caught:
         build(small, tmp_path / name)
     assert caught.value.exit_code == 6
     assert name in str(caught.value)
+    assert "--overwrite" not in str(caught.value), "advice that is followed must not lose anything"
     assert picture(tmp_path) == before
+
+
+@pytest.mark.parametrize("make", PARQUET_OF_OTHERS)
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+def test_parquet_files_are_replaced_when_that_is_asked_for(tmp_path: Path, small: Path, name: str, make: Any) -> None:
+    make(tmp_path / name)
     out = build(small, tmp_path / name, overwrite=True)
     assert out.num_rows == 8 * 300
     assert (tmp_path / name).is_file() == (name == "out.parquet")
     assert names_beside(tmp_path / name) == [name]
 
 
+@pytest.mark.parametrize("make", DAMAGE)
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
-def test_an_own_output_with_a_stranger_in_it_is_refused(tmp_path: Path, small: Path, name: str) -> None:
-    """A file where a folder is wanted and the other way round, and a folder that holds more than our parts."""
-    output = tmp_path / name
-    build(small, tmp_path / "made")
-    if name == "out":
-        (tmp_path / "made").rename(output)
-        (output / "notes.txt").write_text("precious")
-    else:
-        (tmp_path / "made").rename(output)
+def test_what_is_no_parquet_file_is_never_replaced(tmp_path: Path, small: Path, name: str, make: Any) -> None:
+    make(tmp_path / name)
     before = picture(tmp_path)
-    with pytest.raises(OutputConflict):
-        build(small, output)
+    with pytest.raises(OutputConflict, match="choose another --output"):
+        build(small, tmp_path / name, overwrite=True)
     assert picture(tmp_path) == before
+
+
+def test_a_refusal_names_the_first_three_strangers_and_how_many_there_are(tmp_path: Path, small: Path) -> None:
+    note(tmp_path / "out")
+    for number in range(4):
+        (tmp_path / "out" / f"{number}.txt").write_text("precious")
+    with pytest.raises(OutputConflict, match=r"5 entries .*: 0\.txt, 1\.txt, 2\.txt and more;"):
+        build(small, tmp_path / "out", overwrite=True)
+
+
+def test_the_current_folder_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
+    """Not the project that somebody works in, nor one of this tool's own outputs, nor an empty folder."""
+    report_of(small, tmp_path / "own")
+    (tmp_path / "empty").mkdir()
+    git_repository(tmp_path / "project")
+    for name in ("own", "empty", "project"):
+        monkeypatch.chdir(tmp_path / name)
+        before = picture(tmp_path)
+        for output in (".", "..", "../..", str(tmp_path / name), f"../{name}/."):
+            with pytest.raises(OutputConflict, match="current folder"):
+                weekly_cli.build(small, output, overwrite=True)
+        assert picture(tmp_path) == before
+
+
+def test_home_the_root_and_mount_points_are_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path
+) -> None:
+    home = tmp_path / "users" / "me"
+    home.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(write(daily(), tmp_path / "elsewhere" / "p.parquet").parent)
+    before = picture(tmp_path)
+    for output in ("~", str(home), str(home.parent)):
+        with pytest.raises(OutputConflict, match="home folder"):
+            weekly_cli.build(small, output, overwrite=True)
+    for output in ("/", "/proc"):
+        with pytest.raises(OutputConflict, match="never replaced"):
+            weekly_cli.build(small, output, overwrite=True)
+    assert picture(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_what_is_put_there_while_a_run_goes_on_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str, exchanges: bool
+) -> None:
+    output = tmp_path / name
+    report_of(small, output)
+    if not exchanges:
+        monkeypatch.setattr(storage, "_exchange", lambda made, target: False)
+
+    def somebody_writes(event: Event) -> None:
+        if getattr(event, "stage", None) == "fan out" and isinstance(event, StageEnded):
+            (output / "notes.txt" if output.is_dir() else output).write_text("precious")
+
+    with pytest.raises(OutputConflict, match="changed by somebody else"):
+        pipeline.run(resolve({"input": str(small), "output": str(output), "features": "w_ret"}), somebody_writes)
+    kept = output / "notes.txt" if output.is_dir() else output
+    assert kept.read_text() == "precious"
+    assert names_beside(output) == [f".{name}.weekly-cli-work", name], "the work that is done stays done"
+
+
+def test_what_somebody_made_of_an_output_is_somebodys(tmp_path: Path, small: Path) -> None:
+    """Arrow's tables keep the metadata of what they were read from."""
+    build(small, tmp_path / "out", features="w_ret")
+    derived = pq.read_table(tmp_path / "out").slice(0, 100)
+    assert MARK in derived.schema.metadata
+    pq.write_table(derived, tmp_path / "out" / "derived.parquet")
+    before = picture(tmp_path)
+    with pytest.raises(OutputConflict, match="derived"):
+        build(small, tmp_path / "out")
+    assert picture(tmp_path) == before
+
+
+def test_an_own_output_may_change_from_a_folder_to_a_file_and_back(tmp_path: Path, small: Path) -> None:
+    for name in ("made", "made.parquet"):
+        build(small, tmp_path / name, features="w_ret")
+    (tmp_path / "made").rename(tmp_path / "folder.parquet")
+    (tmp_path / "made.parquet").rename(tmp_path / "file")
+    for name in ("folder.parquet", "file"):
+        build(small, tmp_path / name, features="w_close")
+        assert (tmp_path / name).is_file() == name.endswith(".parquet")
 
 
 def test_an_empty_folder_is_nobodys(tmp_path: Path, small: Path) -> None:
@@ -632,7 +772,7 @@ def test_many_tasks_of_one_partition_do_not_run_out_of_files(tmp_path: Path) -> 
 def test_an_output_never_replaces_its_input(output: str, tmp_path: Path) -> None:
     source = write(daily(["A", "B"], 60), tmp_path / "in" / "p.parquet")
     before = source.read_bytes()
-    for given in (source, source.parent):
+    for given in (source, source.parent, source.parent / "*.parquet", source.parent / "?.parquet"):
         with pytest.raises(OutputConflict, match="would replace the input"):
             weekly_cli.build(given, tmp_path / output, overwrite=True)
     assert source.read_bytes() == before

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from weekly_cli import events, publish, resources, storage
+from weekly_cli import events, publish, resources, storage, target
 from weekly_cli.arrays import from_numpy
 from weekly_cli.benchmarks import (
     Comparisons,
@@ -73,12 +73,13 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
 
     `engine` is a pool that has been started already; the run ends it.
     """
-    output = publish.place(config.output)
-    publish.check_target(output, config.overwrite)
+    output = target.place(config.output)
+    target.check_target(output, config.overwrite)
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_run(output, config.wait))
         folder = work_folder(output, config.work_dir, fresh=config.fresh, keep=config.keep_work)
         work = stack.enter_context(folder)
+        standing = target.check_target(output, config.overwrite)  # once more, now that nobody else may publish
         meter = stack.enter_context(resources.MemoryMeter())
         run = _Run(config, output, work, listener, engine)
         stack.callback(run.close)
@@ -88,7 +89,7 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
         partitioned = run.partition(found, plan, kept)
         tasks = kept.left_of(run.tasks(found, plan, job, partitioned))
         outcomes = run.fan_out(tasks, found, plan, kept)
-        size = run.publish(outcomes, found, job)
+        size = run.publish(outcomes, found, job, standing)
         run.close()
         return make_report(
             config, found, plan, partitioned, outcomes, run.seconds, size, meter.peak_bytes, job, run.troubles
@@ -98,7 +99,7 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
     available = resources.probe()
-    found = scan(read_footers(config, publish.place(config.output)), config, available.cpus, lambda _: None)
+    found = scan(read_footers(config, target.place(config.output)), config, available.cpus, lambda _: None)
     return found, make_plan(found, config, available)
 
 
@@ -350,8 +351,8 @@ class _Run:
             f"{', '.join(files_with(found, first))}); remove them, or pass --on-duplicates first or last"
         )
 
-    def publish(self, outcomes: Sequence[Outcome], found: Scan, job: Job) -> int:
-        """Switch the output and return its bytes.
+    def publish(self, outcomes: Sequence[Outcome], found: Scan, job: Job, standing: storage.Listing) -> int:
+        """Switch the output, if nobody else has written in its place, and return its bytes.
 
         Raises
         ------
@@ -361,6 +362,6 @@ class _Run:
         with self._stage("publish") as said:
             refuse_changed(found.footers)
             parts = {Path(outcome.part): outcome.checksum for outcome in outcomes if outcome.part is not None}
-            size = publish.publish(parts, self.output, self.work, lambda path: part_file(path, job))
+            size = publish.publish(parts, self.output, self.work, lambda path: part_file(path, job), standing)
             said.append(f"{self.output}, {size / 2**20:,.1f} MiB")
         return size

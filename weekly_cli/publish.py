@@ -6,40 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from weekly_cli import failpoints, storage
-from weekly_cli.errors import OutputConflict
 from weekly_cli.parquet.row_groups import RowGroupFile
+from weekly_cli.storage import Listing
 
 
-def place(output: str) -> Path:
-    """Return where an output goes; what a link leads to is replaced there, and the link stays."""
-    return Path(output).expanduser().resolve()
-
-
-def check_target(output: Path, overwrite: bool) -> None:
-    """Refuse an output place that holds something else.
-
-    Raises
-    ------
-    OutputConflict
-        If something that this tool did not write is there, and `overwrite` is false.
-    UsageError
-        If its path is no text.
-    """
-    storage.check_name(output, "--output")
-    with storage.writing(output):
-        strange = not overwrite and output.exists() and not _is_ours(output)
-    if strange:
-        raise OutputConflict(
-            f"{output} is there already, and weekly-cli did not write all of it; "
-            "choose another --output, or pass --overwrite to replace it"
-        )
-
-
-def _is_ours(output: Path) -> bool:
-    return output.is_dir() != storage.is_single_file(output) and storage.wrote(output)
-
-
-def publish(parts: Mapping[Path, int], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile]) -> int:
+def publish(
+    parts: Mapping[Path, int], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile], before: Listing
+) -> int:
     """Put the parts, in order, into the output's place and return the bytes of the output.
 
     Parameters
@@ -51,13 +24,20 @@ def publish(parts: Mapping[Path, int], output: Path, work: Path, new_file: Calla
         The run's work folder, on the same filesystem.
     new_file : callable
         Opens a file with the columns of the output.
+    before : Listing
+        What stood in the output's place when the run began.
+
+    Raises
+    ------
+    OutputConflict
+        If something else stands there by now.
     """
     if storage.is_single_file(output):
         made = _joined(parts, work, new_file)
         size = made.stat().st_size
     else:
         made, size = _folder(parts or {_joined((), work, new_file): 0}, work)
-    storage.publish(made, output)
+    storage.publish(made, output, before)
     return size
 
 

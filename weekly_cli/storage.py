@@ -11,7 +11,9 @@ import ctypes
 import errno
 import json
 import os
+import re
 import shutil
+import stat
 import sys
 import time
 import zlib
@@ -112,7 +114,7 @@ def find_inputs(name: str, output: Path | None) -> list[tuple[Path, tuple[tuple[
         raise InputRefused(f"{name} can't be looked through: {error.strerror}: {error.filename}") from error
     if output is None:
         return files
-    outer = path.resolve()
+    outer = (path if path.exists() else Path(*_before_glob(path))).resolve()
     inside = {file for file, _ in files if output in (file.resolve(), *file.resolve().parents)}
     if output == outer or output in outer.parents or (inside and not wrote(output)):
         raise OutputConflict(f"the output {output} would replace the input {name}; choose another --output")
@@ -586,10 +588,66 @@ def scratch() -> Iterator[Path]:
 
 def wrote(path: Path) -> bool:
     """Tell whether everything at `path` is an output of this tool."""
-    if path.is_file():
-        return _carries_mark(path)
-    files = sorted(path.iterdir())
-    return all(file.is_file() and file.suffix == ".parquet" and _carries_mark(file) for file in files)
+    return not any(True for _ in strangers(path, overwrite=False))
+
+
+#: What other writers of Parquet folders leave beside their files.
+_COMPANIONS = ("_SUCCESS", "_metadata", "_common_metadata")
+_MAGIC = (b"PAR1", b"PARE")
+#: How a part in an output's folder is named: its number, and the CRC-32 of its bytes.
+PART_NAME = re.compile(r"part-\d{5,}-([0-9a-f]{8})\.parquet")
+
+
+def strangers(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield what stands at `path`, or in it, and is not this tool's to replace.
+
+    A file is that carries this tool's mark, and in a folder a part's name; with `overwrite` any Parquet file is, and
+    the usual companions of one. A link, a hidden file, an empty folder or a folder in the output's own are somebody's.
+    """
+    if path.is_symlink() or not path.is_dir():
+        if not (_is_plain_file(path) and (is_parquet(path) if overwrite else _carries_mark(path))):
+            yield path
+        return
+    for entry in sorted(path.iterdir()):
+        if overwrite and entry.is_dir() and not entry.is_symlink() and any(entry.iterdir()):
+            yield from strangers(entry, overwrite=overwrite)
+        elif not (_is_plain_file(entry) and (_parquet_or_companion(entry) if overwrite else _is_part(entry))):
+            yield entry
+
+
+def _is_plain_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_part(path: Path) -> bool:
+    """Tell a part of an output from what somebody has made of one: metadata travel, names tell a file's own bytes."""
+    return PART_NAME.fullmatch(path.name) is not None and _carries_mark(path)
+
+
+def _parquet_or_companion(path: Path) -> bool:
+    return path.name in _COMPANIONS or path.suffix == ".crc" or is_parquet(path)
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell by its first and last bytes whether a file is Parquet, whatever its name."""
+    with path.open("rb") as stream:
+        first = stream.read(4)
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - 4))
+        return size >= 12 and first in _MAGIC and stream.read(4) == first
+
+
+Listing = frozenset[tuple[str, int, int, int]]
+
+
+def listing(path: Path) -> Listing:
+    """Return what stands at `path` and below it: names, inodes, sizes and times; empty where nothing does."""
+    if not os.path.lexists(path):
+        return frozenset()
+    entries = [path, *path.rglob("*")] if path.is_dir() else [path]
+    states = ((str(entry.relative_to(path)), entry.lstat()) for entry in entries)
+    files = ((name, state) for name, state in states if name != "." or not stat.S_ISDIR(state.st_mode))
+    return frozenset((name, state.st_ino, state.st_size, state.st_mtime_ns) for name, state in files)
 
 
 def _carries_mark(path: Path) -> bool:
@@ -610,25 +668,46 @@ def linked(source: Path, target: Path) -> None:
     failpoints.reached("publish:linked")
 
 
-def publish(made: Path, target: Path) -> None:
-    """Put a finished file or folder in its place in one step; a folder that stood there is left beside `made`."""
+def publish(made: Path, target: Path, before: Listing) -> None:
+    """Put a finished file or folder in its place in one step; what stood there is left in the folder of `made`.
+
+    Raises
+    ------
+    OutputConflict
+        If that is not what `before` lists any more: somebody else has written there, and gets it back.
+    """
     if made.is_dir():
         _flush(made)
     failpoints.reached("publish:ready")
     with writing(target):
-        if not target.exists() or (made.is_file() and target.is_file()):
-            made.replace(target)
-        elif not _exchange(made, target):
-            _replace_by_two_renames(made, target)
+        if not os.path.lexists(target):
+            made.rename(target)
+        elif _exchange(made, target):
+            if listing(made) != before:
+                _exchange(made, target)
+                raise _changed(target)
+        else:
+            _replace_by_two_renames(made, target, before)
     failpoints.reached("publish:switched")
     _flush(target.parent)
     failpoints.reached("publish:flushed")
 
 
-def _replace_by_two_renames(made: Path, target: Path) -> None:
+def _changed(target: Path) -> OutputConflict:
+    return OutputConflict(
+        f"{target} was changed by somebody else while it was built again, and stays as it is now; "
+        "run the same command again when nobody writes to it, or choose another --output"
+    )
+
+
+def _replace_by_two_renames(made: Path, target: Path, before: Listing) -> None:
     """Replace what no system call replaces in one step; between the two, `give_back` knows what is missing."""
-    target.rename(made.with_name(_REPLACED))
+    displaced = made.with_name(_REPLACED)
+    target.rename(displaced)
     failpoints.reached("publish:moved")
+    if listing(displaced) != before:
+        give_back(made.parent, target)
+        raise _changed(target)
     try:
         made.rename(target)
     except OSError:

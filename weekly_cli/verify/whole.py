@@ -7,7 +7,6 @@ to tell the first row that does.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +30,6 @@ from weekly_cli.verify import hashes
 from weekly_cli.verify.proof import MOST_TOLD, Check, Refuted, of_the_table
 from weekly_cli.worker import sort_order
 
-#: As `publish` names parts, by the checksum of their bytes.
-_NAMED_PART = re.compile(r"part-\d{5,}-([0-9a-f]{8})\.parquet")
 _BATCH_ROWS = 256 * 1024
 #: Rows of symbols that are held against each other row by row at a time.
 _COMPARED_ROWS = 1024 * 1024
@@ -146,7 +143,7 @@ def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
     pages = unchecked = named = 0
     for path in files:
         with of_the_table(), storage.mapped_input(path) as data:
-            name = _NAMED_PART.fullmatch(path.name)
+            name = storage.PART_NAME.fullmatch(path.name)
             if name is not None and name[1] != f"{zlib.crc32(data):08x}":
                 check.findings.append(f"{path}: its bytes are not those that its name tells")
             named += name is not None
