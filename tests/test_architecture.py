@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("source", "footers", "scan", "plan"),  # the input as tables; what there is; what to do
     ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
     ("engines",),  # where tasks run
-    ("report", "ladder", "pipeline", "frame"),  # the record of a run; failing tasks; the stages in order; pandas
+    ("report", "ladder", "accounting", "pipeline", "frame"),  # a run's record; failing tasks; rows; the stages; pandas
     ("verify", "progress", "sample", "cli", "__main__", "docs"),  # proof, views, made-up data, the command line
 )
 ORDER = [name for layer in LAYERS for name in layer]

@@ -196,6 +196,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("strategy", "per_symbol", "per-symbol"),
     ("compression", "gzip", "zstd"),
     ("overwrite", "false", "true or false"),
+    ("allow_empty", "false", "true or false"),
     ("work_dir", 3, "takes text"),
     ("wait", "soon", "number of seconds"),
     ("wait", -1, "number of seconds"),

@@ -14,7 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from frames import OWN, build, business_days, daily, in_order, read, report_of, run_cli, shuffled, write, write_files
+from frames import (
+    OWN,
+    build,
+    business_days,
+    daily,
+    in_order,
+    picture,
+    read,
+    report_of,
+    run_cli,
+    shuffled,
+    write,
+    write_files,
+)
 
 from weekly_cli import plan
 from weekly_cli.engines.in_process import InProcess
@@ -870,11 +883,15 @@ def test_the_own_output_as_an_input(tmp_path: Path) -> None:
 def test_an_empty_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
     monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
     source = write(daily().slice(0, 0), tmp_path / "p.parquet")
-    out = build(source, tmp_path / "out", strategy=strategy)
+    with pytest.raises(InputRefused, match="0 rows came in"):
+        build(source, tmp_path / "out", strategy=strategy)
+    assert not (tmp_path / "out").exists()
+    out = build(source, tmp_path / "out", strategy=strategy, allow_empty=True)
     full = build(write(daily(), tmp_path / "q.parquet"), tmp_path / "full")
     assert out.num_rows == 0
     assert out.schema.equals(full.schema)
-    assert build(source, tmp_path / "out.parquet", strategy=strategy).schema.equals(full.schema)
+    file = build(source, tmp_path / "out.parquet", strategy=strategy, allow_empty=True)
+    assert file.schema.equals(full.schema)
 
 
 def test_empty_files_among_full_ones(tmp_path: Path) -> None:
@@ -965,9 +982,66 @@ def test_start_and_end_cut_rows_but_not_history(tmp_path: Path, route: Callable[
 
 
 def test_a_window_without_rows(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
-    out = route(daily(), tmp_path, start="2030-01-01")
+    with pytest.raises(InputRefused, match="no row is left"):
+        route(daily(), tmp_path, start="2030-01-01")
+    out = route(daily(), tmp_path, start="2030-01-01", allow_empty=True)
     assert out.num_rows == 0
     assert out.column_names[:7] == OWN
+
+
+EMPTY: dict[str, tuple[pa.Table, dict[str, Any], str]] = {
+    "no rows": (daily().slice(0, 0), {}, "0 rows came in"),
+    "late start": (
+        daily(),
+        {"start": "2030-01-01"},
+        "180 lie outside of --start 2030-01-01, as the dates go",
+    ),
+    "early end": (daily(), {"end": "1999-12-31"}, "180 lie outside of --end 1999-12-31"),
+    "null closes": (
+        daily().set_column(5, "close", pa.nulls(180, pa.float64())),
+        {},
+        "not one weekly bar, and nothing is published: 180 rows came in from .*; 180 have no usable close",
+    ),
+    "no dates": (
+        daily().set_column(1, "date", pa.nulls(180, pa.date32())),
+        {"on_bad_rows": "drop"},
+        "180 of them have no symbol or no date",
+    ),
+    "unread dates": (
+        daily().set_column(1, "date", pa.array(["03/14/2024"] * 180)),
+        {"on_bad_rows": "drop"},
+        r"180 rows have something that is no date .*\(first: '03/14/2024' in row 0 .*2024-03-14, 20240314",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_build_with_nothing_in_it_replaces_nothing(tmp_path: Path, name: str, stands: bool) -> None:
+    table, settings, told = EMPTY[name]
+    output = tmp_path / "out"
+    if stands:
+        build(write(daily(), tmp_path / "full.parquet"), output)
+    source = write(table, tmp_path / "empty.parquet")
+    before = picture(tmp_path)
+    with pytest.raises(InputRefused, match=told) as caught:
+        build(source, output, **settings)
+    assert picture(tmp_path) == before
+    assert ("--allow-empty" in str(caught.value)) != stands, "followed literally, it would replace a good table"
+    assert not build(source, output, **settings, allow_empty=True).column("w_close").drop_null()
+
+
+def test_text_that_is_no_date_is_told_from_a_missing_date(tmp_path: Path) -> None:
+    texts = ["2024-03-14"] * 178 + ["14.03.2024", None]
+    source = write(daily().set_column(1, "date", pa.array(texts)), tmp_path / "p.parquet")
+    with pytest.raises(InputRefused, match=r"column 'date' .* 1 rows .*'14\.03\.2024' in row 178 ") as caught:
+        build(source, tmp_path / "out")
+    assert "--on-bad-rows drop" in str(caught.value)
+    assert "no symbol or no date" not in str(caught.value)
+    most = write(daily().set_column(1, "date", pa.array(["14.03.2024"] * 180)), tmp_path / "q.parquet")
+    with pytest.raises(InputRefused) as caught:
+        build(most, tmp_path / "out")
+    assert "drop" not in str(caught.value), "it would leave nothing"
 
 
 def test_the_input_is_left_as_it_was(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_random_datasets_equal_the_slow_truth(
     repeated = pd.concat([daily, daily.sample(frac=0.1, random_state=1).assign(close=1e6)], ignore_index=True)
     found = built(
         repeated, folder, available=available, price=price, on_duplicates="first",
-        sector_map=str(folder / "sectors.csv"), start="2020-03-01",
+        sector_map=str(folder / "sectors.csv"), start="2020-03-01", allow_empty=True,
     )  # fmt: skip
     expected = slow_truth(daily, available=available, price=price, sector_map=sectors, start="2020-03-01")
     assert_same_job(found, expected)

@@ -70,6 +70,7 @@ class Config:
     strategy: str = "auto"
     compression: str = "zstd"
     overwrite: bool = False
+    allow_empty: bool = False
     work_dir: str | None = None
     wait: float = 0.0
     fresh: bool = False
@@ -339,6 +340,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "strategy": _one_of(*STRATEGIES),
     "compression": _one_of(*COMPRESSIONS),
     "overwrite": _boolean,
+    "allow_empty": _boolean,
     "work_dir": _path,
     "wait": _seconds,
     "fresh": _boolean,

@@ -29,7 +29,7 @@ from weekly_cli.worker import Outcome, Task, part_span
 
 #: Settings that change where and how a run works, but no value of the output.
 _WITHOUT_INFLUENCE = {
-    *("output", "jobs", "memory_limit", "strategy", "overwrite", "compression", "features"),
+    *("output", "jobs", "memory_limit", "strategy", "overwrite", "allow_empty", "compression", "features"),
     *("work_dir", "wait", "fresh", "keep_work", "strict", "task_timeout"),
 }
 

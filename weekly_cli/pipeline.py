@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli import events, publish, resources, storage, target
+from weekly_cli.accounting import refuse_nothing
 from weekly_cli.arrays import from_numpy
 from weekly_cli.benchmarks import (
     Comparisons,
@@ -88,7 +89,7 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
         job = run.job(found, plan)
         partitioned = run.partition(found, plan, kept)
         tasks = kept.left_of(run.tasks(found, plan, job, partitioned))
-        outcomes = run.fan_out(tasks, found, plan, kept)
+        outcomes = run.fan_out(tasks, found, plan, kept, bool(standing))
         size = run.publish(outcomes, found, job, standing)
         run.close()
         return make_report(
@@ -282,13 +283,13 @@ class _Run:
             write_benchmark_file(found, plan, self._comparisons, tasks, job)
         return tasks
 
-    def fan_out(self, tasks: Sequence[Task], found: Scan, plan: Plan, kept: Kept) -> list[Outcome]:
+    def fan_out(self, tasks: Sequence[Task], found: Scan, plan: Plan, kept: Kept, stands: bool) -> list[Outcome]:
         """Run the tasks, each failure in smaller ones, and return what came of them and of an earlier run's.
 
         Raises
         ------
         InputRefused
-            If a symbol has several rows on one day and `on_duplicates` is "error".
+            If a symbol has several rows on one day and `on_duplicates` is "error", or there is nothing to publish.
         """
         with self._stage("fan out") as said, contextlib.ExitStack() as stack:
             engine = self._engine_for(plan)
@@ -310,6 +311,7 @@ class _Run:
             said.append(f"{rows:,} rows, {symbols:,} symbols")
             if self.config.on_duplicates == "error" and any(outcome.duplicates for outcome in outcomes):
                 raise InputRefused(self._duplicates_sentence(outcomes, found, plan))
+            refuse_nothing(self.config, found, plan, outcomes, stands)
         rejected = [entry for outcome in outcomes for entry in outcome.rejected]
         if self.config.strict and rejected:
             symbol, reason = rejected[0]

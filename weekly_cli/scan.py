@@ -58,6 +58,10 @@ class Scan:
         Days since 1970-01-01; 0 and -1 without rows.
     bad_rows : int
         Rows without a symbol or a date, which will be dropped.
+    unread_dates : int
+        Those of them that have something in place of a date which is none.
+    first_unread_date : str
+        The first of these, and where it is.
     """
 
     footers: Footers
@@ -68,6 +72,8 @@ class Scan:
     first_day: int
     last_day: int
     bad_rows: int
+    unread_dates: int = 0
+    first_unread_date: str = ""
 
     @cached_property
     def layout(self) -> str:
@@ -93,6 +99,8 @@ class _Keys:
     ascending: bool
     bad: tuple[tuple[int, str], ...]
     bad_count: int
+    unread: tuple[int, str] | None
+    unread_count: int
 
 
 def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
@@ -159,6 +167,7 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names
         usable = usable & known
     bad_rows = np.flatnonzero(~usable) if usable is not None else np.empty(0, np.int64)
     offenders = tuple((offset + int(row), _offender(table, int(row), names)) for row in bad_rows[:_OFFENDERS_SHOWN])
+    unread_rows = _unread(table.column(names[1]), known)
     codes = to_numpy(encoded.indices, 0)
     positions = np.arange(offset, offset + len(codes))
     if len(bad_rows):
@@ -176,6 +185,25 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names
         ascending=bool((days[1:] >= days[:-1]).all()),
         bad=offenders,
         bad_count=len(bad_rows),
+        unread=(offset + int(unread_rows[0]), as_text(table.column(names[1])[int(unread_rows[0])]))
+        if len(unread_rows)
+        else None,
+        unread_count=len(unread_rows),
+    )
+
+
+def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """Return the rows that have something in place of a date which is none."""
+    if known is None:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(~known & is_known(dates))
+
+
+def unread_dates_sentence(count: int, first: str) -> str:
+    """Say that so many dates are none that can be read, and what can."""
+    return (
+        f"{count:,} rows have something that is no date where their date should be (first: {first}); dates are read as "
+        "2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, of the years 1 to 9999)"
     )
 
 
@@ -229,6 +257,7 @@ class _Fold:
         self._bad: list[str] = []
         self._bad_files: dict[str, int] = {}
         self.bad_count = 0
+        self._unread_count, self._first_unread = 0, ""
 
     def add(self, keys: _Keys) -> None:
         path = self._footers.pieces[keys.piece].path
@@ -236,6 +265,12 @@ class _Fold:
             self.bad_count += keys.bad_count
             self._bad_files[path] = self._bad_files.get(path, 0) + keys.bad_count
             self._bad += [f"{what} in row {row} of row group {self._group(keys)} of {path}" for row, what in keys.bad]
+        if keys.unread is not None:
+            row, value = keys.unread
+            self._unread_count += keys.unread_count
+            self._first_unread = (
+                self._first_unread or f"{value!r} in row {row} of row group {self._group(keys)} of {path}"
+            )
         if keys.days is not None:
             first, last, smallest, largest = keys.days
             before = self._days or (first, smallest, largest)
@@ -280,12 +315,18 @@ class _Fold:
 
     def bad_rows_sentence(self) -> str:
         symbol, date = self._footers.schema.key_columns
+        few = 2 * self.bad_count < self._footers.rows
+        if self._unread_count:
+            unread = unread_dates_sentence(self._unread_count, self._first_unread)
+            way_out = "; write them so" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
+            return f"column {date!r} of {self._footers.where}: {unread}{way_out}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
         more = len(self._bad_files) - _OFFENDERS_SHOWN
         return (
             f"{self.bad_count} rows have no {symbol} or no {date}: {counts}"
             + (f" and {more} more files" if more > 0 else "")
-            + f" (first: {'; '.join(self._bad[:_OFFENDERS_SHOWN])}); mend them, or pass --on-bad-rows drop"
+            + f" (first: {'; '.join(self._bad[:_OFFENDERS_SHOWN])}); fill them in, or pass --on-bad-rows drop to leave "
+            "these rows out"
         )
 
     def result(self) -> Scan:
@@ -303,6 +344,8 @@ class _Fold:
             first_day=smallest,
             last_day=largest,
             bad_rows=self.bad_count,
+            unread_dates=self._unread_count,
+            first_unread_date=self._first_unread,
         )
 
     def _presence(self, rank: Ints) -> Presence | None:

@@ -89,6 +89,7 @@ class Sample:
             features=",".join(names),
             strategy="direct",
             compression="none",
+            allow_empty=True,
         )
 
 
