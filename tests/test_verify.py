@@ -113,8 +113,10 @@ def test_sectors_and_hive_folders_and_symbols_that_are_numbers(table: pa.Table, 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_tables_of_next_to_nothing(table: pa.Table, tmp_path: Path, rows: int) -> None:
     source = write(table.slice(0, rows), tmp_path / "prices.parquet")
-    build(source, tmp_path / "out.parquet")
-    assert findings(verify(tmp_path / "out.parquet")) == ""
+    build(source, tmp_path / "out.parquet", allow_empty=True)
+    proof = verify(tmp_path / "out.parquet")
+    assert findings(proof) == ""
+    assert proof.not_checked == (["values", "ahead", "right", "warm-up"] if rows == 0 else ["ahead", "warm-up"])
 
 
 def test_the_same_seed_looks_at_the_same(prices: Path, tmp_path: Path) -> None:
@@ -401,7 +403,58 @@ def test_histories_of_less_than_a_year_have_none(tmp_path: Path) -> None:
     proof = verify(tmp_path / "out")
     assert proof.holds
     assert proof.warm_up == ()
-    assert "no symbol" in proof.checks[-1].did
+    assert proof.not_checked == ["warm-up"]
+    assert "no symbol" in proof.checks[-1].not_checked
+
+
+#: What is not looked at, and the word that says why.
+NOT_CHECKED: dict[str, tuple[dict[str, int], list[str], str]] = {
+    "no symbols": ({"symbols": 0}, ["values", "ahead", "right", "warm-up"], "--symbols 0"),
+    "no dates": ({"dates": 0}, ["ahead"], "--dates 0"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_CHECKED)
+def test_what_was_not_checked_does_not_hold(prices: Path, tmp_path: Path, name: str) -> None:
+    settings, missing, why = NOT_CHECKED[name]
+    build(prices, tmp_path / "out", features="w_ret")
+    proof = verify(tmp_path / "out", **settings)
+    assert [check.name for check in proof.checks] == CHECKS
+    assert proof.not_checked == missing
+    assert all(why in check.not_checked for check in proof.checks if check.name in missing)
+    flags = [word for flag, count in settings.items() for word in (f"--{flag}", str(count))]
+    done = run_cli("verify", tmp_path / "out", *flags)
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines if line[10:].startswith("not checked  ")] == missing
+    assert lines[-1] == f"{tmp_path}/out: nothing was found against it; not checked: {', '.join(missing)}"
+
+
+def test_symbols_that_differ_are_not_said_to_be_built_again(prices: Path, tmp_path: Path) -> None:
+    build(prices, tmp_path / "out.parquet")
+    rewritten(tmp_path / "out.parquet", lambda made: made.set_column(5, "close", pc.add(made.column("close"), 1.0)))
+    proof = verify(tmp_path / "out.parquet")
+    assert failed(proof) == ["rows"]
+    assert proof.not_checked == ["values", "ahead", "right", "warm-up"]
+
+
+def test_the_input_is_found_from_any_folder(table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what happens to lie where the same words lead from there is not taken for it."""
+    write(table, tmp_path / "a" / "prices.parquet")
+    write(daily(["ZZZ"], 10), tmp_path / "b" / "prices.parquet")
+    (tmp_path / "c").mkdir()
+    assert run_cli("build", "prices.parquet", "-o", "out", "-q", cwd=tmp_path / "a").returncode == 0
+    for folder in ("a", "b", "c"):
+        monkeypatch.chdir(tmp_path / folder)
+        proof = verify(tmp_path / "a" / "out", symbols=1, dates=1)
+        assert findings(proof) == ""
+        assert "this very input" in proof.checks[1].did
+    (tmp_path / "a" / "prices.parquet").rename(tmp_path / "c" / "moved.parquet")
+    done = run_cli("verify", tmp_path / "a" / "out", cwd=tmp_path / "c")
+    assert done.returncode == 2
+    assert f"{tmp_path}/a/prices.parquet, which is not there any more" in done.stderr
+    assert "--input" in done.stderr
+    done = run_cli("verify", tmp_path / "a" / "out", "--input", "moved.parquet", cwd=tmp_path / "c")
+    assert done.returncode == 0
 
 
 # ---- tables of other programs ----------------------------------------------------------------------------
@@ -426,7 +479,8 @@ def test_a_table_of_another_program(
     make(table, tmp_path / "theirs.parquet")
     proof = verify(tmp_path / "theirs.parquet", prices)
     assert findings(proof) == ""
-    assert [check.name for check in proof.checks] == ["bytes", "columns", "rows"]
+    assert [check.name for check in proof.checks] == CHECKS
+    assert proof.not_checked == ["bytes", "values", "ahead", "right", "warm-up"]
     make(table.slice(1), tmp_path / "theirs.parquet")
     assert failed(verify(tmp_path / "theirs.parquet", prices)) == ["rows"]
     make(put_in("note", 100, -1)(table), tmp_path / "theirs.parquet")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,23 +38,32 @@ _WITHOUT_INFLUENCE = {
 def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
-    The input counts by its files' paths and row groups' sizes, not by its bytes; the sector map by what it says.
+    The input counts by its files' names and row groups' sizes, not by its bytes nor by where it lies; the sector map by
+    what it says.
     """
+    names = _names_of_files(footers)
     settings = {
         name: str(value)
         for name, value in sorted(vars(config).items())
-        if name not in _WITHOUT_INFLUENCE and name != "role_columns"
+        if name not in _WITHOUT_INFLUENCE and name not in ("role_columns", *_PATHS)
     }
     facts = {
         "settings": settings,
         "features": [(feature.name, feature.version) for feature in features],
         "schema": str(footers.schema.arrow),
-        "pieces": [(piece.path, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
+        "pieces": [(names[piece.path], piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
         "sector map": None if sector_map is None else sector_map.to_pydict(),
         "version": __version__,
     }
     return _digest(facts)[:32]
+
+
+def _names_of_files(footers: Footers) -> dict[str, str]:
+    """Return each input file's path below the folder that holds all of them, wherever that lies."""
+    absolute = {piece.path: str(Path(piece.path).absolute()) for piece in footers.pieces}
+    root = os.path.commonpath([str(Path(path).parent) for path in set(absolute.values())] or ["/"])
+    return {path: os.path.relpath(known, root) for path, known in absolute.items()}
 
 
 def identity(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
@@ -82,6 +92,7 @@ def conventions(
         "benchmarks": list(benchmark_names),
         "dtype": config.dtype,
         "settings": _settings(config),
+        "paths": {name: _absolute(value) for name in _PATHS if (value := getattr(config, name)) is not None},
         "fingerprint": fingerprint(footers, config, features, sector_map),
     }
 
@@ -94,6 +105,14 @@ def _settings(config: Config) -> dict[str, Any]:
         for name, value in vars(config).items()
         if name not in _WITHOUT_INFLUENCE - {"features"} and name != "role_columns" and value != getattr(usual, name)
     }
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+#: Settings that are paths of what values are made of: kept as typed, and as they lead there from any folder.
+_PATHS = ("input", "sector_map")
 
 
 def _digest(facts: Any) -> str:

@@ -129,7 +129,7 @@ def _found(path: Path, name: str) -> list[tuple[Path, tuple[tuple[str, str | Non
         if not files:
             raise InputRefused(f"{name} holds no Parquet file (*{', *'.join(PARQUET_SUFFIXES)})")
         return [(file, _hive_keys(file.relative_to(path))) for file in files]
-    if any(sign in name for sign in "*?["):
+    if _is_glob(name):
         base = Path(*_before_glob(path))
         found = base.glob(str(path.relative_to(base)))
         files = sorted(file for file in found if file.is_file() and not _hidden(file.relative_to(base)))
@@ -137,6 +137,16 @@ def _found(path: Path, name: str) -> list[tuple[Path, tuple[tuple[str, str | Non
             raise InputRefused(f"{name} matches no file")
         return [(file, _hive_keys(file)) for file in files]
     raise InputRefused(f"{name} does not exist; give a Parquet file, a folder of them, or a quoted glob")
+
+
+def leads_somewhere(name: str) -> bool:
+    """Tell whether a path or a glob leads to something."""
+    path = Path(name).expanduser()
+    return path.exists() or (_is_glob(name) and Path(*_before_glob(path)).exists())
+
+
+def _is_glob(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
 
 
 def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
@@ -160,7 +170,7 @@ def _hidden(relative: Path) -> bool:
 
 def _before_glob(path: Path) -> Iterator[str]:
     for part in path.parts[:-1]:
-        if any(sign in part for sign in "*?["):
+        if _is_glob(part):
             return
         yield part
 

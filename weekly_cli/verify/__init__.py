@@ -40,6 +40,8 @@ from weekly_cli.verify.whole import Rows, Sides, Tally, check_bytes, check_rows,
 __all__ = ["Proof", "verify"]
 
 N_DATES, N_SYMBOLS, SEED = 5, 20, 0
+#: The checks of what is built again.
+_OF_THE_SAMPLE = ("values", "ahead", "right", "warm-up")
 
 
 def verify(
@@ -89,15 +91,23 @@ def verify(
     said = {"columns": columns} if record is None else dict(record.get("settings", {}))
     if record is not None:
         said["features"] = ",".join(record.get("features", ()))
-    said["input"] = str(input) if input is not None else said.get("input")
+        said |= record.get("paths", {})  # which lead there from any folder
     if sector_map is not None:
         said["sector_map"] = str(sector_map)
-    if not said["input"]:
-        raise UsageError(f"{output} does not say what it was made of; name it with --input")
+    said["input"] = str(input) if input is not None else _recorded_input(str(output), said.get("input"))
     if record is None:
         said["on_bad_rows"] = "drop"
     run = _Verification(Proof(str(output), said["input"]), files, record, resolve(said), listener)
     return run.all(trouble, dates, symbols, seed)
+
+
+def _recorded_input(output: str, path: str | None) -> str:
+    """Return the input that a table names, which must still be there."""
+    if path is None:
+        raise UsageError(f"{output} does not say what it was made of; name it with --input")
+    if not storage.leads_somewhere(path):
+        raise UsageError(f"{output} was made of {path}, which is not there any more; name where it is now with --input")
+    return path
 
 
 def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
@@ -140,23 +150,48 @@ class _Verification:
         found = scan(footers, self.config, self.threads, lambda _: None)
         sides = self._columns(found, trouble)
         if sides is None:
-            return self.proof
+            return self._not_checked("the table's columns could not be read", "rows", *_OF_THE_SAMPLE)
         codes = chosen(sides, n_symbols if self.record is not None else 0, seed)
         read = self._rows(sides, codes)
-        if read is None or self.record is None or not (read[0].sample and read[1].sample):
-            return self.proof
+        why = self._without_sample(n_symbols, codes, read)
+        if why or read is None:
+            return self._not_checked(why, *_OF_THE_SAMPLE)
         sample, there = self._sample(sides, codes, *read)
         made = None
         with self._checking("values") as check:
             made = check_values(check, sides, sample, there)
-        if made is not None:
+        if made is None:
+            self._not_checked("the sample could not be built again", "ahead")
+        else:
             with self._checking("ahead") as check:
                 check_ahead(check, sides, sample, made, n_dates, seed)
         with self._checking("right") as check:
             check_right(check, sides, sample, there)
-        if made is not None:
-            with self._checking("warm-up") as check:
-                self.proof.warm_up = measure(check, sample, made)
+        if made is None:
+            return self._not_checked("the sample could not be built again", "warm-up")
+        with self._checking("warm-up") as check:
+            self.proof.warm_up = measure(check, sample, made)
+        return self.proof
+
+    def _without_sample(self, n_symbols: int, codes: Ints, read: tuple[Tally, Tally, NDArray[np.bool_]] | None) -> str:
+        """Return why no symbol can be built again; nothing if some can."""
+        if self.record is None:
+            return "the table does not say how it was made"
+        if read is None:
+            return "the rows could not be read"
+        if not n_symbols:
+            return "no symbol was to be built again (--symbols 0)"
+        of_input, of_table, same = read
+        if not (len(codes) and of_input.sample and of_table.sample and of_table.rows):
+            return "there are no rows"
+        return "" if same[codes].any() else "no symbol of the sample has the input's rows in the table"
+
+    def _not_checked(self, why: str, *names: str) -> Proof:
+        """Add checks to the record that had nothing to look at, with the reason."""
+        for name in names:
+            check = Check(name, not_checked=why)
+            self.proof.checks.append(check)
+            self.listener(check)
         return self.proof
 
     def _checking(self, name: str) -> AbstractContextManager[Check]:

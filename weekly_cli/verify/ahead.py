@@ -34,6 +34,9 @@ def check_ahead(check: Check, sides: Sides, sample: Sample, made: Rows, n_dates:
     """Cut the input after each of some dates, build, and hold all rows up to there against the uncut build's."""
     names = [feature.name for feature in sample.features]
     cuts = cut_days(sides, sample, n_dates, seed)
+    if not len(cuts):
+        check.not_checked = "no date to cut at (--dates 0)" if not n_dates else "the sample has no day to cut after"
+        return
     rows = 0
     for cut in cuts.tolist():
         before = made.where(made.days <= cut)
@@ -48,7 +51,7 @@ def check_ahead(check: Check, sides: Sides, sample: Sample, made: Rows, n_dates:
             told = _told(sides, apart, before, shorter, "with all rows", f"without those after {as_date(cut)}")
             check.findings.append(f"a row sees what comes after it: {told}")
     check.did = (
-        f"the input cut after {', '.join(str(as_date(cut)) for cut in cuts.tolist()) or 'no date'} and built again: "
+        f"the input cut after {', '.join(str(as_date(cut)) for cut in cuts.tolist())} and built again: "
         f"{rows:,} earlier rows of {len(sample.codes):,} symbols, equal bit for bit"
     )
 

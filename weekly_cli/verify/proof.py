@@ -20,11 +20,12 @@ class Refuted(Exception):
 
 @dataclass
 class Check:
-    """One check: what it did in words, and every finding against the table."""
+    """One check: what it did in words, every finding against the table, or why nothing was checked."""
 
     name: str
     did: str = ""
     findings: list[str] = field(default_factory=list)
+    not_checked: str = ""
     seconds: float = 0.0
 
     @property
@@ -56,7 +57,7 @@ class WarmUp:
 
 @dataclass
 class Proof:
-    """The record of a verification."""
+    """The record of a verification; every check is in it, whether there was something for it to look at or not."""
 
     table: str
     input: str
@@ -67,6 +68,11 @@ class Proof:
     def holds(self) -> bool:
         """Whether nothing was found against the table."""
         return all(check.holds for check in self.checks)
+
+    @property
+    def not_checked(self) -> list[str]:
+        """The names of the checks that looked at nothing."""
+        return [check.name for check in self.checks if check.not_checked]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record for JSON."""

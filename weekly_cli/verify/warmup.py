@@ -34,7 +34,7 @@ def measure(check: Check, sample: Sample, made: Rows) -> tuple[WarmUp, ...]:
     whole_years = last >= begin
     begins, long = begin[rows.codes], whole_years[rows.codes]
     if not (long & np.isin(rows.codes, sample.codes)).any():
-        check.did = "no symbol of the sample has more than a year of history, so none can lose one"
+        check.not_checked = "no symbol of the sample has more than a year of history, so none can lose one"
         return ()
     shorter = _bars(sample.rebuilt((rows.days >= begins) | ~long))
     whole = _bars(made)

@@ -156,6 +156,8 @@ def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
     check.did = f"{pages - unchecked:,} of {pages:,} pages held against their checksums"
     if named:
         check.did += f", {named:,} of {len(files):,} files against that of all their bytes, which their names tell"
+    if unchecked == pages and not named and not ours and not check.findings:
+        check.not_checked = f"none of its {pages:,} pages has a checksum"
     if unchecked and ours:
         check.findings.append(f"{unchecked:,} pages have no checksum, and this tool writes none without")
 
