@@ -11,9 +11,9 @@ import psutil
 import pytest
 from frames import daily, environment, in_order, lives, read, start_cli, wait_for, write
 
-from weekly_cli.config import Config
 from weekly_cli.engines import ahead, pool
 from weekly_cli.resources import Resources
+from weekly_cli.settings import Config
 
 
 @pytest.fixture

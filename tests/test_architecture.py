@@ -12,9 +12,9 @@ from frames import daily, run_cli, write
 
 import weekly_cli
 from weekly_cli import pipeline
-from weekly_cli.config import Config
 from weekly_cli.engines.in_process import InProcess
 from weekly_cli.events import Event
+from weekly_cli.settings import Config
 
 PACKAGE = Path(weekly_cli.__file__).parent
 README = PACKAGE.parent / "README.md"
@@ -25,13 +25,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "names", "events", "failpoints"),  # exit codes; columns; what a run tells; where a test ends it
     ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
     ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
-    ("config", "schema", "resources"),  # settings; columns; CPU and memory
+    ("settings", "schema", "resources"),  # settings; columns; CPU and memory
     ("storage", "parquet", "target", "work", "align"),  # paths; files put together; the output's place; bars onto days
     ("source", "footers", "scan", "plan"),  # the input as tables; what there is; what to do
     ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
     ("engines",),  # where tasks run
     ("report", "ladder", "accounting", "pipeline", "frame"),  # a run's record; failing tasks; rows; the stages; pandas
-    ("verify", "progress", "sample", "cli", "__main__", "docs"),  # proof, views, made-up data, the command line
+    ("verify", "sample", "cli", "__main__"),  # proof, made-up data, the command line
 )
 ORDER = [name for layer in LAYERS for name in layer]
 #: Third parties that only some rooms may know; the rest of a row of this table is where.
@@ -40,8 +40,8 @@ CONFINED = {
     "distributed": {"engines.cluster"},
     "dask": {"engines.cluster"},
     "pandas": {"frame", "verify.formulas", "verify.slow_truth", "verify.hashes", "verify.right"},
-    "argparse": {"cli"},
-    "rich": {"cli", "progress", "report", "verify.view"},
+    "argparse": {"cli.process"},
+    "rich": {"cli.process", "cli.progress", "report", "verify.view"},
     "filelock": {"work"},
     "psutil": {"resources"},
 }
@@ -171,7 +171,7 @@ sys.meta_path.insert(0, Recorder())
 """
 HEAVY = (
     *("pandas", "pyarrow.dataset", "pyarrow", "numpy", "joblib", "rich", "typer", "pydantic"),
-    *("weekly_cli.cli", "weekly_cli.worker"),
+    *("weekly_cli.cli.process", "weekly_cli.worker"),
 )
 
 
@@ -199,7 +199,7 @@ def test_help_imports_nothing_heavy(recorded: tuple[dict[str, str], Path], args:
     done = run_cli(*args, "--help", env=env)
     assert done.returncode == 0
     assert "usage:" in done.stdout
-    assert list(by_process(log).values()) == [{"weekly_cli.cli"}]
+    assert list(by_process(log).values()) == [{"weekly_cli.cli.process"}]
 
 
 def test_a_small_build_imports_numpy_and_arrow_and_nothing_else_that_is_heavy(
@@ -209,7 +209,7 @@ def test_a_small_build_imports_numpy_and_arrow_and_nothing_else_that_is_heavy(
     prices = write(daily(), tmp_path / "prices.parquet")
     done = run_cli("build", prices, "--output", tmp_path / "out", "--json", "-q", "--benchmark", "AAA", env=env)
     assert done.returncode == 0, done.stderr
-    assert list(by_process(log).values()) == [{"weekly_cli.cli", "weekly_cli.worker", "pyarrow", "numpy"}]
+    assert list(by_process(log).values()) == [{"weekly_cli.cli.process", "weekly_cli.worker", "pyarrow", "numpy"}]
 
 
 @pytest.mark.parametrize("order", ["date", "symbol"])

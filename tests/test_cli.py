@@ -42,9 +42,10 @@ from frames import (
 )
 
 from weekly_cli import cli, errors, pipeline
-from weekly_cli.config import SETTINGS, Config
+from weekly_cli.cli import process
 from weekly_cli.features import registry, templates
 from weekly_cli.report import Report
+from weekly_cli.settings import SETTINGS, Config
 
 COMMANDS = ("build", "plan", "features", "sample")
 STAGES = ("scan", "plan", "fan out", "publish")
@@ -504,7 +505,7 @@ def test_help_imports_neither_pandas_nor_pyarrow(args: list[str]) -> None:
 import sys
 from weekly_cli import cli
 sys.argv = ["weekly-cli", *{args!r}]
-cli._leave = lambda code: sys.exit(code) if code else None
+from weekly_cli.cli import process; process._leave = lambda code: sys.exit(code) if code else None
 cli.main()
 heavy = sorted({{"pandas", "pyarrow", "joblib"}} & set(sys.modules))
 sys.exit(f"imported {{heavy}}" if heavy else 0)
@@ -534,7 +535,7 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def code_of(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
     """Run `main` in this process and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["weekly-cli", *args])
-    monkeypatch.setattr(cli, "_leave", sys.exit)
+    monkeypatch.setattr(process, "_leave", sys.exit)
     with pytest.raises(SystemExit) as end:
         cli.main()
     return int(end.value.code or 0)

@@ -13,9 +13,9 @@ from frames import daily, run_cli, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weekly_cli.config import NO_INPUT, SETTINGS, Config, parse_bytes, resolve
 from weekly_cli.errors import UsageError
 from weekly_cli.names import ROLES
+from weekly_cli.settings.table import NO_INPUT, SETTINGS, Config, parse_bytes, resolve
 
 
 def settings_file(folder: Path, text: str, name: str = "weekly.toml") -> Path:

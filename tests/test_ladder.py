@@ -19,12 +19,12 @@ from frames import at_work, build, daily, names_beside, read, write
 
 import weekly_cli
 from weekly_cli import pipeline, resources, storage
-from weekly_cli.config import resolve
 from weekly_cli.engines import Cause, Failed
 from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
 from weekly_cli.events import Trouble
 from weekly_cli.ladder import Ladder
 from weekly_cli.report import Report
+from weekly_cli.settings import resolve
 from weekly_cli.worker import Outcome, Task, run_task
 
 SYMBOLS = [f"S{number:02d}" for number in range(40)]

@@ -14,9 +14,9 @@ from frames import build, daily, in_order, write
 from odd_symbols import symbols
 
 from weekly_cli import plan
-from weekly_cli.config import STRATEGIES
 from weekly_cli.engines.in_process import InProcess
 from weekly_cli.names import benchmark_name
+from weekly_cli.settings.table import STRATEGIES
 
 ODD = symbols()
 N_DAYS = 15

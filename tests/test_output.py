@@ -47,7 +47,6 @@ from frames import (
 
 import weekly_cli
 from weekly_cli import align, partition, pipeline, plan, storage, worker
-from weekly_cli.config import resolve
 from weekly_cli.engines.in_process import InProcess
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
@@ -55,6 +54,7 @@ from weekly_cli.features import registry
 from weekly_cli.panel import symbol_groups
 from weekly_cli.parquet.row_groups import RowGroupFile
 from weekly_cli.pipeline import plan_only
+from weekly_cli.settings import resolve
 
 ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
 ADDED = [feature.name for feature in registry()]

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 import weekly_cli
 from weekly_cli import pipeline
-from weekly_cli.config import STRATEGIES, Config, resolve
 from weekly_cli.errors import BudgetError, InputRefused
 from weekly_cli.footers import Footers
 from weekly_cli.plan import (
@@ -34,6 +33,7 @@ from weekly_cli.plan import (
 from weekly_cli.resources import Resources, requested_workers
 from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import DatasetSchema
+from weekly_cli.settings.table import STRATEGIES, Config, resolve
 from weekly_cli.source import Piece
 
 MIB, GIB = 2**20, 2**30

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from weekly_cli.bars import Quality
-from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
 from weekly_cli.plan import Plan
 from weekly_cli.scan import Scan, unread_dates_sentence
 from weekly_cli.schema import as_date
+from weekly_cli.settings import Config
 from weekly_cli.worker import Outcome
 
 

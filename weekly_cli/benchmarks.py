@@ -14,13 +14,13 @@ from weekly_cli import storage
 from weekly_cli.align import bar_keys
 from weekly_cli.arrays import from_numpy, to_numpy
 from weekly_cli.bars import Ints, WeeklyBars
-from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.features import select
 from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
 from weekly_cli.partition import Fragments
 from weekly_cli.plan import Plan, find_symbol, pieces_of
 from weekly_cli.scan import Scan
+from weekly_cli.settings import Config
 from weekly_cli.worker import Job, Task, weekly_closes, write_benchmarks
 
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weekly_cli import source, storage
-from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
 from weekly_cli.parquet.footer import Chunk, RowGroup, read_row_groups
 from weekly_cli.schema import DatasetSchema, find_roles, is_text, unify
+from weekly_cli.settings import Config
 from weekly_cli.source import Piece
 
 

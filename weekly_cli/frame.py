@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from weekly_cli.align import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.arrays import from_numpy
 from weekly_cli.bars import Ints, weekly_bars
-from weekly_cli.config import resolve
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.features import select, steps_for
 from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS, benchmark_name
 from weekly_cli.schema import find_roles, plain_symbols, prices, refuse_taken, session_days, symbol_codes
+from weekly_cli.settings import resolve
 from weekly_cli.worker import sort_order
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ import pyarrow as pa
 
 from weekly_cli import __version__, storage
 from weekly_cli.bars import Quality
-from weekly_cli.config import Config
 from weekly_cli.errors import DiskError
 from weekly_cli.features import Feature
 from weekly_cli.footers import Footers
 from weekly_cli.partition import Fragments, Partitioned
+from weekly_cli.settings import Config
 from weekly_cli.worker import Outcome, Task, part_span
 
 #: Settings that change where and how a run works, but no value of the output.

@@ -24,7 +24,6 @@ from weekly_cli.benchmarks import (
     read_sector_map,
     write_benchmark_file,
 )
-from weekly_cli.config import Config, resolve
 from weekly_cli.engines import Engine
 from weekly_cli.engines.in_process import InProcess
 from weekly_cli.errors import InputRefused, SymbolsFailed
@@ -38,6 +37,7 @@ from weekly_cli.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_w
 from weekly_cli.report import Report, make_report
 from weekly_cli.scan import Scan, files_with, scan
 from weekly_cli.schema import as_date, day_of, refuse_taken
+from weekly_cli.settings import Config, resolve
 from weekly_cli.work import Work, only_run, work_folder
 from weekly_cli.worker import Job, Outcome, Task, part_file, part_name, run_task
 

@@ -19,7 +19,6 @@ import pyarrow as pa
 from weekly_cli import storage
 from weekly_cli.arrays import text_array
 from weekly_cli.bars import Ints
-from weekly_cli.config import Config
 from weekly_cli.errors import BudgetError, InputRefused
 from weekly_cli.features import select
 from weekly_cli.footers import Footers
@@ -27,6 +26,7 @@ from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
 from weekly_cli.resources import Resources, requested_workers
 from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import symbol_codes
+from weekly_cli.settings import Config
 from weekly_cli.source import Piece
 
 #: Up to so many rows a pool costs more than it saves: 0.93 s against 0.91 s (date order) and 0.77 s (clustered).

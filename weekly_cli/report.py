@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from weekly_cli.config import Config
     from weekly_cli.partition import Partitioned
     from weekly_cli.plan import Plan
     from weekly_cli.scan import Scan
+    from weekly_cli.settings import Config
     from weekly_cli.worker import Job, Outcome
 
 _MIB = 2**20

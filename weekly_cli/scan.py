@@ -20,10 +20,10 @@ from weekly_cli import source, storage
 from weekly_cli.arrays import from_numpy, to_numpy
 from weekly_cli.arrays import known as is_known
 from weekly_cli.bars import Ints, run_starts
-from weekly_cli.config import Config
 from weekly_cli.errors import InputRefused
 from weekly_cli.footers import Footers
 from weekly_cli.schema import as_text, plain_symbols, plain_type, session_days, symbol_codes
+from weekly_cli.settings import Config
 
 #: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
 _RUNS_PER_SYMBOL = 4

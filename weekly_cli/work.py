@@ -52,28 +52,32 @@ def only_run(output: Path, wait_seconds: float) -> Iterator[None]:
     made = [parent for parent in output.parents if not parent.exists()]
     lock = FileLock(path, timeout=wait_seconds, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
     try:
-        with storage.writing(output.parent):
-            output.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()  # what is wrong with the folder is no reason to wait
-            failpoints.reached("lock:touched")
-            try:
-                lock.acquire()
-            except Timeout:
-                raise OutputBusy(
-                    f"{output} is being built by {_holder(path)}; wait for it, or pass --wait SECONDS"
-                ) from None
-        failpoints.reached("lock:acquired")
         try:
+            with storage.writing(output.parent):
+                output.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()  # what is wrong with the folder is no reason to wait
+                failpoints.reached("lock:touched")
+                try:
+                    lock.acquire()
+                except Timeout:
+                    raise OutputBusy(
+                        f"{output} is being built by {_holder(path)}; wait for it, or pass --wait SECONDS"
+                    ) from None
+            failpoints.reached("lock:acquired")
             with storage.writing(path):
                 path.write_text(json.dumps(_myself()), encoding="utf-8")
             failpoints.reached("lock:written")
             yield
         finally:
-            with contextlib.suppress(OSError):  # a lock that nobody holds is free, whatever its file
-                path.unlink(missing_ok=True)  # who waits for this very file sees that it has no name any more
-            failpoints.reached("lock:unlinked")
-            lock.release()
-            failpoints.reached("lock:released")
+            if not lock.is_locked:  # interrupted on the way to it: its file is to go all the same, if it is nobody's
+                with contextlib.suppress(Timeout, OSError):
+                    lock.acquire(timeout=0)
+            if lock.is_locked:
+                with contextlib.suppress(OSError):  # a lock that nobody holds is free, whatever its file
+                    path.unlink(missing_ok=True)  # who waits for this very file sees that it has no name any more
+                failpoints.reached("lock:unlinked")
+                lock.release()
+                failpoints.reached("lock:released")
     finally:
         for parent in made:
             with contextlib.suppress(OSError):  # not empty
@@ -164,9 +168,14 @@ def _make(folder: Path) -> None:
     """Make a work folder that has its mark from its first moment on."""
     new = folder.with_name(f"{folder.name}-new")
     _remove(new)
-    new.mkdir(mode=0o700)
-    failpoints.reached("work:made")
-    (new / storage.MARK).touch()
-    failpoints.reached("work:marked")
-    new.rename(folder)
+    try:
+        new.mkdir(mode=0o700)
+        failpoints.reached("work:made")
+        (new / storage.MARK).touch()
+        failpoints.reached("work:marked")
+        new.rename(folder)
+    except BaseException:
+        with contextlib.suppress(OSError, WeeklyError):  # the reason counts; the next run removes what stays
+            _remove(new)
+        raise
     failpoints.reached("work:renamed")

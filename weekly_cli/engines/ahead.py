@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from weekly_cli import resources
 
 if TYPE_CHECKING:
-    from weekly_cli.config import Config
     from weekly_cli.engines.pool import Pool
+    from weekly_cli.settings import Config
 
 #: Files of this size hold a million rows of prices and more.
 _ENOUGH_BYTES = 64 * 2**20

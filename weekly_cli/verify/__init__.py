@@ -23,13 +23,13 @@ from weekly_cli import resources, storage
 from weekly_cli.align import arrow_type
 from weekly_cli.bars import Ints
 from weekly_cli.benchmarks import read_sector_map
-from weekly_cli.config import Config, resolve
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.footers import read_footers
 from weekly_cli.manifest import fingerprint
 from weekly_cli.plan import select_symbols
 from weekly_cli.scan import Scan, scan
 from weekly_cli.schema import is_text, refuse_taken
+from weekly_cli.settings import Config, resolve
 from weekly_cli.verify.ahead import check_ahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import Sample, chosen, compared, needed_columns, wanted_features

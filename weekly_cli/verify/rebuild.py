@@ -12,10 +12,10 @@ from weekly_cli import pipeline, storage
 from weekly_cli.arrays import from_numpy
 from weekly_cli.bars import Ints
 from weekly_cli.benchmarks import Comparisons, compare, comparison_names, read_sector_map
-from weekly_cli.config import Config
 from weekly_cli.features import Feature, select
 from weekly_cli.scan import Scan
 from weekly_cli.schema import as_text, carried_type, session_days, symbol_codes
+from weekly_cli.settings import Config
 from weekly_cli.verify.proof import Refuted
 from weekly_cli.verify.whole import Rows, Sides
 

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from weekly_cli import source, storage
 from weekly_cli.arrays import from_numpy
 from weekly_cli.bars import Ints
-from weekly_cli.config import Config
 from weekly_cli.footers import Footers
 from weekly_cli.parquet.pages import check_pages
 from weekly_cli.plan import pieces_of
 from weekly_cli.scan import Scan
 from weekly_cli.schema import DatasetSchema, as_date, as_text, day_of, session_days, symbol_codes
+from weekly_cli.settings import Config
 from weekly_cli.verify import hashes
 from weekly_cli.verify.proof import MOST_TOLD, Check, Refuted, of_the_table
 from weekly_cli.worker import sort_order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from weekly_cli.cli import COMMANDS, Option
+from weekly_cli.cli.process import COMMANDS, Option
 from weekly_cli.errors import EXIT_CODES
 from weekly_cli.features import templates
 

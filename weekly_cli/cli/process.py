@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from weekly_cli import __version__, failpoints
-from weekly_cli.config import Config, resolve, table_settings
 from weekly_cli.errors import EXIT_BUG, EXIT_CODES, EXIT_DONE, EXIT_NOT_PROVEN, Interrupted, UsageError, WeeklyError
 from weekly_cli.names import printable
+from weekly_cli.settings.table import Config, resolve, table_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -361,7 +361,7 @@ def _config(given: Given) -> Config:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    from weekly_cli.progress import Bystander
+    from weekly_cli.cli.progress import Bystander
 
     file = cast("IO[str]", Bystander(sys.stderr)) if stderr else None
     return Console(file=file, stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -399,7 +399,7 @@ def _run(config: Config, quiet: bool, report: Path | None) -> Report:
             storage.check_writable(report, "--report")
         if quiet:
             return pipeline.run(config, events.ignore, engine)
-        from weekly_cli import progress
+        from weekly_cli.cli import progress
 
         return pipeline.run(config, stack.enter_context(progress.listener(_console(stderr=True))), engine)
 
@@ -448,7 +448,7 @@ _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") i
 
 def _say(text: str) -> None:
     """Write a line to stderr; what a symbol or a path may smuggle in does not steer the terminal."""
-    from weekly_cli.progress import Bystander
+    from weekly_cli.cli.progress import Bystander
 
     Bystander(sys.stderr).write(printable(text) + "\n")
 

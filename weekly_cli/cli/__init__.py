@@ -1,0 +1,5 @@
+"""The command line: settings as typed, one call, one view, an exit code."""
+
+from weekly_cli.cli.process import main
+
+__all__ = ["main"]
