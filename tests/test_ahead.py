@@ -36,8 +36,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize(("jobs", "workers"), [(-1, 8), (-2, 7), (3, 3), (100, 8)])
 def test_large_files_get_a_pool_of_all_workers(large: Path, started: list[int], jobs: int, workers: int) -> None:
-    ahead.pool_ahead(Config(input=str(large), jobs=jobs))
-    ahead.pool_ahead(Config(input=str(large.parent), jobs=jobs))
+    ahead.pool_ahead(Config(input=(str(large),), jobs=jobs))
+    ahead.pool_ahead(Config(input=(str(large.parent),), jobs=jobs))
     assert started == [workers, workers]
 
 
@@ -46,26 +46,26 @@ def test_large_files_get_a_pool_of_all_workers(large: Path, started: list[int], 
     [
         {"strategy": "direct"},
         {"memory_limit": 2**40},
-        {"input": "nothing/here"},
-        {"input": "a*b\0"},
-        {"input": "~nobody/at"},
+        {"input": ("nothing/here",)},
+        {"input": ("a*b\0",)},
+        {"input": ("~nobody/at",)},
     ],
     ids=str,
 )
 def test_where_in_doubt_no_pool_is_started(large: Path, started: list[int], settings: dict[str, object]) -> None:
-    assert ahead.pool_ahead(Config(**{"input": str(large)} | settings)) is None  # type: ignore[arg-type]
+    assert ahead.pool_ahead(Config(**{"input": (str(large),)} | settings)) is None  # type: ignore[arg-type]
     assert not started
 
 
 def test_small_files_get_none(large: Path, started: list[int]) -> None:
     os.truncate(large, ahead._ENOUGH_BYTES - 1)
-    assert ahead.pool_ahead(Config(input=str(large))) is None
+    assert ahead.pool_ahead(Config(input=(str(large),))) is None
     assert not started
 
 
 def test_little_memory_gets_none(large: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekly_cli.resources.probe", lambda: Resources(8, "cores", 2**32, "host"))
-    assert ahead.pool_ahead(Config(input=str(large))) is None
+    assert ahead.pool_ahead(Config(input=(str(large),))) is None
     assert not started
 
 

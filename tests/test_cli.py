@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+import importlib.metadata
 import json
 import os
 import re
@@ -12,13 +13,16 @@ import stat
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from frames import (
     COMMAND,
@@ -39,15 +43,17 @@ from frames import (
     wait_for,
     write,
     write_bulk,
+    write_files,
 )
 
+import weekly_cli
 from weekly_cli import cli, errors, pipeline
 from weekly_cli.cli import process
 from weekly_cli.features import registry, templates
 from weekly_cli.report import Report
 from weekly_cli.settings import SETTINGS, Config
 
-COMMANDS = ("build", "plan", "features", "sample")
+COMMANDS = ("build", "plan", "verify", "features", "config", "sample")
 STAGES = ("scan", "plan", "fan out", "publish")
 
 
@@ -122,24 +128,165 @@ def test_usage_is_one_line_and_exit_2(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("args", [["--nope"], ["--jobs", "two"], ["a", "b"]], ids=str)
-def test_what_the_parser_refuses(tmp_path: Path, prices: Path, args: list[str]) -> None:
-    done = run_cli("build", prices, *args, cwd=tmp_path)
+#: What the parser itself refuses: the words, the command whose help is named, and what is suggested.
+REFUSED_BY_THE_PARSER = {
+    "option": (["build", "x", "--jbos", "2"], "weekly-cli build", "--jobs"),
+    "short option": (["build", "x", "-z"], "weekly-cli build", "-z"),
+    "option of another command": (["plan", "x", "--quite"], "weekly-cli plan", "--quite"),
+    "option without its value": (["build", "x", "--jobs"], "weekly-cli build", "requires an argument"),
+    "command": (["bild"], "weekly-cli", "Did you mean 'build'?"),
+    "argument that is missing": (["sample"], "weekly-cli sample", "folder"),
+    "value of a command's own": (["verify", "x", "--dates", "many"], "weekly-cli verify", "--dates"),
+    "too many": (["features", "x"], "weekly-cli features", "unexpected extra argument"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_THE_PARSER)
+def test_what_the_parser_refuses_is_a_panel_that_names_the_right_help(tmp_path: Path, name: str) -> None:
+    words, command, suggestion = REFUSED_BY_THE_PARSER[name]
+    done = run_cli(*words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert one_line(done.stderr).endswith("--help tells what there is")
+    assert f"Try '{command} --help' for help." in done.stderr
+    assert "─ Error ─" in done.stderr
+    assert suggestion in done.stderr
+    assert all(len(line) <= 80 and line.isprintable() for line in done.stderr.splitlines())
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_command_that_is_none(tmp_path: Path) -> None:
-    done = run_cli("bild", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "build" in done.stderr
+    help_of = run_cli(*command.split()[1:], "--help", cwd=tmp_path)
+    assert help_of.returncode == 0, "the advice works"
 
 
 def test_no_word_at_all(tmp_path: Path) -> None:
     done = run_cli(cwd=tmp_path)
     assert done.returncode == 2
-    assert "Commands:" in done.stdout + done.stderr
+    assert "─ Commands ─" in done.stdout + done.stderr
+
+
+NEAR: dict[str, tuple[list[str], str]] = {
+    "feature": (["--features", "w_rsi_141"], "did you mean w_rsi_14?"),
+    "family": (["--features", "momentun"], "did you mean momentum?"),
+    "choice": (["--week", "W-FRD"], "did you mean W-FRI?"),
+    "symbol": (["--symbols", "AAB"], "did you mean AAA?"),
+    "benchmark": (["--benchmark", "spi"], "did you mean SPY?"),
+    "price": (["--price", "closes"], "did you mean close?"),
+    "column": (["--columns", "close=closes"], "did you mean close?"),
+    "role": (["--columns", "symbl=symbol"], "did you mean symbol?"),
+}
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_what_is_near_is_suggested(tmp_path: Path, prices: Path, name: str) -> None:
+    args, suggestion = NEAR[name]
+    done = run_cli("build", prices, "-q", *args, cwd=tmp_path)
+    assert done.returncode in (2, 3)
+    assert suggestion in one_line(done.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_names_where_a_value_came_from(tmp_path: Path, prices: Path) -> None:
+    """Whether it is found when settings are read, or when the input is there."""
+    for name, value in (("week", "W-FRD"), ("features", "momentun"), ("symbols", "AAB"), ("price", "closes")):
+        done = run_cli("plan", prices, cwd=tmp_path, env={f"WEEKLY_CLI_{name.upper()}": value})
+        assert f"WEEKLY_CLI_{name.upper()}" in one_line(done.stderr)
+        (tmp_path / "weekly.toml").write_text(f"{name} = {value!r}\n")
+        done = run_cli("plan", prices, cwd=tmp_path)
+        assert f"{name} in {tmp_path}/weekly.toml" in one_line(done.stderr)
+        (tmp_path / "weekly.toml").unlink()
+        done = run_cli("plan", prices, f"--{name}", value, cwd=tmp_path)
+        assert f"--{name}" in one_line(done.stderr)
+
+
+def test_a_variable_that_is_none_is_a_warning(tmp_path: Path, prices: Path) -> None:
+    done = run_cli("build", prices, "-q", cwd=tmp_path, env={"WEEKLY_CLI_JBOS": "2", "WEEKLY_CLI_OVERWRITE": "1"})
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "warning: WEEKLY_CLI_JBOS has no effect: there is no such setting; did you mean WEEKLY_CLI_JOBS?",
+        "warning: WEEKLY_CLI_OVERWRITE has no effect: --overwrite is read from the command line alone",
+    ]
+
+
+def test_several_inputs_are_one_dataset(tmp_path: Path) -> None:
+    """As a shell makes them of `prices/*.parquet` without quotes; hive folders, and a file that is named twice, too."""
+    table = daily(["AAA", "BBB"], 60)
+    for number, year in ((0, 2022), (1, 2023)):
+        write(table.slice(60 * number, 60), tmp_path / "prices" / f"year={year}" / "p.parquet")
+    quoted = run_cli("build", "prices/*/*.parquet", "-o", "quoted", "-q", cwd=tmp_path)
+    files = ["prices/year=2022/p.parquet", "prices/year=2023/p.parquet"]
+    unquoted = run_cli("build", *files, files[0], "-o", "unquoted", "-q", cwd=tmp_path)
+    folder = run_cli("build", "prices", "-o", "folder", "-q", cwd=tmp_path)
+    assert (quoted.returncode, unquoted.returncode, folder.returncode) == (0, 0, 0), unquoted.stderr
+    assert read(tmp_path / "quoted").equals(read(tmp_path / "unquoted"))
+    assert read(tmp_path / "quoted").equals(read(tmp_path / "folder"))
+    assert read(tmp_path / "quoted").num_rows == 120
+    assert run_cli("verify", tmp_path / "unquoted", cwd=tmp_path / "prices").returncode == 0
+    (tmp_path / "weekly.toml").write_text(f"input = {files!r}\noutput = 'listed'\n")
+    assert run_cli("build", "-q", cwd=tmp_path).returncode == 0
+    assert read(tmp_path / "listed").equals(read(tmp_path / "folder"))
+    missing = run_cli("build", files[0], "nowhere.parquet", "-q", cwd=tmp_path)
+    assert missing.returncode == 3
+    assert "nowhere.parquet" in one_line(missing.stderr)
+
+
+def test_very_many_inputs_do_not_swell_the_output(tmp_path: Path) -> None:
+    table = daily([f"S{number:03d}" for number in range(40)], 30, order="symbol")
+    files = write_files(table, tmp_path / "prices", 40)
+    names = sorted(str(path) for path in files.iterdir())
+    assert run_cli("build", *names, "-o", "out", "-q", cwd=tmp_path).returncode == 0
+    (part,) = (tmp_path / "out").iterdir()
+    record = json.loads(pq.read_schema(part).metadata[b"weekly_cli"])
+    assert record["paths"]["input"] == [str(files)]
+    assert run_cli("verify", "out", cwd=tmp_path).returncode == 0
+    assert run_cli("build", *names[:39], "-o", "out", "-q", cwd=tmp_path).returncode == 0
+    (part,) = (tmp_path / "out").iterdir()
+    record = json.loads(pq.read_schema(part).metadata[b"weekly_cli"])
+    assert record["paths"]["input"] == names[:39], "the folder holds more than was built"
+
+
+def test_quiet_json_and_report_may_stand_in_the_file(tmp_path: Path, prices: Path) -> None:
+    (tmp_path / "weekly.toml").write_text(f'input = "{prices}"\nquiet = true\njson = true\nreport = "run.json"\n')
+    done = run_cli("build", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == json.loads((tmp_path / "run.json").read_text())
+    done = run_cli("build", "--no-quiet", "--no-json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("scan:")
+
+
+@pytest.mark.parametrize("there", ["notes", "prices", "other json", "report", "empty", "device"])
+def test_a_report_takes_the_place_of_a_report_only(tmp_path: Path, prices: Path, there: str) -> None:
+    target = tmp_path / "run.json"
+    if there == "device":
+        target = Path("/dev/null")
+    elif there == "report":
+        assert run_cli("build", prices, "-q", "--report", target, cwd=tmp_path).returncode == 0
+    else:
+        target.write_bytes({"notes": b"precious", "prices": prices.read_bytes(), "other json": b"{}"}.get(there, b""))
+    before = picture(tmp_path)
+    done = run_cli("build", prices, "-q", "--report", target, "-o", "out", cwd=tmp_path)
+    if there in ("report", "empty", "device"):
+        assert done.returncode == 0
+    else:
+        assert done.returncode == 2
+        assert "is not a report of weekly-cli" in one_line(done.stderr)
+        assert picture(tmp_path) == before
+
+
+def test_neither_report_nor_work_folder_may_lie_in_the_output(tmp_path: Path, prices: Path) -> None:
+    build(prices, tmp_path / "out", features="w_ret")
+    before = picture(tmp_path)
+    for flag, path in (("--report", "out/run.json"), ("--work-dir", "out")):
+        done = run_cli("build", prices, "-q", "-o", "out", flag, path, cwd=tmp_path)
+        assert done.returncode == 2
+        assert flag in one_line(done.stderr)
+        assert picture(tmp_path) == before
+
+
+def test_a_current_folder_that_is_gone(tmp_path: Path, prices: Path) -> None:
+    script = f"mkdir gone; cd gone; rmdir ../gone; '{COMMAND}' build '{prices}' -o '{tmp_path}/out' -q"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "current folder" in one_line(done.stderr)
 
 
 def test_no_input_anywhere(tmp_path: Path) -> None:
@@ -467,8 +614,52 @@ def test_plan_takes_the_options_of_build() -> None:
 
     assert options("build") - options("plan") == {"--quiet", "--report"}
     assert options("plan") <= options("build")
-    flags = {f"--{name.replace('_', '-')}" for name in SETTINGS if name != "input"}
-    assert flags <= options("build")
+    assert {row.flag for row in SETTINGS.values() if not row.is_argument} <= options("build")
+
+
+def test_a_sample_goes_into_an_empty_folder_only(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "prices_2018.parquet").write_text("precious")
+    before = picture(tmp_path)
+    done = run_cli("sample", tmp_path / "in", "--symbols", 6, "--years", 1, cwd=tmp_path)
+    assert done.returncode == 6
+    assert "empty folder" in one_line(done.stderr)
+    assert picture(tmp_path) == before
+
+
+def test_config_shows_what_is_in_force_and_where_it_came_from(tmp_path: Path) -> None:
+    (tmp_path / "weekly.toml").write_text('input = "a"\njobs = 2\n')
+    done = run_cli("config", "--json", cwd=tmp_path, env={"WEEKLY_CLI_JOBS": "3", "WEEKLY_CLI_BENCHMARK": "SPY,QQQ"})
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = json.loads(done.stdout)
+    assert shown.keys() == SETTINGS.keys()
+    assert shown["input"] == {"value": "a", "from": f"input in {tmp_path}/weekly.toml"}
+    assert shown["jobs"] == {"value": 3, "from": "WEEKLY_CLI_JOBS"}
+    assert shown["benchmark"] == {"value": ["SPY", "QQQ"], "from": "WEEKLY_CLI_BENCHMARK"}
+    assert shown["week"] == {"value": "W-FRI", "from": "default"}
+    table = run_cli("config", cwd=tmp_path)
+    assert (table.returncode, table.stderr) == (0, "")
+    assert [line.split()[0] for line in table.stdout.splitlines() if line[0] != " "] == ["setting", *SETTINGS]
+    assert "weekly.toml" in re.sub(r"\s", "", table.stdout)
+
+
+def test_the_schema_knows_what_the_file_may_say(tmp_path: Path) -> None:
+    done = run_cli("config", "--schema", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    schema = json.loads(done.stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema).is_valid
+    assert check(json.loads(json.dumps(tomllib.loads(FILE), default=str)))
+    for bad in ({"week": "W-FRD"}, {"jobs": 0}, {"jobs": "2"}, {"overwrite": True}, {"wait": -1}, {"inptu": "x"}):
+        assert not check(bad), bad
+
+
+def test_version(tmp_path: Path) -> None:
+    done = run_cli("--version", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    libraries = ("pyarrow", "pandas", "numpy", "joblib", "typer", "rich")
+    told = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in libraries)
+    assert done.stdout == f"weekly-cli {weekly_cli.__version__} ({told})\n"
 
 
 def test_sample(tmp_path: Path) -> None:
@@ -486,8 +677,41 @@ def test_sample(tmp_path: Path) -> None:
 def test_help(command: str) -> None:
     done = run_cli(command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"usage: weekly-cli {command}")
+    assert done.stdout.strip().startswith(f"Usage: weekly-cli {command}")
     assert all(len(line) <= 80 and line.isprintable() for line in done.stdout.splitlines())
+    assert run_cli(command, "-h").stdout == done.stdout
+
+
+def test_help_shows_panels_choices_ranges_defaults_and_examples() -> None:
+    said = run_cli("build", "--help").stdout
+    assert re.findall("─ ([A-Z][a-z]+) ─", said) == [
+        *("Arguments", "Options", "Input", "Features", "Output", "Run", "Resources"),
+    ]
+    words = " ".join(re.sub("[│╭╮╰╯─]", " ", said).split())
+    for row in SETTINGS.values():
+        assert row.is_argument or row.flag in words
+        assert row.help.split()[0] in words
+    for shown in ("[next-week | week-end]", "[x>=1]", "(default: float32)", "WEEKLY_CLI_INPUT", "Examples:"):
+        assert shown in words.replace("next-week | When a bar can be seen:", "next-week |") or shown in words, shown
+    assert words.count("WEEKLY_CLI_") <= 4, "not on every line"
+
+
+def test_every_example_of_the_help_works(tmp_path: Path, prices: Path) -> None:
+    """As it stands there, in a folder where `prices/` and `weekly/` are."""
+    write(read(prices), tmp_path / "prices" / "p.parquet")
+    ran = []
+    for command in ("build", "plan", "verify", "config"):
+        for line in run_cli(command, "--help").stdout.splitlines():
+            if not line.strip().startswith("weekly-cli ") or "/data/" in line or "config shows" in line:
+                continue
+            script = line.strip().replace("weekly-cli", f"'{COMMAND}'", 1).replace("SPY,QQQ", "SPY,AAA")
+            done = subprocess.run(
+                ["bash", "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60,
+                check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+            ran.append(line)
+    assert len(ran) >= 7
 
 
 def test_help_tells_the_exit_codes() -> None:
@@ -514,7 +738,7 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
         [sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "usage:" in done.stdout
+    assert "Usage:" in done.stdout
 
 
 # ---- settings: what the command resolves -----------------------------------------------------------------
@@ -592,6 +816,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--strategy", "per-symbol"], {"strategy": "per-symbol"}),
     (["--compression", "none"], {"compression": "none"}),
     (["--overwrite"], {"overwrite": True}),
+    (["--strict", "--no-strict"], {}),
     (["--allow-empty"], {"allow_empty": True}),
     (["--work-dir", "/fast"], {"work_dir": "/fast"}),
     (["--wait", "2.5"], {"wait": 2.5}),
@@ -602,8 +827,11 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--features=-w_rsi_14"], {"features": "-w_rsi_14"}),
     (["--output=x=y"], {"output": "x=y"}),
     (["--price", "--overwrite"], {"price": "--overwrite"}),  # an option takes the next word, whatever it is
-    (["--quiet"], {}),
-    (["--json"], {}),
+    (["--quiet"], {"quiet": True}),
+    (["-q"], {"quiet": True}),
+    (["--json"], {"json": True}),
+    (["--report", "run.json"], {"report": "run.json"}),
+    (["--benchmark", "SPY,QQQ"], {"benchmark": ("SPY", "QQQ")}),
 ]
 
 
@@ -611,7 +839,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     ("flags", "expected"), FLAGS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
 def test_flags(resolved: Callable[..., Config], flags: list[str], expected: dict[str, Any]) -> None:
-    assert resolved("prices", *flags) == Config(input="prices", **expected)
+    assert resolved("prices", *flags) == Config(input=("prices",), **expected)
 
 
 def test_every_setting_has_a_flag_test() -> None:
@@ -639,8 +867,9 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "memory_limit": ("2GB", 2 * 10**9),
     "strategy": ("batched", "batched"),
     "compression": ("lz4", "lz4"),
-    "overwrite": ("true", True),
-    "allow_empty": ("true", True),
+    "quiet": ("1", True),
+    "json": ("1", True),
+    "report": ("run.json", "run.json"),
     "work_dir": ("/fast", "/fast"),
     "wait": ("60", 60.0),
     "fresh": ("yes", True),
@@ -655,11 +884,11 @@ def test_environment(resolved: Callable[..., Config], monkeypatch: pytest.Monkey
     text, value = ENVIRONMENT[name]
     monkeypatch.setenv("WEEKLY_CLI_INPUT", "prices")
     monkeypatch.setenv(f"WEEKLY_CLI_{name.upper()}", text)
-    assert resolved() == Config(input="prices", **{name: value})
+    assert resolved() == Config(input=("prices",), **{name: value})
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("JOBS", "two"), ("MAX_SYMBOLS", "1.5"), ("OVERWRITE", "perhaps"), ("QUIET", "2"), ("WEEK", "x")]
+    ("name", "text"), [("JOBS", "two"), ("MAX_SYMBOLS", "1.5"), ("STRICT", "perhaps"), ("QUIET", "2"), ("WEEK", "x")]
 )
 def test_an_environment_that_has_no_sense(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, text: str
@@ -676,12 +905,12 @@ def test_an_environment_that_has_no_sense(
 def test_switches_of_the_environment(
     resolved: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, text: str, value: bool
 ) -> None:
-    monkeypatch.setenv("WEEKLY_CLI_OVERWRITE", text)
-    assert resolved("prices").overwrite is value
+    monkeypatch.setenv("WEEKLY_CLI_STRICT", text)
+    assert resolved("prices").strict is value
 
 
 def test_after_two_dashes_a_word_is_no_option(resolved: Callable[..., Config]) -> None:
-    assert resolved("--jobs", "2", "--", "--jobs") == Config(input="--jobs", jobs=2)
+    assert resolved("--jobs", "2", "--", "--jobs") == Config(input=("--jobs",), jobs=2)
 
 
 def test_the_environment_of_the_user_and_the_garbage_collector_stay(
@@ -694,7 +923,7 @@ def test_the_environment_of_the_user_and_the_garbage_collector_stay(
 
 
 def test_every_setting_has_an_environment_test() -> None:
-    assert ENVIRONMENT.keys() == set(SETTINGS) - {"input"}
+    assert ENVIRONMENT.keys() == {name for name, row in SETTINGS.items() if row.variable} - {"input"}
 
 
 FILE = """
@@ -709,10 +938,10 @@ end = "2024-03-04"
 jobs = 2
 memory_limit = "2GB"
 on-duplicates = "last"
-overwrite = true
+strict = true
 """
 FROM_FILE: dict[str, Any] = {
-    "input": "prices",
+    "input": ("prices",),
     "output": "from file",
     "columns": (("symbol", "T"), ("close", "a,b=c")),
     "benchmark": ("SPY",),
@@ -723,7 +952,7 @@ FROM_FILE: dict[str, Any] = {
     "jobs": 2,
     "memory_limit": 2 * 10**9,
     "on_duplicates": "last",
-    "overwrite": True,
+    "strict": True,
 }
 
 
@@ -736,9 +965,9 @@ def test_settings_file(resolved: Callable[..., Config], tmp_path: Path, name: st
 
 def test_weekly_toml_beats_pyproject(resolved: Callable[..., Config], tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.weekly-cli]\ninput = "project"\n')
-    assert resolved().input == "project"
+    assert resolved().input == ("project",)
     (tmp_path / "weekly.toml").write_text('input = "weekly"\n')
-    assert resolved().input == "weekly"
+    assert resolved().input == ("weekly",)
 
 
 def test_a_flag_beats_the_environment_beats_the_file(
@@ -749,7 +978,8 @@ def test_a_flag_beats_the_environment_beats_the_file(
     monkeypatch.setenv("WEEKLY_CLI_JOBS", "3")
     monkeypatch.setenv("WEEKLY_CLI_BENCHMARK", "QQQ")
     found = resolved("typed", "--jobs", "4", "--features", "volume")
-    expected = {"input": "typed", "output": "from environment", "jobs": 4, "benchmark": ("QQQ",), "features": "volume"}
+    expected: dict[str, Any] = {"input": ("typed",), "output": "from environment", "jobs": 4}
+    expected |= {"benchmark": ("QQQ",), "features": "volume"}
     assert found == Config(**{**FROM_FILE, **expected})
 
 
@@ -757,13 +987,14 @@ def test_a_flag_beats_the_environment_beats_the_file(
     ("text", "word"),
     [
         ("inptu = 'x'", "input"),
-        ("input = 3", "--input"),
-        ("input = 'x'\njobs = 'two'", "--jobs"),
-        ("input = 'x'\njobs = true", "--jobs"),
-        ("input = 'x'\noverwrite = 'yes'", "--overwrite"),
-        ("input = 'x'\nweek = 5", "--week"),
+        ("input = 3", "input in "),
+        ("input = 'x'\njobs = 'two'", "jobs in "),
+        ("input = 'x'\njobs = true", "jobs in "),
+        ("input = 'x'\nstrict = 'yes'", "strict in "),
+        ("input = 'x'\noverwrite = true", "command line alone"),
+        ("input = 'x'\nweek = 5", "week in "),
         ("input = 'x'\nmemory_limit = 512", "unit"),
-        ("input = 'x'\nsymbols = [1]", "--symbols"),
+        ("input = 'x'\nsymbols = [1]", "symbols in "),
         ("input = ", "TOML"),
     ],
 )

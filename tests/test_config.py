@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,25 @@ from hypothesis import strategies as st
 
 from weekly_cli.errors import UsageError
 from weekly_cli.names import ROLES
-from weekly_cli.settings.table import NO_INPUT, SETTINGS, Config, parse_bytes, resolve
+from weekly_cli.settings import SETTINGS, Config, from_environment, from_file, from_flags, from_python
+from weekly_cli.settings import resolve as resolved
+from weekly_cli.settings.kinds import Size
+from weekly_cli.settings.sources import NO_INPUT, Given, unknown_variables
+from weekly_cli.settings.table import Source
 
 
 def settings_file(folder: Path, text: str, name: str = "weekly.toml") -> Path:
     (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def resolve(given: dict[str, Any], folder: Path | None = None) -> Config:
+    """The settings of a function's arguments, over those of the file in a folder."""
+    return resolved(from_file(folder) if folder else {}, from_python(given))
+
+
+def parse_bytes(_: str, value: Any) -> int | None:
+    return Size().check(value)
 
 
 def refusal(given: dict[str, Any], folder: Path | None = None) -> str:
@@ -35,24 +49,90 @@ def refusal(given: dict[str, Any], folder: Path | None = None) -> str:
 
 
 def test_nothing_but_an_input_gives_the_defaults() -> None:
-    assert resolve({"input": "prices"}) == Config(input="prices")
+    assert resolve({"input": "prices"}) == Config(input=("prices",))
 
 
 def test_given_beats_the_file(tmp_path: Path) -> None:
     folder = settings_file(tmp_path, 'input = "file"\noutput = "file"\njobs = 2\nmemory-limit = "2GB"\nweek = "W-SUN"')
     found = resolve({"input": "given", "jobs": -2, "memory_limit": "auto"}, folder)
-    assert found == Config(input="given", output="file", jobs=-2, memory_limit=None, week="W-SUN")
+    assert found == Config(input=("given",), output="file", jobs=-2, memory_limit=None, week="W-SUN")
 
 
 @pytest.mark.parametrize("nothing", [None, (), []], ids=repr)
 def test_what_is_not_given_leaves_the_file(tmp_path: Path, nothing: object) -> None:
     folder = settings_file(tmp_path, 'input = "file"\nbenchmark = "SPY"')
-    assert resolve({"input": None, "benchmark": nothing}, folder) == Config(input="file", benchmark=("SPY",))
+    assert resolve({"input": None, "benchmark": nothing}, folder) == Config(input=("file",), benchmark=("SPY",))
 
 
 def test_false_is_given(tmp_path: Path) -> None:
-    folder = settings_file(tmp_path, 'input = "file"\noverwrite = true')
-    assert resolve({"overwrite": False}, folder).overwrite is False
+    folder = settings_file(tmp_path, 'input = "file"\nstrict = true')
+    assert resolve({"strict": False}, folder).strict is False
+
+
+#: What a source says of a setting, and how an error about it names where that came from.
+SOURCES: dict[str, Callable[[Path], tuple[Mapping[str, Any], str]]] = {
+    "flag": lambda _: (from_flags({"jobs": "two"}), "--jobs takes a whole number, not 'two'"),
+    "variable": lambda _: (from_environment({"WEEKLY_CLI_JOBS": "two"}), "WEEKLY_CLI_JOBS takes a whole number"),
+    "file": lambda folder: (from_file(settings_file(folder, "jobs = 'two'")), "jobs in {folder}/weekly.toml takes a"),
+    "project": lambda folder: (
+        from_file(settings_file(folder, "[tool.weekly-cli]\njobs = 'two'", "pyproject.toml")),
+        "jobs in {folder}/pyproject.toml takes a whole number",
+    ),
+    "python": lambda _: (from_python({"jobs": "two"}), "jobs takes a whole number, not 'two'"),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_an_error_names_where_a_value_came_from(tmp_path: Path, source: str) -> None:
+    layer, said = SOURCES[source](tmp_path)
+    with pytest.raises(UsageError) as caught:
+        resolved({"input": Given("x", "INPUT")}, layer)
+    assert str(caught.value).startswith(said.format(folder=tmp_path))
+
+
+def test_only_the_value_that_wins_is_read(tmp_path: Path) -> None:
+    settings_file(tmp_path, "input = 'x'\njobs = 'two'")
+    found = resolved(from_file(tmp_path), from_environment({"WEEKLY_CLI_JOBS": "three"}), from_flags({"jobs": "4"}))
+    assert found.jobs == 4
+    assert found.named("jobs") == "--jobs"
+    assert found.named("input") == f"input in {tmp_path}/weekly.toml"
+    assert found.named("week") == "--week"
+
+
+@pytest.mark.parametrize("name", [name for name, row in SETTINGS.items() if Source.FILE not in row.sources])
+def test_what_is_read_from_the_command_line_alone(tmp_path: Path, name: str) -> None:
+    settings_file(tmp_path, f"{name} = true")
+    with pytest.raises(UsageError, match=f"weekly.toml: {name} is read from the command line alone"):
+        from_file(tmp_path)
+    variable = f"WEEKLY_CLI_{name.upper()}"
+    assert from_environment({variable: "1"}) == {}
+    (sentence,) = unknown_variables({variable: "1"})
+    assert sentence.startswith(f"{variable} has no effect: --{name.replace('_', '-')} is read from the command line")
+    assert getattr(resolved({"input": Given("x", "INPUT")}, from_flags({name: True})), name) is True
+
+
+def test_a_variable_that_is_none_comes_with_a_suggestion() -> None:
+    environment = {"WEEKLY_CLI_JBOS": "2", "WEEKLY_CLI_JOBS": "2", "WEEKLY_CLI_FAILPOINT": "x", "HOME": "/"}
+    assert unknown_variables(environment) == [
+        "WEEKLY_CLI_JBOS has no effect: there is no such setting; did you mean WEEKLY_CLI_JOBS?"
+    ]
+
+
+def test_a_home_folder_wherever_a_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "symbols.txt").write_text("A\nB\n")
+    for name, row in SETTINGS.items():
+        if row.kind.metavar.startswith("PATH"):
+            layer = {"input": Given("x", "INPUT")} | from_flags({name: ["~/x"] if row.kind.repeatable else "~/x"})
+            assert str(tmp_path / "x") in getattr(resolved(layer), name)
+    assert resolve({"input": "x", "symbols": "@~/symbols.txt"}).symbols == ("A", "B")
+    assert resolve({"input": "~no-such-user/x"}).input == ("~no-such-user/x",)
+
+
+def test_what_only_the_command_has_is_no_argument_of_a_function() -> None:
+    for name in ("quiet", "json", "report"):
+        with pytest.raises(UsageError, match=f"{name} is a setting of the command line"):
+            resolve({"input": "x", name: True})
 
 
 def test_a_flag_beats_the_environment_beats_the_file_through_the_command(tmp_path: Path) -> None:
@@ -75,22 +155,22 @@ def test_a_flag_beats_the_environment_beats_the_file_through_the_command(tmp_pat
 
 def test_weekly_toml_beats_the_table_of_pyproject(tmp_path: Path) -> None:
     settings_file(tmp_path, '[tool.weekly-cli]\ninput = "project"\njobs = 3', "pyproject.toml")
-    assert resolve({}, tmp_path) == Config(input="project", jobs=3)
+    assert resolve({}, tmp_path) == Config(input=("project",), jobs=3)
     settings_file(tmp_path, 'input = "weekly"')
-    assert resolve({}, tmp_path) == Config(input="weekly"), "one file counts, the other is not mixed in"
+    assert resolve({}, tmp_path) == Config(input=("weekly",)), "one file counts, the other is not mixed in"
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'x'\n", "[tool.other]\ninput = 'x'\n"], ids=repr)
 def test_a_pyproject_of_other_tools(tmp_path: Path, text: str) -> None:
     settings_file(tmp_path, text, "pyproject.toml")
-    assert resolve({"input": "given"}, tmp_path) == Config(input="given")
+    assert resolve({"input": "given"}, tmp_path) == Config(input=("given",))
     assert refusal({}, tmp_path) == NO_INPUT
 
 
 def test_without_a_folder_no_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings_file(tmp_path, 'input = "file"\njobs = 3')
     monkeypatch.chdir(tmp_path)
-    assert resolve({"input": "given"}) == Config(input="given")
+    assert resolve({"input": "given"}) == Config(input=("given",))
     assert refusal({}) == NO_INPUT
 
 
@@ -198,6 +278,10 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("overwrite", "false", "true or false"),
     ("allow_empty", "false", "true or false"),
     ("work_dir", 3, "takes text"),
+    ("output", "", "empty"),
+    ("report", True, "takes text"),
+    ("quiet", "yes", "true or false"),
+    ("json", 1, "true or false"),
     ("wait", "soon", "number of seconds"),
     ("wait", -1, "number of seconds"),
     ("wait", True, "number of seconds"),
@@ -213,20 +297,22 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "value", "word"), REFUSED, ids=lambda value: "huge" if value == HUGE else str(value))
 def test_a_value_without_sense_is_refused(name: str, value: Any, word: str) -> None:
-    said = refusal({"input": "x"} | {name: value})
-    assert "--" + name.replace("_", "-") in said
+    with pytest.raises(UsageError) as caught:
+        resolved({"input": Given("x", "input"), name: Given(value, f"its {name}")})
+    said = str(caught.value)
+    assert said == " ".join(said.splitlines())
+    assert said.startswith(f"its {name} ")
     assert word in said
 
 
 def test_every_setting_has_a_refusal() -> None:
     assert {name for name, _, _ in REFUSED} == set(SETTINGS)
-    assert set(SETTINGS) == {entry.name for entry in dataclasses.fields(Config) if entry.init}
+    assert {*SETTINGS, "sources"} == {entry.name for entry in dataclasses.fields(Config)}
 
 
 def test_an_end_before_the_start() -> None:
     said = refusal({"input": "x", "start": "2024-03-02", "end": "2024-03-01"})
-    assert "--end 2024-03-01" in said
-    assert "--start 2024-03-02" in said
+    assert said == "end 2024-03-01 is before start 2024-03-02"
     assert resolve({"input": "x", "start": "2024-03-01", "end": "2024-03-01"}).start == datetime.date(2024, 3, 1)
 
 
@@ -251,7 +337,7 @@ UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 def test_a_size_is_its_number_times_its_unit(number: int, unit: str, blank: str) -> None:
     expected = number * UNITS[unit]
     if expected < 2**20:
-        with pytest.raises(UsageError, match="unit"):
+        with pytest.raises(ValueError, match="unit"):
             parse_bytes("memory_limit", f"{number}{blank}{unit}")
         return
     for text in (f"{number}{blank}{unit}", f"{number}{unit.lower()}", f" {number}{unit.upper()} "):
@@ -279,8 +365,8 @@ def test_a_size_may_have_decimals(hundredths: int) -> None:
 def test_any_text_is_a_size_or_a_refusal(text: str) -> None:
     try:
         found = parse_bytes("memory_limit", text)
-    except UsageError as error:
-        assert "--memory-limit" in str(error)
+    except ValueError as error:
+        assert str(error).startswith(("takes auto", "is more", str(text)))
     else:
         assert found is None or found >= 2**20
 
@@ -365,5 +451,5 @@ def test_a_path_has_no_nul(name: str) -> None:
 
 def test_a_symbol_may_have_one_but_no_files_name() -> None:
     assert resolve({"input": "in", "symbols": ["a\0b"]}).symbols == ("a\0b",)
-    with pytest.raises(UsageError, match="--symbols @a"):
+    with pytest.raises(UsageError, match="symbols @a"):
         resolve({"input": "in", "symbols": ["@a\0b"]})

@@ -24,7 +24,7 @@ from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
 from weekly_cli.events import Trouble
 from weekly_cli.ladder import Ladder
 from weekly_cli.report import Report
-from weekly_cli.settings import resolve
+from weekly_cli.settings import from_python, resolve
 from weekly_cli.worker import Outcome, Task, run_task
 
 SYMBOLS = [f"S{number:02d}" for number in range(40)]
@@ -312,5 +312,5 @@ def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
 
 
 def test_a_timeout_needs_workers(prices: Path) -> None:
-    with pytest.raises(weekly_cli.errors.UsageError, match="--strategy direct has none"):
-        resolve({"input": str(prices), "strategy": "direct", "task_timeout": 5})
+    with pytest.raises(weekly_cli.errors.UsageError, match="strategy direct has none"):
+        resolve(from_python({"input": str(prices), "strategy": "direct", "task_timeout": 5}))

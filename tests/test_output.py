@@ -54,7 +54,7 @@ from weekly_cli.features import registry
 from weekly_cli.panel import symbol_groups
 from weekly_cli.parquet.row_groups import RowGroupFile
 from weekly_cli.pipeline import plan_only
-from weekly_cli.settings import resolve
+from weekly_cli.settings import from_python, resolve
 
 ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
 ADDED = [feature.name for feature in registry()]
@@ -470,7 +470,8 @@ def test_what_is_put_there_while_a_run_goes_on_stays(
             (output / "notes.txt" if output.is_dir() else output).write_text("precious")
 
     with pytest.raises(OutputConflict, match="changed by somebody else"):
-        pipeline.run(resolve({"input": str(small), "output": str(output), "features": "w_ret"}), somebody_writes)
+        config = resolve(from_python({"input": str(small), "output": str(output), "features": "w_ret"}))
+        pipeline.run(config, somebody_writes)
     kept = output / "notes.txt" if output.is_dir() else output
     assert kept.read_text() == "precious"
     assert names_beside(output) == [f".{name}.weekly-cli-work", name], "the work that is done stays done"
@@ -707,7 +708,7 @@ def test_text_of_few_values_leaves_as_it_came(
     table = table.append_column("note", pa.array([f"note {row}" for row in rows]))
     source = write_files(table, tmp_path / "in", 4)
     write(read(source / "0003.parquet").drop_columns(["venue"]), source / "0003.parquet")
-    scanned = plan_only(resolve({"input": str(source), "strategy": strategy}))[0]
+    scanned = plan_only(resolve(from_python({"input": str(source), "strategy": strategy})))[0]
     assert scanned.footers.schema.repeated == {"venue", "sector", "kind"}
     lacks = pa.array(rows >= table.num_rows * 3 // 4)
     venues = pc.if_else(lacks, pa.scalar(None, pa.string()), venues)
@@ -726,7 +727,7 @@ def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:
         table = table.append_column(f"own{number}", pa.array(np.full(200_000, float(number))))
     source = write(table, tmp_path / "p.parquet")
     settings = {"features": "w_ret,w_rsi_14,w_vol_12", "strategy": "adaptive", "memory_limit": "380MiB"}
-    planned = plan_only(resolve({"input": str(source), **settings}))[1]
+    planned = plan_only(resolve(from_python({"input": str(source), **settings})))[1]
     assert planned.partition
     assert planned.chunk_rows < planned.rows / 2
     assert (planned.workers, len(planned.tasks) > 4) == (1, True)

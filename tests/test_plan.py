@@ -33,7 +33,8 @@ from weekly_cli.plan import (
 from weekly_cli.resources import Resources, requested_workers
 from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import DatasetSchema
-from weekly_cli.settings.table import STRATEGIES, Config, resolve
+from weekly_cli.settings import Config, from_python, resolve
+from weekly_cli.settings.table import STRATEGIES
 from weekly_cli.source import Piece
 
 MIB, GIB = 2**20, 2**30
@@ -122,7 +123,7 @@ def resources(cpus: int = 4, memory: int = 64 * GIB) -> Resources:
 
 
 def plan_of(scan: Scan, found: Resources | None = None, **settings: Any) -> Plan:
-    return make_plan(scan, Config(input="prices", **settings), found or resources())
+    return make_plan(scan, Config(input=("prices",), **settings), found or resources())
 
 
 # ---- plans, literally ------------------------------------------------------------------------------------
@@ -322,7 +323,7 @@ def scans(draw: st.DrawFn, rows: st.SearchStrategy[list[int]] = ROWS) -> Scan:
 def configs(draw: st.DrawFn, symbols: int) -> Config:
     wanted = draw(st.none() | st.lists(st.sampled_from(names(symbols)), min_size=1)) if symbols else None
     return Config(
-        input="prices",
+        input=("prices",),
         strategy=draw(st.sampled_from(STRATEGIES)),
         jobs=draw(st.integers(-9, 9).filter(bool)),
         memory_limit=draw(st.none() | st.integers(MIB, 8 * GIB)),
@@ -392,7 +393,7 @@ def test_a_refused_budget_names_a_limit_that_works(data: st.DataObject, scan: Sc
     except BudgetError as error:
         named = re.search(r"--memory-limit (\d+MiB)", str(error))
         assert named is not None
-        limit = resolve({"input": "prices", "memory_limit": named[1]}).memory_limit
+        limit = resolve(from_python({"input": "prices", "memory_limit": named[1]})).memory_limit
         assert limit is not None
         assert limit > config.memory_limit
         make_plan(scan, dataclasses.replace(config, memory_limit=limit), resources(cpus))
@@ -492,7 +493,7 @@ def test_a_file_without_symbols_is_an_answer_or_a_refusal(tmp_path: Path) -> Non
     """`--symbols @FILE` with an empty file: exit 2 or 3, or nothing selected, but no crash."""
     (tmp_path / "symbols.txt").write_text("")
     try:
-        config = resolve({"input": "prices", "symbols": f"@{tmp_path / 'symbols.txt'}"})
+        config = resolve(from_python({"input": "prices", "symbols": f"@{tmp_path / 'symbols.txt'}"}))
         selected = make_plan(scan_of([1, 2]), config, resources()).selected.tolist()
     except weekly_cli.errors.WeeklyError as error:
         assert "symbols" in str(error)
@@ -527,7 +528,7 @@ def prices(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_planning_does_not_need_the_pages_of_other_columns(prices: Path, strategy: str) -> None:
-    found, plan = pipeline.plan_only(Config(input=str(prices), strategy=strategy))
+    found, plan = pipeline.plan_only(Config(input=(str(prices),), strategy=strategy))
     assert found.rows_per_symbol.tolist() == [60, 60, 60]
     assert plan.rows == 180
 
@@ -553,7 +554,7 @@ def test_planning_never_asks_for_other_columns(tmp_path: Path, monkeypatch: pyte
     for name in ("read", "read_row_group", "read_row_groups", "iter_batches"):
         watched(name)
     write(daily(), tmp_path / "prices.parquet", row_group_size=50)
-    found, _ = pipeline.plan_only(Config(input=str(tmp_path / "prices.parquet"), price="open"))
+    found, _ = pipeline.plan_only(Config(input=(str(tmp_path / "prices.parquet"),), price="open"))
     assert found.rows_per_symbol.tolist() == [60, 60, 60]
     assert asked == [{"symbol", "date"}] * len(asked)
     assert len(asked) == 4

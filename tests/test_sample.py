@@ -17,6 +17,7 @@ import pytest
 from pandas.tseries import holiday
 
 from weekly_cli import sample
+from weekly_cli.errors import OutputConflict
 from weekly_cli.sample import LAYOUTS, SampleFiles, people, write_sample
 
 COMMITTED = Path(__file__).parents[1] / "sample_data"
@@ -189,12 +190,12 @@ def test_flipped_bit_is_found(tmp_path: Path) -> None:
         read((path,))
 
 
-def test_only_its_own_files_are_replaced(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("keep")
-    (tmp_path / "prices_2018.parquet").write_text("an older one")
-    paths = write_sample(tmp_path, symbols=2, years=1).paths
-    assert read(paths).num_rows > 400
-    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "prices_2018.parquet", "sectors.csv"}
+def test_nothing_in_the_folder_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "prices_2018.parquet").write_text("somebody's")
+    with pytest.raises(OutputConflict, match="empty folder"):
+        write_sample(tmp_path, symbols=2, years=1)
+    assert (tmp_path / "prices_2018.parquet").read_text() == "somebody's"
+    assert [path.name for path in tmp_path.iterdir()] == ["prices_2018.parquet"]
 
 
 @pytest.mark.parametrize(

@@ -57,18 +57,19 @@ def read_sector_map(config: Config) -> pa.Table | None:
     """
     if config.sector_map is None:
         return None
-    table = storage.read_table_file(config.sector_map, "--sector-map")
+    table = storage.read_table_file(config.sector_map, config.named("sector_map"))
     columns = [name for name in SECTOR_COLUMNS if name in table.column_names]
+    named = f"{config.named('sector_map')} {config.sector_map}"
     if "symbol" not in table.column_names or not columns:
         raise UsageError(
-            f"--sector-map {config.sector_map} needs a column symbol and one or more of {', '.join(SECTOR_COLUMNS)}; "
+            f"{named} needs a column symbol and one or more of {', '.join(SECTOR_COLUMNS)}; "
             f"it has {', '.join(table.column_names)}"
         )
     table = table.select(["symbol", *columns]).cast(pa.schema([(name, pa.string()) for name in ["symbol", *columns]]))
     counts = table.column("symbol").value_counts()
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(twice):
-        raise UsageError(f"--sector-map {config.sector_map} lists {twice[0]['values'].as_py()!r} more than once")
+        raise UsageError(f"{named} lists {twice[0]['values'].as_py()!r} more than once")
     return table
 
 
@@ -103,7 +104,7 @@ def compare(config: Config, sector_map: pa.Table | None, scan: Scan, selected: I
     known: dict[int, int] = {}
     numbers: dict[str, Ints] = {}
     for symbol in config.benchmark:
-        number = known.setdefault(find_symbol(scan, symbol, "--benchmark"), len(known))
+        number = known.setdefault(find_symbol(scan, symbol, config.named("benchmark")), len(known))
         numbers[benchmark_name(symbol)] = np.full(len(selected), number)
     if sector_map is not None:
         own = pc.index_in(

@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weekly_cli import source, storage
+from weekly_cli import storage
 from weekly_cli.errors import InputRefused
+from weekly_cli.names import did_you_mean
 from weekly_cli.parquet.footer import Chunk, RowGroup, read_row_groups
 from weekly_cli.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.settings import Config
@@ -83,12 +84,12 @@ def read_footers(config: Config, output: Path | None) -> Footers:
                 ranges.add(chunks, leaves.integers)
                 text_bytes.add(rows, chunks)
     arrow = unify(schemas).remove_metadata()
-    roles = find_roles(arrow, config.role_columns, config.input)
+    roles = find_roles(arrow, config.role_columns, config.where, config.named("columns"))
     schema = DatasetSchema(arrow, roles, text_bytes.repeated(arrow) - {roles["symbol"]})
     if config.price is not None:
-        _check_price(config.price, schema, config.input)
+        _check_price(config.price, schema, config)
     return Footers(
-        where=config.input,
+        where=config.where,
         schema=schema,
         pieces=tuple(pieces),
         files=len(found),
@@ -189,7 +190,7 @@ def _damaged(path: Path, what: str) -> InputRefused:
     return InputRefused(f"{path} has a damaged footer: {what}; write the file anew")
 
 
-def _with_keys(schema: pa.Schema, keys: source.HiveKeys) -> pa.Schema:
+def _with_keys(schema: pa.Schema, keys: storage.HiveKeys) -> pa.Schema:
     """Return a file's schema with its hive keys as text columns; a column of the file itself wins."""
     for key, _ in keys:
         if key not in schema.names:
@@ -197,12 +198,16 @@ def _with_keys(schema: pa.Schema, keys: source.HiveKeys) -> pa.Schema:
     return schema
 
 
-def _check_price(name: str, schema: DatasetSchema, where: str) -> None:
+def _check_price(name: str, schema: DatasetSchema, config: Config) -> None:
+    where, setting = config.where, config.named("price")
     if name not in schema.arrow.names:
-        raise InputRefused(f"{where} has no column {name!r} for --price; it has {', '.join(schema.arrow.names)}")
+        raise InputRefused(
+            f"{where} has no column {name!r} for {setting}; it has {', '.join(schema.arrow.names)}"
+            f"{did_you_mean(name, schema.arrow.names)}"
+        )
     kind = schema.arrow.field(name).type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
-        raise InputRefused(f"column {name!r} of {where} is {kind}, but --price takes numbers")
+        raise InputRefused(f"column {name!r} of {where} is {kind}, but {setting} takes numbers")
 
 
 class _IntegerRanges:

@@ -16,7 +16,7 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.features import select, steps_for
 from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS, benchmark_name
 from weekly_cli.schema import find_roles, plain_symbols, prices, refuse_taken, session_days, symbol_codes
-from weekly_cli.settings import resolve
+from weekly_cli.settings import from_python, resolve
 from weekly_cli.worker import sort_order
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def add_weekly_features(
         "week": week,
         "available": available,
     }
-    config = resolve({"input": _WHERE, "dtype": dtype, "benchmark": benchmark, **settings})
+    config = resolve(from_python({"input": _WHERE, "dtype": dtype, "benchmark": benchmark, **settings}))
     table = pa.Table.from_pandas(df, preserve_index=False).replace_schema_metadata(None)
     roles = find_roles(table.schema, config.role_columns, _WHERE)
     symbols, codes, days = _keys(table, roles)

@@ -7,7 +7,6 @@ what is there, but what is as it was.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
@@ -28,11 +27,8 @@ from weekly_cli.partition import Fragments, Partitioned
 from weekly_cli.settings import Config
 from weekly_cli.worker import Outcome, Task, part_span
 
-#: Settings that change where and how a run works, but no value of the output.
-_WITHOUT_INFLUENCE = {
-    *("output", "jobs", "memory_limit", "strategy", "overwrite", "allow_empty", "compression", "features"),
-    *("work_dir", "wait", "fresh", "keep_work", "strict", "task_timeout"),
-}
+#: An output's metadata, which every part has, name no more inputs than this if fewer folders say the same.
+_MOST_NAMED_INPUTS = 20
 
 
 def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
@@ -42,16 +38,11 @@ def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], s
     what it says.
     """
     names = _names_of_files(footers)
-    settings = {
-        name: str(value)
-        for name, value in sorted(vars(config).items())
-        if name not in _WITHOUT_INFLUENCE and name not in ("role_columns", *_PATHS)
-    }
     facts = {
-        "settings": settings,
+        "settings": {name: value for name, value in config.changing_values().items() if name != "sector_map"},
         "features": [(feature.name, feature.version) for feature in features],
         "schema": str(footers.schema.arrow),
-        "pieces": [(names[piece.path], piece.row_group, piece.rows_in_group) for piece in footers.pieces],
+        "pieces": [(names[piece.path], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
         "sector map": None if sector_map is None else sector_map.to_pydict(),
         "version": __version__,
@@ -83,6 +74,7 @@ def conventions(
     sector_map: pa.Table | None,
 ) -> dict[str, Any]:
     """Return what the output's metadata tell: how it was made, and all that it takes to make it again."""
+    input = _few_names(config.input, footers)
     return {
         "version": __version__,
         "week": config.week,
@@ -91,28 +83,24 @@ def conventions(
         "features": [feature.name for feature in features],
         "benchmarks": list(benchmark_names),
         "dtype": config.dtype,
-        "settings": _settings(config),
-        "paths": {name: _absolute(value) for name in _PATHS if (value := getattr(config, name)) is not None},
+        "settings": {"input": list(input), **config.changing_values()},
+        "paths": {"input": [_absolute(name) for name in input]}
+        | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
         "fingerprint": fingerprint(footers, config, features, sector_map),
     }
 
 
-def _settings(config: Config) -> dict[str, Any]:
-    """Return the settings that can change a value and are not the defaults, as `resolve` takes them."""
-    usual = Config(input="")
-    return {
-        name: dict(value) if name == "columns" else str(value) if isinstance(value, datetime.date) else value
-        for name, value in vars(config).items()
-        if name not in _WITHOUT_INFLUENCE - {"features"} and name != "role_columns" and value != getattr(usual, name)
-    }
+def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
+    """Return the inputs as typed, or the folders that hold just the files of very many."""
+    if len(input) <= _MOST_NAMED_INPUTS:
+        return input
+    folders = sorted({str(Path(name).parent) for name in input})
+    found = {path.resolve() for path, _ in storage.find_inputs(folders, None)}
+    return folders if found == {path.resolve() for path in footers.states} else input
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
-
-
-#: Settings that are paths of what values are made of: kept as typed, and as they lead there from any folder.
-_PATHS = ("input", "sector_map")
+    return str(Path(path).absolute())
 
 
 def _digest(facts: Any) -> str:

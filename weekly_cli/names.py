@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 KEY_ROLES = ("symbol", "date")
 PRICE_ROLES = ("open", "high", "low", "close")
@@ -49,3 +50,16 @@ def printable(text: str) -> str:
     'A\\\\x1b[31mB'
     """
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return a question that names the known word nearest to one that is none; nothing where none is near.
+
+    >>> did_you_mean("momentun", ["momentum", "trend"])
+    '; did you mean momentum?'
+    """
+    import difflib
+
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(str(word).lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""

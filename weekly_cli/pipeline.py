@@ -37,17 +37,17 @@ from weekly_cli.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_w
 from weekly_cli.report import Report, make_report
 from weekly_cli.scan import Scan, files_with, scan
 from weekly_cli.schema import as_date, day_of, refuse_taken
-from weekly_cli.settings import Config, resolve
+from weekly_cli.settings import Config, from_python, resolve
 from weekly_cli.work import Work, only_run, work_folder
 from weekly_cli.worker import Job, Outcome, Task, part_file, part_name, run_task
 
 
-def build(input: str | Path, output: str | Path = "daily_weekly", **settings: Any) -> Report:
+def build(input: str | Path | Sequence[str | Path], output: str | Path = "daily_weekly", **settings: Any) -> Report:
     """Add weekly features to a daily Parquet dataset and write the merged dataset.
 
     Parameters
     ----------
-    input : str or Path
+    input : str or Path, or a sequence of them
         A Parquet file, a folder of them (flat, nested or hive-partitioned), or a glob.
     output : str or Path
         `NAME.parquet` is one file; any other name is a folder of parts.
@@ -65,8 +65,15 @@ def build(input: str | Path, output: str | Path = "daily_weekly", **settings: An
     weekly_cli.errors.WeeklyError
         UsageError, InputRefused, BudgetError or OutputConflict, as the exit codes of the command say.
     """
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
-    return run(resolve({"input": str(input), "output": str(output), **given}))
+    given = {"input": input, "output": output, **settings}
+    return run(resolve(from_python({name: _without_paths(value) for name, value in given.items()})))
+
+
+def _without_paths(value: Any) -> Any:
+    """Return a value with paths as texts."""
+    if isinstance(value, list | tuple):
+        return [_without_paths(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def run(config: Config, listener: Listener = events.ignore, engine: Engine | None = None) -> Report:
@@ -75,12 +82,12 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
     `engine` is a pool that has been started already; the run ends it.
     """
     output = target.place(config.output)
-    target.check_target(output, config.overwrite)
+    target.check_target(output, config)
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_run(output, config.wait))
-        folder = work_folder(output, config.work_dir, fresh=config.fresh, keep=config.keep_work)
+        folder = work_folder(output, config)
         work = stack.enter_context(folder)
-        standing = target.check_target(output, config.overwrite)  # once more, now that nobody else may publish
+        standing = target.check_target(output, config)  # once more, now that nobody else may publish
         meter = stack.enter_context(resources.MemoryMeter())
         run = _Run(config, output, work, listener, engine)
         stack.callback(run.close)
@@ -158,12 +165,13 @@ class _Run:
         return found
 
     def _refuse_taken_names(self, footers: Footers) -> None:
-        wanted = select(self.config.features, comparison_names(self.config, self.sector_map))
+        names = comparison_names(self.config, self.sector_map)
+        wanted = select(self.config.features, names, self.config.named("features"))
         taken = refuse_taken(footers.schema.arrow.names, [feature.name for feature in wanted])
         if taken and not self.config.replace_features:
             raise InputRefused(
-                f"{self.config.input} already has the columns {', '.join(taken[:5])}"
-                f"{' and more' if len(taken) > 5 else ''}; pass --replace-features to compute them anew, or leave "
+                f"{self.config.where} already has the columns {', '.join(taken[:5])}"
+                f"{' and more' if len(taken) > 5 else ''}; pass --replace-features to compute them again, or leave "
                 "them out with --features"
             )
 
@@ -349,7 +357,7 @@ class _Run:
         first = list(dict.fromkeys(sorted(first)))[:3]
         named = ", ".join(f"{found.symbols[symbol].as_py()} {as_date(day)}" for symbol, day in first)
         return (
-            f"{count:,} rows of {self.config.input} repeat a symbol's date (first: {named}; in "
+            f"{count:,} rows of {self.config.where} repeat a symbol's date (first: {named}; in "
             f"{', '.join(files_with(found, first))}); remove them, or pass --on-duplicates first or last"
         )
 

@@ -22,7 +22,7 @@ from weekly_cli.bars import Ints
 from weekly_cli.errors import BudgetError, InputRefused
 from weekly_cli.features import select
 from weekly_cli.footers import Footers
-from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.names import SECTOR_COLUMNS, benchmark_name, did_you_mean
 from weekly_cli.resources import Resources, requested_workers
 from weekly_cli.scan import Presence, Scan
 from weekly_cli.schema import symbol_codes
@@ -146,12 +146,12 @@ def select_symbols(scan: Scan, config: Config) -> Ints:
     """
     selected = np.arange(len(scan.symbols))
     if config.symbols is not None:
-        positions = [find_symbol(scan, symbol, "--symbols") for symbol in config.symbols]
+        positions = [find_symbol(scan, symbol, config.named("symbols")) for symbol in config.symbols]
         selected = np.unique(np.array(positions, np.int64))
     return selected[: config.max_symbols]
 
 
-def find_symbol(scan: Scan, symbol: str, flag: str) -> int:
+def find_symbol(scan: Scan, symbol: str, setting: str) -> int:
     """Return the position of `symbol` among the scan's.
 
     Raises
@@ -165,7 +165,10 @@ def find_symbol(scan: Scan, symbol: str, flag: str) -> int:
     except pa.ArrowInvalid:  # text that is no number, asked of integer symbols
         position = -1
     if position < 0:
-        raise InputRefused(f"{flag} {symbol}: {scan.footers.where} has no such {scan.footers.schema.roles['symbol']}")
+        raise InputRefused(
+            f"{setting} {symbol}: {scan.footers.where} has no such {scan.footers.schema.roles['symbol']}"
+            f"{did_you_mean(symbol, map(str, scan.symbols.to_pylist()))}"
+        )
     return position
 
 
@@ -250,7 +253,9 @@ def _disk_bytes(scan: Scan, config: Config, rows: int, partition: bool, n_tasks:
     """Estimate the bytes of the bundles, of the parts, and of the file that they become."""
     footers = scan.footers
     sectors = SECTOR_COLUMNS if config.sector_map is not None else ()
-    n_features = len(select(config.features, [*map(benchmark_name, config.benchmark), *sectors]))
+    n_features = len(
+        select(config.features, [*map(benchmark_name, config.benchmark), *sectors], config.named("features"))
+    )
     own = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
     added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
     copies = 2 if n_tasks > 1 and storage.is_single_file(Path(config.output)) else 1
@@ -259,7 +264,7 @@ def _disk_bytes(scan: Scan, config: Config, rows: int, partition: bool, n_tasks:
 
 def _budget(config: Config, resources: Resources) -> tuple[int, str]:
     if config.memory_limit is not None:
-        return config.memory_limit, "--memory-limit"
+        return config.memory_limit, config.named("memory_limit")
     share = resources.memory_share
     return int(share * resources.memory_bytes), f"{share:.0%} of the {resources.memory_reason}"
 
@@ -310,7 +315,7 @@ def _refuse_too_large(scan: Scan, selected: Ints, rows: Ints, most: int, sizes: 
 def _strategy(rows: Ints, config: Config, fits_here: bool) -> tuple[str, str]:
     total, symbols = int(rows.sum()), len(rows)
     if config.strategy != "auto":
-        return config.strategy, "asked for with --strategy"
+        return config.strategy, f"asked for with {config.named('strategy')}"
     if total <= DIRECT_ROWS and (fits_here or not total) and config.task_timeout is None:
         return "direct", f"{total:,} rows are done before a pool has started (up to {DIRECT_ROWS:,})"
     longest, median = int(rows.max()), float(np.median(rows))
@@ -428,7 +433,7 @@ def _worker_limits(
     if strategy == "direct":
         return (("strategy direct works in this process", 1),)
     return (
-        (f"--jobs {config.jobs}", jobs),
+        (f"{config.named('jobs')} {config.jobs}", jobs),
         (resources.cpus_reason, max(resources.cpus, 1)),
         (f"memory budget of {budget / 2**20:,.0f} MiB", fitting),
         ("number of tasks", max(1, n_tasks)),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from weekly_cli import arrays
 from weekly_cli.arrays import Column
 from weekly_cli.errors import InputRefused
-from weekly_cli.names import ALIASES, KEY_ROLES, REQUIRED_ROLES, ROLES, normal
+from weekly_cli.names import ALIASES, KEY_ROLES, REQUIRED_ROLES, ROLES, did_you_mean, normal
 
 _UNIX_EPOCH = datetime.date(1970, 1, 1)
 _FIRST_DAY, _LAST_DAY = ((day - _UNIX_EPOCH).days for day in (datetime.date.min, datetime.date.max))
@@ -212,7 +212,7 @@ def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
 # ---- roles -----------------------------------------------------------------------------------------------
 
 
-def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str) -> dict[str, str]:
+def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str, setting: str = "--columns") -> dict[str, str]:
     """Return the column of each role that the input has.
 
     Parameters
@@ -222,6 +222,8 @@ def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str) -> dict[
         What `--columns` says; the other roles are found by their aliases without case.
     where : str
         The input, for the error.
+    setting : str
+        Where `given` came from, likewise.
 
     Raises
     ------
@@ -233,7 +235,8 @@ def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str) -> dict[
         if role in given:
             if given[role] not in schema.names:
                 raise InputRefused(
-                    f"{where} has no column {given[role]!r} for --columns {role}=...; it has {', '.join(schema.names)}"
+                    f"{where} has no column {given[role]!r} for {setting} {role}=...; it has {', '.join(schema.names)}"
+                    f"{did_you_mean(given[role], schema.names)}"
                 )
             roles[role] = given[role]
             continue

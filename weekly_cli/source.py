@@ -25,8 +25,6 @@ from weekly_cli.schema import DatasetSchema, SymbolCodes, is_text, session_days
 
 Result = TypeVar("Result")
 
-HiveKeys = tuple[tuple[str, str | None], ...]
-
 #: Rows that are decoded at a time; pyarrow's own default for a row group.
 BATCH_ROWS = 1024 * 1024
 _EARLY_STOP_ROWS = 64 * 1024
@@ -42,7 +40,7 @@ class Piece:
     start: int
     stop: int
     rows_in_group: int
-    keys: HiveKeys = ()
+    keys: storage.HiveKeys = ()
 
 
 @dataclass(frozen=True)

@@ -94,20 +94,31 @@ def first_line(error: Exception) -> str:
 # ---- finding the input -----------------------------------------------------------------------------------
 
 
-def find_inputs(name: str, output: Path | None) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
-    """Return the Parquet files of a file, a folder or a glob, with the hive keys of each, in path order.
+HiveKeys = tuple[tuple[str, str | None], ...]
 
-    What lies in the place of `output`, if there is one, is no input: an output inside of the input's folder is made
-    anew.
+
+def find_inputs(names: Sequence[str], output: Path | None) -> list[tuple[Path, HiveKeys]]:
+    """Return the Parquet files of files, folders and globs, with the hive keys of each, in path order for each name.
+
+    A file that several names lead to counts once. What lies in the place of `output`, if there is one, is no input: an
+    output inside of the input's folder is made again.
 
     Raises
     ------
     InputRefused
-        If nothing is there, or a folder or glob holds no Parquet file.
+        If a name leads to nothing, or a folder or glob holds no Parquet file.
     OutputConflict
-        If the output would replace the input.
+        If the output would replace an input.
     """
-    path = Path(name).expanduser()
+    files: dict[Path, tuple[Path, HiveKeys]] = {}
+    for name in names:
+        for file, keys in _of_name(name, output):
+            files.setdefault(file.resolve() if len(names) > 1 else file, (file, keys))
+    return list(files.values())
+
+
+def _of_name(name: str, output: Path | None) -> list[tuple[Path, HiveKeys]]:
+    path = Path(name)
     try:
         files = _found(path, name)
     except OSError as error:
@@ -121,14 +132,14 @@ def find_inputs(name: str, output: Path | None) -> list[tuple[Path, tuple[tuple[
     return [(file, keys) for file, keys in files if file not in inside]
 
 
-def _found(path: Path, name: str) -> list[tuple[Path, tuple[tuple[str, str | None], ...]]]:
+def _found(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
     if path.is_file():
-        return [(path, ())]
+        return [(path, _hive_keys(path))]
     if path.is_dir():
         files = [file for file in _walk(path, set()) if file.suffix.lower() in PARQUET_SUFFIXES]
         if not files:
             raise InputRefused(f"{name} holds no Parquet file (*{', *'.join(PARQUET_SUFFIXES)})")
-        return [(file, _hive_keys(file.relative_to(path))) for file in files]
+        return [(file, _hive_keys(file)) for file in files]
     if _is_glob(name):
         base = Path(*_before_glob(path))
         found = base.glob(str(path.relative_to(base)))
@@ -136,12 +147,12 @@ def _found(path: Path, name: str) -> list[tuple[Path, tuple[tuple[str, str | Non
         if not files:
             raise InputRefused(f"{name} matches no file")
         return [(file, _hive_keys(file)) for file in files]
-    raise InputRefused(f"{name} does not exist; give a Parquet file, a folder of them, or a quoted glob")
+    raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or quoted globs")
 
 
 def leads_somewhere(name: str) -> bool:
     """Tell whether a path or a glob leads to something."""
-    path = Path(name).expanduser()
+    path = Path(name)
     return path.exists() or (_is_glob(name) and Path(*_before_glob(path)).exists())
 
 
@@ -175,7 +186,7 @@ def _before_glob(path: Path) -> Iterator[str]:
         yield part
 
 
-def _hive_keys(relative: Path) -> tuple[tuple[str, str | None], ...]:
+def _hive_keys(relative: Path) -> HiveKeys:
     pairs = (part.partition("=") for part in relative.parts[:-1] if "=" in part)
     try:
         return tuple(
@@ -274,7 +285,7 @@ def read_table_file(name: str, what: str) -> pa.Table:
     UsageError
         If it can't be read.
     """
-    path = Path(name).expanduser()
+    path = Path(name)
     try:
         if path.suffix.lower() in PARQUET_SUFFIXES:
             return pq.ParquetFile(str(path)).read()
@@ -462,6 +473,14 @@ def write_json(path: Path, value: Any) -> None:
         path.write_text(text, encoding="utf-8")
         return
     write_text(path, text)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file says, None where it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 
 from weekly_cli import storage
-from weekly_cli.errors import OutputConflict
+from weekly_cli.errors import OutputConflict, UsageError
+from weekly_cli.settings import Config
 from weekly_cli.storage import Listing
 
 _STRANGERS_SHOWN = 3
@@ -19,28 +20,52 @@ _STRANGERS_SHOWN = 3
 
 def place(output: str) -> Path:
     """Return where an output goes; what a link leads to is replaced there, and the link stays."""
-    return Path(output).expanduser().resolve()
+    return Path(output).resolve()
 
 
-def check_target(output: Path, overwrite: bool) -> Listing:
+def check_target(output: Path, config: Config) -> Listing:
     """Refuse an output place that holds something else, and return what stands there.
 
     Raises
     ------
     OutputConflict
         If the place is one that is never replaced, or holds something that this tool did not write and that
-        `overwrite` does not cover.
+        `--overwrite` does not cover.
     UsageError
         If its path is no text.
     """
-    storage.check_name(output, "--output")
+    storage.check_name(output, config.named("output"))
     _refuse_never_replaced(output)
     with storage.writing(output):
         standing = storage.listing(output)
-        strangers = list(storage.strangers(output, overwrite=overwrite)) if os.path.lexists(output) else []
+        strangers = list(storage.strangers(output, overwrite=config.overwrite)) if os.path.lexists(output) else []
     if strangers:
-        raise OutputConflict(_sentence(output, strangers, overwrite))
+        raise OutputConflict(_sentence(output, strangers, config.overwrite))
     return standing
+
+
+def check_report(config: Config) -> None:
+    """Refuse a place for the report where it can't be written, or where something else would be lost by it.
+
+    Raises
+    ------
+    UsageError
+        Before the work begins.
+    """
+    if config.report is None:
+        return
+    path, output = Path(config.report).resolve(), place(config.output)
+    named = f"{config.named('report')} {config.report}"
+    if output in (path, *path.parents):
+        raise UsageError(f"{named} lies in the output {output}, which is replaced as a whole; choose another file")
+    storage.check_writable(Path(config.report), config.named("report"))
+    if path.is_file() and path.stat().st_size and not _is_report(path):
+        raise UsageError(f"{named} is there already and is not a report of weekly-cli; choose another file")
+
+
+def _is_report(path: Path) -> bool:
+    value = storage.read_json(path)
+    return isinstance(value, dict) and {"version", "fingerprint", "output"} <= value.keys()
 
 
 def _refuse_never_replaced(output: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from weekly_cli import failpoints, storage
 from weekly_cli.errors import OutputBusy, OutputConflict, UsageError, WeeklyError
+from weekly_cli.settings import Config
 
 _LOCK, _WORK = ".weekly-cli-lock", ".weekly-cli-work"
 _POLL_SECONDS = 0.1
@@ -101,23 +102,23 @@ def _holder(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def work_folder(output: Path, work_dir: str | None, *, fresh: bool, keep: bool) -> Iterator[Work]:
+def work_folder(output: Path, config: Config) -> Iterator[Work]:
     """Give the folder in which a run works; the output's lock must be held.
 
-    It is removed at the end unless `keep`; where the run was cut off and something is proven, it stays.
+    It is removed at the end unless `--keep-work`; where the run was cut off and something is proven, it stays.
 
     Raises
     ------
     OutputConflict
         If something that this tool did not make is in its place, or it can't be made.
     UsageError
-        If `work_dir` is not on the filesystem of the output.
+        If `--work-dir` is not on the filesystem of the output.
     """
-    folder = _place(output, work_dir)
+    folder, keep = _place(output, config), config.keep_work
     with storage.writing(folder.parent):
         if (folder / storage.MARK).is_file():
             storage.give_back(folder, output)
-        if fresh or not (folder / storage.MARK).is_file():
+        if config.fresh or not (folder / storage.MARK).is_file():
             _remove(folder)
             _make(folder)
     work = Work(folder, proven=(folder / storage.JOURNAL).exists())
@@ -133,15 +134,18 @@ def work_folder(output: Path, work_dir: str | None, *, fresh: bool, keep: bool) 
                 storage.remove_tree(folder)
 
 
-def _place(output: Path, work_dir: str | None) -> Path:
-    if work_dir is None:
+def _place(output: Path, config: Config) -> Path:
+    if config.work_dir is None:
         return output.with_name(f".{output.name}{_WORK}")
-    inside = Path(work_dir).expanduser().resolve()
+    named = f"{config.named('work_dir')} {config.work_dir}"
+    inside = Path(config.work_dir).resolve()
     if not inside.is_dir():
-        raise UsageError(f"--work-dir {work_dir} is no folder")
+        raise UsageError(f"{named} is not a directory")
+    if output in (inside, *inside.parents):
+        raise UsageError(f"{named} lies in the output {output}, which is replaced as a whole; choose another")
     if inside.stat().st_dev != output.parent.stat().st_dev:
-        raise UsageError(f"--work-dir {work_dir} is on another filesystem than the output {output}")
-    storage.check_name(inside, "--work-dir")
+        raise UsageError(f"{named} is on another filesystem than the output {output}")
+    storage.check_name(inside, config.named("work_dir"))
     which = hashlib.sha256(os.fsencode(output)).hexdigest()[:8]
     return inside / f".{output.name}-{which}{_WORK}"
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from weekly_cli.events import Event, Listener, Progress, StageEnded, Trouble
 from weekly_cli.names import printable
@@ -16,62 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
-
-
-#: How long, in all, a pipe that nobody reads may keep a run waiting.
-_PATIENCE_SECONDS = 1.0
-#: A pipe that is ready takes this much without waiting.
-_WRITE_BYTES = 1024
-
-
-class Bystander:
-    """stderr: whether somebody reads it, or can, makes no difference to a run.
-
-    Text that a full pipe, a closed one or a terminal that has gone does not take is dropped.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._patience_seconds = _PATIENCE_SECONDS
-        self.encoding = stream.encoding
-
-    def isatty(self) -> bool:
-        """Whether it is a terminal."""
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        """Return its file descriptor."""
-        return self._stream.fileno()
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def write(self, text: str) -> int:
-        """Write what can be written, and return the length of the text."""
-        with contextlib.suppress(OSError):
-            self._stream.flush()
-            if self.isatty() or os.name != "posix" or not _has_descriptor(self._stream):
-                self._stream.write(text)
-                self._stream.flush()
-            else:
-                self._write(text.encode(self.encoding or "utf-8", "backslashreplace"))
-        return len(text)
-
-    def _write(self, data: bytes) -> None:
-        while data:
-            began = time.monotonic()
-            _, ready, _ = select.select([], [self.fileno()], [], max(0.0, self._patience_seconds))
-            self._patience_seconds -= time.monotonic() - began
-            if not ready:
-                return
-            data = data[os.write(self.fileno(), data[:_WRITE_BYTES]) :]
-
-
-def _has_descriptor(stream: TextIO) -> bool:
-    try:
-        return stream.fileno() >= 0
-    except OSError:  # made up, such as a test's
-        return False
 
 
 @contextlib.contextmanager

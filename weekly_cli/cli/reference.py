@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from weekly_cli.cli.process import COMMANDS, Option
+from typer.models import ArgumentInfo
+
+from weekly_cli.cli.app import app
+from weekly_cli.cli.parameters import flags, info_of
 from weekly_cli.errors import EXIT_CODES
 from weekly_cli.features import templates
+from weekly_cli.settings import SETTINGS, Setting
+from weekly_cli.settings.table import Source
 
 
 def exit_codes() -> str:
@@ -23,21 +31,64 @@ def feature_table() -> str:
     return _table(("family", "column", "formula", "first bar (k)", "parity"), rows)
 
 
+def settings_table() -> str:
+    """Return every setting as a Markdown table: what it does, its values, and where it may stand beside the flag."""
+    rows = [
+        (_names(row), row.help, _values(row), _shown(row.shown_default), "yes" if Source.FILE in row.sources else "no")
+        for row in SETTINGS.values()
+    ]
+    return _table(("setting", "what it does", "values", "default", "in file and environment"), rows)
+
+
 def command_reference() -> str:
-    """Return every command with its options as Markdown."""
-    return "\n\n".join(_commands())
+    """Return every command, the settings that it takes by name, and its own options, as Markdown."""
+    return "\n\n".join(_command(info.name or "", info.callback) for info in app.registered_commands if info.callback)
 
 
-def _commands() -> Iterator[str]:
-    for command, options in COMMANDS.items():
-        rows = [(_names(option), option.text, f"`{option.variable}`" if option.variable else "") for option in options]
-        table = _table(("option", "what it does", "environment"), rows)
-        yield f"#### `weekly-cli {command.__name__}`\n\n{command.__doc__}\n\n{table}"
+def _command(name: str, callback: Callable[..., Any]) -> str:
+    names: Sequence[str] = getattr(callback, "settings", ())
+    own = [entry for entry in _parameters(callback) if entry.name not in names]
+    taken = [SETTINGS[name] for name in names]
+    left_out = [row for row in SETTINGS.values() if row not in taken]
+    if len(left_out) < len(taken):
+        settings = "All settings" + (f" but {', '.join(map(_short, left_out))}" if left_out else "") + "."
+    else:
+        settings = f"Settings: {', '.join(map(_short, taken))}." if taken else ""
+    parts = [f"#### `weekly-cli {name}`", inspect.getdoc(callback) or "", settings, _own_table(own) if own else ""]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _names(option: Option) -> str:
-    names = [option.key.upper()] if option.is_argument else option.names
-    return " ".join(f"`{name}`" for name in names)
+def _parameters(callback: Callable[..., Any]) -> Iterator[inspect.Parameter]:
+    for entry in inspect.signature(callback).parameters.values():
+        if not getattr(info_of(entry), "hidden", False):
+            yield entry
+
+
+def _own_table(entries: Sequence[inspect.Parameter]) -> str:
+    rows = []
+    for entry in entries:
+        info: Any = info_of(entry)
+        flag = entry.name.upper() if isinstance(info, ArgumentInfo) else f"--{entry.name.replace('_', '-')}"
+        absent = (None, False, inspect.Parameter.empty)
+        default = "" if any(entry.default is one for one in absent) else str(entry.default)
+        rows.append((f"`{flag}`", info.help or "", _shown(default)))
+    return _table(("option", "what it does", "default"), rows)
+
+
+def _names(row: Setting) -> str:
+    return " ".join(f"`{name}`" for name in ([row.flag] if row.is_argument else flags(row)))
+
+
+def _short(row: Setting) -> str:
+    return f"`{row.flag}`"
+
+
+def _values(row: Setting) -> str:
+    return re.sub(r"[\[\]]", "", row.kind.metavar).replace(" | ", ", ")
+
+
+def _shown(default: str) -> str:
+    return f"`{default}`" if default else ""
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -23,7 +23,7 @@ _PLENTY_BYTES = 2**30
 
 def pool_ahead(config: Config) -> Pool | None:
     """Return a pool with as many workers as cores, if it is plain that the plan will want that."""
-    if config.strategy == "direct" or config.memory_limit is not None or _bytes(config.input) < _ENOUGH_BYTES:
+    if config.strategy == "direct" or config.memory_limit is not None or sum(map(_bytes, config.input)) < _ENOUGH_BYTES:
         return None
     available = resources.probe()
     workers = min(resources.requested_workers(config.jobs, available.cpus), available.cpus)
@@ -37,7 +37,7 @@ def pool_ahead(config: Config) -> Pool | None:
 def _bytes(name: str) -> int:
     """Return the size of a file, or of the files in a folder; 0 for what is neither."""
     try:
-        path = Path(name).expanduser()
+        path = Path(name)
         files = path.iterdir() if path.is_dir() else [path]
         return sum(file.stat().st_size for file in files)
     except (OSError, ValueError, RuntimeError):

@@ -21,6 +21,7 @@ from weekly_cli.features import (
     weekly_bar,
 )
 from weekly_cli.features.declare import BAR_INPUTS, Feature, Step, evaluate
+from weekly_cli.names import did_you_mean
 
 __all__ = [
     "BAR_INPUTS",
@@ -66,7 +67,7 @@ def templates() -> tuple[Feature, ...]:
     return registry(["{b}"])
 
 
-def select(wanted: str, benchmarks: Sequence[str] = ()) -> tuple[Feature, ...]:
+def select(wanted: str, benchmarks: Sequence[str] = (), setting: str = "--features") -> tuple[Feature, ...]:
     """Return the features that `--features` asks for, in output order.
 
     Parameters
@@ -76,6 +77,8 @@ def select(wanted: str, benchmarks: Sequence[str] = ()) -> tuple[Feature, ...]:
         begins with an exclusion starts from all.
     benchmarks : sequence of str
         The names that stand for `{b}`.
+    setting : str
+        Where `wanted` came from, for the error.
 
     Raises
     ------
@@ -89,22 +92,19 @@ def select(wanted: str, benchmarks: Sequence[str] = ()) -> tuple[Feature, ...]:
     words = [word.strip() for word in wanted.split(",") if word.strip()]
     chosen: set[str] = {feature.name for feature in features} if not words or words[0].startswith("-") else set()
     for word in words:
-        names = _named_by(word.removeprefix("-"), features)
+        names = _named_by(word.removeprefix("-"), features, setting)
         chosen = chosen - names if word.startswith("-") else chosen | names
     if not chosen:
-        raise UsageError(f"--features {wanted} leaves no column; name a family ({', '.join(FAMILIES)}) or a column")
+        raise UsageError(f"{setting} {wanted} leaves no column; name a family ({', '.join(FAMILIES)}) or a column")
     return tuple(feature for feature in features if feature.name in chosen)
 
 
-def _named_by(word: str, features: Sequence[Feature]) -> set[str]:
+def _named_by(word: str, features: Sequence[Feature], setting: str) -> set[str]:
     if word == "all":
         return {feature.name for feature in features}
     if word in FAMILIES:
         return {feature.name for feature in features if feature.family == word}
     if any(feature.name == word for feature in features):
         return {word}
-    import difflib
-
-    near = difflib.get_close_matches(word, [*FAMILIES, *(feature.name for feature in features)], n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"--features: {word} is neither a family nor a column{hint} See `weekly-cli features`.")
+    hint = did_you_mean(word, [*FAMILIES, *(feature.name for feature in features)])
+    raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from weekly_cli import storage
 from weekly_cli.arrays import from_numpy, text_array
+from weekly_cli.errors import OutputConflict
 from weekly_cli.sample.people import EXCHANGES, PRICE_COLUMNS, Columns, Floats, Ints
 from weekly_cli.sample.prices import FIRST_YEAR, Sample
 
@@ -75,8 +76,7 @@ def write_sample(
     Parameters
     ----------
     folder : Path
-        Made if it is not there. Files of the same names are replaced, anything else is left alone: another
-        layout, or fewer years, belongs into another folder.
+        A new folder, or an empty one.
     symbols : int
         Benchmarks included: `MARKET`, from 12 symbols on five sectors, from 24 on two subsectors.
     years : int
@@ -90,6 +90,8 @@ def write_sample(
 
     Raises
     ------
+    OutputConflict
+        If the folder is not empty.
     ValueError
         If `symbols` or `years` is less than 1, or the layout is unknown.
     OSError
@@ -103,6 +105,8 @@ def write_sample(
         raise ValueError(f"unknown layout {layout!r}; it is one of {', '.join(LAYOUTS)}")
     sample = Sample(symbols, years, seed)
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise OutputConflict(f"{folder} holds files already; choose a new or an empty folder")
     files = _files_by_symbol(sample) if layout == "symbol" else _files_by_date(sample, daily=layout == "day")
     written = [(folder / name, _write(folder / name, tables)) for name, tables in files]
     storage.write_text(folder / SECTORS_FILE, sample.people.sectors_csv())

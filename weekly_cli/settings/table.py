@@ -1,352 +1,235 @@
-"""Resolved settings: one frozen value that says everything a run was asked for.
+"""The one table of settings: each is a row, and everything that is told of it elsewhere is made of that row.
 
-A flag beats the environment, which beats the settings file: `weekly.toml`, or `[tool.weekly-cli]` in
-`pyproject.toml`, in the current folder. The command line hands flags and environment over as typed; `resolve`
-adds the file, fills in the defaults and checks.
+To add a setting, add a row to `Config`, and use it. Its flag, its variable, its place in the settings file, the checks
+of its value, help, completion, the editor's schema, the reference in the README, and whether an output that was made
+with another value is another one, follow from the row.
 """
 
 from __future__ import annotations
 
 import datetime
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from enum import Flag, auto
+from types import MappingProxyType
 from typing import Any
 
-from weekly_cli.errors import UsageError
-from weekly_cli.names import ROLES
+from weekly_cli.settings import kinds
+from weekly_cli.settings.kinds import Kind
 from weekly_cli.weeks import ANCHORS, AVAILABILITIES
 
 STRATEGIES = ("auto", "direct", "batched", "per-symbol", "adaptive")
 COMPRESSIONS = ("zstd", "snappy", "lz4", "none")
 DTYPES = ("float32", "float64")
-ON_DUPLICATES = ("error", "first", "last")
-ON_BAD_ROWS = ("error", "drop")
-SETTINGS_FILE, PROJECT_FILE, PROJECT_TABLE = "weekly.toml", "pyproject.toml", "weekly-cli"
 
-_MOST_BYTES = 2**100
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-    "TIB": 2**40,
-}
+
+class Source(Flag):
+    """Where a value may come from."""
+
+    FLAG = auto()
+    ENVIRONMENT = auto()
+    FILE = auto()
+    PYTHON = auto()
+
+
+ANYWHERE = Source.FLAG | Source.ENVIRONMENT | Source.FILE | Source.PYTHON
+#: What may end with something of the user's being replaced is asked for each time anew.
+EACH_TIME = Source.FLAG | Source.PYTHON
+#: What only the command has: a function returns what it has to say.
+OF_THE_COMMAND = Source.FLAG | Source.ENVIRONMENT | Source.FILE
+
+INPUT, FEATURES, OUTPUT, RUN, RESOURCES = "Input", "Features", "Output", "Run", "Resources"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row of the table, but for name and default.
+
+    Attributes
+    ----------
+    help : str
+        What it does.
+    panel : str
+        Under which heading the help shows it.
+    short : str
+        Its flag of one letter, such as "-o".
+    is_argument : bool
+        Whether it is given by its place, without a flag.
+    sources : Source
+        Where its value may come from.
+    changes_values : bool
+        Whether a run with another value makes another output.
+    shows_variable : bool
+        Whether the help names its variable; all of them follow one rule.
+    """
+
+    kind: Kind
+    help: str
+    panel: str
+    short: str = ""
+    is_argument: bool = False
+    sources: Source = ANYWHERE
+    changes_values: bool = False
+    shows_variable: bool = False
+    name: str = ""
+    default: Any = None
+
+    @property
+    def flag(self) -> str:
+        """How it is given on the command line."""
+        return self.name.upper() if self.is_argument else "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str | None:
+        """The environment's variable that gives it, if it may come from there."""
+        return f"{VARIABLE_PREFIX}{self.name.upper()}" if Source.ENVIRONMENT in self.sources else None
+
+    @property
+    def shown_default(self) -> str:
+        """The default as the help shows it; nothing where there is nothing to show."""
+        return str(self.default or self.kind.none or "")
+
+
+VARIABLE_PREFIX = "WEEKLY_CLI_"
+
+
+def _row(default: Any, kind: Kind, panel: str, help: str, **more: Any) -> Any:
+    return field(default=default, metadata={"setting": Setting(kind, help, panel, default=default, **more)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a run was asked for; every field is a setting of the same name on the command line.
+    """What a run was asked for: every field but `sources` is a setting.
 
-    Attributes
-    ----------
-    memory_limit : int or None
-        Bytes for parent and workers together; None takes a fraction of what this process may use.
-    symbols : tuple of str or None
-        The symbols wanted; None: all.
-    task_timeout : float or None
-        Seconds that a task may take; None: any time.
+    `sources` says of settings that were given where they came from, as an error names them.
     """
 
-    input: str
-    output: str = "daily_weekly"
-    columns: tuple[tuple[str, str], ...] = ()
-    week: str = "W-FRI"
-    available: str = "next-week"
-    features: str = "all"
-    benchmark: tuple[str, ...] = ()
-    sector_map: str | None = None
-    price: str | None = None
-    dtype: str = "float32"
-    symbols: tuple[str, ...] | None = None
-    max_symbols: int | None = None
-    start: datetime.date | None = None
-    end: datetime.date | None = None
-    on_duplicates: str = "error"
-    on_bad_rows: str = "error"
-    replace_features: bool = False
-    jobs: int = -1
-    memory_limit: int | None = None
-    strategy: str = "auto"
-    compression: str = "zstd"
-    overwrite: bool = False
-    allow_empty: bool = False
-    work_dir: str | None = None
-    wait: float = 0.0
-    fresh: bool = False
-    keep_work: bool = False
-    strict: bool = False
-    task_timeout: float | None = None
-    role_columns: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    # ---- Input
+    input: tuple[str, ...] = _row(
+        (), kinds.PathNames(), INPUT, "Parquet files, folders of them, or quoted globs.",
+        is_argument=True, shows_variable=True,
+    )  # fmt: skip
+    columns: tuple[tuple[str, str], ...] = _row(
+        (), kinds.Roles(), INPUT, "Roles by hand: symbol=Ticker,close=Last.", changes_values=True
+    )
+    symbols: tuple[str, ...] | None = _row(
+        None, kinds.Symbols(), INPUT, "Only these: A,B,C, or @FILE with one a line.", changes_values=True
+    )
+    max_symbols: int | None = _row(
+        None, kinds.Whole(1), INPUT, "Only the first so many, in sorted order.", changes_values=True
+    )
+    start: datetime.date | None = _row(
+        None, kinds.Date(), INPUT, "First date that is written; earlier rows still feed the features.",
+        changes_values=True,
+    )  # fmt: skip
+    end: datetime.date | None = _row(None, kinds.Date(), INPUT, "Last date that is written.", changes_values=True)
+    on_duplicates: str = _row(
+        "error", kinds.Choice("error", "first", "last"), INPUT, "Rows that repeat a symbol's date.",
+        changes_values=True,
+    )  # fmt: skip
+    on_bad_rows: str = _row(
+        "error", kinds.Choice("error", "drop"), INPUT, "Rows without symbol or date.", changes_values=True
+    )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "role_columns", dict(self.columns))
+    # ---- Features
+    features: str = _row(
+        "all", kinds.Features(), FEATURES, "Families, columns, exclusions: momentum,w_vol_12 or all,-relative."
+    )
+    week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
+    available: str = _row(
+        "next-week", kinds.Choice(*AVAILABILITIES), FEATURES,
+        "When a bar can be seen: from the day after its week, or from its last day on.", changes_values=True,
+    )  # fmt: skip
+    benchmark: tuple[str, ...] = _row(
+        (), kinds.Benchmarks(), FEATURES, "Symbols to compare all others with: SPY,QQQ.", changes_values=True
+    )
+    sector_map: str | None = _row(
+        None, kinds.PathName(), FEATURES,
+        "CSV or Parquet with symbol and sector, sector_equal_weight or subsector: the symbol to compare with.",
+        changes_values=True,
+    )  # fmt: skip
+    price: str | None = _row(
+        None, kinds.ColumnName(), FEATURES, "A column with the adjusted close; open, high and low are scaled with it.",
+        changes_values=True,
+    )  # fmt: skip
+    dtype: str = _row("float32", kinds.Choice(*DTYPES), FEATURES, "Type of the features.", changes_values=True)
+    replace_features: bool = _row(
+        False, kinds.Switch(), FEATURES, "Compute columns again that the input has already.", changes_values=True
+    )
+
+    # ---- Output
+    output: str = _row(
+        "daily_weekly", kinds.PathName(), OUTPUT, "NAME.parquet is one file, any other name a folder of parts.",
+        short="-o", shows_variable=True,
+    )  # fmt: skip
+    compression: str = _row("zstd", kinds.Choice(*COMPRESSIONS), OUTPUT, "Codec of the files.")
+    overwrite: bool = _row(
+        False, kinds.Switch(), OUTPUT, "Replace Parquet files that this tool did not write; never anything else.",
+        sources=EACH_TIME,
+    )  # fmt: skip
+    allow_empty: bool = _row(
+        False, kinds.Switch(), OUTPUT, "Publish an output without rows, or without a weekly bar.", sources=EACH_TIME
+    )
+    quiet: bool = _row(
+        False, kinds.Switch(), OUTPUT, "Say nothing when all is well.", short="-q", sources=OF_THE_COMMAND
+    )
+    json: bool = _row(False, kinds.Switch(), OUTPUT, "Print JSON on stdout.", sources=OF_THE_COMMAND)
+    report: str | None = _row(
+        None, kinds.PathName(), OUTPUT, "Write the report as JSON to this file.", sources=OF_THE_COMMAND
+    )
+
+    # ---- Run
+    strict: bool = _row(False, kinds.Switch(), RUN, "Publish nothing if a symbol fails.")
+    wait: float = _row(0.0, kinds.Seconds(), RUN, "How long to wait for another run of the same output.")
+    fresh: bool = _row(False, kinds.Switch(), RUN, "Do not resume where an earlier run was cut off.")
+    task_timeout: float | None = _row(
+        None, kinds.Seconds(above_zero=True), RUN, "After this time a task counts as hung and its worker is ended."
+    )
+    work_dir: str | None = _row(
+        None, kinds.PathName(), RUN, "Folder to work in, on the output's filesystem; else beside the output."
+    )
+    keep_work: bool = _row(False, kinds.Switch(), RUN, "Leave the work folder there after the run.")
+
+    # ---- Resources
+    jobs: int = _row(-1, kinds.Jobs(), RESOURCES, "Workers: -1 all cores, -2 all but one.", short="-j")
+    memory_limit: int | None = _row(None, kinds.Size(), RESOURCES, "For all processes together: auto, 2GB, 512MiB.")
+    strategy: str = _row("auto", kinds.Choice(*STRATEGIES), RESOURCES, "How tasks are cut.")
+
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def role_columns(self) -> dict[str, str]:
+        """The columns that were named for their roles."""
+        return dict(self.columns)
+
+    @property
+    def where(self) -> str:
+        """The input, as a sentence names it."""
+        more = len(self.input) - 1
+        return f"{self.input[0]} and {more:,} more" if more else self.input[0]
+
+    def named(self, name: str) -> str:
+        """Return a setting as an error names it: its flag, or where its value came from."""
+        return self.sources.get(name, SETTINGS[name].flag)
+
+    def changing_values(self) -> dict[str, Any]:
+        """Return, in plain values, the settings that change the output's values and are not the defaults."""
+        return {
+            name: row.kind.plain(value)
+            for name, row in SETTINGS.items()
+            if row.changes_values and (value := getattr(self, name)) != row.default
+        }
 
 
-NO_INPUT = (
-    "no input: give it as the first argument (weekly-cli build PRICES), as WEEKLY_CLI_INPUT in the environment, "
-    'or as input = "PRICES" in weekly.toml or [tool.weekly-cli] of pyproject.toml'
-)
+def settings_of(table: type[Config]) -> dict[str, Setting]:
+    """Return the rows of a table by name."""
+    from dataclasses import replace
 
-
-def resolve(given: Mapping[str, Any], folder: Path | None = None) -> Config:
-    """Return the settings of a run.
-
-    Parameters
-    ----------
-    given : mapping
-        Settings by name as typed; None or an empty sequence means not given.
-    folder : Path, optional
-        Where to look for a settings file; None: nowhere.
-
-    Raises
-    ------
-    UsageError
-        If a setting is unknown, has no sense, or there is no input.
-    """
-    settings = dict(_file_settings(folder)) if folder else {}
-    settings |= {name: value for name, value in given.items() if not _not_given(value)}
-    unknown = settings.keys() - _CHECKS.keys()
-    if unknown:
-        raise UsageError(_unknown_setting(min(unknown)))
-    if not settings.get("input"):
-        raise UsageError(NO_INPUT)
-    config = Config(**{name: _CHECKS[name](name, value) for name, value in settings.items()})
-    if config.start and config.end and config.end < config.start:
-        raise UsageError(f"--end {config.end} is before --start {config.start}")
-    if config.task_timeout is not None and config.strategy == "direct":
-        raise UsageError("--task-timeout ends workers, and --strategy direct has none; leave one of them out")
-    return config
-
-
-def table_settings(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return output, input and columns for `verify`; the table itself may say what it was made of, and how.
-
-    Raises
-    ------
-    UsageError
-        If the settings file can't be read.
-    """
-    known = _file_settings(folder)
     return {
-        "output": _path("output", given["output"] or known.get("output") or Config(input="").output),
-        "input": given["input"] and _path("input", given["input"]),
-        "columns": given["columns"] or known.get("columns"),
+        entry.name: replace(entry.metadata["setting"], name=entry.name)
+        for entry in fields(table)
+        if "setting" in entry.metadata
     }
 
 
-def _not_given(value: Any) -> bool:
-    return value is None or (isinstance(value, list | tuple) and not value)
-
-
-def _file_settings(folder: Path) -> dict[str, Any]:
-    path = folder / SETTINGS_FILE
-    table = _toml(path)
-    if table is None:
-        path = folder / PROJECT_FILE
-        tools = (_toml(path) or {}).get("tool", {})
-        table = tools.get(PROJECT_TABLE, {}) if isinstance(tools, dict) else {}
-    if not isinstance(table, dict):
-        raise UsageError(f"{path}: [tool.{PROJECT_TABLE}] is a table of settings, not {table!r}")
-    settings = {name.replace("-", "_"): value for name, value in table.items()}
-    unknown = settings.keys() - _CHECKS.keys()
-    if unknown:
-        raise UsageError(f"{path}: {_unknown_setting(min(unknown))}")
-    return settings
-
-
-def _toml(path: Path) -> dict[str, Any] | None:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from error
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from error
-
-
-def _unknown_setting(name: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, _CHECKS, n=1)
-    return f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else "")
-
-
-# Checks: (setting's name, value as typed or as TOML has it) -> value as `Config` has it.
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{_flag(name)} takes text, not {value!r}")
-    return value
-
-
-def _path(name: str, value: Any) -> str:
-    if "\0" in _text(name, value):
-        raise UsageError(f"{_flag(name)} takes a path, which has no NUL, not {value!r}")
-    return str(value)
-
-
-def _boolean(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{_flag(name)} is true or false, not {value!r}")
-    return value
-
-
-def _one_of(*choices: str) -> Callable[[str, Any], str]:
-    def check(name: str, value: Any) -> str:
-        if value not in choices:
-            raise UsageError(f"{_flag(name)} takes one of {', '.join(choices)}, not {value!r}")
-        return str(value)
-
-    return check
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, Sequence):
-        raise UsageError(f"{_flag(name)} takes text or a list of texts, not {value!r}")
-    return tuple(_text(name, item) for item in values)
-
-
-def _symbols(name: str, value: Any) -> tuple[str, ...]:
-    """Text is a list with commas between, a list is taken as it stands; @FILE has one symbol a line."""
-    symbols: list[str] = []
-    for text in value.split(",") if isinstance(value, str) else _texts(name, value):
-        if text.startswith("@"):
-            try:
-                lines = Path(text[1:]).read_bytes().decode("utf-8-sig").split("\n")
-                symbols += [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
-            except (OSError, ValueError) as error:  # the latter: not UTF-8, or a NUL in its name
-                raise UsageError(f"--symbols {text}: {error}") from error
-        else:
-            symbols.append(text)
-    if not symbols:
-        raise UsageError("--symbols names no symbol")
-    return tuple(dict.fromkeys(symbols))
-
-
-def _features(name: str, value: Any) -> str:
-    return ",".join(_texts(name, value))
-
-
-def _columns(name: str, value: Any) -> tuple[tuple[str, str], ...]:
-    if isinstance(value, Mapping):
-        pairs = [(role, _text(name, column)) for role, column in value.items()]
-    else:
-        items = [item for text in _texts(name, value) for item in text.split(",")]
-        if not all("=" in item for item in items):
-            raise UsageError(f"--columns takes ROLE=COLUMN, such as symbol=Ticker,close=Last; not {','.join(items)!r}")
-        pairs = [(role.strip(), column) for role, _, column in (item.partition("=") for item in items)]
-    for role, _ in pairs:
-        _one_of(*ROLES)(name, role)
-    return tuple(dict(pairs).items())
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UsageError(f"{_flag(name)} takes a whole number, not {value!r}")
-    return value
-
-
-def _jobs(name: str, value: Any) -> int:
-    jobs = _whole(name, value)
-    if jobs == 0:
-        raise UsageError("--jobs 0 has no meaning: -1 takes all cores, -2 all but one, 1 a single worker")
-    return jobs
-
-
-def _positive(name: str, value: Any) -> int:
-    if _whole(name, value) < 1:
-        raise UsageError(f"{_flag(name)} takes a number of at least 1, not {value}")
-    return int(value)
-
-
-def _seconds(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise UsageError(f"{_flag(name)} takes a number of seconds, not {value!r}")
-    return float(value)
-
-
-def _timeout(name: str, value: Any) -> float:
-    if not _seconds(name, value):
-        raise UsageError(f"{_flag(name)} takes a number of seconds above 0, not {value!r}")
-    return float(value)
-
-
-def _date(name: str, value: Any) -> datetime.date:
-    if isinstance(value, datetime.datetime):
-        return value.date()
-    if isinstance(value, datetime.date):
-        return value
-    try:
-        return datetime.date.fromisoformat(_text(name, value))
-    except ValueError as error:
-        raise UsageError(f"{_flag(name)} takes a date such as 2024-03-01, not {value!r}") from error
-
-
-def parse_bytes(name: str, value: Any) -> int | None:
-    """Return a memory limit in bytes, None for "auto".
-
-    >>> parse_bytes("memory_limit", "512MiB")
-    536870912
-    """
-    if value == "auto":
-        return None
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
-    if isinstance(value, bool) or not match or match[2].upper() not in _UNITS:
-        raise UsageError(f"{_flag(name)} takes auto or a size such as 2GB or 512MiB, not {value!r}")
-    from fractions import Fraction
-
-    size = int(Fraction(match[1]) * _UNITS[match[2].upper()])
-    if size >= _MOST_BYTES:
-        raise UsageError(f"{_flag(name)} is more than any machine has; a size has a unit, such as 2GB or 512MiB")
-    if size < 2**20:
-        raise UsageError(f"{_flag(name)} {value} is less than 1 MiB; a size has a unit, such as 2GB or 512MiB")
-    return size
-
-
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "input": _path,
-    "output": _path,
-    "columns": _columns,
-    "week": _one_of(*ANCHORS),
-    "available": _one_of(*AVAILABILITIES),
-    "features": _features,
-    "benchmark": _texts,
-    "sector_map": _path,
-    "price": _text,
-    "dtype": _one_of(*DTYPES),
-    "symbols": _symbols,
-    "max_symbols": _positive,
-    "start": _date,
-    "end": _date,
-    "on_duplicates": _one_of(*ON_DUPLICATES),
-    "on_bad_rows": _one_of(*ON_BAD_ROWS),
-    "replace_features": _boolean,
-    "jobs": _jobs,
-    "memory_limit": parse_bytes,
-    "strategy": _one_of(*STRATEGIES),
-    "compression": _one_of(*COMPRESSIONS),
-    "overwrite": _boolean,
-    "allow_empty": _boolean,
-    "work_dir": _path,
-    "wait": _seconds,
-    "fresh": _boolean,
-    "keep_work": _boolean,
-    "strict": _boolean,
-    "task_timeout": _timeout,
-}
-
-SETTINGS = tuple(entry.name for entry in fields(Config) if entry.init)
+SETTINGS: Mapping[str, Setting] = MappingProxyType(settings_of(Config))

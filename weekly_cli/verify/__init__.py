@@ -8,7 +8,7 @@ what is built again is a sample of symbols, drawn by chance from a seed. Memory 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import zip_longest
@@ -29,7 +29,7 @@ from weekly_cli.manifest import fingerprint
 from weekly_cli.plan import select_symbols
 from weekly_cli.scan import Scan, scan
 from weekly_cli.schema import is_text, refuse_taken
-from weekly_cli.settings import Config, resolve
+from weekly_cli.settings import Config, from_python, resolve
 from weekly_cli.verify.ahead import check_ahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import Sample, chosen, compared, needed_columns, wanted_features
@@ -86,7 +86,7 @@ def verify(
     weekly_cli.errors.WeeklyError
         UsageError if the input is not known, InputRefused if it, or the table as a whole, can't be read.
     """
-    files = [path for path, _ in storage.find_inputs(str(output), None)]
+    files = [path for path, _ in storage.find_inputs([str(output)], None)]
     record, trouble = _record(files)
     said = {"columns": columns} if record is None else dict(record.get("settings", {}))
     if record is not None:
@@ -94,20 +94,24 @@ def verify(
         said |= record.get("paths", {})  # which lead there from any folder
     if sector_map is not None:
         said["sector_map"] = str(sector_map)
-    said["input"] = str(input) if input is not None else _recorded_input(str(output), said.get("input"))
+    said["input"] = [str(input)] if input is not None else _recorded_input(str(output), said.get("input"))
     if record is None:
         said["on_bad_rows"] = "drop"
-    run = _Verification(Proof(str(output), said["input"]), files, record, resolve(said), listener)
+    config = resolve(from_python(said))
+    run = _Verification(Proof(str(output), config.where), files, record, config, listener)
     return run.all(trouble, dates, symbols, seed)
 
 
-def _recorded_input(output: str, path: str | None) -> str:
+def _recorded_input(output: str, paths: Sequence[str] | None) -> Sequence[str]:
     """Return the input that a table names, which must still be there."""
-    if path is None:
+    if paths is None:
         raise UsageError(f"{output} does not say what it was made of; name it with --input")
-    if not storage.leads_somewhere(path):
-        raise UsageError(f"{output} was made of {path}, which is not there any more; name where it is now with --input")
-    return path
+    for path in paths:
+        if not storage.leads_somewhere(path):
+            raise UsageError(
+                f"{output} was made of {path}, which is not there any more; name where it is now with --input"
+            )
+    return paths
 
 
 def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
@@ -121,7 +125,7 @@ def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
             return None, None
         try:
             record = json.loads(metadata[storage.METADATA_KEY])
-            resolve({"input": "-", **record["settings"], "features": record["features"]})
+            resolve(from_python({"input": "-", **record["settings"], "features": record["features"]}))
         except (ValueError, LookupError, TypeError, UsageError) as error:
             return None, f"{path}: what it says of how it was made can't be read: {storage.first_line(error)}"
         return record, None
@@ -220,7 +224,7 @@ class _Verification:
     def _settings_of_table(self, found: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table by: the input's roles, as far as it has their columns."""
         roles = {role: name for role, name in found.footers.schema.roles.items() if name in schema.names}
-        return replace(self.config, input=self.proof.table, columns=tuple(roles.items()))
+        return replace(self.config, input=(self.proof.table,), columns=tuple(roles.items()))
 
     def _replaced(self, found: Scan) -> list[str]:
         """Return the input's columns that were computed anew."""

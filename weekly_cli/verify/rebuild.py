@@ -81,7 +81,7 @@ class Sample:
         names = [*_COUNTED, *(feature.name for feature in self.features)]
         return replace(
             self.config,
-            input=str(folder / "input.parquet"),
+            input=(str(folder / "input.parquet"),),
             output=str(folder / "output.parquet"),
             columns=tuple(self.found.footers.schema.roles.items()),
             symbols=tuple(as_text(self.found.symbols[int(code)]) for code in codes),

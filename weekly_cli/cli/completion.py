@@ -1,0 +1,101 @@
+"""What a shell completes values by.
+
+numpy and Arrow are imported here where names are only known with them: nobody waits for a completion as for `--help`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from weekly_cli.errors import WeeklyError
+from weekly_cli.names import ROLES
+from weekly_cli.settings import SETTINGS, Setting, from_environment, from_file, from_flags
+from weekly_cli.settings.sources import winning
+
+Complete = Callable[[typer.Context, str], list[str]]
+#: More symbols than a shell can show in a useful way.
+_MOST_SYMBOLS = 500
+
+
+def of(row: Setting) -> Complete | None:
+    """Return what completes a setting's value; None: nothing, and the shell offers files."""
+    if row.kind.choices:
+        choices = row.kind.choices
+        return lambda ctx, incomplete: [choice for choice in choices if choice.startswith(incomplete)]
+    return _COMPLETERS.get(row.kind.completer)
+
+
+def _features(ctx: typer.Context, incomplete: str) -> list[str]:
+    from weekly_cli.features import FAMILIES, registry
+
+    return _in_a_list(incomplete, ["all", *FAMILIES, *(feature.name for feature in registry())], excluding="-")
+
+
+def _columns(ctx: typer.Context, incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    role, equals, _ = last.partition("=")
+    words = [f"{role}={name}" for name in _input_columns(ctx)] if equals else [f"{name}=" for name in ROLES]
+    return [f"{before}{comma}{word}" for word in words if word.startswith(last)]
+
+
+def _prices(ctx: typer.Context, incomplete: str) -> list[str]:
+    return [name for name in _input_columns(ctx) if name.startswith(incomplete)]
+
+
+def _symbols(ctx: typer.Context, incomplete: str) -> list[str]:
+    found = _scanned(ctx)
+    return _in_a_list(incomplete, [] if found is None else map(str, found.symbols[:_MOST_SYMBOLS].to_pylist()))
+
+
+_COMPLETERS: dict[str, Complete] = {
+    "features": _features,
+    "columns": _columns,
+    "prices": _prices,
+    "symbols": _symbols,
+}
+
+
+def _in_a_list(incomplete: str, words: Iterable[str], excluding: str = "") -> list[str]:
+    """Return what the last word of a list with commas may become; it may be excluded with a sign before it."""
+    before, comma, last = incomplete.rpartition(",")
+    sign = excluding if excluding and last.startswith(excluding) else ""
+    taken = before.split(",")
+    return [
+        f"{before}{comma}{sign}{word}"
+        for word in words
+        if word.startswith(last.removeprefix(sign)) and word not in taken
+    ]
+
+
+def _input_columns(ctx: typer.Context) -> Iterator[str]:
+    """Yield the columns of the first file of the input, as far as it is typed or stands in the settings."""
+    try:
+        from weekly_cli import storage
+
+        files = storage.find_inputs(_input(ctx), None)
+        yield from storage.open_parquet(files[0][0]).schema_arrow.names
+    except (WeeklyError, OSError):  # a shell that asks for names is no place for errors
+        return
+
+
+def _scanned(ctx: typer.Context) -> Any:
+    try:
+        from weekly_cli.footers import read_footers
+        from weekly_cli.scan import scan
+        from weekly_cli.settings import Config
+
+        config = Config(input=tuple(_input(ctx)), on_bad_rows="drop")
+        return scan(read_footers(config, None), config, 1, lambda _: None)
+    except (WeeklyError, OSError):  # likewise
+        return None
+
+
+def _input(ctx: typer.Context) -> list[str]:
+    typed = {"input": ctx.params.get("input") or None}
+    given = winning(from_file(Path.cwd()), from_environment(os.environ), from_flags(typed)).get("input")
+    return [] if given is None else list(given.read(SETTINGS["input"].kind))

@@ -1,0 +1,414 @@
+"""Kinds of values: how a setting's text is read, what a value must be, how help and editors show it.
+
+A kind knows nothing of settings. What it refuses is a `ValueError` that says what it takes, such as "takes a whole
+number, not 'two'"; whose value that is, and where it came from, stands before it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from weekly_cli.names import ROLES, did_you_mean
+
+_TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
+_MOST_BYTES = 2**100
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+
+
+class Kind:
+    """Text.
+
+    Attributes
+    ----------
+    metavar : str
+        What stands for a value in the help.
+    choices : tuple of str
+        All values there are; none: too many to tell.
+    repeatable : bool
+        Whether a flag may be given more than once.
+    completer : str
+        What a shell completes a value by, where `choices` do not say it.
+    least : float or None
+        The smallest value.
+    none : str
+        The word for None in a configuration, where there is one.
+    """
+
+    metavar = "TEXT"
+    choices: tuple[str, ...] = ()
+    repeatable = False
+    completer = ""
+    least: float | None = None
+    none = ""
+
+    def parse(self, texts: Sequence[str]) -> Any:
+        """Return the value of a flag, given so often, or of a variable."""
+        return self.check(texts[-1])
+
+    def check(self, value: Any) -> Any:
+        """Return a value of a settings file or of Python as the configuration has it."""
+        return _text(value)
+
+    def plain(self, value: Any) -> Any:
+        """Return a value of the configuration as JSON and TOML have it."""
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of a value in a settings file."""
+        return {"type": "string"}
+
+
+class PathName(Kind):
+    """A path; `~` is the home folder."""
+
+    metavar, completer = "PATH", "path"
+
+    def check(self, value: Any) -> str:
+        """Return the path without `~`."""
+        path = _text(value)
+        if "\0" in path:
+            raise ValueError(f"takes a path, which has no NUL, not {value!r}")
+        if not path:
+            raise ValueError("takes a path, not an empty text")
+        return os.path.expanduser(path)  # noqa: PTH111 - what is nobody's home stays as it is
+
+
+class PathNames(PathName):
+    """One or more paths."""
+
+    metavar, repeatable = "PATH...", True
+
+    def parse(self, texts: Sequence[str]) -> Any:
+        """Return the paths; each text is one."""
+        return self.check(texts)
+
+    def check(self, value: Any) -> Any:
+        """Return the paths of a text or of a list of texts."""
+        paths = _texts(value)
+        if not paths:
+            raise ValueError("takes at least one path")
+        return tuple(super(PathNames, self).check(path) for path in paths)
+
+    def plain(self, value: Any) -> Any:
+        """Return one path as it is, more as a list."""
+        return value[0] if len(value) == 1 else list(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return a text or a list of them."""
+        return _one_or_more("string")
+
+
+class Choice(Kind):
+    """One of some words."""
+
+    def __init__(self, *choices: str) -> None:
+        self.choices = choices
+        self.metavar = f"[{' | '.join(choices)}]"
+
+    def check(self, value: Any) -> str:
+        """Return the word."""
+        if value not in self.choices:
+            raise ValueError(
+                f"takes one of {', '.join(self.choices)}, not {value!r}{did_you_mean(value, self.choices)}"
+            )
+        return str(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the words."""
+        return {"enum": list(self.choices)}
+
+
+class Switch(Kind):
+    """True or false."""
+
+    metavar = ""
+
+    def parse(self, texts: Sequence[str]) -> bool:
+        """Return what a variable says; a flag is no text."""
+        word = texts[-1].lower()
+        if word not in (*_TRUE, *_FALSE):
+            raise ValueError(f"is true or false, not {texts[-1]!r}")
+        return word in _TRUE
+
+    def check(self, value: Any) -> bool:
+        """Return the value."""
+        if not isinstance(value, bool):
+            raise ValueError(f"is true or false, not {value!r}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Return a boolean."""
+        return {"type": "boolean"}
+
+
+class Whole(Kind):
+    """A whole number of at least `least`."""
+
+    metavar = "N"
+
+    def __init__(self, least: int | None = None) -> None:
+        self.least = least
+
+    def parse(self, texts: Sequence[str]) -> int:
+        """Return the number that a text is."""
+        try:
+            return self.check(int(texts[-1]))
+        except ValueError as error:
+            if str(error).startswith("takes"):
+                raise
+            raise ValueError(f"takes a whole number, not {texts[-1]!r}") from error
+
+    def check(self, value: Any) -> int:
+        """Return the number."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"takes a whole number, not {value!r}")
+        if self.least is not None and value < self.least:
+            raise ValueError(f"takes a number of at least {self.least}, not {value}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Return a whole number with its bound."""
+        return {"type": "integer"} | ({} if self.least is None else {"minimum": self.least})
+
+
+class Jobs(Whole):
+    """A number of workers as joblib counts them."""
+
+    def check(self, value: Any) -> int:
+        """Return the number."""
+        if super().check(value) == 0:
+            raise ValueError("takes -1 for all cores, -2 for all but one, 1 for a single worker; 0 has no meaning")
+        return int(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return a whole number that is not 0."""
+        return {"type": "integer", "not": {"const": 0}}
+
+
+class Seconds(Kind):
+    """A time; `above_zero` leaves out none at all."""
+
+    metavar, least = "SECONDS", 0
+
+    def __init__(self, *, above_zero: bool = False) -> None:
+        self._above_zero = above_zero
+
+    def parse(self, texts: Sequence[str]) -> float:
+        """Return the number that a text is."""
+        try:
+            return self.check(float(texts[-1]))
+        except ValueError as error:
+            if str(error).startswith("takes"):
+                raise
+            raise ValueError(f"takes a number of seconds, not {texts[-1]!r}") from error
+
+    def check(self, value: Any) -> float:
+        """Return the seconds."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise ValueError(f"takes a number of seconds, not {value!r}")
+        if self._above_zero and not value:
+            raise ValueError(f"takes a number of seconds above 0, not {value!r}")
+        return float(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return a number with its bound."""
+        return {"type": "number", "exclusiveMinimum" if self._above_zero else "minimum": 0}
+
+
+class Date(Kind):
+    """A day of the calendar."""
+
+    metavar = "DATE"
+
+    def check(self, value: Any) -> datetime.date:
+        """Return the day of a date, a moment or an ISO text."""
+        if isinstance(value, datetime.datetime):
+            return value.date()
+        if isinstance(value, datetime.date):
+            return value
+        try:
+            return datetime.date.fromisoformat(_text(value))
+        except ValueError as error:
+            if str(error).startswith("takes text"):
+                raise
+            raise ValueError(f"takes a date such as 2024-03-01, not {value!r}") from error
+
+    def plain(self, value: datetime.date) -> str:
+        """Return the date as text."""
+        return value.isoformat()
+
+    def schema(self) -> dict[str, Any]:
+        """Return a text of a date."""
+        return {"type": "string", "format": "date"}
+
+
+class Size(Kind):
+    """A size in bytes; None for "auto"."""
+
+    metavar, none = "SIZE", "auto"
+
+    def check(self, value: Any) -> int | None:
+        """Return the bytes.
+
+        >>> Size().check("512MiB")
+        536870912
+        """
+        if value == "auto":
+            return None
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
+        if isinstance(value, bool) or not match or match[2].upper() not in _UNITS:
+            raise ValueError(f"takes auto or a size such as 2GB or 512MiB, not {value!r}")
+        from fractions import Fraction
+
+        size = int(Fraction(match[1]) * _UNITS[match[2].upper()])
+        if size >= _MOST_BYTES:
+            raise ValueError("is more than any machine has; a size has a unit, such as 2GB or 512MiB")
+        if size < 2**20:
+            raise ValueError(f"{value} is less than 1 MiB; a size has a unit, such as 2GB or 512MiB")
+        return size
+
+    def schema(self) -> dict[str, Any]:
+        """Return a text with a unit, or plain bytes."""
+        pattern = r"^(auto|\s*\d+(\.\d+)?\s*([KMGTkmgt][Ii]?)?[Bb]?\s*)$"
+        return {"anyOf": [{"type": "string", "pattern": pattern}, {"type": "integer", "minimum": 2**20}]}
+
+
+class Names(Kind):
+    """One or more names: text has commas between them, a list is taken as it stands."""
+
+    metavar, repeatable = "NAME,...", True
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of all texts."""
+        return tuple(name for text in texts for name in self.check(text))
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the names of a text or of a list."""
+        names = value.split(",") if isinstance(value, str) else _texts(value)
+        return tuple(name for name in names if name)
+
+    def plain(self, value: tuple[str, ...]) -> Any:
+        """Return the names as a list."""
+        return list(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return a text or a list of them."""
+        return _one_or_more("string")
+
+
+class Symbols(Names):
+    """Symbols, or `@FILE` with one a line."""
+
+    metavar, completer = "SYMBOL,...", "symbols"
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the symbols, each once; an empty one may be one."""
+        symbols: list[str] = []
+        for text in value.split(",") if isinstance(value, str) else _texts(value):
+            symbols += _symbols_of_file(text) if text.startswith("@") else [text]
+        if not symbols:
+            raise ValueError("names no symbol")
+        return tuple(dict.fromkeys(symbols))
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the symbols of all texts."""
+        return tuple(dict.fromkeys(super().parse(texts)))
+
+
+def _symbols_of_file(text: str) -> list[str]:
+    try:
+        path = Path(os.path.expanduser(text[1:]))  # noqa: PTH111 - likewise
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except (OSError, ValueError) as error:  # the latter: not UTF-8, or a NUL in its name
+        raise ValueError(f"{text} can't be read: {error}") from error
+    return [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
+
+
+class Benchmarks(Names):
+    """Symbols to compare with."""
+
+    metavar, completer = "SYMBOL,...", "symbols"
+
+
+class Features(Kind):
+    """Families, columns and exclusions, with commas between."""
+
+    metavar, repeatable, completer = "NAME,...", True, "features"
+
+    def parse(self, texts: Sequence[str]) -> str:
+        """Return all texts as one."""
+        return self.check(texts)
+
+    def check(self, value: Any) -> str:
+        """Return a text, or a list of them, as one text."""
+        return ",".join(_texts(value))
+
+    def schema(self) -> dict[str, Any]:
+        """Return a text or a list of them."""
+        return _one_or_more("string")
+
+
+class Roles(Kind):
+    """Which column has which role: ROLE=COLUMN, with commas between, or a table."""
+
+    metavar, repeatable, completer = "ROLE=COLUMN,...", True, "columns"
+
+    def parse(self, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of all texts."""
+        return self.check(texts)
+
+    def check(self, value: Any) -> tuple[tuple[str, str], ...]:
+        """Return the pairs."""
+        if isinstance(value, Mapping):
+            pairs = [(role, _text(column)) for role, column in value.items()]
+        else:
+            items = [item for text in _texts(value) for item in text.split(",")]
+            if not all("=" in item for item in items):
+                raise ValueError(f"takes ROLE=COLUMN, such as symbol=Ticker,close=Last; not {','.join(items)!r}")
+            pairs = [(role.strip(), column) for role, _, column in (item.partition("=") for item in items)]
+        for role, _ in pairs:
+            if role not in ROLES:
+                raise ValueError(f"takes one of {', '.join(ROLES)} as a role, not {role!r}{did_you_mean(role, ROLES)}")
+        return tuple(dict(pairs).items())
+
+    def plain(self, value: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        """Return the pairs as a table."""
+        return dict(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return a table of roles, a text or a list of them."""
+        table = {"type": "object", "additionalProperties": False, "properties": {r: {"type": "string"} for r in ROLES}}
+        return {"anyOf": [table, *_one_or_more("string")["anyOf"]]}
+
+
+class ColumnName(Kind):
+    """A column of the input."""
+
+    metavar, completer = "COLUMN", "prices"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"takes text, not {value!r}")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, Sequence):
+        raise ValueError(f"takes text or a list of texts, not {value!r}")
+    return tuple(map(_text, values))
+
+
+def _one_or_more(kind: str) -> dict[str, Any]:
+    return {"anyOf": [{"type": kind}, {"type": "array", "items": {"type": kind}}]}

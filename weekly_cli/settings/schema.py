@@ -1,0 +1,27 @@
+"""The JSON schema of a settings file, for editors that complete and check TOML by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from weekly_cli.settings.table import SETTINGS, Source
+
+
+def file_schema() -> dict[str, Any]:
+    """Return the schema of `weekly.toml`: every setting that may stand there, with hyphens or underscores."""
+    properties: dict[str, Any] = {}
+    for row in SETTINGS.values():
+        if Source.FILE not in row.sources:
+            continue
+        properties[row.name] = {"description": row.help, **row.kind.schema()}
+        if row.shown_default:
+            properties[row.name]["default"] = row.kind.plain(row.default) if row.default is not None else row.kind.none
+        if "_" in row.name:
+            properties[row.name.replace("_", "-")] = {"$ref": f"#/properties/{row.name}"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Settings of weekly-cli",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }

@@ -1,0 +1,186 @@
+"""Where values come from: flags, the environment, a settings file, Python; and which of them wins.
+
+A flag beats the environment, which beats the settings file: `weekly.toml`, or `[tool.weekly-cli]` in `pyproject.toml`,
+in the current folder. Only the value that wins is read, and an error about it names where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from weekly_cli import failpoints
+from weekly_cli.errors import UsageError
+from weekly_cli.names import did_you_mean
+from weekly_cli.settings.kinds import Kind
+from weekly_cli.settings.table import SETTINGS, VARIABLE_PREFIX, Config, Setting, Source
+
+SETTINGS_FILE, PROJECT_FILE, PROJECT_TABLE = "weekly.toml", "pyproject.toml", "weekly-cli"
+NO_INPUT = (
+    "no input: give it as the first argument (weekly-cli build PRICES), as WEEKLY_CLI_INPUT in the environment, "
+    'or as input = "PRICES" in weekly.toml or [tool.weekly-cli] of pyproject.toml'
+)
+
+
+class Given(NamedTuple):
+    """A value that was given, and how an error names it; `is_text` says whether it is still to be parsed."""
+
+    value: Any
+    name: str
+    is_text: bool = False
+
+    def read(self, kind: Kind) -> Any:
+        """Return the value as the configuration has it.
+
+        Raises
+        ------
+        UsageError
+        """
+        try:
+            if self.is_text:
+                return kind.parse([self.value] if isinstance(self.value, str) else self.value)
+            return kind.check(self.value)
+        except ValueError as error:
+            raise UsageError(f"{self.name} {error}") from error
+
+
+Layer = Mapping[str, Given]
+
+
+def from_flags(typed: Mapping[str, Any]) -> Layer:
+    """Return what stands on the command line: texts, lists of texts, switches; None is not given."""
+    rows = [(SETTINGS[name], value) for name, value in typed.items() if value is not None and value != []]
+    return {row.name: Given(value, row.flag, not isinstance(value, bool)) for row, value in rows}
+
+
+def from_environment(environment: Mapping[str, str]) -> Layer:
+    """Return what the environment says; an empty variable says nothing."""
+    return {
+        row.name: Given(text, row.variable, is_text=True)
+        for row in SETTINGS.values()
+        if row.variable and (text := environment.get(row.variable))
+    }
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that looks like a setting's and is none."""
+    known = [row.variable for row in SETTINGS.values() if row.variable]
+    told = []
+    for name in sorted(environment):
+        if not name.startswith(VARIABLE_PREFIX) or name in (*known, failpoints.VARIABLE):
+            continue
+        row = SETTINGS.get(name.removeprefix(VARIABLE_PREFIX).lower())
+        if row is not None:
+            told.append(f"{name} has no effect: {row.flag} is read from the command line alone")
+        else:
+            told.append(f"{name} has no effect: there is no such setting{did_you_mean(name, known)}")
+    return told
+
+
+def from_file(folder: Path) -> Layer:
+    """Return what the settings file in a folder says, if there is one.
+
+    Raises
+    ------
+    UsageError
+        If it can't be read, or names what is no setting, or one that is not for files.
+    """
+    path = folder / SETTINGS_FILE
+    table = _toml(path)
+    if table is None:
+        path = folder / PROJECT_FILE
+        tools = (_toml(path) or {}).get("tool", {})
+        table = tools.get(PROJECT_TABLE, {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: [tool.{PROJECT_TABLE}] is a table of settings, not {table!r}")
+    found = {}
+    for typed, value in table.items():
+        row = _known(typed.replace("-", "_"), f"{path}: ")
+        if Source.FILE not in row.sources:
+            raise UsageError(
+                f"{path}: {typed} is read from the command line alone; take it out there, and give {row.flag} when it "
+                "is wanted"
+            )
+        found[row.name] = Given(value, f"{typed} in {path}")
+    return found
+
+
+def from_python(values: Mapping[str, Any]) -> Layer:
+    """Return the arguments of a function; None and empty lists are not given.
+
+    Raises
+    ------
+    UsageError
+        If one is no setting, or only the command has it.
+    """
+    rows = [(_known(name, ""), value) for name, value in values.items()]
+    for row, _ in rows:
+        if Source.PYTHON not in row.sources:
+            raise UsageError(f"{row.name} is a setting of the command line; the function returns its report")
+    return {row.name: Given(value, row.name) for row, value in rows if value is not None and value not in ((), [])}
+
+
+def resolve(*layers: Layer) -> Config:
+    """Return the settings of a run; a later layer beats an earlier one.
+
+    Raises
+    ------
+    UsageError
+        If a value has no sense, two contradict each other, or there is no input.
+    """
+    given = winning(*layers)
+    if "input" not in given or given["input"].value in ("", []):
+        raise UsageError(NO_INPUT)
+    values = {name: one.read(SETTINGS[name].kind) for name, one in given.items()}
+    config = Config(**values, sources={name: one.name for name, one in given.items()})
+    if config.start and config.end and config.end < config.start:
+        raise UsageError(f"{config.named('end')} {config.end} is before {config.named('start')} {config.start}")
+    if config.task_timeout is not None and config.strategy == "direct":
+        timeout, strategy = config.named("task_timeout"), config.named("strategy")
+        raise UsageError(f"{timeout} ends workers, and {strategy} direct has none; leave one of them out")
+    return config
+
+
+def resolve_some(names: Iterable[str], *layers: Layer) -> dict[str, Any]:
+    """Return some settings by name, where none is given the default.
+
+    Raises
+    ------
+    UsageError
+        If a value has no sense.
+    """
+    given = winning(*layers)
+    rows = [SETTINGS[name] for name in names]
+    return {row.name: given[row.name].read(row.kind) if row.name in given else row.default for row in rows}
+
+
+def winning(*layers: Layer) -> dict[str, Given]:
+    """Return of each setting what was given last."""
+    given: dict[str, Given] = {}
+    for layer in layers:
+        given.update(layer)
+    return given
+
+
+def _known(name: str, where: str) -> Setting:
+    if name not in SETTINGS:
+        raise UsageError(f"{where}there is no setting {name}{did_you_mean(name, list(SETTINGS))}")
+    return SETTINGS[name]
+
+
+def _toml(path: Path) -> dict[str, Any] | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
