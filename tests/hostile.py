@@ -391,8 +391,6 @@ def roles() -> Iterator[tuple[str, Hostile]]:
         ),
         "half prices": ("close", close.cast(pa.float16())),
         "integer prices": ("close", pa.array(range(rows))),
-        "no prices at all": ("close", pa.nulls(rows)),
-        "prices of NaN": ("close", [float("nan")] * rows),
         "prices of infinity": ("high", [float("inf"), float("-inf"), 1.0] * 30),
         "negative prices": ("low", [-1.0, -0.0, 0.0] * 30),
         "denormal prices": ("close", [5e-324, 2.2e-308, 1.7e308] * 30),
@@ -411,6 +409,8 @@ def roles() -> Iterator[tuple[str, Hostile]]:
     }
     wrong: dict[str, tuple[str, Any]] = {
         "boolean volume": ("volume", [True] * rows),
+        "prices of NaN": ("close", [float("nan")] * rows),
+        "no prices at all": ("close", pa.nulls(rows)),
         "duration volume": ("volume", pa.array([1] * rows, pa.duration("s"))),
         "text prices": ("close", ["1.0"] * rows),
         "list prices": ("close", lists),
@@ -521,7 +521,7 @@ def encodings() -> Iterator[tuple[str, Hostile]]:
             data = parquet(prices(order), compression=codec)
             yield f"codec: {order} {codec}", Hostile({"odd.parquet": data}, "rows")
     table = prices()
-    yield "no rows", Hostile({"odd.parquet": parquet(table.slice(0, 0))}, "rows")
+    yield "no rows", Hostile({"odd.parquet": parquet(table.slice(0, 0))}, "refused")
     yield "no columns", Hostile({"bad.parquet": parquet(table.select([]))}, "refused")
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, table.schema) as writer:

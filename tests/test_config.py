@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from frames import daily, run_cli, write
+from frames import daily, environment, run_cli, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import weekly_cli
 from weekly_cli.errors import UsageError
 from weekly_cli.names import ROLES
 from weekly_cli.settings import SETTINGS, Config, from_environment, from_file, from_flags, from_python
@@ -453,3 +457,57 @@ def test_a_symbol_may_have_one_but_no_files_name() -> None:
     assert resolve({"input": "in", "symbols": ["a\0b"]}).symbols == ("a\0b",)
     with pytest.raises(UsageError, match="symbols @a"):
         resolve({"input": "in", "symbols": ["@a\0b"]})
+
+
+# ---- one row ---------------------------------------------------------------------------------------------
+
+ROW = """    least_rows: int | None = _row(None, kinds.Whole(1), INPUT, "Fewest rows of a symbol.", changes_values=True)
+"""
+
+
+def test_a_setting_is_one_row_and_its_use(tmp_path: Path) -> None:
+    """A copy of the package gets one line, in one file; everything else follows."""
+    package = shutil.copytree(Path(weekly_cli.__file__).parent, tmp_path / "weekly_cli")
+    table = package / "settings" / "table.py"
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if line.startswith("    max_symbols: "))
+    table.write_text("".join([*lines[:at], ROW, *lines[at:]]), encoding="utf-8")
+    write(daily(), tmp_path / "prices.parquet")
+
+    def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "weekly_cli", *words], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=60, check=False, env=environment({"PYTHONPATH": str(tmp_path), **variables}),
+        )  # fmt: skip
+
+    def value(*words: str, **variables: str) -> tuple[object, str]:
+        done = run("config", "--json", **variables)
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout)["least_rows"]
+        return shown["value"], shown["from"]
+
+    assert "--least-rows" in run("build", "--help").stdout
+    assert "--least-rows" in run("plan", "--help").stdout
+    assert "least_rows" in json.loads(run("config", "--schema").stdout)["properties"]
+    assert value() == ("", "default")
+    assert value(WEEKLY_CLI_LEAST_ROWS="3") == (3, "WEEKLY_CLI_LEAST_ROWS")
+    for words, said in (
+        (("--least-rows", "many"), "--least-rows takes a whole number, not 'many'"),
+        (("--least-rows", "0"), "--least-rows takes a number of at least 1, not 0"),
+        (("--least-row", "5"), "--least-rows"),
+    ):
+        refused = run("build", "prices.parquet", *words)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+    first = run("build", "prices.parquet", "--json", "-q")
+    other = run("build", "prices.parquet", "--json", "-q", "--least-rows", "5")
+    assert json.loads(first.stdout)["fingerprint"] != json.loads(other.stdout)["fingerprint"]
+    (tmp_path / "weekly.toml").write_text("least-rows = 4\n")
+    assert value() == (4, f"least-rows in {tmp_path}/weekly.toml")
+    (tmp_path / "reference.py").write_text(
+        "from weekly_cli.cli import reference; print(reference.settings_table())", encoding="utf-8"
+    )
+    told = subprocess.run(
+        [sys.executable, tmp_path / "reference.py"], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert "| `--least-rows` | Fewest rows of a symbol. | N |  | yes |" in told.stdout

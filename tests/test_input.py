@@ -293,9 +293,9 @@ def test_wanted_symbols_from_a_file(tmp_path: Path) -> None:
 
 def test_a_wanted_symbol_that_is_not_there(tmp_path: Path) -> None:
     source = write(daily(["A"], 30), tmp_path / "p.parquet")
-    assert "--symbols ZZZ" in refusal(source, tmp_path, symbols=["ZZZ"])
+    assert "symbols ZZZ" in refusal(source, tmp_path, symbols=["ZZZ"])
     numbers = write(daily([1, 2], 30), tmp_path / "n.parquet")
-    assert "--symbols abc" in refusal(numbers, tmp_path, symbols=["abc"])
+    assert "symbols abc" in refusal(numbers, tmp_path, symbols=["abc"])
     assert build(numbers, tmp_path / "out", symbols=["2"]).column("symbol").unique().to_pylist() == [2]
 
 
@@ -759,7 +759,7 @@ def test_roles_by_hand(tmp_path: Path) -> None:
     assert out.rename_columns(expected.column_names).equals(expected)
     typed = ",".join(f"{role}={name}" for role, name in given.items())
     assert build(source, tmp_path / "c", columns=[typed]).equals(out)
-    with pytest.raises(UsageError, match="--columns"):
+    with pytest.raises(UsageError, match="columns takes ROLE=COLUMN"):
         build(source, tmp_path / "d", columns=["Wertpapier"])
     with pytest.raises(UsageError, match="one of symbol"):
         build(source, tmp_path / "d", columns=["ticker=Wertpapier"])
@@ -841,7 +841,7 @@ def test_price_column(tmp_path: Path) -> None:
     assert out.column("w_volume").equals(plain.column("w_volume"))
     same_rows(out, halved)
     assert "'nope'" in refusal(tmp_path / "p.parquet", tmp_path, price="nope")
-    assert "--price" in refusal(tmp_path / "p.parquet", tmp_path, price="symbol")
+    assert "but price takes numbers" in refusal(tmp_path / "p.parquet", tmp_path, price="symbol")
 
 
 def test_unusable_prices_are_counted(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_a_work_folder_elsewhere(prices: Path, tmp_path: Path, monkeypatch: pyte
     assert len(seen) == 1
     assert names_beside(tmp_path / "out") == ["elsewhere", "in", "out", "wanted"]
     assert not list((tmp_path / "elsewhere").iterdir())
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="is not a directory"):
         build(prices, tmp_path / "out", work_dir=str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="another filesystem"):
         build(prices, tmp_path / "out", work_dir="/proc")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -48,8 +47,7 @@ def _prices(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _symbols(ctx: typer.Context, incomplete: str) -> list[str]:
-    found = _scanned(ctx)
-    return _in_a_list(incomplete, [] if found is None else map(str, found.symbols[:_MOST_SYMBOLS].to_pylist()))
+    return _in_a_list(incomplete, _input_symbols(ctx))
 
 
 _COMPLETERS: dict[str, Complete] = {
@@ -77,25 +75,31 @@ def _input_columns(ctx: typer.Context) -> Iterator[str]:
     try:
         from weekly_cli import storage
 
-        files = storage.find_inputs(_input(ctx), None)
-        yield from storage.open_parquet(files[0][0]).schema_arrow.names
+        for path, _ in storage.find_inputs(_input(ctx), None)[:1]:
+            yield from storage.open_parquet(path).schema_arrow.names
     except (WeeklyError, OSError):  # a shell that asks for names is no place for errors
         return
 
 
-def _scanned(ctx: typer.Context) -> Any:
+def _input_symbols(ctx: typer.Context) -> list[str]:
+    """Return the first symbols of the input, likewise."""
     try:
         from weekly_cli.footers import read_footers
         from weekly_cli.scan import scan
         from weekly_cli.settings import Config
 
-        config = Config(input=tuple(_input(ctx)), on_bad_rows="drop")
-        return scan(read_footers(config, None), config, 1, lambda _: None)
+        names = _input(ctx)
+        if not names:
+            return []
+        config = Config(input=tuple(names), on_bad_rows="drop")
+        found = scan(read_footers(config, None), config, 1, lambda _: None)
+        return list(map(str, found.symbols[:_MOST_SYMBOLS].to_pylist()))
     except (WeeklyError, OSError):  # likewise
-        return None
+        return []
 
 
 def _input(ctx: typer.Context) -> list[str]:
-    typed = {"input": ctx.params.get("input") or None}
-    given = winning(from_file(Path.cwd()), from_environment(os.environ), from_flags(typed)).get("input")
+    # Typer does not assign arguments where the last option still lacks its value.
+    typed = ctx.params.get("input") or [word for word in ctx.args if not word.startswith("-")]
+    given = winning(from_file(Path.cwd()), from_environment(os.environ), from_flags({"input": typed})).get("input")
     return [] if given is None else list(given.read(SETTINGS["input"].kind))

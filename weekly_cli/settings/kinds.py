@@ -294,8 +294,7 @@ class Names(Kind):
 
     def check(self, value: Any) -> tuple[str, ...]:
         """Return the names of a text or of a list."""
-        names = value.split(",") if isinstance(value, str) else _texts(value)
-        return tuple(name for name in names if name)
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else _texts(value)
 
     def plain(self, value: tuple[str, ...]) -> Any:
         """Return the names as a list."""

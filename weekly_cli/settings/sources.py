@@ -98,10 +98,7 @@ def from_file(folder: Path) -> Layer:
     for typed, value in table.items():
         row = _known(typed.replace("-", "_"), f"{path}: ")
         if Source.FILE not in row.sources:
-            raise UsageError(
-                f"{path}: {typed} is read from the command line alone; take it out there, and give {row.flag} when it "
-                "is wanted"
-            )
+            raise UsageError(f"{path}: {typed} is read from the command line alone; take it out there")
         found[row.name] = Given(value, f"{typed} in {path}")
     return found
 

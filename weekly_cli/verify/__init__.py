@@ -29,7 +29,7 @@ from weekly_cli.manifest import fingerprint
 from weekly_cli.plan import select_symbols
 from weekly_cli.scan import Scan, scan
 from weekly_cli.schema import is_text, refuse_taken
-from weekly_cli.settings import Config, from_python, resolve
+from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.ahead import check_ahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import Sample, chosen, compared, needed_columns, wanted_features
@@ -97,7 +97,8 @@ def verify(
     said["input"] = [str(input)] if input is not None else _recorded_input(str(output), said.get("input"))
     if record is None:
         said["on_bad_rows"] = "drop"
-    config = resolve(from_python(said))
+    given = {name: one._replace(name=SETTINGS[name].flag) for name, one in from_python(said).items()}
+    config = resolve(given)
     run = _Verification(Proof(str(output), config.where), files, record, config, listener)
     return run.all(trouble, dates, symbols, seed)
 
