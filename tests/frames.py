@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import weekly_cli
-from weekly_cli.report import Report
+from weekly_cli.run.report import Report
 
 COMMAND = Path(sys.executable).with_name("weekly-cli")
 OWN = ["symbol", "date", "open", "high", "low", "close", "volume"]

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from frames import daily
 
-from weekly_cli.parquet import thrift
-from weekly_cli.parquet.thrift import BINARY, I16, I32, I64, LIST, STRUCT, Field, Items, Struct
+from weekly_cli.files import thrift
+from weekly_cli.files.thrift import BINARY, I16, I32, I64, LIST, STRUCT, Field, Items, Struct
 
 #: What is to come of an input: a refusal, the rows as Arrow itself reads them, or one of the two. None may end the
 #: process that looks at it, nor a worker.

@@ -20,12 +20,14 @@ import pyarrow.parquet as pq
 from frames import parts, picture, read
 
 import weekly_cli
-from weekly_cli import plan, storage, worker
-from weekly_cli.engines import pool
 from weekly_cli.errors import WeeklyError
+from weekly_cli.files import storage
+from weekly_cli.files.fast.column_chunks import ColumnChunk
+from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.names import printable
-from weekly_cli.parquet.column_chunks import ColumnChunk
-from weekly_cli.parquet.row_groups import RowGroupFile
+from weekly_cli.run import plan
+from weekly_cli.run import task as worker
+from weekly_cli.run.engines import pool
 
 SECONDS_EACH = 30
 MOST_BYTES = 6 * 2**30
@@ -100,7 +102,7 @@ def _row_groups(path: Path) -> list[pa.Table]:
 
 
 def _days(dates: pa.ChunkedArray) -> list[Any]:
-    from weekly_cli.schema import session_days
+    from weekly_cli.dataset.schema import session_days
 
     days, known = session_days(dates)
     return [day if known is None or known[row] else None for row, day in enumerate(days.tolist())]

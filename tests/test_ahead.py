@@ -11,8 +11,8 @@ import psutil
 import pytest
 from frames import daily, environment, in_order, lives, read, start_cli, wait_for, write
 
-from weekly_cli.engines import ahead, pool
-from weekly_cli.resources import Resources
+from weekly_cli.run.engines import pool, prestart
+from weekly_cli.run.resources import Resources
 from weekly_cli.settings import Config
 
 
@@ -21,7 +21,7 @@ def large(tmp_path: Path) -> Path:
     """A file of the size that tells, which takes no room on the disk."""
     path = tmp_path / "prices.parquet"
     path.touch()
-    os.truncate(path, ahead._ENOUGH_BYTES)
+    os.truncate(path, prestart._ENOUGH_BYTES)
     return path
 
 
@@ -30,14 +30,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of workers that pools were asked for; eight cores, and as many GiB as needed."""
     found: list[int] = []
     monkeypatch.setattr(pool, "Pool", lambda workers, *_: found.append(workers))
-    monkeypatch.setattr("weekly_cli.resources.probe", lambda: Resources(8, "cores", 2**36, "host"))
+    monkeypatch.setattr("weekly_cli.run.resources.probe", lambda: Resources(8, "cores", 2**36, "host"))
     return found
 
 
 @pytest.mark.parametrize(("jobs", "workers"), [(-1, 8), (-2, 7), (3, 3), (100, 8)])
 def test_large_files_get_a_pool_of_all_workers(large: Path, started: list[int], jobs: int, workers: int) -> None:
-    ahead.pool_ahead(Config(input=(str(large),), jobs=jobs))
-    ahead.pool_ahead(Config(input=(str(large.parent),), jobs=jobs))
+    prestart.pool_ahead(Config(input=(str(large),), jobs=jobs))
+    prestart.pool_ahead(Config(input=(str(large.parent),), jobs=jobs))
     assert started == [workers, workers]
 
 
@@ -53,25 +53,26 @@ def test_large_files_get_a_pool_of_all_workers(large: Path, started: list[int], 
     ids=str,
 )
 def test_where_in_doubt_no_pool_is_started(large: Path, started: list[int], settings: dict[str, object]) -> None:
-    assert ahead.pool_ahead(Config(**{"input": (str(large),)} | settings)) is None  # type: ignore[arg-type]
+    assert prestart.pool_ahead(Config(**{"input": (str(large),)} | settings)) is None  # type: ignore[arg-type]
     assert not started
 
 
 def test_small_files_get_none(large: Path, started: list[int]) -> None:
-    os.truncate(large, ahead._ENOUGH_BYTES - 1)
-    assert ahead.pool_ahead(Config(input=(str(large),))) is None
+    os.truncate(large, prestart._ENOUGH_BYTES - 1)
+    assert prestart.pool_ahead(Config(input=(str(large),))) is None
     assert not started
 
 
 def test_little_memory_gets_none(large: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekly_cli.resources.probe", lambda: Resources(8, "cores", 2**32, "host"))
-    assert ahead.pool_ahead(Config(input=(str(large),))) is None
+    monkeypatch.setattr("weekly_cli.run.resources.probe", lambda: Resources(8, "cores", 2**32, "host"))
+    assert prestart.pool_ahead(Config(input=(str(large),))) is None
     assert not started
 
 
 def test_it_imports_no_arrow_of_its_own() -> None:
     """Or the workers would have to wait for that."""
-    script = "import sys, weekly_cli.engines.ahead, weekly_cli.engines.pool; sys.exit('pyarrow' in sys.modules)"
+    engines = "weekly_cli.run.engines.prestart, weekly_cli.run.engines.pool"
+    script = f"import sys, {engines}; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], env=environment(), check=False).returncode == 0
 
 
@@ -90,7 +91,7 @@ def test_a_pool_that_was_not_needed_changes_nothing(tmp_path: Path) -> None:
     """Large for something else than rows: the plan decides, and what was started ends."""
     prices = write(daily(), tmp_path / "in/prices.parquet")
     (tmp_path / "in/notes.txt").touch()
-    os.truncate(tmp_path / "in/notes.txt", ahead._ENOUGH_BYTES)
+    os.truncate(tmp_path / "in/notes.txt", prestart._ENOUGH_BYTES)
     with start_cli("build", prices.parent, "--output", tmp_path / "out") as process:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said

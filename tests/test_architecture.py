@@ -11,39 +11,37 @@ import pytest
 from frames import daily, run_cli, write
 
 import weekly_cli
-from weekly_cli import pipeline
-from weekly_cli.engines.in_process import InProcess
 from weekly_cli.events import Event
+from weekly_cli.run import pipeline
+from weekly_cli.run.engines.in_process import InProcess
 from weekly_cli.settings import Config
 
 PACKAGE = Path(weekly_cli.__file__).parent
 README = PACKAGE.parent / "README.md"
 
-#: The rooms from the ground up. A module imports only from what stands before it: the rows above its own, and
-#: what is left of it in its row.
+#: The rooms from the ground up: a room imports only from the rows above its own.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "names", "events", "failpoints"),  # exit codes; columns; what a run tells; where a test ends it
-    ("weeks", "kernels", "arrays"),  # the week and availability rule; functions on panels; numpy to Arrow and back
-    ("bars", "panel", "features"),  # daily rows to weekly bars; ragged to panel; the registry
-    ("settings", "schema", "resources"),  # settings; columns; CPU and memory
-    ("storage", "parquet", "target", "work", "align"),  # paths; files put together; the output's place; bars onto days
-    ("source", "footers", "scan", "plan"),  # the input as tables; what there is; what to do
-    ("partition", "worker", "benchmarks", "manifest", "publish"),  # each one stage
-    ("engines",),  # where tasks run
-    ("report", "ladder", "accounting", "pipeline", "frame"),  # a run's record; failing tasks; rows; the stages; pandas
-    ("verify", "sample", "cli", "__main__"),  # proof, made-up data, the command line
+    ("errors", "names", "events", "failpoints"),
+    ("settings",),
+    ("compute",),
+    ("files",),
+    ("dataset",),
+    ("run",),
+    ("verify",),
+    ("cli",),
+    ("__main__",),
 )
 ORDER = [name for layer in LAYERS for name in layer]
 #: Third parties that only some rooms may know; the rest of a row of this table is where.
 CONFINED = {
-    "joblib": {"engines.pool", "engines.process"},  # the latter in one line, which runs in the processes of loky
-    "distributed": {"engines.cluster"},
-    "dask": {"engines.cluster"},
-    "pandas": {"frame", "verify.formulas", "verify.slow_truth", "verify.hashes", "verify.right"},
+    "joblib": {"run.engines.pool", "run.engines.process"},  # the latter in one line, which runs in loky's processes
+    "distributed": set[str](),
+    "dask": set[str](),
+    "pandas": {"run.frame", "verify.formulas", "verify.slow_truth", "verify.hashes", "verify.reference"},
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
-    "rich": {"cli.app", "cli.console", "cli.progress", "report", "verify.view"},
-    "filelock": {"work"},
-    "psutil": {"resources"},
+    "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view"},
+    "filelock": {"files.work"},
+    "psutil": {"run.resources"},
 }
 
 
@@ -83,10 +81,13 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports name the package"
             assert node.module is not None
-            if node.module == "weekly_cli":
-                found |= {f"weekly_cli.{alias.name}" for alias in node.names if alias.name in MODULES}
-            else:
-                found.add(node.module)
+            inside = node.module.partition(".")[2]
+            for alias in node.names:
+                module = f"{inside}.{alias.name}".lstrip(".")
+                if node.module.startswith("weekly_cli") and module in MODULES:
+                    found.add(f"weekly_cli.{module}")
+                elif node.module != "weekly_cli":
+                    found.add(node.module)
     return found
 
 
@@ -103,11 +104,12 @@ def test_the_reading_of_imports(tmp_path: Path) -> None:
     """An import in a function counts, one for the type checker does not, its else does."""
     path = tmp_path / "module.py"
     path.write_text(
-        "import os.path\nfrom weekly_cli import __version__, scan as other\nfrom weekly_cli.plan import Plan\n"
+        "import os.path\nfrom weekly_cli import __version__\nfrom weekly_cli.dataset import scan as other\n"
+        "from weekly_cli.run.plan import Plan\n"
         "if TYPE_CHECKING:\n    import pandas\nelse:\n    import json\n"
         "def work():\n    if True:\n        from joblib.externals import loky\n"
     )
-    assert imports(path) == {"os.path", "weekly_cli.scan", "weekly_cli.plan", "json", "joblib.externals"}
+    assert imports(path) == {"os.path", "weekly_cli.dataset.scan", "weekly_cli.run.plan", "json", "joblib.externals"}
 
 
 def test_every_module_has_one_place() -> None:
@@ -115,13 +117,24 @@ def test_every_module_has_one_place() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_before_its_place(module: str) -> None:
-    allowed = {*ORDER[: ORDER.index(room(module))], room(module)}
+def test_a_module_imports_only_from_the_rooms_above_its_own(module: str) -> None:
+    layer = next(number for number, rooms in enumerate(LAYERS) if room(module) in rooms)
+    allowed = {name for rooms in LAYERS[:layer] for name in rooms} | {room(module)}
+    allowed |= set(LAYERS[0]) if layer == 0 else set()
     wrong = {name for name in own_imports(module) if room(name) not in allowed}
     assert not wrong, f"{module} imports {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("package", ["features", "engines"])
+def test_no_module_is_imported_by_what_it_imports() -> None:
+    """Within a room, too, what flows, flows one way."""
+    waiting = {module: {name for name in own_imports(module) if name in MODULES} - {module} for module in MODULES}
+    while waiting:
+        free = {module for module, wanted in waiting.items() if not wanted & waiting.keys()}
+        assert free, f"they import each other: {sorted(waiting)}"
+        waiting = {module: wanted for module, wanted in waiting.items() if module not in free}
+
+
+@pytest.mark.parametrize("package", ["compute.features", "run.engines"])
 def test_members_of_a_package_do_not_import_its_front_before_it_is_whole(package: str) -> None:
     """`features/__init__` gathers the families: a family that imported it would find it half made."""
     front = own_imports(package)
@@ -130,7 +143,7 @@ def test_members_of_a_package_do_not_import_its_front_before_it_is_whole(package
 
 
 def test_the_readme_tells_the_same_rooms() -> None:
-    _, _, table = README.read_text(encoding="utf-8").partition("| layer | modules |")
+    _, _, table = README.read_text(encoding="utf-8").partition("| layer | room |")
     rows = re.findall(r"^\| (\d) \| (.+?) \|", table.partition("\n\n")[0], re.MULTILINE)
     told = [set(re.findall(r"`(\w+)/?`", names)) for _, names in rows]
     assert [int(number) for number, _ in rows] == list(range(len(LAYERS)))
@@ -169,7 +182,7 @@ class Recorder:
 
 sys.meta_path.insert(0, Recorder())
 """
-HEAVY = ("pandas", "pyarrow.dataset", "pyarrow", "numpy", "joblib", "weekly_cli.cli.process", "weekly_cli.worker")
+HEAVY = ("pandas", "pyarrow.dataset", "pyarrow", "numpy", "joblib", "weekly_cli.cli.process", "weekly_cli.run.task")
 
 
 @pytest.fixture
@@ -206,7 +219,7 @@ def test_a_small_build_imports_numpy_and_arrow_and_nothing_else_that_is_heavy(
     prices = write(daily(), tmp_path / "prices.parquet")
     done = run_cli("build", prices, "--output", tmp_path / "out", "--json", "-q", "--benchmark", "AAA", env=env)
     assert done.returncode == 0, done.stderr
-    assert list(by_process(log).values()) == [{"weekly_cli.cli.process", "weekly_cli.worker", "pyarrow", "numpy"}]
+    assert list(by_process(log).values()) == [{"weekly_cli.cli.process", "weekly_cli.run.task", "pyarrow", "numpy"}]
 
 
 @pytest.mark.parametrize("order", ["date", "symbol"])
@@ -217,7 +230,7 @@ def test_workers_import_no_pandas(recorded: tuple[dict[str, str], Path], tmp_pat
     done = run_cli("build", prices, "--output", tmp_path / "out", "--strategy", "batched", "--jobs", "1", "-q", env=env)
     assert done.returncode == 0, done.stderr
     found = by_process(log)
-    workers = [names for names in found.values() if {"weekly_cli.worker", "joblib"} <= names]
+    workers = [names for names in found.values() if {"weekly_cli.run.task", "joblib"} <= names]
     assert len(workers) >= 2, "the parent and a worker"
     assert not [names for names in found.values() if names & {"pandas", "pyarrow.dataset"}]
 

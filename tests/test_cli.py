@@ -47,10 +47,11 @@ from frames import (
 )
 
 import weekly_cli
-from weekly_cli import cli, errors, pipeline
+from weekly_cli import cli, errors
 from weekly_cli.cli import process
-from weekly_cli.features import registry, templates
-from weekly_cli.report import Report
+from weekly_cli.compute.features import registry, templates
+from weekly_cli.run import pipeline
+from weekly_cli.run.report import Report
 from weekly_cli.settings import SETTINGS, Config
 
 COMMANDS = ("build", "plan", "verify", "features", "config", "sample")
@@ -399,7 +400,7 @@ def test_a_signal_while_it_scans(tmp_path: Path, bulk: Path) -> None:
 INTERRUPTED_START = """
 import os, signal
 from weekly_cli import cli
-from weekly_cli.engines import pool
+from weekly_cli.run.engines import pool
 
 class Interrupted(pool.ProcessPoolExecutor):
     def submit(self, *args):
@@ -432,7 +433,7 @@ def test_an_interrupt_while_workers_start_is_not_lost(tmp_path: Path, bulk: Path
 ENDLESS_END = """
 import time
 from weekly_cli import cli
-from weekly_cli.engines import pool
+from weekly_cli.run.engines import pool
 
 pool.Pool.close = lambda _: time.sleep(600)
 cli.main()

@@ -28,8 +28,9 @@ from test_faults import DIRECT, FILE, FOLDER, POOL, SYMBOLS, holds, old_output
 from test_resume import here
 
 import weekly_cli
-from weekly_cli import pipeline, storage
 from weekly_cli.errors import BudgetError, DiskError, OutputConflict, WeeklyError
+from weekly_cli.files import storage
+from weekly_cli.run import pipeline
 
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EDQUOT)
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -303,7 +304,12 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         holder.communicate()
 
 
-UNCHECKED = "from weekly_cli import cli, pipeline; pipeline.check_disk = lambda plan, free: None; cli.main()"
+UNCHECKED = """
+from weekly_cli import cli
+from weekly_cli.run import pipeline
+pipeline.check_disk = lambda plan, free: None
+cli.main()
+"""
 LEVELS = 10
 
 

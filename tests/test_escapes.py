@@ -16,9 +16,9 @@ from frames import COMMAND, SECONDS, daily, environment, on_a_terminal, run_cli,
 from rich.console import Console
 
 import weekly_cli
-from weekly_cli import pipeline
-from weekly_cli.report import render
-from weekly_cli.worker import Outcome, Task, run_task
+from weekly_cli.run import pipeline
+from weekly_cli.run.report import render
+from weekly_cli.run.task import Outcome, Task, run_task
 
 #: Colour, title, clearing the screen by one byte, a bell, a mark that turns the rest around, a line of its own.
 NASTY = "E\x1b[31m\x1b]0;owned\x07\x9b2J\u202e\rX\nY\x7f"

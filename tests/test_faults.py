@@ -15,8 +15,8 @@ from frames import build, daily, marked, names_beside, read, run_cli, run_words,
 from soak import soak
 
 import weekly_cli
-from weekly_cli import storage
 from weekly_cli.failpoints import FILES, POINTS, VARIABLE
+from weekly_cli.files import storage
 
 SYMBOLS = [f"S{number:02d}" for number in range(20)]
 SETTINGS = ("--benchmark", "S00", "--features", "returns,relative")
@@ -57,7 +57,12 @@ IN_THE_PARENT = [
 IN_A_WORKER = [Trial(point, 1, name, POOL) for point in points("part") for name in (FOLDER, FILE)]
 #: Where the system can't switch two names in one step.
 MOVED = Trial("publish:moved")
-WITHOUT_EXCHANGE = "from weekly_cli import cli, storage; storage._exchange = lambda made, target: False; cli.main()"
+WITHOUT_EXCHANGE = """
+from weekly_cli import cli
+from weekly_cli.files import storage
+storage._exchange = lambda made, target: False
+cli.main()
+"""
 
 
 @pytest.fixture(scope="module")

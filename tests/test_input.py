@@ -29,9 +29,9 @@ from frames import (
     write_files,
 )
 
-from weekly_cli import plan
-from weekly_cli.engines.in_process import InProcess
 from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.run import plan
+from weekly_cli.run.engines.in_process import InProcess
 
 FEW = "w_week_end,w_close,w_ret"
 ROUTES = ("direct", "bundles", "pieces")
@@ -47,7 +47,7 @@ class _PoolHere(InProcess):
 @pytest.fixture(params=ROUTES)
 def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pa.Table]:
     """Build by one of the three ways that rows reach a task; several tasks and several chunks for the latter two."""
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 50)
 
@@ -179,7 +179,7 @@ def test_hive_keys_are_text_and_exact(tmp_path: Path) -> None:
 
 
 def test_hive_keys_through_a_glob_and_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     expected = hive(tmp_path / "in", {"A": "A", "B": "B"})
     same_rows(build(f"{tmp_path}/in/symbol=*/*/*.parquet", tmp_path / "out", features=FEW), expected)
     same_rows(build(tmp_path / "in", tmp_path / "out", features=FEW, strategy="adaptive"), expected)
@@ -462,7 +462,7 @@ def test_user_nan_stays_nan_and_null_stays_null(tmp_path: Path, route: Callable[
 def test_dictionaries_of_many_files_that_outgrow_their_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     table = daily(["A", "B"], 200)
     words = pa.array([f"word{row}" for row in range(400)])
     for number in range(4):
@@ -477,7 +477,7 @@ def test_dictionaries_of_many_files_that_outgrow_their_index(
 def test_symbol_dictionaries_of_many_files_that_outgrow_their_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     names = [f"S{number:03d}" for number in range(400)]
     for number in range(4):
         table = daily(names[number * 100 : number * 100 + 100], 3)
@@ -520,7 +520,7 @@ def test_duplicates_are_refused_with_counts_offenders_and_files(tmp_path: Path) 
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
 @pytest.mark.parametrize("keep", ["first", "last"])
 def test_the_right_duplicate_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, strategy: str) -> None:
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 4)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 7)
     source, rows = repeated(tmp_path / "in")
@@ -641,7 +641,7 @@ def _some_values(kind: pa.DataType) -> pa.Array:
 def test_files_that_differ_without_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, swapped: bool, strategy: str
 ) -> None:
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     a, b, common = LOSSLESS[name]
     source = two_files(tmp_path / "in", *((b, a) if swapped else (a, b)))
     out = build(source, tmp_path / "out", features=FEW, strategy=strategy)
@@ -714,7 +714,7 @@ def test_symbols_of_two_types(
     common: pa.DataType,
     strategy: str,
 ) -> None:
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     table = daily(["A", "B", "000001"], 40)
     for number, kind in enumerate((a, b)):
         rows = table.slice(number * 60, 60)
@@ -881,7 +881,7 @@ def test_the_own_output_as_an_input(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["auto", "direct", "batched", "per-symbol", "adaptive"])
 def test_an_empty_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     source = write(daily().slice(0, 0), tmp_path / "p.parquet")
     with pytest.raises(InputRefused, match="0 rows came in"):
         build(source, tmp_path / "out", strategy=strategy)

@@ -18,14 +18,15 @@ import pytest
 from frames import at_work, build, daily, names_beside, read, write
 
 import weekly_cli
-from weekly_cli import pipeline, resources, storage
-from weekly_cli.engines import Cause, Failed
 from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
 from weekly_cli.events import Trouble
-from weekly_cli.ladder import Ladder
-from weekly_cli.report import Report
+from weekly_cli.files import storage
+from weekly_cli.run import pipeline, resources
+from weekly_cli.run.engines import Cause, Failed
+from weekly_cli.run.report import Report
+from weekly_cli.run.retry import Ladder
+from weekly_cli.run.task import Outcome, Task, run_task
 from weekly_cli.settings import from_python, resolve
-from weekly_cli.worker import Outcome, Task, run_task
 
 SYMBOLS = [f"S{number:02d}" for number in range(40)]
 
@@ -100,14 +101,14 @@ def undisturbed(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Ta
 
 @pytest.fixture(autouse=True)
 def tasks_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekly_cli.plan._LEAST_TASK_ROWS", 1)
-    monkeypatch.setattr("weekly_cli.plan._TASKS_PER_WORKER", 4)
+    monkeypatch.setattr("weekly_cli.run.plan._LEAST_TASK_ROWS", 1)
+    monkeypatch.setattr("weekly_cli.run.plan._TASKS_PER_WORKER", 4)
 
 
 def poisoned(
     prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, poisons: Mapping[str, str], **settings: object
 ) -> Report:
-    monkeypatch.setattr("weekly_cli.pipeline.run_task", Poisoned(poisons))
+    monkeypatch.setattr("weekly_cli.run.pipeline.run_task", Poisoned(poisons))
     given = {"jobs": 2, "strategy": "batched", "task_timeout": 1.5, "memory_limit": "700MiB", **settings}
     return weekly_cli.build(prices, output, **given)
 
@@ -204,7 +205,7 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
 
     killer = threading.Thread(target=kill)
     killer.start()
-    monkeypatch.setattr("weekly_cli.pipeline.run_task", slow)
+    monkeypatch.setattr("weekly_cli.run.pipeline.run_task", slow)
     report = weekly_cli.build(prices, tmp_path / "out", jobs=2, strategy="batched")
     ended.set()
     killer.join()
@@ -299,7 +300,7 @@ def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
 ) -> None:
     """Small data is worked on in the command's own process, and a symbol that kills it would do so again."""
     script = (
-        "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.pipeline as p\n"
+        "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.run.pipeline as p\n"
         "p.run_task = test_ladder.Poisoned({'S17': 'SIGKILL'})\n"
         "report = p.build(sys.argv[1], sys.argv[2])\nprint(report.strategy, report.rejected)"
     )

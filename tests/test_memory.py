@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from frames import COMMAND, build, daily, read, run_cli, wait_for, write
 
-from weekly_cli.sample import write_sample
+from weekly_cli.cli.sample import write_sample
 
 MIB = 2**20
 SAMPLE_SECONDS = 0.03
@@ -213,7 +213,7 @@ def test_a_symbol_with_endless_memory_in_a_control_group(tmp_path: Path, control
     symbols = [f"S{number:02d}" for number in range(40)]
     prices = write(daily(symbols, order="symbol"), tmp_path / "prices.parquet")
     script = (
-        "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.pipeline as p\n"
+        "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.run.pipeline as p\n"
         "p.run_task = test_ladder.Poisoned({'S17': 'endless memory'})\n"
         "report = p.build(sys.argv[1], sys.argv[2], strategy='batched')\n"
         "print(report.rejected)\nprint(*report.troubles, sep='\\n')"

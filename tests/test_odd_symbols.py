@@ -13,9 +13,9 @@ import pytest
 from frames import build, daily, in_order, write
 from odd_symbols import symbols
 
-from weekly_cli import plan
-from weekly_cli.engines.in_process import InProcess
 from weekly_cli.names import benchmark_name
+from weekly_cli.run import plan
+from weekly_cli.run.engines.in_process import InProcess
 from weekly_cli.settings.table import STRATEGIES
 
 ODD = symbols()
@@ -33,7 +33,7 @@ class _PoolHere(InProcess):
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tasks and several chunks, in this process."""
-    monkeypatch.setattr("weekly_cli.engines.pool.Pool", _PoolHere)
+    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 256)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1000)
 

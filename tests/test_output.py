@@ -46,14 +46,17 @@ from frames import (
 )
 
 import weekly_cli
-from weekly_cli import align, partition, pipeline, plan, storage, worker
-from weekly_cli.engines.in_process import InProcess
+from weekly_cli.compute import spans as align
+from weekly_cli.compute.features import registry
+from weekly_cli.compute.panel import symbol_groups
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
-from weekly_cli.features import registry
-from weekly_cli.panel import symbol_groups
-from weekly_cli.parquet.row_groups import RowGroupFile
-from weekly_cli.pipeline import plan_only
+from weekly_cli.files import storage
+from weekly_cli.files.fast.row_groups import RowGroupFile
+from weekly_cli.run import partition, pipeline, plan
+from weekly_cli.run import task as worker
+from weekly_cli.run.engines.in_process import InProcess
+from weekly_cli.run.pipeline import plan_only
 from weekly_cli.settings import from_python, resolve
 
 ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
@@ -543,7 +546,7 @@ def test_a_target_that_can_not_be_written_ends_before_the_work(
     def scan(*_: object) -> None:
         raise AssertionError("the work began")
 
-    monkeypatch.setattr("weekly_cli.pipeline.read_footers", scan)
+    monkeypatch.setattr("weekly_cli.run.pipeline.read_footers", scan)
     locked = tmp_path / "locked"
     locked.mkdir()
     if os.geteuid() == 0:  # nothing is read-only for root but what the kernel itself makes so

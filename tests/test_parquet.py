@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weekly_cli import storage
-from weekly_cli.arrays import empty_table, numpy_type
-from weekly_cli.parquet import thrift
-from weekly_cli.parquet.column_chunks import PHYSICAL, SpanColumn
-from weekly_cli.parquet.footer import Chunk, RowGroup, read_row_groups
-from weekly_cli.parquet.row_groups import RowGroupFile
-from weekly_cli.parquet.zstd_frames import Spans
+from weekly_cli.compute.arrays import empty_table, numpy_type
+from weekly_cli.compute.spans import SpanColumn
+from weekly_cli.files import storage, thrift
+from weekly_cli.files.fast.column_chunks import PHYSICAL
+from weekly_cli.files.fast.row_groups import RowGroupFile
+from weekly_cli.files.fast.zstd_frames import Spans
+from weekly_cli.files.footer import Chunk, RowGroup, read_row_groups
 from weekly_cli.settings.table import COMPRESSIONS
 
 OWN = pa.table(

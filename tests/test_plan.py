@@ -18,10 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import weekly_cli
-from weekly_cli import pipeline
+from weekly_cli.dataset.footers import Footers
+from weekly_cli.dataset.scan import Presence, Scan
+from weekly_cli.dataset.schema import DatasetSchema
+from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import BudgetError, InputRefused
-from weekly_cli.footers import Footers
-from weekly_cli.plan import (
+from weekly_cli.run import pipeline
+from weekly_cli.run.plan import (
     DIRECT_ROWS,
     PARENT_BYTES,
     WORKER_BYTES,
@@ -30,12 +33,9 @@ from weekly_cli.plan import (
     check_disk,
     make_plan,
 )
-from weekly_cli.resources import Resources, requested_workers
-from weekly_cli.scan import Presence, Scan
-from weekly_cli.schema import DatasetSchema
+from weekly_cli.run.resources import Resources, requested_workers
 from weekly_cli.settings import Config, from_python, resolve
 from weekly_cli.settings.table import STRATEGIES
-from weekly_cli.source import Piece
 
 MIB, GIB = 2**20, 2**30
 SCHEMA = DatasetSchema(

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from frames import wait_for
 
-from weekly_cli import resources
-from weekly_cli.resources import MemoryMeter, Resources, probe
+from weekly_cli.run import resources
+from weekly_cli.run.resources import MemoryMeter, Resources, probe
 
 MIB = 2**20
 SECONDS = 20.0

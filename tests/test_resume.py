@@ -43,9 +43,9 @@ from frames import (
 )
 
 import weekly_cli
-from weekly_cli import pipeline
 from weekly_cli.errors import InputRefused, OutputConflict, UsageError
-from weekly_cli.worker import Outcome, Task, run_task
+from weekly_cli.run import pipeline
+from weekly_cli.run.task import Outcome, Task, run_task
 
 #: Bits flipped, half of them in each layout; rounds of starters; readings of an output while it is published.
 FLIPS, ROUNDS, STARTERS, READS, PUBLISHES = 400, 20, 8, 500, 20
@@ -73,7 +73,7 @@ def cut_off(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *, afte
         return run_task(task)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("weekly_cli.pipeline.run_task", until)
+        patched.setattr("weekly_cli.run.pipeline.run_task", until)
         patched.setattr(pipeline._Run, "_start_pool", here)
         weekly_cli.build(prices, output, strategy="per-symbol", **settings)
     (left,) = output.parent.glob(".*-work")
@@ -100,7 +100,7 @@ def gone_on(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **setti
         return run_task(task)
 
     with monkeypatch.context() as patched:
-        patched.setattr("weekly_cli.pipeline.run_task", noting)
+        patched.setattr("weekly_cli.run.pipeline.run_task", noting)
         patched.setattr(pipeline._Run, "_start_pool", here)
         weekly_cli.build(prices, output, strategy="per-symbol", **settings)
     return ran
@@ -216,7 +216,7 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
         return outcome
 
     with monkeypatch.context() as patched, pytest.raises(InputRefused, match="while it was read"):
-        patched.setattr("weekly_cli.pipeline.run_task", meanwhile)
+        patched.setattr("weekly_cli.run.pipeline.run_task", meanwhile)
         patched.setattr(pipeline._Run, "_start_pool", here)
         weekly_cli.build(prices, tmp_path / "out", strategy="per-symbol")
     assert picture(tmp_path / "out") == before
@@ -275,7 +275,7 @@ def test_what_failed_alone_is_tried_again(prices: Path, tmp_path: Path, monkeypa
         return run_task(task)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("weekly_cli.pipeline.run_task", poisoned)
+        patched.setattr("weekly_cli.run.pipeline.run_task", poisoned)
         weekly_cli.build(prices, tmp_path / "out", strategy="direct")
     assert sum(ran) < 11
     again: list[int] = []
@@ -285,7 +285,7 @@ def test_what_failed_alone_is_tried_again(prices: Path, tmp_path: Path, monkeypa
         return run_task(task)
 
     with monkeypatch.context() as patched:
-        patched.setattr("weekly_cli.pipeline.run_task", counted)
+        patched.setattr("weekly_cli.run.pipeline.run_task", counted)
         weekly_cli.build(prices, tmp_path / "out", strategy="direct")
     assert sum(ran) + sum(again) == 12
     assert read(tmp_path / "out").equals(wanted)
@@ -317,7 +317,7 @@ def test_a_work_folder_elsewhere(prices: Path, tmp_path: Path, monkeypatch: pyte
         assert names_beside(tmp_path / "out") == [".out.weekly-cli-lock", "elsewhere", "in", "wanted"]
         return run_task(task)
 
-    monkeypatch.setattr("weekly_cli.pipeline.run_task", looking)
+    monkeypatch.setattr("weekly_cli.run.pipeline.run_task", looking)
     assert build(prices, tmp_path / "out", work_dir=str(tmp_path / "elsewhere")).equals(wanted)
     assert len(seen) == 1
     assert names_beside(tmp_path / "out") == ["elsewhere", "in", "out", "wanted"]

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.tseries import holiday
 
-from weekly_cli import sample
+from weekly_cli.cli import sample
+from weekly_cli.cli.sample import LAYOUTS, SampleFiles, universe, write_sample
 from weekly_cli.errors import OutputConflict
-from weekly_cli.sample import LAYOUTS, SampleFiles, people, write_sample
 
 COMMITTED = Path(__file__).parents[1] / "sample_data"
 PRICES = ["open", "high", "low", "close"]
@@ -38,11 +38,11 @@ PEAK_MIB = 300
 _PEAK_SCRIPT = """
 import sys
 from pathlib import Path
-from weekly_cli.sample import write_sample
+from weekly_cli.cli.sample import write_sample
 
 rows = write_sample(Path(sys.argv[1]), symbols=2000, years=10, layout=sys.argv[2]).rows
 without_pandas = "pandas" not in sys.modules
-from weekly_cli.worker import peak_bytes  # not getrusage: there a parent's peak counts as its child's
+from weekly_cli.run.task import peak_bytes  # not getrusage: there a parent's peak counts as its child's
 print(rows, peak_bytes() // 2**20, not without_pandas)
 """
 
@@ -296,13 +296,13 @@ def test_names_are_tickers_and_oddities(frame: pd.DataFrame) -> None:
 
 
 def test_names_are_unique_in_bulk() -> None:
-    names = people.ticker_names(50_000)
+    names = universe.ticker_names(50_000)
     assert len(set(names)) == 50_000
     assert max(map(len, names[8:])) == 5
 
 
 def test_fewer_symbols_fewer_benchmarks() -> None:
-    benchmarks = {n: [name for name in people.make_people(n).names if "_" in name] for n in (1, 11, 12, 24)}
+    benchmarks = {n: [name for name in universe.make_people(n).names if "_" in name] for n in (1, 11, 12, 24)}
     assert {n: len(names) for n, names in benchmarks.items()} == {1: 0, 11: 0, 12: 5, 24: 7}
 
 

@@ -14,9 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weekly_cli.dataset.schema import (
+    as_date,
+    common_type,
+    day_of,
+    find_roles,
+    prices,
+    session_days,
+    symbol_codes,
+    unify,
+)
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import ALIASES, REQUIRED_ROLES, ROLES
-from weekly_cli.schema import as_date, common_type, day_of, find_roles, prices, session_days, symbol_codes, unify
 
 INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
 NUMBERS = (*INTEGERS, pa.float16(), pa.float32(), pa.float64())

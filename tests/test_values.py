@@ -19,10 +19,10 @@ from oracles import ORACLES, RELATIVE, relative_name
 from slow_truth import slow_truth
 
 import weekly_cli
-from weekly_cli.features import Feature, evaluate, registry, steps_for
-from weekly_cli.panel import PanelShape
+from weekly_cli.compute.features import Feature, evaluate, registry, steps_for
+from weekly_cli.compute.panel import PanelShape
+from weekly_cli.names import ANCHORS, AVAILABILITIES
 from weekly_cli.verify.formulas import uncertain
-from weekly_cli.weeks import ANCHORS, AVAILABILITIES
 
 TOLERANCE = 1e-9
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

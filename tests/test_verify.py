@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 from frames import build, daily, in_order, on_a_terminal, parts, picture, run_cli, shuffled, write, write_files
 
-from weekly_cli import features
+from weekly_cli.compute import features
+from weekly_cli.compute.features import Feature, returns
+from weekly_cli.compute.kernels import lag
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.features import Feature, returns
-from weekly_cli.kernels import lag
 from weekly_cli.verify import Proof, hashes, verify
 
 SYMBOLS = ["AAA", "BBB", "CCC", "DDD"]
@@ -333,9 +333,9 @@ def test_a_users_feature_that_does_not(prices: Path, tmp_path: Path, monkeypatch
 
 def test_rows_that_see_their_own_week(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A leak within the newest bar: it shows only where a cut falls inside of a week."""
-    from weekly_cli.weeks import newest_week_seen
+    from weekly_cli.compute.weeks import newest_week_seen
 
-    monkeypatch.setattr("weekly_cli.weeks.newest_week_seen", lambda *given: newest_week_seen(*given) + 1)
+    monkeypatch.setattr("weekly_cli.compute.weeks.newest_week_seen", lambda *given: newest_week_seen(*given) + 1)
     build(prices, tmp_path / "out", features="w_close")
     proof = verify(tmp_path / "out")
     assert failed(proof) == ["ahead", "right"]
@@ -344,10 +344,11 @@ def test_rows_that_see_their_own_week(prices: Path, tmp_path: Path, monkeypatch:
 
 def test_rows_that_see_a_week_a_day_too_early(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On its last day a week's bar is whole: no cut shows that it may not be seen yet, the slow truth does."""
-    from weekly_cli.weeks import newest_week_seen
+    from weekly_cli.compute.weeks import newest_week_seen
 
     monkeypatch.setattr(
-        "weekly_cli.weeks.newest_week_seen", lambda day, week, available: newest_week_seen(day, week, "week-end")
+        "weekly_cli.compute.weeks.newest_week_seen",
+        lambda day, week, available: newest_week_seen(day, week, "week-end"),
     )
     build(prices, tmp_path / "out", features="w_close")
     assert "right" in failed(verify(tmp_path / "out"))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weekly_cli.weeks import ANCHORS, AVAILABILITIES, DAYS_PER_WEEK, newest_week_seen, week_end, week_number
+from weekly_cli.compute.weeks import DAYS_PER_WEEK, newest_week_seen, week_end, week_number
+from weekly_cli.names import ANCHORS, AVAILABILITIES
 
 EPOCH = datetime.date(1970, 1, 1)
 DATES = st.dates(datetime.date(1700, 1, 1), datetime.date(2240, 1, 1))

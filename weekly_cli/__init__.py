@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weekly_cli.frame import add_weekly_features
-    from weekly_cli.pipeline import build
-    from weekly_cli.report import Report
+    from weekly_cli.run.frame import add_weekly_features
+    from weekly_cli.run.pipeline import build
+    from weekly_cli.run.report import Report
 
 __version__ = "0.1.0"
 __all__ = ["Report", "__version__", "add_weekly_features", "build"]
@@ -19,15 +19,15 @@ __all__ = ["Report", "__version__", "add_weekly_features", "build"]
 
 def __getattr__(name: str) -> Any:
     if name == "build":
-        from weekly_cli.pipeline import build
+        from weekly_cli.run.pipeline import build
 
         return build
     if name == "add_weekly_features":
-        from weekly_cli.frame import add_weekly_features
+        from weekly_cli.run.frame import add_weekly_features
 
         return add_weekly_features
     if name == "Report":
-        from weekly_cli.report import Report
+        from weekly_cli.run.report import Report
 
         return Report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,6 +21,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "px_volume", "v"),
 }
 
+#: The last days that weeks may have, as pandas names anchored weekly offsets.
+ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
+#: From when on a bar can be seen.
+AVAILABILITIES = ("next-week", "week-end")
+
 #: Columns of a sector map, in the order in which their features are written.
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
 

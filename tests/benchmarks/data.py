@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from weekly_cli.sample import SECTORS_FILE, write_sample
+from weekly_cli.cli.sample import SECTORS_FILE, write_sample
 
 DAILY = ["symbol", "date", "open", "high", "low", "close", "volume"]
 SESSIONS_A_YEAR = 251

@@ -22,7 +22,7 @@ from weekly_cli.settings import SETTINGS, from_environment, from_file, from_flag
 from weekly_cli.settings.sources import Layer, resolve_some, unknown_variables, winning
 
 if TYPE_CHECKING:
-    from weekly_cli.report import Report
+    from weekly_cli.run.report import Report
     from weekly_cli.settings import Config
 
 ABOUT = "Weekly features for daily prices: Parquet in, Parquet out, without look-ahead."
@@ -100,7 +100,7 @@ def plan(typed: Typed) -> int:
     """Say what build would do, and why; reads the keys and writes nothing."""
     config = resolve(*_layers(typed))
     with _importing():
-        from weekly_cli import pipeline, report
+        from weekly_cli.run import pipeline, report
     scan, made = pipeline.plan_only(config)
     if config.json:
         print_json(report.plan_lines(scan, made))
@@ -153,7 +153,7 @@ def verify(
 @command("json")
 def features(typed: Typed) -> int:
     """List every column that build can add: family, name, formula, first bar with a value."""
-    from weekly_cli.features import templates
+    from weekly_cli.compute.features import templates
 
     rows = [
         {
@@ -224,7 +224,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Another seed, other prices.")] = 7,
 ) -> int:
     """Write a made-up daily dataset: the same arguments give the same bytes."""
-    from weekly_cli.sample import write_sample
+    from weekly_cli.cli.sample import write_sample
 
     try:
         written = write_sample(folder.expanduser(), symbols=symbols, years=years, layout=layout, seed=seed)
@@ -265,12 +265,14 @@ def _importing() -> Iterator[None]:
 def _run(config: Config) -> Report:
     with contextlib.ExitStack() as stack:
         with _importing():
-            from weekly_cli.engines.ahead import pool_ahead
+            from weekly_cli.run.engines.prestart import pool_ahead
 
             engine = pool_ahead(config)
             if engine is not None:
                 stack.callback(engine.close)
-            from weekly_cli import events, pipeline, target
+            from weekly_cli import events
+            from weekly_cli.files import target
+            from weekly_cli.run import pipeline
         target.check_report(config)
         if config.quiet:
             return pipeline.run(config, events.ignore, engine)
@@ -281,12 +283,12 @@ def _run(config: Config) -> Report:
 
 def _show(done: Report, config: Config) -> None:
     if config.report is not None:
-        from weekly_cli import storage
+        from weekly_cli.files import storage
 
         storage.write_json(Path(config.report), done.to_dict())
     if config.json:
         print_json(done.to_dict())
     if not config.quiet or done.rejected:
-        from weekly_cli.report import render
+        from weekly_cli.run.report import render
 
         console(stderr=True).print(render(done))

@@ -30,7 +30,7 @@ def of(row: Setting) -> Complete | None:
 
 
 def _features(ctx: typer.Context, incomplete: str) -> list[str]:
-    from weekly_cli.features import FAMILIES, registry
+    from weekly_cli.compute.features import FAMILIES, registry
 
     return _in_a_list(incomplete, ["all", *FAMILIES, *(feature.name for feature in registry())], excluding="-")
 
@@ -73,7 +73,7 @@ def _in_a_list(incomplete: str, words: Iterable[str], excluding: str = "") -> li
 def _input_columns(ctx: typer.Context) -> Iterator[str]:
     """Yield the columns of the first file of the input, as far as it is typed or stands in the settings."""
     try:
-        from weekly_cli import storage
+        from weekly_cli.files import storage
 
         for path, _ in storage.find_inputs(_input(ctx), None)[:1]:
             yield from storage.open_parquet(path).schema_arrow.names
@@ -84,8 +84,8 @@ def _input_columns(ctx: typer.Context) -> Iterator[str]:
 def _input_symbols(ctx: typer.Context) -> list[str]:
     """Return the first symbols of the input, likewise."""
     try:
-        from weekly_cli.footers import read_footers
-        from weekly_cli.scan import scan
+        from weekly_cli.dataset.footers import read_footers
+        from weekly_cli.dataset.scan import scan
         from weekly_cli.settings import Config
 
         names = _input(ctx)

@@ -48,7 +48,7 @@ def _bug(error: Exception) -> int:
     """Say in one line that this is a bug, and where its traceback is."""
     import traceback
 
-    from weekly_cli import storage
+    from weekly_cli.files import storage
 
     log = storage.write_log(f"weekly-cli {__version__} {sys.argv}\n\n{traceback.format_exc()}")
     first_line = (str(error).splitlines() or [""])[0]

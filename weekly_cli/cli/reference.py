@@ -11,8 +11,8 @@ from typer.models import ArgumentInfo
 
 from weekly_cli.cli.app import app
 from weekly_cli.cli.parameters import flags, info_of
+from weekly_cli.compute.features import templates
 from weekly_cli.errors import EXIT_CODES
-from weekly_cli.features import templates
 from weekly_cli.settings import SETTINGS, Setting
 from weekly_cli.settings.table import Source
 

@@ -14,9 +14,9 @@ from enum import Flag, auto
 from types import MappingProxyType
 from typing import Any
 
+from weekly_cli.names import ANCHORS, AVAILABILITIES
 from weekly_cli.settings import kinds
 from weekly_cli.settings.kinds import Kind
-from weekly_cli.weeks import ANCHORS, AVAILABILITIES
 
 STRATEGIES = ("auto", "direct", "batched", "per-symbol", "adaptive")
 COMPRESSIONS = ("zstd", "snappy", "lz4", "none")

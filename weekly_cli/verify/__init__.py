@@ -19,23 +19,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from weekly_cli import resources, storage
-from weekly_cli.align import arrow_type
-from weekly_cli.bars import Ints
-from weekly_cli.benchmarks import read_sector_map
+from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.spans import arrow_type
+from weekly_cli.dataset.footers import read_footers
+from weekly_cli.dataset.scan import Scan, scan
+from weekly_cli.dataset.schema import is_text, refuse_taken
 from weekly_cli.errors import UsageError, WeeklyError
-from weekly_cli.footers import read_footers
-from weekly_cli.manifest import fingerprint
-from weekly_cli.plan import select_symbols
-from weekly_cli.scan import Scan, scan
-from weekly_cli.schema import is_text, refuse_taken
+from weekly_cli.files import storage
+from weekly_cli.run import resources
+from weekly_cli.run.comparisons import read_sector_map
+from weekly_cli.run.manifest import fingerprint
+from weekly_cli.run.plan import select_symbols
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
-from weekly_cli.verify.ahead import check_ahead, check_values
+from weekly_cli.verify.lookahead import check_ahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import Sample, chosen, compared, needed_columns, wanted_features
-from weekly_cli.verify.right import check_right
+from weekly_cli.verify.reference import check_right
+from weekly_cli.verify.rows import Rows, Sides, Tally, check_bytes, check_rows, tally
 from weekly_cli.verify.warmup import measure
-from weekly_cli.verify.whole import Rows, Sides, Tally, check_bytes, check_rows, tally
 
 __all__ = ["Proof", "verify"]
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from weekly_cli.arrays import known
-from weekly_cli.schema import is_text
+from weekly_cli.compute.arrays import known
+from weekly_cli.dataset.schema import is_text
 
 Hashes = NDArray[np.uint64]
 

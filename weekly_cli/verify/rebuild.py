@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from weekly_cli import pipeline, storage
-from weekly_cli.arrays import from_numpy
-from weekly_cli.bars import Ints
-from weekly_cli.benchmarks import Comparisons, compare, comparison_names, read_sector_map
-from weekly_cli.features import Feature, select
-from weekly_cli.scan import Scan
-from weekly_cli.schema import as_text, carried_type, session_days, symbol_codes
+from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.features import Feature, select
+from weekly_cli.dataset.scan import Scan
+from weekly_cli.dataset.schema import as_text, carried_type, session_days, symbol_codes
+from weekly_cli.files import storage
+from weekly_cli.run import pipeline
+from weekly_cli.run.comparisons import Comparisons, compare, comparison_names, read_sector_map
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import Refuted
-from weekly_cli.verify.whole import Rows, Sides
+from weekly_cli.verify.rows import Rows, Sides
 
 #: What the warm-up's count of bars needs, whatever the table has.
 _COUNTED = ("w_week_end", "w_bars")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from weekly_cli.arrays import to_numpy
-from weekly_cli.bars import Ints
-from weekly_cli.features import Feature
+from weekly_cli.compute.arrays import to_numpy
+from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.features import Feature
+from weekly_cli.compute.weeks import week_end, week_number
 from weekly_cli.verify.proof import Check, WarmUp
 from weekly_cli.verify.rebuild import Sample
-from weekly_cli.verify.whole import Rows
-from weekly_cli.weeks import week_end, week_number
+from weekly_cli.verify.rows import Rows
 
 YEAR_DAYS = 365
 #: Of the column's usual size, which is its median magnitude in a symbol's history.

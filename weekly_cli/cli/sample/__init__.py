@@ -1,0 +1,218 @@
+"""Made-up daily prices with life's warts: the same arguments give the same rows, whatever the layout.
+
+Randomness is counter-based: the words of a symbol's year are Philox at the place (seed, symbol, year), so
+every block can be drawn alone and in any order, and neither the layout nor the size of a chunk changes a bit.
+Bells are sums of four uniform 16-bit numbers, so no value hangs on how numpy makes its normal numbers.
+
+Prices follow one market factor down a tree (market, sectors, subsectors, tickers): the log return of a day is
+beta times the parent's return, plus a bell scaled by that day's burst. Bursts are log-normal, which makes
+the tails heavy, and they move ranges and volume too. Returns add up to the level of the total return; the raw
+close is the level without the splits and dividends that are still to come, so `adj_close` ends at the close.
+
+A block [symbols, sessions of one year] is simulated at a time; only the level is carried to the next year. By
+symbol, the years of one row group's symbols stand together; by date, the symbols of one year do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from weekly_cli.cli.sample.prices import FIRST_YEAR, Sample
+from weekly_cli.cli.sample.universe import EXCHANGES, PRICE_COLUMNS, Columns, Floats, Ints
+from weekly_cli.compute.arrays import from_numpy, text_array
+from weekly_cli.errors import OutputConflict
+from weekly_cli.files import storage
+
+LAYOUTS = ("date", "symbol", "day")
+SECTORS_FILE = "sectors.csv"
+
+_ROW_GROUP_ROWS = 256 * 1024
+_FILE_ROWS = 16 * _ROW_GROUP_ROWS
+_MIN_FILES = 4
+#: Symbols simulated together in date order: a column of their year is half a megabyte, which a core caches.
+_CHUNK_SYMBOLS = 256
+
+_VALUES = {**dict.fromkeys(PRICE_COLUMNS, np.float64), "volume": np.int64, "adj_close": np.float64}
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_SCHEMA = pa.schema(
+    [
+        ("symbol", _TEXT),
+        ("date", pa.date32()),
+        *((name, pa.float64()) for name in PRICE_COLUMNS),
+        ("volume", pa.int64()),
+        ("adj_close", pa.float64()),
+        ("exchange", _TEXT),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """What was written: the number of rows, and the Parquet files in order of their rows."""
+
+    rows: int
+    paths: tuple[Path, ...]
+
+
+def write_sample(
+    folder: Path, *, symbols: int = 40, years: int = 6, layout: str = "date", seed: int = 7
+) -> SampleFiles:
+    """Write made-up daily prices as Parquet files, and `sectors.csv` beside them.
+
+    Columns: symbol and exchange (string), date (date32), open, high, low and close (float64, dollars to the
+    cent), volume (int64, shares), adj_close (float64, dollars to four decimals, adjusted back for dividends
+    and splits). adj_close is null where close is; nothing but prices is ever null.
+    The default sample holds every wart; a smaller one holds those that its symbols carry.
+
+    Parameters
+    ----------
+    folder : Path
+        A new folder, or an empty one.
+    symbols : int
+        Benchmarks included: `MARKET`, from 12 symbols on five sectors, from 24 on two subsectors.
+    years : int
+        Calendar years from 2018 on, of about 251 sessions.
+    layout : {"date", "symbol", "day"}
+        "date": sorted by (date, symbol), a file a year. "symbol": sorted by (symbol, date), four or more
+        files if there are as many symbols, row groups of whole symbols. "day": as "date", a file a session.
+        The rows are the same in all of them.
+    seed : int
+        Another seed, other prices; taken modulo 2**64.
+
+    Raises
+    ------
+    OutputConflict
+        If the folder is not empty.
+    ValueError
+        If `symbols` or `years` is less than 1, or the layout is unknown.
+    OSError
+        If the folder can't be made or written to.
+    """
+    if symbols < 1:
+        raise ValueError(f"a sample needs at least 1 symbol, not {symbols}")
+    if years < 1:
+        raise ValueError(f"a sample needs at least 1 year, not {years}")
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}; it is one of {', '.join(LAYOUTS)}")
+    sample = Sample(symbols, years, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise OutputConflict(f"{folder} holds files already; choose a new or an empty folder")
+    files = _files_by_symbol(sample) if layout == "symbol" else _files_by_date(sample, daily=layout == "day")
+    written = [(folder / name, _write(folder / name, tables)) for name, tables in files]
+    storage.write_text(folder / SECTORS_FILE, sample.people.sectors_csv())
+    return SampleFiles(sum(rows for _, rows in written), tuple(path for path, _ in written))
+
+
+def _files_by_date(sample: Sample, *, daily: bool) -> Iterator[tuple[str, Iterator[pa.Table]]]:
+    """Yield the files in date order: a name, and the tables to write as row groups."""
+    names = sample.people.names
+    group = max(1, _ROW_GROUP_ROWS // len(names))
+    for year, columns in enumerate(_years(sample)):
+        days = sample.days[sample.bounds[year] : sample.bounds[year + 1]]
+        table = partial(_days_table, sample, columns, days)
+        if daily:
+            for date, cut in zip(days.astype("datetime64[D]"), _cuts(0, len(days), 1), strict=True):
+                yield f"prices_{date}.parquet", map(table, [cut])
+        else:
+            yield f"prices_{FIRST_YEAR + year}.parquet", map(table, _cuts(0, len(days), group))
+
+
+def _years(sample: Sample) -> Iterator[Columns]:
+    """Yield the columns of each year, [sessions, symbols]; they are overwritten by the next."""
+    symbols, longest = len(sample.people.names), int(np.diff(sample.bounds).max())
+    buffers = _buffers(longest, symbols)
+    levels = sample.first_levels()
+    for year in range(len(sample.bounds) - 1):
+        sessions = int(sample.bounds[year + 1] - sample.bounds[year])
+        for rows in _cuts(0, symbols, _CHUNK_SYMBOLS):
+            for name, values in sample.block(rows, year, levels).items():
+                buffers[name][:sessions, rows] = values.T
+        yield {name: buffer[:sessions] for name, buffer in buffers.items()}
+
+
+def _days_table(sample: Sample, columns: Columns, days: NDArray[np.int32], cut: slice) -> pa.Table:
+    places = np.flatnonzero(columns["present"][cut])
+    day, symbol = np.divmod(places, len(sample.people.names))
+    return _table(sample, slice(0, len(sample.people.names)), symbol, days[cut][day], columns, cut, places)
+
+
+def _files_by_symbol(sample: Sample) -> Iterator[tuple[str, Iterator[pa.Table]]]:
+    """Yield the files clustered by symbol: a name, and the tables to write as row groups."""
+    symbols, sessions = len(sample.people.names), len(sample.days)
+    files = min(symbols, max(_MIN_FILES, round(symbols * sessions / _FILE_ROWS)))
+    group = max(1, round(_ROW_GROUP_ROWS / sessions))
+    table = partial(_symbols_table, sample, sample.first_levels(), _buffers(group, sessions))
+    bounds = np.linspace(0, symbols, files + 1).round().astype(int).tolist()
+    for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
+        yield f"prices_{number:03}.parquet", map(table, _cuts(start, stop, group))
+
+
+def _symbols_table(sample: Sample, levels: Floats, buffers: Columns, rows: slice) -> pa.Table:
+    everyone = slice(0, rows.stop - rows.start)
+    for year, (start, stop) in enumerate(itertools.pairwise(sample.bounds.tolist())):
+        for name, values in sample.block(rows, year, levels).items():
+            buffers[name][everyone, start:stop] = values
+    places = np.flatnonzero(buffers["present"][everyone])
+    symbol, session = np.divmod(places, len(sample.days))
+    return _table(sample, rows, symbol, sample.days[session], buffers, everyone, places)
+
+
+def _buffers(*shape: int) -> Columns:
+    return {name: np.empty(shape, kind) for name, kind in {**_VALUES, "present": np.bool_}.items()}
+
+
+def _cuts(start: int, stop: int, size: int) -> Iterator[slice]:
+    """Cut a range into slices of `size` and a shorter last one."""
+    return (slice(cut, min(cut + size, stop)) for cut in range(start, stop, size))
+
+
+def _table(
+    sample: Sample,
+    rows: slice,
+    symbol: Ints,
+    days: NDArray[np.int32],
+    columns: Mapping[str, NDArray[Any]],
+    cut: slice,
+    places: Ints,
+) -> pa.Table:
+    """Return the rows at `places` of the columns' part `cut`; `symbol` counts from the first of `rows`."""
+    exchange = sample.traits.exchange[rows][symbol]
+    arrays = {
+        "symbol": _text(symbol.astype(np.int32), sample.people.names[rows]),
+        "date": from_numpy(days, pa.date32()),
+        "exchange": _text(exchange, EXCHANGES),
+    }
+    for name in _VALUES:
+        arrays[name] = _prices(columns[name][cut].ravel()[places], _SCHEMA.field(name).type)
+    return pa.Table.from_arrays([arrays[name] for name in _SCHEMA.names], schema=_SCHEMA)
+
+
+def _text(codes: NDArray[np.int32], names: Sequence[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(from_numpy(codes), text_array(names))
+
+
+def _prices(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Return an Arrow array on the values' own memory, null where they are NaN."""
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(1, np.bool_)
+    return from_numpy(values, kind, ~missing if missing.any() else None)
+
+
+def _write(path: Path, tables: Iterator[pa.Table]) -> int:
+    """Write a Parquet file aside, then give it its name; return its rows."""
+    # Dictionaries are handed over; without the Arrow schema in the file, readers see plain strings.
+    options = {"compression": "zstd", "use_dictionary": ["symbol", "exchange"], "store_schema": False}
+    with storage.ParquetOutput(path, _SCHEMA, **options) as output:
+        for table in tables:
+            output.write(table)
+        output.close(durable=False)
+    return output.rows

@@ -1,0 +1,207 @@
+"""Daily rows to weekly bars.
+
+On rows sorted by (symbol, date) a week is a run of rows with equal symbol and week number, so every price of a
+bar is one `reduceat` over the starts of the runs. Nearly every row is usable: all are reduced as they are, and the
+few bars that hold a row that is not are made again from what is usable in them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weekly_cli.compute import weeks
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class WeeklyBars:
+    """Weekly bars sorted by (code, week): codes, weeks and days are int64[bars], the prices float64[bars].
+
+    `days` counts the usable daily rows of a bar; `volume` is NaN throughout if the input has no volume.
+    """
+
+    codes: Ints
+    weeks: Ints
+    days: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Counts of what is odd in the daily rows; none of it is an error.
+
+    `unusable_close` rows contribute nothing; the other prices are counted in the rows whose close is usable.
+    """
+
+    unusable_close: int = 0
+    unusable_open: int = 0
+    unusable_high: int = 0
+    unusable_low: int = 0
+    unusable_volume: int = 0
+    high_below_low: int = 0
+    close_outside_range: int = 0
+    weeks_without_bar: int = 0
+    short_histories: int = 0
+
+    def __add__(self, other: Quality) -> Quality:
+        names = (entry.name for entry in fields(self))
+        return Quality(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+@np.errstate(all="ignore")  # a product that overflows is not usable, and is counted; a sum is stored as null
+def weekly_bars(
+    codes: Ints, days: Ints, raw: Mapping[str, Floats], adjusted: Floats | None, anchor: str
+) -> tuple[WeeklyBars, Quality]:
+    """Return the weekly bars of the usable rows, and what is odd in the rows.
+
+    A bar has the first open, the highest high, the lowest low, the last close and the summed volume of its rows. One
+    that has no usable open, high or low takes the first, the highest or the lowest of its closes instead.
+
+    Parameters
+    ----------
+    codes, days : int64[rows]
+        Position of the row's symbol in the task, and days since 1970-01-01: sorted by both, each pair once.
+    raw : mapping of role to float64[rows]
+        The prices and the volume that the input has, NaN where null; `close` at least.
+    adjusted : float64[rows], optional
+        An adjusted close: it becomes the close, and open, high and low are scaled with it. A row then needs both
+        closes to be usable.
+    anchor : str
+        The weekday on which weeks end, one of `weeks.ANCHORS`.
+    """
+    columns, bad = _as_used(raw, adjusted)
+    week = weeks.week_number(days, anchor)
+    starts = run_starts(codes, week)
+    bars = {"codes": codes[starts], "weeks": week[starts], **_reduced(columns, starts)}
+    outside, below = _crossed(columns)
+    quality = Quality()
+    odd = functools.reduce(_either, bad.values())
+    if odd is not None:
+        again = np.logical_or.reduceat(odd, starts)
+        rows = np.flatnonzero(np.repeat(again, bars["days"]))
+        outside[rows] = below[rows] = False
+        number = np.searchsorted(starts, rows, "right") - 1
+        some = {role: column[rows] for role, column in columns.items()}
+        flags = {role: np.zeros(len(rows), bool) if flag is None else flag[rows] for role, flag in bad.items()}
+        made, anew, quality = _of_usable_rows(number, some, flags)
+        for name, values in anew.items():
+            bars[name][made] = values
+        again[made] = False
+        bars = {name: values[~again] for name, values in bars.items()}
+    quality += Quality(high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
+    return WeeklyBars(**bars), quality
+
+
+def _as_used(
+    raw: Mapping[str, Floats], adjusted: Floats | None
+) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_] | None]]:
+    """Return the columns as the bars use them, and where each is unusable; None: nowhere."""
+    columns = dict(raw)
+    if adjusted is not None:
+        factor = adjusted / raw["close"]
+        columns |= {role: raw[role] * factor for role in ("open", "high", "low") if role in raw}
+        columns["close"] = adjusted
+    bad = {role: _unusable(column, role) for role, column in columns.items()}
+    if adjusted is not None:
+        bad["close"] = _either(bad["close"], _unusable(raw["close"], "close"))
+    return columns, bad
+
+
+def _reduced(columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[Any]]:
+    """Return the days and prices of the bars that begin at `starts`."""
+    close = columns["close"]
+    ends = np.append(starts[1:], len(close))[: len(starts)]
+    return {
+        "days": ends - starts,
+        "open": columns.get("open", close)[starts],
+        "high": np.maximum.reduceat(columns.get("high", close), starts),
+        "low": np.minimum.reduceat(columns.get("low", close), starts),
+        "close": close[ends - 1],
+        "volume": np.add.reduceat(columns["volume"], starts) if "volume" in columns else np.full(len(starts), np.nan),
+    }
+
+
+def _of_usable_rows(
+    number: Ints, columns: Mapping[str, Floats], bad: Mapping[str, NDArray[np.bool_]]
+) -> tuple[Ints, dict[str, NDArray[Any]], Quality]:
+    """Return the numbers of the bars that have a usable row, their days and prices, and what is odd in the rows."""
+    usable = ~bad["close"]
+    number = number[usable]
+    starts = run_starts(number)
+    counts = {f"unusable_{role}": int(flag[usable].sum()) for role, flag in bad.items() if role != "close"}
+    counts["unusable_close"] = len(usable) - len(number)
+    columns = {role: np.where(bad[role], np.nan, column)[usable] for role, column in columns.items()}
+    outside, below = _crossed(columns)
+    quality = Quality(**counts, high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
+    return number[starts], _reduced(_filled(columns, starts), starts), quality
+
+
+def _filled(columns: Mapping[str, Floats], starts: Ints) -> dict[str, Floats]:
+    """Return columns without NaN that reduce to what the usable values do, or the closes where none is."""
+    filled, close = dict(columns), columns["close"]
+    n_rows = len(close)
+    lengths = np.diff(starts, append=n_rows)
+    for role, least in (("high", -np.inf), ("low", np.inf)):
+        if role in columns:
+            bad = np.isnan(columns[role])
+            none = np.repeat(np.logical_and.reduceat(bad, starts), lengths)
+            filled[role] = np.where(bad, np.where(none, close, least), columns[role])
+    if "open" in columns:
+        rows = np.where(np.isnan(columns["open"]), n_rows, np.arange(n_rows))
+        first = np.minimum.reduceat(rows, starts)
+        filled["open"] = np.array(close)
+        found = first < n_rows
+        filled["open"][starts[found]] = columns["open"][first[found]]
+    if "volume" in columns:
+        filled["volume"] = np.nan_to_num(columns["volume"], nan=0.0)
+    return filled
+
+
+def _crossed(columns: Mapping[str, Floats]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which closes are outside of their day's range, and which highs are below the low."""
+    close, high, low = columns["close"], columns.get("high"), columns.get("low")
+    outside, below = np.zeros(len(close), bool), np.zeros(len(close), bool)
+    if high is not None:
+        outside |= close > high
+    if low is not None:
+        outside |= close < low
+    if high is not None and low is not None:
+        below = high < low
+    return outside, below
+
+
+def _unusable(x: Floats, role: str) -> NDArray[np.bool_] | None:
+    """Tell which prices are NaN, infinite, zero or negative, which volumes NaN, infinite or negative; None: none.
+
+    Nearly always none is, which the extremes tell in two passes.
+    """
+    least, most = x.min(initial=np.inf), x.max(initial=-np.inf)
+    if (least >= 0.0 if role == "volume" else least > 0.0) and most < np.inf:
+        return None
+    return ~(((x >= 0.0) if role == "volume" else (x > 0.0)) & (x < np.inf))
+
+
+def _either(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    return (b if a is None else a) if a is None or b is None else a | b
+
+
+def run_starts(*keys: NDArray[np.generic]) -> Ints:
+    """Return the positions where a run of rows with equal keys begins, for rows grouped by the keys."""
+    rows = len(keys[0])
+    changed = np.zeros(rows, bool)
+    changed[:1] = True
+    for key in keys:
+        changed[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(changed)

@@ -1,0 +1,50 @@
+"""Family `breakout`: where the close stands in its year."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from weekly_cli.compute.features.declare import Feature, Step
+from weekly_cli.compute.kernels import Panel, rolling_max, rolling_min
+
+_YEAR_BARS = 52
+
+
+def _relative_distance(close: Panel, extreme: Panel) -> Panel:
+    return close / extreme - 1.0
+
+
+def _position(close: Panel, highest: Panel, lowest: Panel) -> Panel:
+    return (close - lowest) / (highest - lowest)
+
+
+STEPS = (
+    Step(name="highest_52", inputs=("high",), function=partial(rolling_max, n=_YEAR_BARS)),
+    Step(name="lowest_52", inputs=("low",), function=partial(rolling_min, n=_YEAR_BARS)),
+    Feature(
+        name="w_high_52",
+        family="breakout",
+        formula="C / max(H, window 52) - 1",
+        first_bar=_YEAR_BARS - 1,
+        inputs=("close", "highest_52"),
+        function=_relative_distance,
+        parity="TA-Lib MAX",
+    ),
+    Feature(
+        name="w_low_52",
+        family="breakout",
+        formula="C / min(L, window 52) - 1",
+        first_bar=_YEAR_BARS - 1,
+        inputs=("close", "lowest_52"),
+        function=_relative_distance,
+        parity="TA-Lib MIN",
+    ),
+    Feature(
+        name="w_position_52",
+        family="breakout",
+        formula="(C - min L) / (max H - min L) over window 52; null where they are equal",
+        first_bar=_YEAR_BARS - 1,
+        inputs=("close", "highest_52", "lowest_52"),
+        function=_position,
+    ),
+)

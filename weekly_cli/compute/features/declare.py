@@ -1,0 +1,88 @@
+"""What a feature is: one value that says its name, family, formula, inputs and function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from weekly_cli.compute.kernels import Panel
+
+#: Panels that every evaluation is given: the bar's own facts.
+BAR_INPUTS = ("week_end", "bar_number", "days", "open", "high", "low", "close", "volume")
+
+#: How a column is stored: "estimate" as `--dtype` says, everything else as it says.
+STORED_TYPES = ("estimate", "float64", "int32", "int16", "date32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A named value of the evaluation: `function` applied to the values of `inputs`.
+
+    A step that is no `Feature` is an intermediate that several features share; it may be a tuple of panels.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    function: Callable[..., Any]
+
+    def for_benchmark(self, benchmark: str) -> Step:
+        """Return this step with `{b}` in its name and inputs standing for `benchmark`."""
+        return replace(
+            self,
+            name=self.name.replace("{b}", benchmark),
+            inputs=tuple(name.replace("{b}", benchmark) for name in self.inputs),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature(Step):
+    """An output column.
+
+    Attributes
+    ----------
+    name : str
+        The column's name.
+    family : str
+        The group that `--features` knows it by.
+    formula : str
+        As the documentation states it.
+    first_bar : int
+        The first bar k (from 0) of a history that can have a value.
+    stored : str
+        One of `STORED_TYPES`.
+    parity : str
+        The function of another library with the same values, if there is one.
+    version : int
+        Raised whenever the values change, so that outputs can be told apart.
+    """
+
+    family: str
+    formula: str
+    first_bar: int
+    stored: str = "estimate"
+    parity: str = ""
+    version: int = 1
+
+
+def evaluate(wanted: Iterable[Feature], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Panel]:
+    """Yield the panel of each wanted feature in order, computing each step once and only if it is needed.
+
+    Parameters
+    ----------
+    wanted : iterable of Feature
+    steps : mapping
+        Every feature and intermediate by name.
+    given : callable
+        Makes the panels that no step computes from their names, float64[bars, symbols].
+    """
+    known: dict[str, Any] = {}
+
+    def value(name: str) -> Any:
+        if name not in known:
+            step = steps.get(name)
+            known[name] = step.function(*map(value, step.inputs)) if step else given(name)
+        return known[name]
+
+    for feature in wanted:
+        yield value(feature.name)

@@ -1,0 +1,88 @@
+"""Family `relative`: a symbol against a benchmark; `{b}` stands for the benchmark's name.
+
+The panel `benchmark:{b}` holds the benchmark's close in the week of each of the symbol's own bars, NaN where the
+benchmark has none, so its return spans the same two weeks as the symbol's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import itemgetter, truediv
+
+import numpy as np
+
+from weekly_cli.compute.features.declare import Feature, Step
+from weekly_cli.compute.features.returns import log_return
+from weekly_cli.compute.kernels import Panel, ratio_change, rolling_comoments, rolling_mean
+
+_NORM_WINDOW, _SLOPE_BARS, _BETA_WINDOW = 12, 4, 52
+
+
+def _to_its_mean(x: Panel, n: int) -> Panel:
+    return x / rolling_mean(x, n) - 1.0
+
+
+def _beta_and_correlation(returns: Panel, benchmark_returns: Panel, n: int) -> tuple[Panel, Panel]:
+    """Return slope and correlation over the last `n` bars; NaN where either variance is 0."""
+    # A return is missing on either side: so is the pair.
+    squares, benchmark_squares, products = rolling_comoments(
+        returns + 0.0 * benchmark_returns, benchmark_returns + 0.0 * returns, n
+    )
+    squares[squares == 0.0] = np.nan
+    benchmark_squares[benchmark_squares == 0.0] = np.nan
+    correlation = products / (np.sqrt(squares) * np.sqrt(benchmark_squares))
+    beta = products / benchmark_squares
+    beta[np.isnan(squares)] = np.nan
+    return beta, np.clip(correlation, -1.0, 1.0)
+
+
+TEMPLATES = (
+    Feature(
+        name="w_rs_{b}",
+        family="relative",
+        formula="C / C of the benchmark in the same week; null where it has no bar that week",
+        first_bar=0,
+        inputs=("close", "benchmark:{b}"),
+        function=truediv,
+    ),
+    Feature(
+        name="w_rs_{b}_norm",
+        family="relative",
+        formula="rs / mean(rs, window 12) - 1",
+        first_bar=_NORM_WINDOW - 1,
+        inputs=("w_rs_{b}",),
+        function=partial(_to_its_mean, n=_NORM_WINDOW),
+    ),
+    Feature(
+        name="w_rs_{b}_slope",
+        family="relative",
+        formula="rs / rs[-4] - 1",
+        first_bar=_SLOPE_BARS,
+        inputs=("w_rs_{b}",),
+        function=partial(ratio_change, n=_SLOPE_BARS),
+    ),
+    Step(name="benchmark_return:{b}", inputs=("benchmark:{b}",), function=log_return),
+    Step(
+        name="beta_and_correlation:{b}",
+        inputs=("w_ret", "benchmark_return:{b}"),
+        function=partial(_beta_and_correlation, n=_BETA_WINDOW),
+    ),
+    Feature(
+        name="w_beta_{b}_52",
+        family="relative",
+        formula="slope of w_ret on the benchmark's log return between the same weeks, window 52; null where a "
+        "variance is 0",
+        first_bar=_BETA_WINDOW,
+        inputs=("beta_and_correlation:{b}",),
+        function=itemgetter(0),
+    ),
+    Feature(
+        name="w_corr_{b}_52",
+        family="relative",
+        formula="their correlation, window 52; null where a variance is 0",
+        first_bar=_BETA_WINDOW,
+        inputs=("beta_and_correlation:{b}",),
+        function=itemgetter(1),
+        parity="TA-Lib CORREL on the returns",
+    ),
+)

@@ -1,0 +1,39 @@
+"""Family `returns`: log return and momentum."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from weekly_cli.compute.features.declare import Feature
+from weekly_cli.compute.kernels import Panel, lag, ratio_change
+
+
+def log_return(close: Panel) -> Panel:
+    """Return ln(C / C[-1])."""
+    return np.log(close / lag(close, 1))
+
+
+STEPS = (
+    Feature(
+        name="w_ret",
+        family="returns",
+        formula="ln(C / C[-1])",
+        first_bar=1,
+        inputs=("close",),
+        function=log_return,
+    ),
+    *(
+        Feature(
+            name=f"w_mom_{n}",
+            family="returns",
+            formula=f"C / C[-{n}] - 1",
+            first_bar=n,
+            inputs=("close",),
+            function=partial(ratio_change, n=n),
+            parity="TA-Lib ROCP",
+        )
+        for n in (4, 12, 26, 52)
+    ),
+)

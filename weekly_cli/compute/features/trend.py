@@ -1,0 +1,104 @@
+"""Family `trend`: moving averages, their slopes, and how far the slopes agree."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from weekly_cli.compute.features.declare import Feature, Step
+from weekly_cli.compute.kernels import Panel, difference, ema, ratio_change, rolling_mean
+
+SMA_WINDOWS = (20, 50, 100, 200)
+SLOPE_BARS = 4
+_FLAT = 1e-5  # a slope between -1e-5 and 1e-5 over four weeks has no sign
+_FIRST_SLOPE = SMA_WINDOWS[0] + SLOPE_BARS - 1
+
+
+def _signs(*slopes: Panel) -> tuple[Panel, Panel, Panel]:
+    """Return how many of the slopes rise, how many fall, and NaN where none is defined (else 0)."""
+    rising = np.zeros_like(slopes[0])
+    falling = np.zeros_like(slopes[0])
+    for slope in slopes:
+        rising += slope > _FLAT
+        falling += slope < -_FLAT
+    # The longer a window, the later its slope begins: where the shortest is missing, all are.
+    return rising, falling, slopes[0] * 0.0
+
+
+def _score(signs: tuple[Panel, Panel, Panel]) -> Panel:
+    rising, falling, undefined = signs
+    return (rising - falling) / np.maximum(rising + falling, 1.0) + undefined
+
+
+def _alignment(signs: tuple[Panel, Panel, Panel]) -> Panel:
+    rising, falling, undefined = signs
+    return rising / (rising + falling) + undefined
+
+
+STEPS = (
+    *(
+        Feature(
+            name=f"w_sma_{n}",
+            family="trend",
+            formula=f"mean of C over window {n}",
+            first_bar=n - 1,
+            inputs=("close",),
+            function=partial(rolling_mean, n=n),
+            parity="TA-Lib SMA",
+        )
+        for n in SMA_WINDOWS
+    ),
+    *(
+        Feature(
+            name=f"w_sma_{n}_slope",
+            family="trend",
+            formula=f"SMA{n} / SMA{n}[-{SLOPE_BARS}] - 1",
+            first_bar=n + SLOPE_BARS - 1,
+            inputs=(f"w_sma_{n}",),
+            function=partial(ratio_change, n=SLOPE_BARS),
+        )
+        for n in SMA_WINDOWS
+    ),
+    Step(name="slope_signs", inputs=tuple(f"w_sma_{n}_slope" for n in SMA_WINDOWS), function=_signs),
+    Feature(
+        name="w_trend_score",
+        family="trend",
+        formula="mean of the non-zero signs (beyond +-1e-5) of the slopes that are defined; 0 where all are 0",
+        first_bar=_FIRST_SLOPE,
+        inputs=("slope_signs",),
+        function=_score,
+    ),
+    Feature(
+        name="w_trend_sign",
+        family="trend",
+        formula="sign of the trend score",
+        first_bar=_FIRST_SLOPE,
+        inputs=("w_trend_score",),
+        function=np.sign,
+    ),
+    Feature(
+        name="w_trend_score_change",
+        family="trend",
+        formula="score - score[-1]",
+        first_bar=_FIRST_SLOPE + 1,
+        inputs=("w_trend_score",),
+        function=difference,
+    ),
+    Feature(
+        name="w_trend_persistence",
+        family="trend",
+        formula="EMA, span 10, of the trend sign, seeded with its first value",
+        first_bar=_FIRST_SLOPE,
+        inputs=("w_trend_sign",),
+        function=partial(ema, span=10, first=_FIRST_SLOPE, n_seed=1),
+    ),
+    Feature(
+        name="w_trend_alignment",
+        family="trend",
+        formula="share of the non-zero signs that are +1; null where all are 0",
+        first_bar=_FIRST_SLOPE,
+        inputs=("slope_signs",),
+        function=_alignment,
+    ),
+)

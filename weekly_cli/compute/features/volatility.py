@@ -1,0 +1,72 @@
+"""Family `volatility`: deviation of returns, Wilder's true range, and the bar's own range."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from weekly_cli.compute.features.declare import Feature, Step
+from weekly_cli.compute.kernels import Panel, lag, sample_deviation, wilder
+
+WEEKS_PER_YEAR = 52
+_ATR_BARS = 14
+
+
+def _annualised_deviation(returns: Panel, n: int) -> Panel:
+    return sample_deviation(returns, n) * float(np.sqrt(WEEKS_PER_YEAR))
+
+
+def _true_range(high: Panel, low: Panel, close: Panel) -> Panel:
+    previous = lag(close, 1)
+    return np.maximum(high, previous) - np.minimum(low, previous)
+
+
+def _percent_of(x: Panel, close: Panel) -> Panel:
+    return 100.0 * x / close
+
+
+def _bar_range(high: Panel, low: Panel, close: Panel) -> Panel:
+    return (high - low) / close
+
+
+STEPS = (
+    *(
+        Feature(
+            name=f"w_vol_{n}",
+            family="volatility",
+            formula=f"sample standard deviation of w_ret over window {n}, times sqrt(52)",
+            first_bar=n,
+            inputs=("w_ret",),
+            function=partial(_annualised_deviation, n=n),
+        )
+        for n in (4, 12, 26, 52)
+    ),
+    Step(name="true_range", inputs=("high", "low", "close"), function=_true_range),
+    Feature(
+        name="w_atr_14",
+        family="volatility",
+        formula="Wilder average over 14 of max(H, C[-1]) - min(L, C[-1]), from bar 1 on",
+        first_bar=_ATR_BARS,
+        inputs=("true_range",),
+        function=partial(wilder, n=_ATR_BARS, first=1),
+        parity="TA-Lib ATR",
+    ),
+    Feature(
+        name="w_natr_14",
+        family="volatility",
+        formula="100 ATR / C",
+        first_bar=_ATR_BARS,
+        inputs=("w_atr_14", "close"),
+        function=_percent_of,
+        parity="TA-Lib NATR",
+    ),
+    Feature(
+        name="w_range",
+        family="volatility",
+        formula="(H - L) / C",
+        first_bar=0,
+        inputs=("high", "low", "close"),
+        function=_bar_range,
+    ),
+)

@@ -1,0 +1,293 @@
+"""Weekly values back onto daily rows, without look-ahead.
+
+A row sees the last bar of its symbol whose week is no newer than the newest week that its day may see. Rows that
+see the same bar stand together (a span), so a column is gathered once per span and repeated over its rows,
+straight into the buffer that is written.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from weekly_cli.compute import weeks
+from weekly_cli.compute.arrays import from_numpy, numpy_type
+from weekly_cli.compute.bars import Ints, WeeklyBars, run_starts
+from weekly_cli.compute.features import Feature, Step, evaluate
+from weekly_cli.compute.kernels import Panel
+from weekly_cli.compute.panel import PanelShape, symbol_groups
+
+_KEY_WEEKS = 2**32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which columns to compute, and by which conventions."""
+
+    features: tuple[Feature, ...]
+    steps: Mapping[str, Step]
+    week: str
+    available: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class BenchmarkBars:
+    """The benchmarks' weekly closes, and which benchmark each symbol of a task is compared with.
+
+    Attributes
+    ----------
+    keys : int64[bars of all benchmarks]
+        Ascending keys of (benchmark, week), as `bar_keys` makes them.
+    close : float64[bars of all benchmarks]
+    compared : mapping of benchmark name to int64[symbols]
+        The number of each symbol's benchmark; -1: none.
+    """
+
+    keys: Ints
+    close: NDArray[np.float64]
+    compared: Mapping[str, Ints]
+
+    def closes(self, name: str, codes: Ints, week: Ints) -> NDArray[np.float64]:
+        """Return the close of each bar's benchmark in the bar's own week, NaN where there is none."""
+        found = np.full(len(codes), np.nan)
+        if len(self.keys):
+            wanted = bar_keys(self.compared[name][codes], week)
+            at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+            there = self.keys[at] == wanted
+            found[there] = self.close[at[there]]
+        return found
+
+
+def bar_keys(codes: Ints, week: Ints) -> Ints:
+    """Return one ascending number for each (code, week)."""
+    return codes * _KEY_WEEKS + week
+
+
+@dataclass(frozen=True)
+class SpanColumn:
+    """A column's value for every span of rows, and in which spans it is missing (None: in none)."""
+
+    name: str
+    kind: pa.DataType
+    values: NDArray[np.generic]
+    missing: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class BarColumn:
+    """A column's value for every bar of a block, and which are missing (None: none)."""
+
+    name: str
+    kind: pa.DataType
+    values: NDArray[np.generic]
+    missing: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """The columns of a contiguous range of symbols, ready to be repeated over their daily rows.
+
+    Rows `first` to `stop` belong to the block. Span i begins at row `starts[i]` and sees bar `bars[i]` of the
+    block, or none where that is -1.
+    """
+
+    first: int
+    stop: int
+    starts: Ints
+    bars: Ints
+    symbol_starts: Ints
+    columns: tuple[BarColumn, ...]
+
+    def spans(self, first: int, stop: int) -> tuple[Ints, Iterator[SpanColumn]]:
+        """Return the lengths of the spans in the rows from `first` to `stop`, and the columns' values for them.
+
+        Both bounds are starts of symbols or within one.
+        """
+        begin = int(np.searchsorted(self.starts, first, "right")) - 1
+        end = int(np.searchsorted(self.starts, stop, "left"))
+        bounds = np.append(self.starts[begin:end], stop)
+        bounds[0] = first
+        return np.diff(bounds), self._span_columns(self.bars[begin:end])
+
+    def _span_columns(self, seen: Ints) -> Iterator[SpanColumn]:
+        nothing = seen < 0 if (seen < 0).any() else None
+        for column in self.columns:
+            missing = nothing
+            if column.missing is not None:
+                missing = column.missing[seen] if nothing is None else column.missing[seen] | nothing
+                missing = missing if missing.any() else None
+            # A span that sees no bar takes the last one's value under its null.
+            values = column.values[seen] if len(column.values) else np.zeros(len(seen), column.values.dtype)
+            yield SpanColumn(column.name, column.kind, values, missing)
+
+    def arrays(self) -> list[pa.Array]:
+        """Return the columns, a value for each row of the block."""
+        lengths, columns = self.spans(self.first, self.stop)
+        return [
+            from_numpy(
+                np.repeat(column.values, lengths),
+                column.kind,
+                None if column.missing is None else np.repeat(~column.missing, lengths),
+            )
+            for column in columns
+        ]
+
+
+def blocks(
+    bars: WeeklyBars, codes: Ints, days: Ints, n_symbols: int, recipe: Recipe, benchmarks: BenchmarkBars
+) -> Iterator[Block]:
+    """Compute the columns of the daily rows, one contiguous range of symbols after the other.
+
+    Parameters
+    ----------
+    bars : WeeklyBars
+        Of all symbols, sorted by (code, week).
+    codes, days : int64[rows]
+        The daily rows that are written, sorted.
+    n_symbols : int
+    recipe : Recipe
+    benchmarks : BenchmarkBars
+    """
+    every = np.arange(n_symbols + 1)
+    row_starts, bar_starts = np.searchsorted(codes, every), np.searchsorted(bars.codes, every)
+    for first, stop in symbol_groups(np.diff(bar_starts)):
+        own = slice(int(row_starts[first]), int(row_starts[stop]))
+        bar = slice(int(bar_starts[first]), int(bar_starts[stop]))
+        if own.start == own.stop:
+            continue
+        newest = weeks.newest_week_seen(days[own], recipe.week, recipe.available)
+        starts = run_starts(codes[own], newest)
+        wanted = bar_keys(codes[own][starts], newest[starts])
+        at = np.searchsorted(bar_keys(bars.codes[bar], bars.weeks[bar]), wanted, "right") - 1
+        same = (at >= 0) & (bars.codes[bar][at] == codes[own][starts]) if bar.stop > bar.start else at >= 0
+        yield Block(
+            first=own.start,
+            stop=own.stop,
+            starts=starts + own.start,
+            bars=np.where(same, at, -1),
+            symbol_starts=row_starts[first : stop + 1],
+            columns=tuple(_columns(bars, bar, np.diff(bar_starts)[first:stop], recipe, benchmarks)),
+        )
+
+
+def _columns(
+    bars: WeeklyBars, bar: slice, bars_per_symbol: Ints, recipe: Recipe, benchmarks: BenchmarkBars
+) -> Iterator[BarColumn]:
+    shape = PanelShape(bars_per_symbol)
+    if bar.start == bar.stop:
+        yield from (_stored(feature, np.empty(0), recipe.dtype) for feature in recipe.features)
+        return
+    week = bars.weeks[bar]
+    facts = {name: getattr(bars, name)[bar] for name in ("days", "open", "high", "low", "close", "volume")}
+    facts |= {"week_end": weeks.week_end(week, recipe.week), "bar_number": shape.bar_number}
+
+    def given(name: str) -> Panel:
+        benchmark = name.removeprefix("benchmark:")
+        return shape.panel(facts[name] if benchmark == name else benchmarks.closes(benchmark, bars.codes[bar], week))
+
+    with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
+        for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
+            yield _stored(feature, shape.ragged(panel), recipe.dtype)
+
+
+def _stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
+    """Return values in the type in which they are stored; what is not finite, or is not in it, is missing."""
+    kind = arrow_type(feature, dtype)
+    numpy_kind = numpy_type(kind)
+    cast = values.astype(numpy_kind) if np.issubdtype(numpy_kind, np.floating) else values
+    missing = ~np.isfinite(cast)
+    any_missing = bool(missing.any())
+    if any_missing:
+        cast[missing] = 0
+    return BarColumn(feature.name, kind, cast.astype(numpy_kind, copy=False), missing if any_missing else None)
+
+
+_ARROW_TYPES = {"float64": pa.float64(), "int32": pa.int32(), "int16": pa.int16(), "date32": pa.date32()}
+
+
+def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
+    """Return the type of a feature's column."""
+    if feature.stored == "estimate":
+        return pa.float64() if dtype == "float64" else pa.float32()
+    return _ARROW_TYPES[feature.stored]
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """The rows from `first` to `stop`, and their columns as spans of `lengths` rows; `whole`: as asked for."""
+
+    first: int
+    stop: int
+    lengths: Ints
+    columns: Iterator[SpanColumn]
+    whole: bool
+
+
+def row_groups(found: Iterable[Block], most_rows: int, wholes: Iterable[tuple[int, int]] = ()) -> Iterator[RowGroup]:
+    """Cut blocks into row groups of at most `most_rows`, between symbols where one does not exceed that.
+
+    Parameters
+    ----------
+    found : iterable of Block
+        In the order of their rows, which they cover.
+    most_rows : int
+    wholes : iterable of (first, stop)
+        Ascending ranges of rows that are to be row groups of their own, whatever their size.
+    """
+    waiting = deque(wholes)
+    held: list[Block] = []
+    begin = 0
+    for block in found:
+        held.append(block)
+        while begin < block.stop:
+            if waiting and waiting[0][0] == begin:
+                if waiting[0][1] > block.stop:
+                    break
+                first, begin = waiting.popleft()
+                yield _joined(held, first, begin, whole=True)
+            else:
+                stop = min(block.stop, waiting[0][0]) if waiting else block.stop
+                for first, end in _cuts(block.symbol_starts, begin, stop, most_rows):
+                    yield _joined([block], first, end, whole=False)
+                begin = stop
+        held = [one for one in held if one.stop > begin]
+
+
+def _joined(parts: Sequence[Block], first: int, stop: int, *, whole: bool) -> RowGroup:
+    spans = [
+        block.spans(max(first, block.first), min(stop, block.stop))
+        for block in parts
+        if block.first < stop and block.stop > first
+    ]
+    lengths = np.concatenate([lengths for lengths, _ in spans])
+    columns = spans[0][1] if len(spans) == 1 else map(_one_column, zip(*(some for _, some in spans), strict=True))
+    return RowGroup(first, stop, lengths, columns, whole)
+
+
+def _one_column(parts: Sequence[SpanColumn]) -> SpanColumn:
+    missing = None
+    if any(part.missing is not None for part in parts):
+        there = (np.zeros(len(part.values), bool) if part.missing is None else part.missing for part in parts)
+        missing = np.concatenate(list(there))
+    values = np.concatenate([part.values for part in parts])
+    return SpanColumn(parts[0].name, parts[0].kind, values, missing)
+
+
+def _cuts(symbol_starts: Ints, first: int, stop: int, most_rows: int) -> Iterator[tuple[int, int]]:
+    """Cut the rows from `first` to `stop` between symbols, and within those that have more than `most_rows` rows."""
+    inside = symbol_starts[(symbol_starts > first) & (symbol_starts < stop)]
+    bounds: Sequence[int] = [*dict.fromkeys(inside.tolist()), stop]
+    begin = first
+    for bound, following in zip(bounds, [*bounds[1:], None], strict=True):
+        while bound - begin > most_rows:
+            yield begin, begin + most_rows
+            begin += most_rows
+        if begin < bound and (following is None or following - begin > most_rows):
+            yield begin, bound
+            begin = bound

@@ -1,0 +1,54 @@
+"""The only place that knows what a week is and from which day its bar may be seen.
+
+Days are counted from 1970-01-01, a Thursday, as Arrow's date32 does. A week is named by its last day, the
+anchor's weekday, as pandas' anchored weekly offsets name it ("W-FRI" is Saturday to Friday). Weeks are numbered
+so that week 0 ends on the first anchor day on or after 1970-01-01 minus three days; numbers ascend with time.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weekly_cli.names import ANCHORS
+
+_EPOCH_WEEKDAY = 3  # Thursday, with Monday = 0
+DAYS_PER_WEEK = 7
+
+Days = TypeVar("Days", int, "NDArray[np.int32]", "NDArray[np.int64]")
+
+
+def week_number(day: Days, anchor: str) -> Days:
+    """Return the number of the week in which `day` lies.
+
+    Parameters
+    ----------
+    day : int or int array
+        Days since 1970-01-01.
+    anchor : str
+        One of `ANCHORS`.
+    """
+    return (day + (_EPOCH_WEEKDAY - ANCHORS.index(anchor) + DAYS_PER_WEEK - 1)) // DAYS_PER_WEEK
+
+
+def week_end(week: Days, anchor: str) -> Days:
+    """Return the last day of the week numbered `week`, in days since 1970-01-01."""
+    return week * DAYS_PER_WEEK + (ANCHORS.index(anchor) - _EPOCH_WEEKDAY)
+
+
+def newest_week_seen(day: Days, anchor: str, available: str) -> Days:
+    """Return the number of the newest week whose bar may be seen on `day`.
+
+    Two clocks: a bar happens until its week's end; it is known from the day after ("next-week"), or from that
+    very day ("week-end"). A day sees the newest week that was known by then, so an unfinished week is never seen.
+
+    >>> friday = 1  # 1970-01-02
+    >>> newest_week_seen(friday, "W-FRI", "week-end") - newest_week_seen(friday, "W-FRI", "next-week")
+    1
+    >>> newest_week_seen(friday + 3, "W-FRI", "next-week") == week_number(friday, "W-FRI")
+    True
+    """
+    lead_days = {"next-week": 0, "week-end": 1}[available]
+    return week_number(day + lead_days, anchor) - 1

@@ -1,0 +1,304 @@
+"""What the footers of the input say: schema, roles, row groups, sizes; no page is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
+from weekly_cli.dataset.source import Piece
+from weekly_cli.errors import InputRefused
+from weekly_cli.files import storage
+from weekly_cli.files.footer import Chunk, RowGroup, read_row_groups
+from weekly_cli.names import did_you_mean
+from weekly_cli.settings import Config
+
+
+@dataclass(frozen=True)
+class Footers:
+    """What the footers say: the input's schema, its row groups as pieces, and sizes.
+
+    Attributes
+    ----------
+    integer_ranges : mapping
+        Smallest and largest value of each integer column whose footers all tell.
+    row_bytes : float
+        Estimated bytes of a row in memory.
+    identity : str
+        A hash of the files' paths, inodes, sizes, times and footers.
+    states : mapping of path to tuple of int
+        What `stat` says of each file that changes with its bytes.
+    """
+
+    where: str
+    schema: DatasetSchema
+    pieces: tuple[Piece, ...]
+    files: int
+    file_bytes: int
+    row_bytes: float
+    identity: str
+    states: Mapping[Path, tuple[int, ...]]
+    integer_ranges: Mapping[str, tuple[int, int]]
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return sum(piece.rows_in_group for piece in self.pieces)
+
+
+def read_footers(config: Config, output: Path | None) -> Footers:
+    """Read the footers of the input, which is not what lies in the place of `output`, if there is one.
+
+    Raises
+    ------
+    InputRefused
+        If a file can't be read, schemas don't agree, or a role is not found.
+    """
+    found = storage.find_inputs(config.input, output)
+    schemas: list[tuple[str, pa.Schema]] = []
+    pieces: list[Piece] = []
+    leaves: _Leaves | None = None  # files have the same ones more often than not
+    ranges = _IntegerRanges()
+    file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
+    states: dict[Path, tuple[int, ...]] = {}
+    for path, keys in found:
+        file = storage.open_parquet(path)
+        schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
+        status = path.stat()
+        states[path] = _state(status)
+        file_bytes += status.st_size
+        which = (str(path), *states[path], status.st_ctime_ns)
+        identity.update(repr(which).encode(errors="surrogateescape"))
+        identity.update(footer := storage.footer_bytes(path))
+        if leaves is None or not leaves.schema.equals(file.schema):
+            leaves = _leaves(file)
+        for number, (rows, chunks) in enumerate(_row_groups(path, status.st_size, footer, leaves)):
+            if rows:
+                pieces.append(Piece(str(path), number, 0, rows, rows, keys))
+                ranges.add(chunks, leaves.integers)
+                text_bytes.add(rows, chunks)
+    arrow = unify(schemas).remove_metadata()
+    roles = find_roles(arrow, config.role_columns, config.where, config.named("columns"))
+    schema = DatasetSchema(arrow, roles, text_bytes.repeated(arrow) - {roles["symbol"]})
+    if config.price is not None:
+        _check_price(config.price, schema, config)
+    return Footers(
+        where=config.where,
+        schema=schema,
+        pieces=tuple(pieces),
+        files=len(found),
+        file_bytes=file_bytes,
+        identity=identity.hexdigest(),
+        states=states,
+        row_bytes=text_bytes.row_bytes(arrow, schema.repeated),
+        integer_ranges=ranges.known(arrow),
+    )
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def refuse_changed(footers: Footers) -> None:
+    """Refuse files that are not what they were when their footers were read: rows of two states may have been mixed.
+
+    Raises
+    ------
+    InputRefused
+    """
+    for path, state in footers.states.items():
+        try:
+            if _state(path.stat()) == state:
+                continue
+            what = "was changed"
+        except FileNotFoundError:
+            what = "was removed"
+        raise InputRefused(f"{path} {what} while it was read; run the same command again when nobody writes to it")
+
+
+@dataclass(frozen=True)
+class _Leaves:
+    """The columns of a file's pages: path and type, whether values repeat within a row.
+
+    `integers` are the integer columns, and whether each has a sign.
+    """
+
+    schema: pq.ParquetSchema
+    columns: Sequence[tuple[str, str]]
+    repeated: Sequence[bool]
+    integers: Mapping[str, bool]
+
+
+def _leaves(file: pq.ParquetFile) -> _Leaves:
+    columns = [file.schema.column(number) for number in range(file.metadata.num_columns)]
+    return _Leaves(
+        file.schema,
+        [(column.path, column.physical_type) for column in columns],
+        [column.max_repetition_level > 0 for column in columns],
+        {
+            column.name: pa.types.is_signed_integer(column.type)
+            for column in file.schema_arrow
+            if pa.types.is_integer(column.type)
+        },
+    )
+
+
+def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[RowGroup]:
+    """Return the row groups of a file of `size` bytes.
+
+    Raises
+    ------
+    InputRefused
+        If counts contradict each other, or bytes lie outside of the file: memory is planned with them.
+    """
+    try:
+        told, groups = read_row_groups(footer)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    for number, (rows, chunks) in enumerate(groups):
+        if rows < 0 or [(chunk.path, chunk.kind) for chunk in chunks] != leaves.columns:
+            raise _damaged(path, f"row group {number} of {rows:,} rows has other columns than the schema")
+        for chunk, repeated in zip(chunks, leaves.repeated, strict=True):
+            if chunk.values != rows and not repeated:
+                counts = f"{rows:,} rows, but {chunk.values:,} values of {chunk.path!r}"
+                raise _damaged(path, f"row group {number} has {counts}")
+            if not _lies_within(chunk, size):
+                raise _damaged(path, f"{chunk.path!r} of row group {number} can't lie where it says")
+    counted = sum(group.rows for group in groups)
+    if counted != told:
+        raise _damaged(path, f"it tells of {told:,} rows, but its row groups of {counted:,}")
+    return groups
+
+
+#: No page's body is shortened by more; what a codec makes of nothing but zeros is some thousandth.
+_MOST_RATIO = 2**20
+
+
+def _lies_within(chunk: Chunk, size: int) -> bool:
+    begin = min(chunk.data_offset, chunk.dictionary_offset or chunk.data_offset)
+    plausible = 0 <= chunk.size_bytes <= _MOST_RATIO * size
+    return plausible and 0 <= begin <= chunk.data_offset <= begin + chunk.stored_bytes <= size
+
+
+def _damaged(path: Path, what: str) -> InputRefused:
+    return InputRefused(f"{path} has a damaged footer: {what}; write the file anew")
+
+
+def _with_keys(schema: pa.Schema, keys: storage.HiveKeys) -> pa.Schema:
+    """Return a file's schema with its hive keys as text columns; a column of the file itself wins."""
+    for key, _ in keys:
+        if key not in schema.names:
+            schema = schema.append(pa.field(key, pa.string()))
+    return schema
+
+
+def _check_price(name: str, schema: DatasetSchema, config: Config) -> None:
+    where, setting = config.where, config.named("price")
+    if name not in schema.arrow.names:
+        raise InputRefused(
+            f"{where} has no column {name!r} for {setting}; it has {', '.join(schema.arrow.names)}"
+            f"{did_you_mean(name, schema.arrow.names)}"
+        )
+    kind = schema.arrow.field(name).type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
+        raise InputRefused(f"column {name!r} of {where} is {kind}, but {setting} takes numbers")
+
+
+class _IntegerRanges:
+    """Smallest and largest value of integer columns, from the statistics of all row groups."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[str, tuple[int, int] | None] = {}
+
+    def add(self, chunks: Sequence[Chunk], integers: Mapping[str, bool]) -> None:
+        """Add a row group's chunks, of the columns that are integers in its file and may have signs."""
+        for chunk in chunks:
+            if chunk.path not in integers:
+                continue
+            found = _extremes(chunk, integers[chunk.path])
+            known = self._ranges.get(chunk.path, found)
+            if found is None or known is None:
+                self._ranges[chunk.path] = None
+            else:
+                self._ranges[chunk.path] = min(known[0], found[0]), max(known[1], found[1])
+
+    def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
+        integers = {column.name for column in schema if pa.types.is_integer(column.type)}
+        return {name: found for name, found in self._ranges.items() if found is not None and name in integers}
+
+
+def _extremes(chunk: Chunk, signed: bool) -> tuple[int, int] | None:
+    """Return the smallest and the largest of a chunk's integers; None: unknown."""
+    width = {"INT32": 4, "INT64": 8}.get(chunk.kind)
+    if (chunk.signed_only and not signed) or chunk.least is None or chunk.most is None:
+        return None
+    if not len(chunk.least) == len(chunk.most) == width:
+        return None
+    return int.from_bytes(chunk.least, "little", signed=signed), int.from_bytes(chunk.most, "little", signed=signed)
+
+
+class _TextBytes:
+    """Sizes of columns without a fixed width, from the footers."""
+
+    _OVERHEAD_BYTES, _LEAST_BYTES = 8.0, 16.0
+    _CODE_BYTES = 4
+    #: Text whose dictionaries take at most this share of a byte a row is carried as a dictionary. Every fragment
+    #: and every row group of the output has one, and each may hold the values of all that it was made from.
+    _MOST_DICTIONARY_BYTES = 1 / 20
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, int] = {}
+        self._dictionary_bytes: dict[str, float] = {}
+        self._rows = 0
+
+    def add(self, rows: int, chunks: Sequence[Chunk]) -> None:
+        """Add a row group's chunks."""
+        self._rows += rows
+        for chunk in chunks:
+            if chunk.kind == "BYTE_ARRAY" or "." in chunk.path:
+                name = chunk.path.split(".")[0]
+                size = max(chunk.size_bytes, _decoded_bytes(chunk))
+                self._bytes[name] = self._bytes.get(name, 0) + size
+                name = chunk.path
+                self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(chunk)
+
+    def _of_dictionary(self, chunk: Chunk) -> float:
+        """Return the bytes of a chunk's dictionary, infinity if it has none or not all values come from it."""
+        plain = self._CODE_BYTES * chunk.values < chunk.size_bytes
+        if plain or chunk.dictionary_offset is None:
+            return float("inf")
+        return float(chunk.data_offset - chunk.dictionary_offset)
+
+    def repeated(self, schema: pa.Schema) -> frozenset[str]:
+        """Return the text columns of few values, all of which lie behind small dictionaries."""
+        most = self._rows * self._MOST_DICTIONARY_BYTES
+        small = {name for name, size in self._dictionary_bytes.items() if size <= most}
+        return frozenset(column.name for column in schema if column.name in small and is_text(column.type))
+
+    def row_bytes(self, schema: pa.Schema, repeated: frozenset[str]) -> float:
+        total = 0.0
+        for column in schema:
+            if column.name in repeated:
+                total += self._CODE_BYTES
+                continue
+            try:
+                total += column.type.bit_width / 8
+            except ValueError:  # no fixed width
+                mean = self._bytes.get(column.name, 0) / max(1, self._rows)
+                total += self._OVERHEAD_BYTES + max(self._LEAST_BYTES, mean)
+        return total
+
+
+def _decoded_bytes(chunk: Chunk) -> int:
+    """Estimate the bytes of texts that lie behind a dictionary by the longer of its extremes."""
+    if chunk.dictionary_offset is None or chunk.least is None or chunk.most is None:
+        return 0
+    if chunk.kind != "BYTE_ARRAY":
+        return 0
+    return max(0, chunk.values - max(0, chunk.nulls)) * max(len(chunk.least), len(chunk.most))

@@ -1,0 +1,359 @@
+"""What there is, from the footers and the key columns only.
+
+The footers give schema, rows and sizes; the key columns (symbol, date) give the rows of each symbol, where in
+each row group a symbol lies, the dates' span and the rows without a key. Row groups are decoded by threads and
+folded in input order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from weekly_cli.compute.arrays import from_numpy, to_numpy
+from weekly_cli.compute.arrays import known as is_known
+from weekly_cli.compute.bars import Ints, run_starts
+from weekly_cli.dataset import source
+from weekly_cli.dataset.footers import Footers
+from weekly_cli.dataset.schema import as_text, plain_symbols, plain_type, session_days, symbol_codes
+from weekly_cli.errors import InputRefused
+from weekly_cli.files import storage
+from weekly_cli.settings import Config
+
+#: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
+_RUNS_PER_SYMBOL = 4
+_FOLD_SYMBOLS = 64 * 1024
+#: A symbol that lies in more row groups than this, on average, is scattered; it bounds what a scan remembers.
+_PLACES_PER_SYMBOL = 64
+_OFFENDERS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Where symbols lie: entry i says that `codes[i]` has its rows of piece `pieces[i]` within [first, stop)."""
+
+    codes: Ints
+    pieces: Ints
+    first: Ints
+    stop: Ints
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What there is.
+
+    Attributes
+    ----------
+    symbols : pa.Array
+        Every symbol once, sorted (text by its UTF-8 bytes).
+    rows_per_symbol : int64[symbols]
+    presence : Presence or None
+        None where symbols are scattered over the row groups.
+    first_day, last_day : int
+        Days since 1970-01-01; 0 and -1 without rows.
+    bad_rows : int
+        Rows without a symbol or a date, which will be dropped.
+    unread_dates : int
+        Those of them that have something in place of a date which is none.
+    first_unread_date : str
+        The first of these, and where it is.
+    """
+
+    footers: Footers
+    symbols: pa.Array
+    rows_per_symbol: Ints
+    presence: Presence | None
+    sorted_by_date: bool
+    first_day: int
+    last_day: int
+    bad_rows: int
+    unread_dates: int = 0
+    first_unread_date: str = ""
+
+    @cached_property
+    def layout(self) -> str:
+        """How the data lies, in words."""
+        if self.presence is not None:
+            return "clustered by symbol"
+        return "in date order" if self.sorted_by_date else "in no order"
+
+
+# ---- key columns -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """What the keys of one table say; `first` and `stop` are None where the symbols are scattered."""
+
+    piece: int
+    symbols: pa.Array
+    counts: Ints
+    first: Ints | None
+    stop: Ints | None
+    days: tuple[int, int, int, int] | None  # first row's, last row's, smallest, largest
+    ascending: bool
+    bad: tuple[tuple[int, str], ...]
+    bad_count: int
+    unread: tuple[int, str] | None
+    unread_count: int
+
+
+def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
+    """Read the key columns.
+
+    Parameters
+    ----------
+    footers : Footers
+    config : Config
+    threads : int
+        Row groups decoded at the same time.
+    on_rows : callable
+        Told the number of rows read so far.
+
+    Raises
+    ------
+    InputRefused
+        If a row has no symbol or no date and `on_bad_rows` is "error".
+    """
+    fold = _Fold(footers)
+    done = 0
+    runs = source.runs(footers.pieces, source.BATCH_ROWS)
+    for found in source.in_order((partial(_read_keys, footers, *run) for run in runs), threads):
+        for keys in found:
+            fold.add(keys)
+            done += int(keys.counts.sum()) + keys.bad_count
+        on_rows(done)
+    if fold.bad_count and config.on_bad_rows == "error":
+        raise InputRefused(fold.bad_rows_sentence())
+    return fold.result()
+
+
+def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
+    numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(footers.pieces[begin:end])}
+    wanted = footers.schema.key_columns
+    found = []
+    for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
+        symbols = _encoded(table.column(0))
+        _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
+        found.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, wanted))
+    return found
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+
+
+def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> None:
+    """Refuse symbols that are no text, which Arrow does not look at: they could be neither sorted nor named."""
+    try:
+        symbols.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise InputRefused(
+            f"column {name!r} of {piece.path} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
+            f"{storage.first_line(error)}; write it as UTF-8"
+        ) from error
+
+
+def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names: Sequence[str]) -> _Keys:
+    days, known = session_days(table.column(names[1]))
+    usable = known if encoded.null_count == 0 else is_known(encoded)
+    if usable is not None and known is not None:
+        usable = usable & known
+    bad_rows = np.flatnonzero(~usable) if usable is not None else np.empty(0, np.int64)
+    offenders = tuple((offset + int(row), _offender(table, int(row), names)) for row in bad_rows[:_OFFENDERS_SHOWN])
+    unread_rows = _unread(table.column(names[1]), known)
+    codes = to_numpy(encoded.indices, 0)
+    positions = np.arange(offset, offset + len(codes))
+    if len(bad_rows):
+        codes, days, positions = codes[usable], days[usable], positions[usable]
+    counts = np.bincount(codes, minlength=len(encoded.dictionary))
+    first, stop = _ranges(codes, positions, counts)
+    present = np.flatnonzero(counts)
+    return _Keys(
+        piece=number,
+        symbols=encoded.dictionary if len(present) == len(counts) else encoded.dictionary.take(from_numpy(present)),
+        counts=counts[present],
+        first=None if first is None else first[present],
+        stop=None if stop is None else stop[present],
+        days=(int(days[0]), int(days[-1]), int(days.min()), int(days.max())) if len(days) else None,
+        ascending=bool((days[1:] >= days[:-1]).all()),
+        bad=offenders,
+        bad_count=len(bad_rows),
+        unread=(offset + int(unread_rows[0]), as_text(table.column(names[1])[int(unread_rows[0])]))
+        if len(unread_rows)
+        else None,
+        unread_count=len(unread_rows),
+    )
+
+
+def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """Return the rows that have something in place of a date which is none."""
+    if known is None:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(~known & is_known(dates))
+
+
+def unread_dates_sentence(count: int, first: str) -> str:
+    """Say that so many dates are none that can be read, and what can."""
+    return (
+        f"{count:,} rows have something that is no date where their date should be (first: {first}); dates are read as "
+        "2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, of the years 1 to 9999)"
+    )
+
+
+def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
+    symbol, date = (table.column(name)[row] for name in names)
+    return f"{names[0]} {symbol.as_py()!r}, {names[1]} {as_text(date)}"
+
+
+def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[Ints, Ints] | tuple[None, None]:
+    """Return the first row and the row after the last of each symbol, None where symbols are scattered."""
+    starts = run_starts(codes)
+    if len(starts) > _RUNS_PER_SYMBOL * np.count_nonzero(counts):
+        return None, None
+    first = np.full(len(counts), np.iinfo(np.int64).max)
+    stop = np.zeros(len(counts), np.int64)
+    if len(starts):
+        last = np.append(starts[1:], len(codes)) - 1
+        np.minimum.at(first, codes[starts], positions[starts])
+        np.maximum.at(stop, codes[starts], positions[last] + 1)
+    return first, stop
+
+
+def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the files that hold a row of one of the (symbol's position, day) pairs, by reading the keys again."""
+    footers = scan.footers
+    numbers = np.unique([symbol for symbol, _ in rows])
+    symbols = scan.symbols.take(from_numpy(numbers))
+    wanted = set(rows)
+    found: dict[str, None] = {}
+    for piece, _, table in source.tables(footers.pieces, footers.schema, footers.schema.key_columns):
+        codes = symbol_codes(table.column(0), symbols)
+        days, _ = session_days(table.column(1))
+        here = np.flatnonzero(codes >= 0)
+        pairs = zip(numbers[codes[here]].tolist(), days[here].tolist(), strict=True)
+        if wanted.intersection(pairs):
+            found[piece.path] = None
+    return list(found)
+
+
+class _Fold:
+    """Adds up what the tables' keys say, in input order."""
+
+    def __init__(self, footers: Footers) -> None:
+        self._footers = footers
+        self._known: pa.Array = pa.nulls(0, plain_type(footers.schema.symbol_type))
+        self._counts = np.zeros(0, np.int64)
+        self._waiting: list[_Keys] = []
+        self._places: list[tuple[Ints, Ints, Ints, Ints]] | None = []
+        self._days: tuple[int, int, int] | None = None  # last row's, smallest, largest
+        self._ascending = True
+        self._bad: list[str] = []
+        self._bad_files: dict[str, int] = {}
+        self.bad_count = 0
+        self._unread_count, self._first_unread = 0, ""
+
+    def add(self, keys: _Keys) -> None:
+        path = self._footers.pieces[keys.piece].path
+        if keys.bad_count:
+            self.bad_count += keys.bad_count
+            self._bad_files[path] = self._bad_files.get(path, 0) + keys.bad_count
+            self._bad += [f"{what} in row {row} of row group {self._group(keys)} of {path}" for row, what in keys.bad]
+        if keys.unread is not None:
+            row, value = keys.unread
+            self._unread_count += keys.unread_count
+            self._first_unread = (
+                self._first_unread or f"{value!r} in row {row} of row group {self._group(keys)} of {path}"
+            )
+        if keys.days is not None:
+            first, last, smallest, largest = keys.days
+            before = self._days or (first, smallest, largest)
+            self._ascending &= keys.ascending and first >= before[0]
+            self._days = last, min(before[1], smallest), max(before[2], largest)
+        self._waiting.append(keys)
+        if sum(len(waiting.symbols) for waiting in self._waiting) >= _FOLD_SYMBOLS:
+            self._fold()
+
+    def _group(self, keys: _Keys) -> int:
+        return self._footers.pieces[keys.piece].row_group
+
+    def _fold(self) -> None:
+        """Number the symbols that are waiting; new ones get the next numbers."""
+        if not self._waiting:
+            return
+        symbols = pa.concat_arrays([plain_symbols(keys.symbols).cast(self._known.type) for keys in self._waiting])
+        found = pc.index_in(symbols, value_set=self._known)
+        if found.null_count:
+            new = symbols.filter(pc.is_null(found)).unique()
+            self._known = pa.concat_arrays([self._known, new])
+            self._counts = np.append(self._counts, np.zeros(len(new), np.int64))
+            found = pc.index_in(symbols, value_set=self._known)
+        codes = to_numpy(found)
+        np.add.at(self._counts, codes, np.concatenate([keys.counts for keys in self._waiting]))
+        self._place(codes)
+        self._waiting = []
+
+    def _place(self, codes: NDArray[np.int32]) -> None:
+        begin = 0
+        for keys in self._waiting:
+            end = begin + len(keys.symbols)
+            if keys.first is None or keys.stop is None:
+                self._places = None
+            elif self._places is not None:
+                pieces = np.full(end - begin, keys.piece)
+                self._places.append((codes[begin:end].astype(np.int64), pieces, keys.first, keys.stop))
+            begin = end
+        places = sum(len(entry[0]) for entry in self._places or ())
+        if places > _PLACES_PER_SYMBOL * (len(self._known) + len(self._footers.pieces)):
+            self._places = None
+
+    def bad_rows_sentence(self) -> str:
+        symbol, date = self._footers.schema.key_columns
+        few = 2 * self.bad_count < self._footers.rows
+        if self._unread_count:
+            unread = unread_dates_sentence(self._unread_count, self._first_unread)
+            way_out = "; write them so" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
+            return f"column {date!r} of {self._footers.where}: {unread}{way_out}"
+        counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
+        more = len(self._bad_files) - _OFFENDERS_SHOWN
+        return (
+            f"{self.bad_count} rows have no {symbol} or no {date}: {counts}"
+            + (f" and {more} more files" if more > 0 else "")
+            + f" (first: {'; '.join(self._bad[:_OFFENDERS_SHOWN])}); fill them in, or pass --on-bad-rows drop to leave "
+            "these rows out"
+        )
+
+    def result(self) -> Scan:
+        self._fold()
+        order = to_numpy(pc.array_sort_indices(self._known))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        _, smallest, largest = self._days or (0, 0, -1)
+        return Scan(
+            footers=self._footers,
+            symbols=self._known.take(from_numpy(order)),
+            rows_per_symbol=self._counts[order],
+            presence=self._presence(rank),
+            sorted_by_date=self._ascending,
+            first_day=smallest,
+            last_day=largest,
+            bad_rows=self.bad_count,
+            unread_dates=self._unread_count,
+            first_unread_date=self._first_unread,
+        )
+
+    def _presence(self, rank: Ints) -> Presence | None:
+        if self._places is None:
+            return None
+        empty = (np.empty(0, np.int64),) * 4
+        codes, pieces, first, stop = (np.concatenate(part) for part in zip(empty, *self._places, strict=True))
+        codes = rank[codes] if len(codes) else codes
+        order = np.lexsort((pieces, codes))
+        return Presence(codes[order], pieces[order], first[order], stop[order])

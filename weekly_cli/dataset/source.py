@@ -1,0 +1,246 @@
+"""The input as tables of one schema, piece by piece.
+
+A piece is a range of rows of one row group. A range is cheap to end early (the reader stops decoding there) and
+can't begin late (Parquet decodes a row group from its first page), so reading a piece costs `stop` rows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from weekly_cli.compute.arrays import from_numpy, text_array
+from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text, session_days
+from weekly_cli.errors import InputRefused
+from weekly_cli.files import storage
+
+Result = TypeVar("Result")
+
+#: Rows that are decoded at a time; pyarrow's own default for a row group.
+BATCH_ROWS = 1024 * 1024
+_EARLY_STOP_ROWS = 64 * 1024
+_EARLY_STOP_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The rows from `start` to `stop` of one row group of a file; `keys` are the file's hive keys."""
+
+    path: str
+    row_group: int
+    start: int
+    stop: int
+    rows_in_group: int
+    keys: storage.HiveKeys = ()
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of known symbols in input order: int32 codes, int32 days, and the own columns without the symbol."""
+
+    codes: NDArray[np.int32]
+    days: NDArray[np.int32]
+    table: pa.Table
+
+
+def tables(
+    pieces: Iterable[Piece],
+    schema: DatasetSchema,
+    columns: Sequence[str] | None = None,
+    batch_rows: int = BATCH_ROWS,
+    use_threads: bool = False,
+) -> Iterator[tuple[Piece, int, pa.Table]]:
+    """Yield (piece, first row in the row group, table) for the pieces in order, `batch_rows` rows at most each.
+
+    With `use_threads` Arrow's own threads decode columns at the same time.
+
+    The tables have the dataset's columns (or those of `columns`) in the types in which they travel, except that a
+    text symbol column may come as a dictionary.
+
+    Raises
+    ------
+    InputRefused
+        If a file can't be decoded.
+    """
+    opened: tuple[str, pq.ParquetFile] | None = None
+    wanted = {name: schema.carried(name) for name in (schema.arrow.names if columns is None else columns)}
+    for piece in pieces:
+        if opened is None or opened[0] != piece.path:
+            opened = piece.path, _open(piece, schema)
+        try:
+            for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
+                yield piece, first, _conformed(table, piece, schema.roles["symbol"], wanted)
+        except (OSError, pa.ArrowException) as error:
+            raise InputRefused(
+                f"{piece.path} can't be decoded (row group {piece.row_group}): {storage.first_line(error)}"
+            ) from error
+
+
+def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
+    dictionaries = set(schema.repeated)
+    if is_text(schema.symbol_type):
+        dictionaries.add(schema.roles["symbol"])
+    try:
+        return storage.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
+    except KeyError:  # this file lacks one of them: it is a hive key, or null throughout
+        return storage.open_parquet(piece.path, verify=True)
+
+
+def _decoded(
+    file: pq.ParquetFile, piece: Piece, wanted: Iterable[str], batch_rows: int, use_threads: bool
+) -> Iterator[tuple[int, pa.Table]]:
+    present = set(file.schema_arrow.names)
+    names = [name for name in wanted if name in present]
+    columns = None if len(names) == len(present) else names
+    whole = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
+    if whole and piece.rows_in_group <= batch_rows:
+        table = file.read_row_group(piece.row_group, columns=columns, use_threads=use_threads)
+        _refuse_short(piece, table.num_rows)
+        yield piece.start, table.slice(piece.start, piece.stop - piece.start)
+        return
+    step = batch_rows if whole else min(batch_rows, _EARLY_STOP_ROWS)
+    first = 0
+    for batch in file.iter_batches(step, row_groups=[piece.row_group], columns=columns, use_threads=use_threads):
+        begin, end = max(piece.start - first, 0), min(piece.stop - first, batch.num_rows)
+        if begin < end:
+            yield first + begin, pa.Table.from_batches([batch]).slice(begin, end - begin)
+        first += batch.num_rows
+        if first >= piece.stop:
+            return
+    _refuse_short(piece, first)
+
+
+def _refuse_short(piece: Piece, rows: int) -> None:
+    if rows < piece.stop:
+        raise InputRefused(
+            f"{piece.path} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
+            f"{piece.rows_in_group:,} of its footer; write the file anew"
+        )
+
+
+def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return the table with the columns of `wanted` in their types; of the symbol's, only that it is there."""
+    keys = dict(piece.keys)
+    there = set(table.column_names)
+    arrays = []
+    for name, kind in wanted.items():
+        if name in there:
+            column = table.column(name)
+            _refuse_wild_codes(column, name, piece)
+            as_it_is = name == symbol or column.type.equals(kind)
+            arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
+        elif name in keys:
+            arrays.append(_repeated(keys[name], table.num_rows))
+        else:
+            arrays.append(pa.nulls(table.num_rows, kind))
+    return pa.table(arrays, names=list(wanted))
+
+
+def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None:
+    """Refuse values that a damaged page looks up beyond its dictionary: Arrow does not look before they are used."""
+    for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
+        least, most = pc.min_max(chunk.indices).values()
+        if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
+            raise InputRefused(
+                f"{piece.path} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
+                "dictionary lacks"
+            )
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid as error:
+        raise InputRefused(
+            f"column {name!r} is {column.type} in {path} but {kind} in the dataset, and does not fit: {error}; "
+            "write the files with one type, or build them apart"
+        ) from error
+
+
+def _repeated(text: str | None, rows: int) -> pa.Array:
+    if text is None:
+        return pa.nulls(rows, pa.string())
+    return text_array([text]).take(from_numpy(np.zeros(rows, np.int32)))
+
+
+def chunks(
+    pieces: Iterable[Piece],
+    schema: DatasetSchema,
+    symbols: pa.Array,
+    columns: Sequence[str] | None = None,
+    batch_rows: int = BATCH_ROWS,
+    use_threads: bool = False,
+) -> Iterator[Chunk]:
+    """Yield the rows of `symbols` that have a date, with the row's symbol as its position in `symbols`.
+
+    `columns` (default all) must name the symbol and the date; the symbol's column itself is left out, for
+    `symbols` holds its values.
+    """
+    symbol, date = schema.key_columns
+    codes_of = SymbolCodes(symbols)
+    for _, _, table in tables(pieces, schema, columns, batch_rows, use_threads):
+        codes = codes_of(table.column(symbol))
+        days, known = session_days(table.column(date))
+        keep = codes >= 0
+        if known is not None:
+            keep &= known
+        own = table.drop_columns([symbol])
+        rows = np.flatnonzero(keep)
+        if len(rows) == len(keep):
+            yield Chunk(codes, days, own)
+        elif len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+            window = slice(int(rows[0]), int(rows[-1]) + 1)
+            yield Chunk(codes[window], days[window], own.slice(int(rows[0]), len(rows)))
+        elif len(rows):
+            yield Chunk(codes[rows], days[rows], own.take(from_numpy(rows)))
+
+
+def chunks_ahead(
+    pieces: Sequence[Piece], schema: DatasetSchema, symbols: pa.Array, most_rows: int, threads: int
+) -> Iterator[Chunk]:
+    """Yield what `chunks` does, of at most `most_rows` rows each, decoded by threads.
+
+    Runs of row groups that are no larger are decoded at the same time, a few ahead; a larger one in batches, its
+    columns at the same time.
+    """
+
+    def task(run: Sequence[Piece]) -> Callable[[], Iterable[Chunk]]:
+        if run[0].rows_in_group > most_rows:
+            return lambda: chunks(run, schema, symbols, batch_rows=most_rows, use_threads=True)
+        return lambda: list(chunks(run, schema, symbols))
+
+    for found in in_order((task(pieces[begin:end]) for begin, end in runs(pieces, most_rows)), threads):
+        yield from found
+
+
+def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of runs of consecutive pieces that lie in row groups of `most_rows` rows together."""
+    begin, rows = 0, 0
+    for end, piece in enumerate(pieces):
+        if end > begin and rows + piece.rows_in_group > most_rows:
+            yield begin, end
+            begin, rows = end, 0
+        rows += piece.rows_in_group
+    if pieces:
+        yield begin, len(pieces)
+
+
+def in_order(tasks: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:
+    """Run tasks in threads, one ahead for each, and yield what they return in their order."""
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[Result]] = deque()
+        for task in tasks:
+            ahead.append(pool.submit(task))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

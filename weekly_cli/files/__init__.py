@@ -1,0 +1,1 @@
+"""Paths and files: the only room that opens a path."""

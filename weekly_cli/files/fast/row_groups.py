@@ -1,0 +1,196 @@
+"""A Parquet file put together from column chunks and from whole row groups of finished files.
+
+Arrow writes the own columns, whatever their types, into memory; their chunks are taken over as they are, beside
+those made from spans. Pages hold no positions in the file, so a chunk moves by its bytes, and only the offsets in
+the footer change: files of one schema become one without a page being decoded.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from weekly_cli.compute.arrays import empty_table
+from weekly_cli.compute.spans import SpanColumn
+from weekly_cli.files import storage, thrift
+from weekly_cli.files.fast.column_chunks import ChunkEncoder, ColumnChunk, Ints, codec, level, moved
+from weekly_cli.files.fast.copied import CopySource
+from weekly_cli.files.footer import (
+    CHUNK_BYTES,
+    CHUNK_STORED_BYTES,
+    COLUMNS,
+    DEPRECATED_OFFSET,
+    FILE_OFFSET,
+    GROUP_BYTES,
+    GROUP_ROWS,
+    GROUP_STORED_BYTES,
+    MAGIC,
+    META_DATA,
+    NULL_COUNT,
+    NUM_ROWS,
+    OFFSETS,
+    ORDINAL,
+    ROW_GROUPS,
+    SCHEMA,
+    STATISTICS,
+    footer_begin,
+    read_footer,
+)
+from weekly_cli.files.thrift import I16, I64, LIST, STRUCT, Field, Items, Struct
+
+_MOST_ORDINAL = 2**15 - 1
+
+
+class RowGroupFile(storage.OutputFile):
+    """A Parquet file in the making, row group by row group.
+
+    Parameters
+    ----------
+    path : Path
+    schema : pa.Schema
+        Of the whole file: the own columns, then those made from spans.
+    compression : str
+        As the setting says.
+    **own
+        How Arrow writes the own columns.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, compression: str, **own: Any) -> None:
+        super().__init__(path)
+        self._own = own | {"compression": compression, "compression_level": level(compression)}
+        self._compression, self._compress = compression, codec(compression)
+        self._footer = read_footer(_in_memory(empty_table(schema), self._own))
+        self._groups: list[Struct] = []
+        self._sources: dict[Path, CopySource] = {}
+        #: CRC-32 of all bytes, but of none that `append` has copied.
+        self.checksum = 0
+        with storage.writing(path):
+            self._stream = self.aside.open("wb")
+        self._put(MAGIC)
+        self.reached("opened")
+
+    def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
+        """Yield the column chunks that Arrow makes of own columns."""
+        data = _in_memory(own, self._own)
+        for column in read_footer(data)[ROW_GROUPS].value.values[0][COLUMNS].value.values:
+            metadata = column[META_DATA].value
+            begin = min(metadata[number].value for number in OFFSETS if number in metadata)
+            pages = data[begin : begin + metadata[CHUNK_STORED_BYTES].value]
+            yield ColumnChunk((pages,), moved(metadata, -begin))
+
+    def copied(self, path: Path, row_group: int, own: pa.Table) -> list[ColumnChunk] | None:
+        """Return the column chunks of a row group of another file, None if they would not mean the same in this one.
+
+        `own` are its values as they were decoded.
+        """
+        if path not in self._sources:
+            self._sources[path] = CopySource(path)
+        schema = self._footer[SCHEMA].value.values
+        chunks = self._sources[path].chunks(row_group, own.column_names, schema, self._compression)
+        return None if chunks is None else self._with_statistics(chunks, own)
+
+    def _with_statistics(self, chunks: list[ColumnChunk], own: pa.Table) -> list[ColumnChunk] | None:
+        """Return chunks with the statistics that Arrow would write; None if it can't tell a column's extremes."""
+        extremes = [_extremes(column) for column in own.columns]
+        if any(found is None for found in extremes):
+            return None
+        fields = [field.with_nullable(True) for field in own.schema]
+        told = pa.table(extremes, schema=pa.schema(fields))
+        columns = read_footer(_in_memory(told, self._own))[ROW_GROUPS].value.values[0][COLUMNS].value.values
+        made = []
+        for chunk, column, values in zip(chunks, columns, own.columns, strict=True):
+            statistics = column[META_DATA].value[STATISTICS].value | {NULL_COUNT: Field(I64, values.null_count)}
+            metadata = chunk.metadata | {STATISTICS: Field(STRUCT, statistics)}
+            made.append(ColumnChunk(chunk.pages, dict(sorted(metadata.items()))))
+        return made
+
+    def write(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
+        """Append a row group: the chunks of own columns, and columns of spans that have `lengths` rows."""
+        encoder = ChunkEncoder(lengths, self._compression, self._compress)
+        begin = self._stream.tell()
+        placed = [self._place(chunk) for chunk in own]
+        placed += [self._place(encoder.of_spans(spans)) for spans in columns]
+        members = [{DEPRECATED_OFFSET: Field(I64, 0), META_DATA: Field(STRUCT, chunk)} for chunk in placed]
+        self._add(
+            {
+                COLUMNS: Field(LIST, Items(STRUCT, members)),
+                GROUP_BYTES: Field(I64, sum(chunk[CHUNK_BYTES].value for chunk in placed)),
+                GROUP_ROWS: Field(I64, rows),
+                FILE_OFFSET: Field(I64, begin),
+                GROUP_STORED_BYTES: Field(I64, sum(chunk[CHUNK_STORED_BYTES].value for chunk in placed)),
+            }
+        )
+        self.reached("written")
+
+    def append(self, path: Path) -> None:
+        """Append the row groups of a finished file that this class has written with the same schema."""
+        with storage.reading(path), storage.mapped(path) as data:
+            footer, stop = read_footer(data), footer_begin(data)
+        shift = self._stream.tell() - len(MAGIC)
+        with storage.writing(self.path):
+            storage.copy_bytes(path, len(MAGIC), stop, self._stream)
+        self.reached("written")
+        for group in footer[ROW_GROUPS].value.values:
+            for column in group[COLUMNS].value.values:
+                column[META_DATA] = Field(STRUCT, moved(column[META_DATA].value, shift))
+            group[FILE_OFFSET] = Field(I64, group[FILE_OFFSET].value + shift)
+            self._add(group)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        self.checksum = zlib.crc32(data, self.checksum)
+        with storage.writing(self.path):
+            self._stream.write(data)
+
+    def _place(self, chunk: ColumnChunk) -> Struct:
+        """Write a chunk and return its metadata."""
+        begin = self._stream.tell()
+        for page in chunk.pages:
+            self._put(page)
+        return moved(chunk.metadata, begin)
+
+    def _add(self, group: Struct) -> None:
+        self.rows += group[GROUP_ROWS].value
+        if len(self._groups) <= _MOST_ORDINAL:
+            group[ORDINAL] = Field(I16, len(self._groups))
+        self._groups.append(group)
+
+    def finish(self) -> None:
+        """Write the footer and close the file."""
+        footer = self._footer | {
+            NUM_ROWS: Field(I64, self.rows),
+            ROW_GROUPS: Field(LIST, Items(STRUCT, self._groups)),
+        }
+        encoded = thrift.encode(footer)
+        self._put(encoded + len(encoded).to_bytes(4, "little") + MAGIC)
+        self._stream.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        self._stream.close()
+
+
+def _extremes(column: pa.ChunkedArray) -> pa.Array | None:
+    """Return the smallest and the largest value of a column in its type, None where Arrow can't compare them."""
+    if pa.types.is_dictionary(column.type):
+        used = [chunk.dictionary.take(chunk.indices.unique()) for chunk in column.chunks]
+        values = _extremes(pa.chunked_array(used, column.type.value_type))
+        return None if values is None else values.dictionary_encode().cast(column.type)
+    try:
+        extremes = pc.min_max(column).values()
+    except pa.ArrowNotImplementedError:
+        return None
+    return pa.concat_arrays([pa.repeat(value, 1) for value in extremes])
+
+
+def _in_memory(table: pa.Table, options: dict[str, Any]) -> memoryview:
+    """Return the bytes of a Parquet file of one row group."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, write_page_checksum=True, **options) as writer:
+        writer.write_table(table, row_group_size=max(1, table.num_rows))
+    return memoryview(sink.getvalue()).cast("B")

@@ -1,0 +1,132 @@
+"""A Parquet file's footer: the numbers of its fields in parquet.thrift, and what it says of its column chunks.
+
+Arrow's own account of a column chunk is not asked for: it ends the process where a footer contradicts its schema.
+
+Source: the Apache Parquet format, src/main/thrift/parquet.thrift.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from weekly_cli.files import thrift
+from weekly_cli.files.thrift import BINARY, I32, I64, Shape, Struct
+
+MAGIC = b"PAR1"
+TAIL_BYTES = 8
+#: Of `FileMetaData`.
+SCHEMA, NUM_ROWS, ROW_GROUPS = 2, 3, 4
+#: Of `RowGroup`.
+COLUMNS, GROUP_BYTES, GROUP_ROWS, FILE_OFFSET, GROUP_STORED_BYTES, ORDINAL = 1, 2, 3, 5, 6, 7
+#: Of `ColumnChunk`.
+DEPRECATED_OFFSET, META_DATA = 2, 3
+#: Of `ColumnMetaData`; the offsets are into the file.
+TYPE, ENCODINGS, PATH, CHUNK_CODEC, VALUES, CHUNK_BYTES, CHUNK_STORED_BYTES = 1, 2, 3, 4, 5, 6, 7
+OFFSETS = DATA_OFFSET, _, DICTIONARY_OFFSET = (9, 10, 11)
+STATISTICS = 12
+#: Of `Statistics`; the first two are older, and compare everything as signed.
+SIGNED_MOST, SIGNED_LEAST, NULL_COUNT, MOST, LEAST = 1, 2, 3, 5, 6
+#: Of `SchemaElement`.
+NAME, CHILDREN = 4, 5
+
+
+def footer_begin(data: memoryview) -> int:
+    """Return where a file's footer begins."""
+    return len(data) - TAIL_BYTES - int.from_bytes(data[-TAIL_BYTES:-4], "little")
+
+
+def read_footer(data: memoryview) -> Struct:
+    """Return a file's footer.
+
+    Raises
+    ------
+    ValueError
+        If its bytes are no struct.
+    """
+    return thrift.decode(data, footer_begin(data))[0]
+
+
+#: Physical types by their numbers.
+TYPES = dict(enumerate(("BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")))
+_STATISTICS: Shape = {SIGNED_MOST: BINARY, SIGNED_LEAST: BINARY, NULL_COUNT: I64, MOST: BINARY, LEAST: BINARY}
+_CHUNK: Shape = {
+    TYPE: I32,
+    PATH: [BINARY],
+    STATISTICS: _STATISTICS,
+    **dict.fromkeys((VALUES, CHUNK_BYTES, CHUNK_STORED_BYTES, DATA_OFFSET, DICTIONARY_OFFSET), I64),
+}
+_GROUP: Shape = {COLUMNS: [{META_DATA: _CHUNK}], GROUP_ROWS: I64}
+
+
+class Chunk(NamedTuple):
+    """What a footer says of a column chunk, none of it checked.
+
+    Attributes
+    ----------
+    path, kind : str
+        The leaf of the schema that it holds, with dots, and its physical type.
+    values, nulls : int
+        How many values it has, nulls among them, and how many it is said to have of those.
+    size_bytes, stored_bytes : int
+        Of its pages, before and after compression.
+    data_offset, dictionary_offset : int, int or None
+        Where pages begin in the file; None: there is no dictionary.
+    least, most : bytes or None
+        Extremes, as plain values; None: unknown.
+    signed_only : bool
+        Whether the extremes are those of a writer that compares everything as signed.
+    """
+
+    path: str
+    kind: str
+    values: int
+    nulls: int
+    size_bytes: int
+    stored_bytes: int
+    data_offset: int
+    dictionary_offset: int | None
+    least: bytes | None
+    most: bytes | None
+    signed_only: bool
+
+
+class RowGroup(NamedTuple):
+    """What a footer says of a row group."""
+
+    rows: int
+    chunks: list[Chunk]
+
+
+def read_row_groups(footer: bytes) -> tuple[int, list[RowGroup]]:
+    """Return the rows of a file and its row groups, as its footer tells them.
+
+    Raises
+    ------
+    ValueError
+        If its bytes are no struct, or lack what every footer has.
+    """
+    found = thrift.select(footer, 0, {NUM_ROWS: I64, ROW_GROUPS: [_GROUP]})
+    try:
+        groups = [RowGroup(group[GROUP_ROWS], list(map(_chunk, group[COLUMNS]))) for group in found[ROW_GROUPS]]
+        return found[NUM_ROWS], groups
+    except LookupError as error:
+        raise ValueError(f"field {error} of its Thrift structs is not there") from error
+
+
+def _chunk(column: dict[int, Any]) -> Chunk:
+    told = column[META_DATA]
+    statistics = told.get(STATISTICS, {})
+    signed_only = MOST not in statistics and SIGNED_MOST in statistics
+    return Chunk(
+        path=b".".join(told[PATH]).decode(),
+        kind=TYPES.get(told[TYPE], "unknown"),
+        values=told[VALUES],
+        nulls=statistics.get(NULL_COUNT, 0),
+        size_bytes=told[CHUNK_BYTES],
+        stored_bytes=told[CHUNK_STORED_BYTES],
+        data_offset=told[DATA_OFFSET],
+        dictionary_offset=told.get(DICTIONARY_OFFSET) or None,  # some writers say 0 for a page that is not there
+        least=statistics.get(SIGNED_LEAST if signed_only else LEAST),
+        most=statistics.get(SIGNED_MOST if signed_only else MOST),
+        signed_only=signed_only,
+    )

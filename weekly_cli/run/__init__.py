@@ -1,0 +1,1 @@
+"""A run: what is to do, who does it, and what came of it."""

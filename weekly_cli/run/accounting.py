@@ -1,0 +1,65 @@
+"""Where the input's rows went: what takes rows away, step by step, and whether anything is left to publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from weekly_cli.compute.bars import Quality
+from weekly_cli.dataset.scan import Scan, unread_dates_sentence
+from weekly_cli.dataset.schema import as_date
+from weekly_cli.errors import InputRefused
+from weekly_cli.run.plan import Plan
+from weekly_cli.run.task import Outcome
+from weekly_cli.settings import Config
+
+
+def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], stands: bool) -> None:
+    """Refuse a result without rows, or without a single weekly bar, unless `allow_empty` asks for it.
+
+    It would take the place of an output that has some; where one `stands`, the flag is not recommended either.
+
+    Raises
+    ------
+    InputRefused
+        Telling how many rows came in, and what took them away.
+    """
+    if config.allow_empty:
+        return
+    if not any(outcome.rows for outcome in outcomes):
+        what, bars_too = "no row is left to write", False
+    elif not any(outcome.bars for outcome in outcomes):
+        what, bars_too = "there is not one weekly bar", True
+    else:
+        return
+    steps = "; ".join(_steps(config, scan, plan, outcomes, bars_too))
+    way_out = "what is in the output's place stays" if stands else "or pass --allow-empty to publish an empty output"
+    raise InputRefused(f"{what}, and nothing is published: {steps}. Change what takes the rows away; {way_out}")
+
+
+def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], bars_too: bool) -> Iterator[str]:
+    where, rows = scan.footers.where, scan.footers.rows
+    yield f"{rows:,} rows came in from {where}"
+    if scan.bad_rows > scan.unread_dates:
+        yield f"{scan.bad_rows - scan.unread_dates:,} of them have no symbol or no date (--on-bad-rows drop)"
+    if scan.unread_dates:
+        yield unread_dates_sentence(scan.unread_dates, scan.first_unread_date)
+    rows -= scan.bad_rows
+    if plan.rows < rows:
+        yield f"{rows - plan.rows:,} are of other symbols than --symbols or --max-symbols ask for"
+    repeated = sum(outcome.duplicates for outcome in outcomes)
+    if repeated:
+        yield f"{repeated:,} repeat a symbol's date (--on-duplicates {config.on_duplicates})"
+    rejected = sum(len(outcome.rejected) for outcome in outcomes)
+    if rejected:
+        yield f"{rejected:,} symbols failed"
+    if bars_too:
+        yield f"{sum((outcome.quality for outcome in outcomes), Quality()).unusable_close:,} have no usable close"
+    elif plan.rows > repeated and (config.start or config.end):
+        yield (
+            f"{plan.rows - repeated:,} lie outside of {_window(config)}, as the dates go from "
+            f"{as_date(scan.first_day)} to {as_date(scan.last_day)}"
+        )
+
+
+def _window(config: Config) -> str:
+    return " ".join(f"{flag} {date}" for flag, date in (("--start", config.start), ("--end", config.end)) if date)

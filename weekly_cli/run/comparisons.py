@@ -1,0 +1,191 @@
+"""Which symbol each symbol is compared with, and the benchmarks' weekly bars as a file that workers read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from weekly_cli.compute.arrays import from_numpy, to_numpy
+from weekly_cli.compute.bars import Ints, WeeklyBars
+from weekly_cli.compute.features import select
+from weekly_cli.compute.spans import bar_keys
+from weekly_cli.dataset.scan import Scan
+from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.files import storage
+from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.run.partition import Fragments
+from weekly_cli.run.plan import Plan, find_symbol, pieces_of
+from weekly_cli.run.task import Job, Task, weekly_closes, write_benchmarks
+from weekly_cli.settings import Config
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What the relative family compares.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What stands for `{b}` in the columns' names, in their order.
+    symbols : tuple of int
+        The benchmarks' positions among the scan's symbols; a benchmark's number is its place here.
+    numbers : mapping of name to int64[selected symbols]
+        The number of each selected symbol's benchmark; -1: none.
+    """
+
+    names: tuple[str, ...]
+    symbols: tuple[int, ...]
+    numbers: Mapping[str, Ints]
+
+    def of(self, first: int, stop: int) -> dict[str, tuple[int, ...]]:
+        """Return the numbers for a range of selected symbols."""
+        return {name: tuple(numbers[first:stop].tolist()) for name, numbers in self.numbers.items()}
+
+
+def read_sector_map(config: Config) -> pa.Table | None:
+    """Return the sector map with its known columns as text, None if there is none.
+
+    Raises
+    ------
+    UsageError
+        If it can't be read, has no symbols, names one twice, or has no column that is known.
+    """
+    if config.sector_map is None:
+        return None
+    table = storage.read_table_file(config.sector_map, config.named("sector_map"))
+    columns = [name for name in SECTOR_COLUMNS if name in table.column_names]
+    named = f"{config.named('sector_map')} {config.sector_map}"
+    if "symbol" not in table.column_names or not columns:
+        raise UsageError(
+            f"{named} needs a column symbol and one or more of {', '.join(SECTOR_COLUMNS)}; "
+            f"it has {', '.join(table.column_names)}"
+        )
+    table = table.select(["symbol", *columns]).cast(pa.schema([(name, pa.string()) for name in ["symbol", *columns]]))
+    counts = table.column("symbol").value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(twice):
+        raise UsageError(f"{named} lists {twice[0]['values'].as_py()!r} more than once")
+    return table
+
+
+def comparison_names(config: Config, sector_map: pa.Table | None) -> tuple[str, ...]:
+    """Return what stands for `{b}`: the benchmarks as named, then the sector map's columns.
+
+    Raises
+    ------
+    UsageError
+        If two of them would give the same columns.
+    """
+    names = [benchmark_name(symbol) for symbol in config.benchmark]
+    names += sector_map.column_names[1:] if sector_map is not None else []
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise UsageError(f"two benchmarks would both give the columns w_rs_{doubled}, ...; leave one of them out")
+    return tuple(names)
+
+
+def compare(config: Config, sector_map: pa.Table | None, scan: Scan, selected: Ints) -> Comparisons:
+    """Return the comparisons that the wanted features of the `selected` symbols need.
+
+    Raises
+    ------
+    InputRefused
+        If the input lacks a benchmark.
+    """
+    names = comparison_names(config, sector_map)
+    wanted = {feature.name for feature in select(config.features, names) if feature.family == "relative"}
+    if not wanted:
+        return Comparisons((), (), {})
+    known: dict[int, int] = {}
+    numbers: dict[str, Ints] = {}
+    for symbol in config.benchmark:
+        number = known.setdefault(find_symbol(scan, symbol, config.named("benchmark")), len(known))
+        numbers[benchmark_name(symbol)] = np.full(len(selected), number)
+    if sector_map is not None:
+        own = pc.index_in(
+            scan.symbols.take(from_numpy(selected)),
+            value_set=_as_symbols(sector_map.column("symbol"), scan),
+        )
+        for name in sector_map.column_names[1:]:
+            mapped = sector_map.column(name).combine_chunks().take(own)
+            numbers[name] = _numbers(mapped, name, scan, known)
+    return Comparisons(names, tuple(known), numbers)
+
+
+def _as_symbols(column: pa.ChunkedArray, scan: Scan) -> pa.Array:
+    texts = column.combine_chunks()
+    try:
+        return texts.cast(scan.symbols.type)
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"--sector-map: its symbols are not the {scan.symbols.type} of the input: {error}") from error
+
+
+def _numbers(mapped: pa.Array, name: str, scan: Scan, known: dict[int, int]) -> Ints:
+    """Return the number of each symbol's benchmark, numbering new ones."""
+    encoded = mapped.dictionary_encode()
+    of_entry = [
+        known.setdefault(find_symbol(scan, symbol, f"--sector-map column {name}:"), len(known))
+        for symbol in encoded.dictionary.to_pylist()
+    ]
+    numbers: Ints = np.array([*of_entry, -1])[to_numpy(encoded.indices, -1)]
+    return numbers
+
+
+def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks: Sequence[Task], job: Job) -> None:
+    """Compute the benchmarks' weekly closes, once, and write them where workers read them.
+
+    Raises
+    ------
+    InputRefused
+        If a benchmark has several rows on one day and the job does not say which counts.
+    """
+    keys, closes = [np.empty(0, np.int64)], [np.empty(0)]
+    for numbers, bars in _benchmark_bars(scan, plan, np.array(comparisons.symbols), tasks, job):
+        keys.append(bar_keys(numbers[bars.codes], bars.weeks))
+        closes.append(bars.close)
+    key = np.concatenate(keys)
+    order = np.argsort(key)
+    write_benchmarks(key[order], np.concatenate(closes)[order], Path(str(job.benchmark_file)))
+
+
+def _benchmark_bars(
+    scan: Scan, plan: Plan, benchmarks: Ints, tasks: Sequence[Task], job: Job
+) -> Iterator[tuple[Ints, WeeklyBars]]:
+    """Yield (benchmark's number by code, bars): from the bundles where they are, else from the input."""
+    place = np.searchsorted(plan.selected, benchmarks)
+    selected = np.append(plan.selected, -1)[place] == benchmarks
+    bundled = selected & plan.partition
+    for planned, task in zip(plan.tasks, tasks, strict=True):
+        here = np.flatnonzero(bundled & (place >= planned.first) & (place < planned.stop))
+        if len(here):
+            here = here[np.argsort(place[here])]
+            codes = tuple((place[here] - planned.first).tolist())
+            yield here, weekly_closes(_task(scan, job, benchmarks[here], codes, task.fragments))[0]
+    rest = np.flatnonzero(~bundled)
+    if len(rest):
+        rest = rest[np.argsort(benchmarks[rest])]
+        bars, duplicates = weekly_closes(_task(scan, job, benchmarks[rest], range(len(rest)), None))
+        if duplicates and job.on_duplicates == "error" and not selected[rest].all():
+            raise InputRefused(
+                f"{duplicates:,} rows of the benchmarks in {scan.footers.where} repeat a date; remove them, or pass "
+                "--on-duplicates first or last"
+            )
+        yield rest, bars
+
+
+def _task(scan: Scan, job: Job, benchmarks: Ints, codes: Sequence[int], fragments: Fragments | None) -> Task:
+    return Task(
+        number=-1,
+        job=job,
+        symbols=scan.symbols.take(from_numpy(benchmarks)),
+        pieces=pieces_of(scan, benchmarks) if fragments is None else None,
+        fragments=fragments,
+        planned_codes=codes,
+        part="",
+        compared={},
+    )

@@ -1,0 +1,183 @@
+"""Tasks on joblib's loky: worker processes that start fresh, so that nothing of this one leaks into them.
+
+loky fails every outstanding task when one worker dies, and can't tell which task did it. A worker leaves word of
+each task that it begins: those which had begun are suspects, all others are just unfinished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing.resource_tracker
+import os
+import queue
+import signal
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from joblib.externals.loky.backend import resource_tracker
+from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+from weekly_cli.errors import WeeklyError
+from weekly_cli.run import resources
+from weekly_cli.run.engines import Cause, Failed
+from weekly_cli.run.engines.process import run_begun, start_worker
+
+if TYPE_CHECKING:
+    from weekly_cli.run.engines import RunTask
+    from weekly_cli.run.task import Outcome, Task
+
+#: One thread a worker: the plan counts workers, and a library's own threads would only compete with them.
+#: One allocator for Arrow and numpy, which keeps what is freed for the next block: giving pages back and getting
+#: them anew took a third of the workers' system time, and Arrow's own pool a fifth more memory.
+_WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+_IDLE_SECONDS = 3600.0
+#: How often to look for tasks that take too long.
+_LOOK_SECONDS = 0.25
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait for the moment in which processes start: they inherit that, and it is this one that ends them.
+
+    To ignore it for that moment would lose one that comes just then. The resource trackers run before, for where they
+    start they end what has been blocked.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    multiprocessing.resource_tracker.ensure_running()
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Pool:
+    """An engine of `workers` processes; it starts them at once, so that they are warm when tasks come.
+
+    Parameters
+    ----------
+    workers : int
+    budget_bytes : int
+        What all processes together may hold.
+    task_seconds : float or None
+        The longest that a task may take; None: any time.
+    """
+
+    def __init__(self, workers: int, budget_bytes: int, task_seconds: float | None) -> None:
+        self.workers = workers
+        self._budget_bytes, self._task_seconds = budget_bytes, task_seconds
+        self._executor: ProcessPoolExecutor | None = None
+        self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        self._executor = ProcessPoolExecutor(
+            self.workers,
+            timeout=_IDLE_SECONDS,
+            initializer=start_worker,
+            initargs=(os.getpid(), self._budget_bytes),
+            env=_WORKER_ENVIRONMENT,
+        )
+        try:
+            with _interrupts_wait():
+                self._executor.submit(os.getpid)
+        except BaseException:  # an interrupt that waited: nobody else knows of these workers yet
+            self.close()
+            raise
+        return self._executor
+
+    def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
+        """Run the tasks on the pool and yield what came of each as it ends."""
+        from weekly_cli.files import storage
+
+        for task in tasks:
+            storage.forget_begun(Path(task.part))
+        kills = resources.memory_kills()
+        futures, lost = self._submitted(tasks, run)
+        late: set[str] = set()
+        while futures:
+            ended, _ = wait(futures, _LOOK_SECONDS if self._task_seconds else None, FIRST_COMPLETED)
+            for future in ended:
+                task = futures.pop(future)
+                try:
+                    yield future.result()
+                except WeeklyError:
+                    raise
+                except BrokenProcessPool:
+                    lost.append(task)
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a task raises is the caller's to judge
+                    yield Failed(task, Cause.RAISED, f"{type(error).__name__}: {error}", traceback.format_exc())
+            late |= self._kill_late(futures)
+        if lost:
+            self.close()
+            yield from self._lost(lost, late, resources.memory_kills() > kills)
+
+    def _submitted(self, tasks: Sequence[Task], run: RunTask) -> tuple[dict[Future[Any], Task], list[Task]]:
+        """Return the tasks that a pool has taken, by their futures, and those that it broke before it took."""
+        executor = self._executor or self._start()
+        futures: dict[Future[Any], Task] = {}
+        for task in tasks:
+            try:
+                futures[executor.submit(run_begun, run, task)] = task
+            except BrokenProcessPool:
+                break
+        return futures, list(tasks[len(futures) :])
+
+    def _kill_late(self, futures: Mapping[Future[Any], Task]) -> set[str]:
+        """Kill the workers whose tasks have taken too long, and return the parts of these tasks."""
+        if self._task_seconds is None or self._executor is None:
+            return set()
+        from weekly_cli.files import storage
+
+        late = set()
+        for task in futures.values():
+            begun = storage.begun(Path(task.part))
+            if begun and begun.seconds_ago > self._task_seconds and begun.process in (self._executor._processes or ()):
+                with contextlib.suppress(ProcessLookupError):  # it has ended by itself this moment
+                    os.kill(begun.process, signal.SIGKILL)
+                late.add(task.part)
+        return late
+
+    def _lost(self, tasks: Sequence[Task], late: set[str], memory_kill: bool) -> Iterator[Failed]:
+        """Yield what a pool that broke has left, each with why."""
+        from weekly_cli.files import storage
+
+        for task in tasks:
+            if task.part in late:
+                yield Failed(task, Cause.TOO_LONG, f"took longer than {self._task_seconds:g} s (--task-timeout)")
+            elif late or storage.begun(Path(task.part)) is None:
+                yield Failed(task, Cause.UNFINISHED, "a worker process died")
+            elif memory_kill:
+                yield Failed(task, Cause.NO_MEMORY, "the system killed its worker process for lack of memory")
+            else:
+                yield Failed(task, Cause.DIED, "its worker process died")
+
+    def resize(self, workers: int) -> None:
+        """Run on so many workers from now on."""
+        if workers != self.workers:
+            self.close()
+            self.workers = workers
+
+    def close(self) -> None:
+        """End the workers at once."""
+        if self._executor is not None:
+            # loky looks up what it has just dropped, and its thread ends in a traceback: what waits goes before.
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._executor._work_ids.get_nowait()
+            self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor = None

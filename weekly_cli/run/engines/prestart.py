@@ -1,0 +1,44 @@
+"""The pool that starts first of all: its workers import for as long as this process does.
+
+Both need a third of a second for numpy and Arrow. Whether there will be a pool depends on rows, which nobody knows
+before Arrow is there to read footers; but the size of the files tells where there are enough.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weekly_cli.run import resources
+
+if TYPE_CHECKING:
+    from weekly_cli.run.engines.pool import Pool
+    from weekly_cli.settings import Config
+
+#: Files of this size hold a million rows of prices and more.
+_ENOUGH_BYTES = 64 * 2**20
+#: With this much memory for each, any plan lets all workers run.
+_PLENTY_BYTES = 2**30
+
+
+def pool_ahead(config: Config) -> Pool | None:
+    """Return a pool with as many workers as cores, if it is plain that the plan will want that."""
+    if config.strategy == "direct" or config.memory_limit is not None or sum(map(_bytes, config.input)) < _ENOUGH_BYTES:
+        return None
+    available = resources.probe()
+    workers = min(resources.requested_workers(config.jobs, available.cpus), available.cpus)
+    if available.memory_bytes < workers * _PLENTY_BYTES:
+        return None
+    from weekly_cli.run.engines.pool import Pool
+
+    return Pool(workers, int(available.memory_share * available.memory_bytes), config.task_timeout)
+
+
+def _bytes(name: str) -> int:
+    """Return the size of a file, or of the files in a folder; 0 for what is neither."""
+    try:
+        path = Path(name)
+        files = path.iterdir() if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files)
+    except (OSError, ValueError, RuntimeError):
+        return 0  # what is wrong with it, the pipeline will tell

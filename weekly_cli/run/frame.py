@@ -1,0 +1,138 @@
+"""The same columns for a pipeline that holds a pandas frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.bars import Ints, weekly_bars
+from weekly_cli.compute.features import select, steps_for
+from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
+from weekly_cli.dataset.schema import find_roles, plain_symbols, prices, refuse_taken, session_days, symbol_codes
+from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS, benchmark_name
+from weekly_cli.run.task import sort_order
+from weekly_cli.settings import from_python, resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WHERE = "the frame"
+
+
+def add_weekly_features(
+    df: pd.DataFrame,
+    *,
+    features: str = "all",
+    benchmark: str | Sequence[str] = (),
+    sector_map: pd.DataFrame | None = None,
+    columns: Mapping[str, str] | None = None,
+    price: str | None = None,
+    week: str = "W-FRI",
+    available: str = "next-week",
+    dtype: str = "float32",
+) -> pd.DataFrame:
+    """Return the frame's rows, sorted by symbol and date, with the weekly columns after their own.
+
+    The values are those that `weekly-cli build` writes, and the new columns have the types that
+    `pandas.read_parquet` gives for its output: a missing value is NaN (None in `w_week_end`).
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Daily rows, [rows, columns]; the index is not looked at and the result has a new one.
+    features, benchmark, columns, price, week, available, dtype
+        As the flags of `weekly-cli build`.
+    sector_map : pandas.DataFrame, optional
+        Columns symbol, and any of sector, sector_equal_weight, subsector.
+
+    Raises
+    ------
+    weekly_cli.errors.UsageError
+        If an argument has no sense.
+    weekly_cli.errors.InputRefused
+        If a column is missing or has a wrong type, a row has no symbol or date, or a symbol's date is there twice.
+    """
+    settings = {
+        "features": features,
+        "columns": columns,
+        "price": price,
+        "week": week,
+        "available": available,
+    }
+    config = resolve(from_python({"input": _WHERE, "dtype": dtype, "benchmark": benchmark, **settings}))
+    table = pa.Table.from_pandas(df, preserve_index=False).replace_schema_metadata(None)
+    roles = find_roles(table.schema, config.role_columns, _WHERE)
+    symbols, codes, days = _keys(table, roles)
+    compared = _compared(config.benchmark, sector_map, symbols)
+    names = tuple(compared)
+    recipe = Recipe(select(config.features, names), steps_for(names), config.week, config.available, config.dtype)
+    columns_made = [feature.name for feature in recipe.features]
+    taken = refuse_taken(table.column_names, columns_made)
+    if taken:
+        raise InputRefused(f"{_WHERE} already has the columns {', '.join(taken)}; drop them first")
+    order = sort_order(codes, days)
+    order = np.arange(len(codes)) if order is None else order
+    codes, days, table = codes[order], days[order], table.take(from_numpy(order))
+    _refuse_repeated(symbols, codes, days)
+    raw = {role: prices(table.column(roles[role])) for role in (*PRICE_ROLES, "volume") if role in roles}
+    adjusted = None if config.price is None else prices(table.column(config.price))
+    bars = weekly_bars(codes, days, raw, adjusted, config.week)[0]
+    benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
+    schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.features])
+    made = [
+        pa.record_batch(block.arrays(), schema=schema)
+        for block in blocks(bars, codes, days, len(symbols), recipe, benchmarks)
+    ]
+    added = pa.Table.from_batches(made, schema=schema).to_pandas()
+    own = df.iloc[order].reset_index(drop=True)
+    return own.join(added)
+
+
+def _keys(table: pa.Table, roles: Mapping[str, str]) -> tuple[pa.Array, Ints, Ints]:
+    """Return the sorted symbols, and each row's code and day."""
+    column = table.column(roles["symbol"])
+    plain = plain_symbols(column.combine_chunks()).unique().drop_null()
+    symbols = plain.take(pc.array_sort_indices(plain))
+    codes = symbol_codes(column, symbols)
+    days, known = session_days(table.column(roles["date"]))
+    bad = int((codes < 0).sum()) + (0 if known is None else int((~known & (codes >= 0)).sum()))
+    if bad:
+        raise InputRefused(f"{bad} rows of {_WHERE} have no {roles['symbol']} or no {roles['date']}; drop them first")
+    return symbols, codes.astype(np.int64), days.astype(np.int64)
+
+
+def _refuse_repeated(symbols: pa.Array, codes: Ints, days: Ints) -> None:
+    again = np.flatnonzero((codes[1:] == codes[:-1]) & (days[1:] == days[:-1]))
+    if len(again):
+        first = symbols[int(codes[again[0]])].as_py()
+        raise InputRefused(f"{len(again)} rows of {_WHERE} repeat a symbol's date (first: {first!r}); drop them first")
+
+
+def _compared(benchmarks: Sequence[str], sector_map: pd.DataFrame | None, symbols: pa.Array) -> dict[str, Ints]:
+    """Return, for each comparison's name, the code of each symbol's benchmark, -1 where there is none."""
+    compared: dict[str, Ints] = {}
+    for symbol in benchmarks:
+        compared[benchmark_name(symbol)] = np.full(len(symbols), _code(symbol, symbols))
+    if sector_map is None:
+        return compared
+    if sector_map["symbol"].duplicated().any():
+        raise UsageError("sector_map lists a symbol more than once")
+    mapped = sector_map.set_index("symbol")
+    for name in (name for name in SECTOR_COLUMNS if name in mapped.columns):
+        benchmark_of = mapped[name].dropna().to_dict()
+        codes = [benchmark_of.get(symbol) for symbol in symbols.to_pylist()]
+        compared[name] = np.array([-1 if symbol is None else _code(symbol, symbols) for symbol in codes], np.int64)
+    return compared
+
+
+def _code(symbol: object, symbols: pa.Array) -> int:
+    position = pc.index(symbols, pa.scalar(symbol).cast(symbols.type)).as_py()
+    if position < 0:
+        raise InputRefused(f"benchmark {symbol}: {_WHERE} has no such symbol")
+    return int(position)

@@ -1,0 +1,223 @@
+"""What a run is, and what of it is proven done: its fingerprint, its identity, and its journal.
+
+The journal lies in the work folder. Its lines, each with a checksum of its own, say what the run is, how it was cut
+into tasks, and for every finished file its size and the checksum of all its bytes: what a next run takes over is not
+what is there, but what is as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from weekly_cli import __version__
+from weekly_cli.compute.bars import Quality
+from weekly_cli.compute.features import Feature
+from weekly_cli.dataset.footers import Footers
+from weekly_cli.errors import DiskError
+from weekly_cli.files import storage
+from weekly_cli.run.partition import Fragments, Partitioned
+from weekly_cli.run.task import Outcome, Task, part_span
+from weekly_cli.settings import Config
+
+#: An output's metadata, which every part has, name no more inputs than this if fewer folders say the same.
+_MOST_NAMED_INPUTS = 20
+
+
+def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
+    """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
+
+    The input counts by its files' names and row groups' sizes, not by its bytes nor by where it lies; the sector map by
+    what it says.
+    """
+    names = _names_of_files(footers)
+    facts = {
+        "settings": {name: value for name, value in config.changing_values().items() if name != "sector_map"},
+        "features": [(feature.name, feature.version) for feature in features],
+        "schema": str(footers.schema.arrow),
+        "pieces": [(names[piece.path], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
+        "bytes": footers.file_bytes,
+        "sector map": None if sector_map is None else sector_map.to_pydict(),
+        "version": __version__,
+    }
+    return _digest(facts)[:32]
+
+
+def _names_of_files(footers: Footers) -> dict[str, str]:
+    """Return each input file's path below the folder that holds all of them, wherever that lies."""
+    absolute = {piece.path: str(Path(piece.path).absolute()) for piece in footers.pieces}
+    root = os.path.commonpath([str(Path(path).parent) for path in set(absolute.values())] or ["/"])
+    return {path: os.path.relpath(known, root) for path, known in absolute.items()}
+
+
+def identity(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
+    """Return what two runs have in common if one may go on from where the other was cut off.
+
+    Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
+    """
+    values = fingerprint(footers, config, features, sector_map)
+    return _digest([values, footers.identity, config.compression, config.strategy])
+
+
+def conventions(
+    footers: Footers,
+    config: Config,
+    features: Sequence[Feature],
+    benchmark_names: Sequence[str],
+    sector_map: pa.Table | None,
+) -> dict[str, Any]:
+    """Return what the output's metadata tell: how it was made, and all that it takes to make it again."""
+    input = _few_names(config.input, footers)
+    return {
+        "version": __version__,
+        "week": config.week,
+        "available": config.available,
+        "price": config.price or footers.schema.roles["close"],
+        "features": [feature.name for feature in features],
+        "benchmarks": list(benchmark_names),
+        "dtype": config.dtype,
+        "settings": {"input": list(input), **config.changing_values()},
+        "paths": {"input": [_absolute(name) for name in input]}
+        | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
+        "fingerprint": fingerprint(footers, config, features, sector_map),
+    }
+
+
+def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
+    """Return the inputs as typed, or the folders that hold just the files of very many."""
+    if len(input) <= _MOST_NAMED_INPUTS:
+        return input
+    folders = sorted({str(Path(name).parent) for name in input})
+    found = {path.resolve() for path, _ in storage.find_inputs(folders, None)}
+    return folders if found == {path.resolve() for path in footers.states} else input
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, ensure_ascii=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an earlier run has left that is proven: how it cut its tasks, the fragments, the finished parts.
+
+    `direct` says whether it did all in its own process.
+    """
+
+    direct: bool
+    cuts: tuple[int, ...]
+    partitioned: Partitioned | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def died_here(self) -> bool:
+        """Whether the run's own process died of what should have been a worker's task."""
+        return self.direct and not self.outcomes
+
+    def left_of(self, tasks: Sequence[Task]) -> list[Task]:
+        """Return what is left to do of the run's tasks."""
+        done = sorted(part_span(outcome.part) for outcome in self.outcomes if outcome.part is not None)
+        found = []
+        for task in tasks:
+            begin, stop = task.span
+            at = begin
+            for first, end in [*(span for span in done if begin <= span[0] < stop), (stop, stop)]:
+                if at < first:
+                    found.append(task.cut(at - begin, first - begin) if (at, first) != (begin, stop) else task)
+                at = end
+        return found
+
+
+class Journal:
+    """The journal of a work folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / storage.JOURNAL
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier run has left a journal."""
+        return self._path.exists()
+
+    def begin(self, identity: str, new: Kept) -> None:
+        """Start anew: what an earlier run has left there goes."""
+        storage.empty(self._folder, ())
+        self._add("run", {"identity": identity, "direct": new.direct, "cuts": list(new.cuts)})
+
+    def partitioned(self, done: Partitioned) -> None:
+        """Say that all bundles are written."""
+        bundles = sorted(_bundles(done))
+        self._add("partition", asdict(done) | {"bundles": {name: self._proof(Path(name)) for name in bundles}})
+
+    def finished(self, outcome: Outcome) -> None:
+        """Say that a part is written."""
+        assert outcome.part is not None
+        self._add("part", asdict(outcome) | {"proof": [outcome.bytes_written, outcome.checksum]})
+
+    def kept(self, identity: str) -> Kept | None:
+        """Return what is proven of an earlier run with the same identity; None: it was another one."""
+        lines = list(self._lines())
+        run = next((entry for kind, entry in lines if kind == "run"), None)
+        if run is None or run["identity"] != identity:
+            return None
+        outcomes, partitioned = {}, None
+        for kind, entry in lines:
+            if kind == "part" and self._holds(Path(entry["part"]), entry["proof"]):
+                outcomes[entry["part"]] = _outcome(entry)
+            if kind == "partition" and all(self._holds(Path(name), proof) for name, proof in entry["bundles"].items()):
+                partitioned = _partitioned(entry)
+        bundles = map(Path, _bundles(partitioned) if partitioned else ())
+        storage.empty(self._folder, [self._path, *map(Path, outcomes), *bundles])
+        return Kept(run["direct"], tuple(run["cuts"]), partitioned, tuple(outcomes.values()))
+
+    def _add(self, kind: str, entry: Mapping[str, Any]) -> None:
+        text = json.dumps([kind, entry], ensure_ascii=True).encode()
+        storage.append_line(self._path, b"%08x %s" % (zlib.crc32(text), text))
+
+    def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the lines that are whole; a run that is killed may leave half of one."""
+        for line in storage.lines(self._path):
+            check, _, text = line.partition(b" ")
+            if check == b"%08x" % zlib.crc32(text):
+                kind, entry = json.loads(text)
+                yield kind, entry
+
+    @staticmethod
+    def _proof(path: Path) -> list[int]:
+        return [path.stat().st_size, storage.checksum(path)]
+
+    def _holds(self, path: Path, proof: Sequence[int]) -> bool:
+        try:
+            return path.stat().st_size == proof[0] and self._proof(path) == list(proof)
+        except (OSError, DiskError):
+            return False
+
+
+def _outcome(entry: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of an earlier run; the time that it took is not this run's."""
+    facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written", "checksum")}
+    return Outcome(**facts, quality=Quality(**entry["quality"]), duplicates=entry["duplicates"])
+
+
+def _bundles(done: Partitioned) -> set[str]:
+    return {bundle for fragments in done.fragments for bundle, _ in fragments.runs}
+
+
+def _partitioned(entry: Mapping[str, Any]) -> Partitioned:
+    fragments = tuple(
+        Fragments(one["symbols"], tuple((bundle, tuple(groups)) for bundle, groups in one["runs"]))
+        for one in entry["fragments"]
+    )
+    return Partitioned(fragments, entry["bytes_written"], entry["bytes_saved"])

@@ -1,0 +1,303 @@
+"""One pass over the input: every row goes to the bundle of its task, sorted by symbol.
+
+The pass holds one chunk of rows at a time, and what is decoded of the next. A stable sort by the symbol's code brings
+the chunk's rows into symbol order (16-bit codes are sorted by radix) and keeps their input order within a symbol;
+each task's rows are then one slice, appended to its bundle as a row group: a sorted run. The worker reads the runs of
+its task at once and merges them. What a bundle's footer will say of its row groups is held until it is closed, so
+much input fills several sets of bundles, one after the other.
+
+A bundle's columns are named by their position, so that any name can pass. A symbol is a number: its position in
+the task. Integer columns are narrowed where the footers prove that nothing is lost, and text of few values is a
+dictionary.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli.compute.arrays import from_numpy, positions, to_numpy
+from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset import source
+from weekly_cli.dataset.schema import DatasetSchema
+from weekly_cli.dataset.source import Chunk, Piece
+from weekly_cli.errors import InputRefused
+from weekly_cli.files import storage
+
+_CODE, _DAY = "code", "day"
+
+
+#: Bundles that are open at a time: a writer holds a file and buffers. More tasks than that share bundles.
+_MOST_BUNDLES = 64
+#: Column chunks of all bundles that are open: each takes a KiB until its footer is written.
+_MOST_COLUMN_CHUNKS = 32 * 1024
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """Where the rows of a task's `symbols` are: bundles and row groups of them, in input order."""
+
+    symbols: int
+    runs: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Partitioned:
+    """What the partition wrote: each task's fragments, bytes in all, and the bytes that narrower types saved."""
+
+    fragments: tuple[Fragments, ...]
+    bytes_written: int
+    bytes_saved: int
+
+
+def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) -> pa.Schema:
+    """Return the columns of a bundle: code and day of each row, and the own columns but the symbol."""
+    own = _own_columns(schema)
+    kinds = [_narrowed(schema.carried(column.name), ranges.get(column.name)) for column in own]
+    keys = [_CODE] if _day_column(schema) != _DAY else [_CODE, _DAY]
+    return pa.schema(
+        [
+            *(pa.field(name, pa.int32(), nullable=False) for name in keys),
+            *(pa.field(str(position), kind) for position, kind in enumerate(kinds)),
+        ]
+    )
+
+
+def _own_columns(schema: DatasetSchema) -> list[pa.Field]:
+    return [column for column in schema.arrow if column.name != schema.roles["symbol"]]
+
+
+def _day_column(schema: DatasetSchema) -> str:
+    """Return the bundle's column of session dates: the date's own where that is a date and no more."""
+    dates = [
+        str(position)
+        for position, column in enumerate(_own_columns(schema))
+        if column.name == schema.roles["date"] and column.type == pa.date32()
+    ]
+    return dates[0] if dates else _DAY
+
+
+def _narrowed(kind: pa.DataType, found: tuple[int, int] | None) -> pa.DataType:
+    if found is None or not pa.types.is_integer(kind):
+        return kind
+    narrow = (pa.int8(), pa.int16(), pa.int32())
+    fits = [
+        small for small in narrow if -(2 ** (small.bit_width - 1)) <= found[0] and found[1] < 2 ** (small.bit_width - 1)
+    ]
+    return fits[0] if fits and fits[0].bit_width < kind.bit_width else kind
+
+
+def partition(
+    pieces: Sequence[Piece],
+    schema: DatasetSchema,
+    symbols: pa.Array,
+    cuts: Ints,
+    folder: Path,
+    ranges: Mapping[str, tuple[int, int]],
+    chunk_rows: int,
+    frugal: bool,
+    threads: int,
+    on_rows: Callable[[int], None],
+) -> Partitioned:
+    """Write the bundles.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        The input.
+    schema : DatasetSchema
+    symbols : pa.Array
+        The wanted symbols, sorted.
+    cuts : int64[tasks + 1]
+        Task i has the symbols from `cuts[i]` to `cuts[i + 1]`.
+    folder : Path
+        Where the bundles go.
+    ranges : mapping
+        Smallest and largest value of integer columns.
+    chunk_rows : int
+        Rows held at a time.
+    frugal : bool
+        Whether to give back after each chunk what allocators keep, which is as much again, for a third more time.
+    threads : int
+    on_rows : callable
+        Told the number of rows routed so far.
+    """
+    kinds = bundle_schema(schema, ranges)
+    plain = bundle_schema(schema, {})
+    saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
+    repeated = [str(place) for place, column in enumerate(_own_columns(schema)) if column.name in schema.repeated]
+    done = written = 0
+    runs: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in cuts[1:]]
+    parts = source.chunks_ahead(pieces, schema, symbols, max(1, chunk_rows // threads), threads)
+    batches = _gathered(parts, chunk_rows)
+    batch = next(batches, None)
+    number = 0
+    while batch is not None:
+        with contextlib.ExitStack() as stack:
+            bundles = [
+                stack.enter_context(
+                    _Bundle(folder / f"bundle-{number}-{first:06d}.parquet", kinds, repeated, first, stop)
+                )
+                for first, stop in _shares(len(cuts) - 1)
+            ]
+            # The pool is left first, and waits: to close a bundle into which a thread writes ends the process.
+            pool = stack.enter_context(ThreadPoolExecutor(threads))
+            while batch is not None and sum(bundle.column_chunks for bundle in bundles) < _MOST_COLUMN_CHUNKS:
+                done += sum(len(chunk.codes) for chunk in batch)
+                try:
+                    _route(batch, schema, kinds, cuts, bundles, pool)
+                except pa.ArrowInvalid:
+                    _refuse_wrong_ranges(pieces, schema, kinds)
+                    raise
+                if frugal:
+                    pa.default_memory_pool().release_unused()
+                on_rows(done)
+                batch = next(batches, None)
+            written += sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
+        for bundle in bundles:
+            for task, groups in bundle.row_groups():
+                runs[task].append((str(bundle.path), groups))
+        number += 1
+    fragments = tuple(map(Fragments, np.diff(cuts).tolist(), map(tuple, runs)))
+    return Partitioned(fragments, written, saved_per_row * done)
+
+
+def _shares(tasks: int) -> list[tuple[int, int]]:
+    """Return the tasks of each bundle as (first, stop)."""
+    bounds = np.linspace(0, tasks, min(tasks, _MOST_BUNDLES) + 1).astype(int).tolist()
+    return list(pairwise(bounds))
+
+
+class _Bundle(storage.ParquetOutput):
+    """A bundle in the making: every write is a row group of one of its tasks."""
+
+    def __init__(self, path: Path, kinds: pa.Schema, repeated: list[str], first_task: int, stop_task: int) -> None:
+        super().__init__(path, kinds, compression="none", use_dictionary=repeated, write_statistics=False)
+        self._first_task = first_task
+        self._row_groups: list[list[int]] = [[] for _ in range(first_task, stop_task)]
+        self._written = 0
+        self._columns = len(kinds)
+
+    def route(self, table: pa.Table, bounds: Sequence[int]) -> None:
+        """Write the rows of each task of the bundle: `bounds[i]` is the first row of task i."""
+        for number, groups in enumerate(self._row_groups, self._first_task):
+            rows = bounds[number + 1] - bounds[number]
+            if rows:
+                self.write(table.slice(bounds[number], rows))
+                groups.append(self._written)
+                self._written += 1
+
+    @property
+    def column_chunks(self) -> int:
+        """Column chunks so far."""
+        return self._written * self._columns
+
+    def row_groups(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield each task that has rows here, and its row groups."""
+        return ((task, tuple(groups)) for task, groups in enumerate(self._row_groups, self._first_task) if groups)
+
+
+def _width(kind: pa.DataType) -> int:
+    return kind.bit_width // 8 if pa.types.is_integer(kind) else 0
+
+
+def _gathered(parts: Iterator[Chunk], most_rows: int) -> Iterator[list[Chunk]]:
+    """Yield lists of consecutive parts, of at most `most_rows` rows unless a single part has more."""
+    batch: list[Chunk] = []
+    rows = 0
+    for part in parts:
+        if batch and rows + len(part.codes) > most_rows:
+            yield batch
+            batch, rows = [], 0
+        batch.append(part)
+        rows += len(part.codes)
+    if batch:
+        yield batch
+
+
+def _route(
+    batch: list[Chunk],
+    schema: DatasetSchema,
+    kinds: pa.Schema,
+    cuts: Ints,
+    bundles: Sequence[_Bundle],
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Write a chunk's rows; `batch` is emptied, so that each column is let go of when it is gathered."""
+    codes = np.concatenate([part.codes for part in batch])
+    order = np.argsort(codes.astype(np.uint16) if cuts[-1] <= 2**16 else codes, kind="stable")
+    counts = np.bincount(codes, minlength=int(cuts[-1]))
+    first_code = np.repeat(cuts[:-1], np.diff(cuts))
+    columns = [from_numpy(np.repeat((np.arange(len(counts)) - first_code).astype(np.int32), counts))]
+    if _day_column(schema) == _DAY:
+        columns.append(from_numpy(np.concatenate([part.days for part in batch])[order]))
+    own = [[part.table.column(number) for part in batch] for number in range(len(kinds) - len(columns))]
+    batch.clear()
+    gather = from_numpy(order)
+
+    def gathered(number: int) -> pa.Array:
+        parts, own[number] = own[number], []
+        column = pa.concat_arrays([array for part in parts for array in part.unify_dictionaries().chunks])
+        del parts
+        return column.take(gather).cast(kinds.field(str(number)).type)
+
+    columns += pool.map(gathered, range(len(own)))
+    table = pa.table(columns, schema=kinds)
+    bounds = np.append(0, np.cumsum(counts))[cuts].tolist()
+    for _ in pool.map(lambda bundle: bundle.route(table, bounds), bundles):
+        pass  # taking the results raises what a bundle's thread raised
+
+
+def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: pa.Schema) -> None:
+    """Refuse the file whose integers do not fit into the types that its footer's statistics promised."""
+    own = _own_columns(schema)
+    narrow = {column.name: kinds.field(str(place)).type for place, column in enumerate(own)}
+    narrow = {name: kind for name, kind in narrow.items() if kind != schema.carried(name)}
+    for piece, _, table in source.tables(pieces, schema, list(narrow)):
+        for name, kind in narrow.items():
+            try:
+                table.column(name).cast(kind)
+            except pa.ArrowInvalid as error:
+                raise InputRefused(
+                    f"{piece.path} has a damaged footer: its statistics of column {name!r} (row group "
+                    f"{piece.row_group}) are not those of its values: {storage.first_line(error)}; write the file anew"
+                ) from error
+
+
+def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
+    """Yield the runs of a task, those of a bundle as one table if `at_once`."""
+    for bundle, row_groups in fragments.runs:
+        file = storage.open_own(bundle)
+        for groups in [row_groups] if at_once else [(group,) for group in row_groups]:
+            with storage.reading(bundle):
+                table = file.read_row_groups(list(groups), use_threads=False)
+            yield table
+
+
+def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:
+    """Yield a task's rows in input order, with the own columns as they were.
+
+    `codes` (ascending) names the symbols wanted by their numbers in the planned task; a row's code is the position
+    of its symbol there. All of them are read at once, so that a column is in one piece; some of them run by run,
+    so that no more than one run of the others is held.
+    """
+    own = _own_columns(schema)
+    names, day = [column.name for column in own], _day_column(schema)
+    wanted = np.array(codes)
+    everything = len(wanted) == fragments.symbols
+    for table in _runs(fragments, at_once=everything):
+        position = to_numpy(table.column(_CODE))
+        if not everything:
+            numbers = position
+            position = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
+            keep = wanted[position] == numbers
+            table, position = table.take(positions(keep)), position[keep]
+        arrays = [table.column(str(place)).cast(schema.carried(column.name)) for place, column in enumerate(own)]
+        yield Chunk(position, to_numpy(table.column(day)), pa.table(arrays, names=names))

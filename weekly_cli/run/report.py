@@ -1,0 +1,278 @@
+"""The record of a run, and its view on a terminal; the JSON is the record itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from weekly_cli import __version__
+from weekly_cli.compute.bars import Quality
+from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
+from weekly_cli.files import storage
+from weekly_cli.names import printable
+from weekly_cli.run.task import SHORT_HISTORY_BARS, peak_bytes
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from weekly_cli.dataset.scan import Scan
+    from weekly_cli.run.partition import Partitioned
+    from weekly_cli.run.plan import Plan
+    from weekly_cli.run.task import Job, Outcome
+    from weekly_cli.settings import Config
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Attributes
+    ----------
+    rows, symbols, weeks, columns : int
+        Daily rows written, symbols written, weekly bars, columns of the output.
+    seconds : mapping
+        Wall seconds by stage and in all ("total").
+    worker_seconds : mapping
+        Seconds within tasks by their stage, added up over the tasks.
+    cpu_use : float
+        CPU seconds of the tasks over wall seconds of the fan-out times its workers.
+    peak_bytes : mapping
+        "parent" and "largest_worker" are resident sizes, "all" is the sampled sum of proportional set sizes.
+    bytes_saved : int
+        What narrower types saved: in the bundles, and of float64 in the features.
+    rejected : tuple of (symbol, reason)
+        Symbols that failed and are not in the output.
+    troubles : tuple of str
+        What went wrong that the run went on from.
+    """
+
+    output: str
+    rows: int
+    symbols: int
+    weeks: int
+    columns: int
+    features: int
+    seconds: Mapping[str, float]
+    worker_seconds: Mapping[str, float]
+    rows_per_second: float
+    symbols_per_second: float
+    layout: str
+    strategy: str
+    strategy_reason: str
+    partition_reason: str
+    tasks: int
+    workers: int
+    workers_reason: str
+    worker_limits: Mapping[str, int]
+    cpu_use: float
+    peak_bytes: Mapping[str, int]
+    budget_bytes: int
+    budget_reason: str
+    bytes_read: int
+    bytes_partitioned: int
+    bytes_written: int
+    bytes_saved: int
+    bad_rows_dropped: int
+    duplicates_dropped: int
+    quality: Mapping[str, int]
+    rejected: tuple[tuple[str, str], ...]
+    troubles: tuple[str, ...]
+    fingerprint: str
+    version: str
+
+    @property
+    def exit_code(self) -> int:
+        """The code with which the command ends after this run."""
+        return EXIT_SYMBOLS_FAILED if self.rejected else EXIT_DONE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON has it."""
+        return asdict(self)
+
+
+def make_report(
+    config: Config,
+    scan: Scan,
+    plan: Plan,
+    partitioned: Partitioned | None,
+    outcomes: Sequence[Outcome],
+    seconds: Mapping[str, float],
+    bytes_written: int,
+    peak_all: int,
+    job: Job,
+    troubles: Sequence[str],
+) -> Report:
+    """Return the record of a run from what its stages gave."""
+    rows = sum(outcome.rows for outcome in outcomes)
+    rejected = tuple(entry for outcome in outcomes for entry in outcome.rejected)
+    symbols = sum(outcome.symbols for outcome in outcomes) - len(rejected)
+    total = sum(seconds.values())
+    cpu = sum(outcome.cpu_seconds for outcome in outcomes)
+    recipe = job.recipe()
+    estimates = sum(feature.stored == "estimate" for feature in recipe.features)
+    in_pool = plan.strategy != "direct"
+    parent = peak_bytes()
+    largest = max((outcome.peak_bytes for outcome in outcomes), default=0) if in_pool else 0
+    return Report(
+        output=config.output,
+        rows=rows,
+        symbols=symbols,
+        weeks=sum(outcome.bars for outcome in outcomes),
+        columns=len(job.output_schema()),
+        features=len(recipe.features),
+        seconds={**seconds, "total": total},
+        worker_seconds=_added(outcome.seconds for outcome in outcomes),
+        rows_per_second=rows / total,
+        symbols_per_second=symbols / total,
+        layout=scan.layout,
+        strategy=plan.strategy,
+        strategy_reason=plan.strategy_reason,
+        partition_reason=plan.partition_reason,
+        tasks=len(plan.tasks),
+        workers=plan.workers,
+        workers_reason=plan.workers_reason,
+        worker_limits=dict(plan.worker_limits),
+        cpu_use=cpu / max(1e-9, seconds["fan out"] * plan.workers),
+        peak_bytes={
+            "parent": parent,
+            "largest_worker": largest,
+            "all": max(peak_all, parent if not in_pool else 0),
+        },
+        budget_bytes=plan.budget_bytes,
+        budget_reason=plan.budget_reason,
+        bytes_read=scan.footers.file_bytes,
+        bytes_partitioned=partitioned.bytes_written if partitioned else 0,
+        bytes_written=bytes_written,
+        bytes_saved=(partitioned.bytes_saved if partitioned else 0)
+        + (4 * estimates * rows if job.dtype == "float32" else 0),
+        bad_rows_dropped=scan.bad_rows,
+        duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
+        quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
+        rejected=rejected,
+        troubles=tuple(troubles),
+        fingerprint=_fingerprint(job),
+        version=__version__,
+    )
+
+
+def _fingerprint(job: Job) -> str:
+    import json
+
+    return str(json.loads(job.metadata[storage.METADATA_KEY.decode()])["fingerprint"])
+
+
+def _added(parts: Any) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
+
+
+# ---- views -----------------------------------------------------------------------------------------------
+
+_QUALITY_WORDS = {
+    "unusable_close": "rows without a usable close",
+    "unusable_open": "unusable opens",
+    "unusable_high": "unusable highs",
+    "unusable_low": "unusable lows",
+    "unusable_volume": "unusable volumes",
+    "high_below_low": "rows with high < low",
+    "close_outside_range": "closes outside of low to high",
+    "weeks_without_bar": "weeks without a bar inside of histories",
+    "short_histories": f"histories of less than {SHORT_HISTORY_BARS} bars",
+}
+
+
+def render(report: Report) -> RenderableType:
+    """Return the report as a table of 80 columns at most."""
+    table = _table()
+    for name, value in _report_lines(report):
+        table.add_row(name, printable(value))
+    return table
+
+
+def _table() -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
+    seconds = report.seconds
+    stages = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items() if name != "total")
+    inside = ", ".join(f"{name} {value:.2f}" for name, value in report.worker_seconds.items())
+    peak = report.peak_bytes
+    memory = f"parent {mib(peak['parent'])}"
+    memory += f", largest worker {mib(peak['largest_worker'])}" if peak["largest_worker"] else ""
+    odd = [f"{count:,} {_QUALITY_WORDS[name]}" for name, count in report.quality.items() if count]
+    dropped = [
+        f"{count:,} {what}"
+        for count, what in (
+            (report.bad_rows_dropped, "rows without a key"),
+            (report.duplicates_dropped, "repeated rows"),
+        )
+        if count
+    ]
+    moved = f"read {mib(report.bytes_read)}, written {mib(report.bytes_written)}"
+    moved += f", saved by narrower types {mib(report.bytes_saved)}"
+    lines = [
+        ("rows", f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"),
+        ("columns", f"{report.columns}, of which {report.features} are weekly features"),
+        ("seconds", f"{seconds['total']:.2f}: {stages}"),
+        ("in tasks", inside),
+        ("rate", f"{report.rows_per_second:,.0f} rows/s, {report.symbols_per_second:,.0f} symbols/s"),
+        ("strategy", f"{report.strategy}: {report.strategy_reason}"),
+        ("fragments", report.partition_reason),
+        ("pool", f"{report.workers} of {report.tasks:,} tasks at a time, limited by {report.workers_reason}"),
+        ("CPU use", f"{report.cpu_use:.0%} of the fan-out's wall time x workers"),
+        ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
+        ("bytes", moved),
+        ("quality", "; ".join(odd) or "nothing odd"),
+        ("dropped", "; ".join(dropped)),
+        ("troubles", "; ".join(report.troubles)),
+        ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
+        ("output", report.output),
+    ]  # fmt: skip
+    return [line for line in lines if line[1]]
+
+
+def render_plan(scan: Scan, plan: Plan) -> RenderableType:
+    """Return a plan as a table of 80 columns at most."""
+    table = _table()
+    for name, value in plan_lines(scan, plan).items():
+        table.add_row(name.replace("_", " "), printable(str(value)))
+    return table
+
+
+def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
+    """Return what a plan says, for the table and the JSON."""
+    rows = [task.rows for task in plan.tasks]
+    limits = "; ".join(f"{name}: {limit}" for name, limit in plan.worker_limits)
+    footers = scan.footers
+    return {
+        "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
+        "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
+        "strategy": f"{plan.strategy}: {plan.strategy_reason}",
+        "partition": f"{'yes' if plan.partition else 'no'}: {plan.partition_reason}",
+        "tasks": f"{len(rows):,}" + (f" of {min(rows):,} to {max(rows):,} rows" if rows else ""),
+        "workers": f"{plan.workers}, limited by {plan.workers_reason} ({limits})",
+        "memory": f"budget {mib(plan.budget_bytes)} ({plan.budget_reason}), largest task {mib(plan.task_bytes)}",
+        "disk": f"{mib(plan.disk_bytes)} beside the output while it works",
+    }  # fmt: skip
+
+
+def mib(size: int) -> str:
+    """Return a size in MiB.
+
+    >>> mib(1572864)
+    '1.5 MiB'
+    """
+    return f"{size / _MIB:,.1f} MiB" if size < 100 * _MIB else f"{size / _MIB:,.0f} MiB"

@@ -1,0 +1,132 @@
+"""What becomes of tasks that fail: the ladder down to the symbol.
+
+A task that raises is halved, and its halves run with what else is left. A dead worker fails only what was unfinished,
+which runs again in halves on half the workers. A task that had begun when a worker died is a suspect: it runs when all
+others are done, alone in a worker of its own, and is halved for as long as it dies there. A symbol that can't be
+halved is left out, and named with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+from weekly_cli.events import Listener, Trouble
+from weekly_cli.run.engines import Cause, Engine, Failed, RunTask
+from weekly_cli.run.task import Outcome, Task
+
+#: More symbols than this do not fail one by one: something is wrong with the tool or the machine.
+_MOST_REJECTED = 100
+#: Nor do so many workers die with no task done between: halving a million symbols down to one takes 20.
+_MOST_DEATHS = 30
+#: A symbol is not left out for one death, which may have come from outside.
+_DEATHS_OF_A_SYMBOL = 2
+
+
+class Ladder:
+    """Runs the tasks of a run, and what they are cut into when they fail.
+
+    Parameters
+    ----------
+    engine : Engine
+    run : callable
+        Task -> outcome; it runs where the engine runs tasks.
+    listener : callable
+        Is told of every trouble.
+    done : int
+        How many tasks are known to work.
+    """
+
+    def __init__(self, engine: Engine, run: RunTask, listener: Listener, done: int = 0) -> None:
+        self._engine, self._run, self._listener = engine, run, listener
+        self._done, self._rejected, self._deaths = done, 0, 0
+        self._last: Failed | None = None
+
+    def outcomes(self, tasks: Sequence[Task]) -> Generator[Outcome]:
+        """Yield what came of the tasks; a symbol that fails has an outcome with nothing but its name and the reason.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing works, or too much fails: that is not the data's fault.
+        """
+        waiting, suspects = list(tasks), []
+        while waiting:
+            failed: list[Failed] = []
+            yield from self._finished(waiting, failed)
+            waiting = []
+            for one in failed:
+                smaller = halves(one.task)
+                if one.cause in (Cause.DIED, Cause.TOO_LONG) or (one.cause is Cause.NO_MEMORY and not smaller):
+                    suspects.append(one.task)
+                elif one.cause is Cause.RAISED and not smaller:
+                    yield self._reject(one)
+                else:
+                    waiting += smaller or [one.task]
+            self._retreat(failed, len(waiting), len(suspects))
+        for task in suspects:
+            yield from self._alone(task)
+        if self._last is not None and not self._done:
+            raise RuntimeError(f"every symbol fails: {self._last.reason}\n{self._last.details}")
+
+    def _finished(self, tasks: Sequence[Task], failed: list[Failed]) -> Generator[Outcome]:
+        """Run tasks, yield the outcomes of those that end well, and list the others."""
+        for result in self._engine.run_tasks(tasks, self._run):
+            if isinstance(result, Outcome):
+                self._done, self._deaths = self._done + 1, 0
+                yield result
+            else:
+                failed.append(result)
+        if any(one.cause is not Cause.RAISED for one in failed):
+            self._deaths += 1
+            if self._deaths > _MOST_DEATHS:
+                raise RuntimeError(f"worker processes die whatever they do: {failed[0].reason}")
+
+    def _retreat(self, failed: Sequence[Failed], n_waiting: int, n_suspects: int) -> None:
+        """Go on with half the workers if one has died."""
+        deaths = [one for one in failed if one.cause is not Cause.RAISED]
+        if not deaths:
+            return
+        self._engine.resize(max(1, self._engine.workers // 2))
+        reason = next((one.reason for one in deaths if one.cause is not Cause.UNFINISHED), deaths[0].reason)
+        self._listener(
+            Trouble(
+                f"{reason}: what was unfinished runs again in {n_waiting:,} smaller tasks on "
+                f"{self._engine.workers} worker{'s' if self._engine.workers > 1 else ''}"
+                + (f", then {n_suspects:,} suspects alone" if n_suspects else "")
+            )
+        )
+
+    def _alone(self, suspect: Task) -> Generator[Outcome]:
+        """Run a task in a worker of its own, halved for as long as that dies."""
+        self._engine.resize(1)
+        waiting = [(suspect, 0)]
+        while waiting:
+            task, deaths = waiting.pop()
+            failed: list[Failed] = []
+            yield from self._finished([task], failed)
+            for one in failed:
+                deaths += one.cause in (Cause.DIED, Cause.NO_MEMORY)
+                certain = one.cause in (Cause.RAISED, Cause.TOO_LONG) or deaths == _DEATHS_OF_A_SYMBOL
+                if len(task.symbols) == 1 and certain:
+                    yield self._reject(one)
+                else:
+                    smaller = halves(task) if one.cause is not Cause.UNFINISHED else []
+                    waiting += [(half, 0) for half in smaller] or [(task, deaths)]
+
+    def _reject(self, failed: Failed) -> Outcome:
+        self._rejected, self._last = self._rejected + 1, failed
+        symbol = str(failed.task.symbols[0].as_py())
+        if self._rejected > _MOST_REJECTED:
+            raise RuntimeError(f"more than {_MOST_REJECTED} symbols fail: {failed.reason}\n{failed.details}")
+        self._listener(Trouble(f"symbol {symbol} is left out: {failed.reason}"))
+        return Outcome(failed.task.number, symbols=1, rejected=((symbol, failed.reason),))
+
+
+def halves(task: Task) -> list[Task]:
+    """Return two tasks with half of the symbols each, which spare memory; none for a task of one symbol."""
+    symbols = len(task.symbols)
+    if symbols < 2:
+        return []
+    frugal = replace(task, job=replace(task.job, frugal=True))
+    return [frugal.cut(0, symbols // 2), frugal.cut(symbols // 2, symbols)]

@@ -1,0 +1,110 @@
+"""Right: weekly columns as the slow truth has them, which shares no code with what made the table."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from weekly_cli.dataset.schema import plain_symbols
+from weekly_cli.names import ROLES
+from weekly_cli.verify.formulas import FORMULAS, Values, uncertain
+from weekly_cli.verify.proof import MOST_TOLD, Check
+from weekly_cli.verify.rebuild import Sample
+from weekly_cli.verify.rows import Rows, Sides
+from weekly_cli.verify.slow_truth import slow_truth
+
+TOLERANCE = 1e-9
+#: Half a unit in the last place of a float32.
+_ROUNDED = 2.0**-24
+_UNCERTAIN = " is a matter of rounding"
+_ADJUSTED = "adjusted close"
+
+
+def check_right(check: Check, sides: Sides, sample: Sample, there: Rows) -> None:
+    """Recompute the sample's weekly columns by the slow truth, one symbol at a time."""
+    truth = _truth(sample)
+    truth = truth[truth["code"].isin(sample.codes)].reset_index(drop=True)
+    names = [feature.name for feature in sample.features]
+    known = [name for name in names if name in truth]
+    check.did = (
+        f"{len(sample.codes):,} symbols recomputed in plain pandas: {len(known)} columns, equal to {TOLERANCE:g} and "
+        "their types' rounding"
+    )
+    if len(known) < len(names):
+        check.did += f"; no formula for {', '.join(name for name in names if name not in known)}"
+    if len(truth) != len(there) or (truth["code"].to_numpy() != there.codes).any():
+        check.findings.append(f"{len(there):,} rows in the table, {len(truth):,} in the slow truth")
+        return
+    found = [_apart(sides, there, truth, name) for name in known]
+    told = [what for what in found if what is not None]
+    check.findings += told[:MOST_TOLD]
+    if len(told) > MOST_TOLD:
+        check.findings.append(f"and {len(told) - MOST_TOLD} columns more")
+
+
+def _truth(sample: Sample) -> pd.DataFrame:
+    config, schema = sample.config, sample.found.footers.schema
+    rows = sample.rows.in_order().once(config.on_duplicates)
+    columns = {role: rows.table.column(schema.roles[role]) for role in ROLES[1:] if role in schema.roles}
+    if config.price is not None:
+        columns[_ADJUSTED] = rows.table.column(config.price)
+    frame = pd.DataFrame({name: _series(column) for name, column in columns.items()})
+    values = plain_symbols(sample.found.symbols).to_pylist()
+    frame["symbol"] = pd.Series([values[code] for code in rows.codes.tolist()], dtype=object)
+    frame["code"] = rows.codes
+    peers = pd.DataFrame(index=pd.Index(frame["symbol"].unique(), dtype=object))
+    of_numbers = np.array([*(values[code] for code in sample.comparisons.symbols), None], object)
+    for name, numbers in sample.comparisons.numbers.items():
+        compared = dict(zip((values[code] for code in sample.codes), of_numbers[numbers], strict=True))
+        peers[name] = pd.Series([compared.get(symbol) for symbol in peers.index], index=peers.index, dtype=object)
+    rounding = {f"{name}{_UNCERTAIN}": partial(_uncertain, name=name) for name in FORMULAS if name.endswith("_z")}
+    return slow_truth(
+        frame,
+        peers=peers,
+        week=config.week,
+        available=config.available,
+        price=None if config.price is None else _ADJUSTED,
+        start=None if config.start is None else str(config.start),
+        end=None if config.end is None else str(config.end),
+        formulas=FORMULAS | rounding,
+    )
+
+
+def _uncertain(bars: pd.DataFrame, name: str) -> Values:
+    return uncertain(bars, name).astype(np.float64)
+
+
+def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    series: pd.Series[Any] = column.to_pandas()
+    return series
+
+
+def _apart(sides: Sides, there: Rows, truth: pd.DataFrame, name: str) -> str | None:
+    """Return the first value that is off, in words; None: there is none."""
+    column = there.table.column(name)
+    if pa.types.is_date(column.type):
+        found = np.asarray(column.cast(pa.int32()).cast(pa.float64()))
+        days = truth[name].to_numpy("datetime64[D]")
+        expected = np.where(np.isnat(days), np.nan, days.astype(np.int64))
+    else:
+        found, expected = np.asarray(column.cast(pa.float64()), np.float64), truth[name].to_numpy(np.float64)
+    near = TOLERANCE + (_ROUNDED if pa.types.is_float32(column.type) else 0.0)
+    off = np.abs(found - expected) > near * np.maximum(1.0, np.abs(expected))
+    off |= np.isnan(found) != np.isnan(expected)
+    if f"{name}{_UNCERTAIN}" in truth:
+        off &= ~(truth[f"{name}{_UNCERTAIN}"].to_numpy(np.float64) > 0)
+    if not off.any():
+        return None
+    row = int(np.argmax(off))
+    return (
+        f"{sides.named(there.codes[row], there.days[row])}: {name} is {found[row]:.12g} in the table, "
+        f"{expected[row]:.12g} by its formula"
+    )
