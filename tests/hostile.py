@@ -47,7 +47,7 @@ class Hostile:
 
 
 def prices(order: str = "symbol", n_days: int = 30) -> pa.Table:
-    """Rows of three symbols, with a few own columns beside the prices.
+    """Rows of three symbols, with a few input columns beside the prices.
 
     In symbol order none of them is nested, so that the pages of a row group may be taken over as they are.
     """

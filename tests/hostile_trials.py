@@ -109,7 +109,7 @@ def _days(dates: pa.ChunkedArray) -> list[Any]:
 
 
 def different(out: pa.Table, expected: pa.Table) -> str:
-    """The first own column that is not as expected, empty if all are."""
+    """The first input column that is not as expected, empty if all are."""
     for name in expected.column_names:
         try:
             ours, theirs = plain(out.column(name)), plain(expected.column(name))

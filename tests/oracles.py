@@ -1,4 +1,4 @@
-"""One table from weekly column to its oracle: TA-Lib where the column claims parity, else the slow truth's formula.
+"""One table from weekly column to its oracle: TA-Lib where the column claims parity, else the reference's formula.
 
 An oracle takes what a formula does. Nothing here is fast either: windows are given to TA-Lib one by one.
 """
@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import talib
 
-from weekly_cli.verify import formulas
-from weekly_cli.verify.formulas import FORMULAS, RELATIVE, SMA_WEEKS, Formula, column, lag, relative_name
+from weekly_cli.verify.reference import formulas
+from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, SMA_WEEKS, Formula, column, lag, relative_name
 
 __all__ = ["ORACLES", "RELATIVE", "TALIB", "relative_name"]
 

@@ -37,7 +37,7 @@ CONFINED = {
     "joblib": {"run.engines.pool", "run.engines.process"},  # the latter in one line, which runs in loky's processes
     "distributed": set[str](),
     "dask": set[str](),
-    "pandas": {"run.frame", "verify.formulas", "verify.slow_truth", "verify.hashes", "verify.reference"},
+    "pandas": {"run.frame", "verify.reference.formulas", "verify.reference.table", "verify.hashes", "verify.reference"},
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view"},
     "filelock": {"files.work"},

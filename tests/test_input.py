@@ -1,4 +1,4 @@
-"""What the tool reads: places, roles, symbols, dates, own columns of every type, and what it refuses."""
+"""What the tool reads: places, roles, symbols, dates, input columns of every type, and what it refuses."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def refusal(source: Path | str, folder: Path, **settings: Any) -> str:
 
 
 def same_rows(out: pa.Table, expected: pa.Table, symbol: str = "symbol", date: str = "date") -> None:
-    """The own columns of an output are the expected rows, in order, in type and value."""
+    """The input columns of an output are the expected rows, in order, in type and value."""
     assert out.column_names[: expected.num_columns] == expected.column_names
     wanted = in_order(expected, symbol, date)
     for name in expected.column_names:
@@ -363,7 +363,7 @@ def test_text_that_is_no_date_is_a_bad_row(tmp_path: Path) -> None:
     assert read(tmp_path / "out").column("date").to_pylist() == ["2024-01-05", "2024-01-08"]
 
 
-# ---- own columns -----------------------------------------------------------------------------------------
+# ---- input columns -----------------------------------------------------------------------------------------
 
 MOMENT = datetime.datetime(2024, 1, 5, 15, 30, 1, 123456)
 OWN_COLUMNS: dict[str, tuple[pa.DataType, list[Any]]] = {

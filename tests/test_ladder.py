@@ -19,12 +19,12 @@ from frames import at_work, build, daily, names_beside, read, write
 
 import weekly_cli
 from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
-from weekly_cli.events import Trouble
+from weekly_cli.events import RunWarning
 from weekly_cli.files import storage
 from weekly_cli.run import pipeline, resources
 from weekly_cli.run.engines import Cause, Failed
 from weekly_cli.run.report import Report
-from weekly_cli.run.retry import Ladder
+from weekly_cli.run.retry import TaskRetrier
 from weekly_cli.run.task import Outcome, Task, run_task
 from weekly_cli.settings import from_python, resolve
 
@@ -130,7 +130,7 @@ def test_one_poisonous_symbol_is_left_out(
     assert report.rejected == blamed({"S17": kind})
     assert report.exit_code == EXIT_SYMBOLS_FAILED
     assert report.symbols == 39
-    assert any("S17" in trouble for trouble in report.troubles)
+    assert any("S17" in trouble for trouble in report.warnings)
     assert read(tmp_path / "out").equals(without(undisturbed, ["S17"]))
     assert names_beside(tmp_path / "out") == ["out"]
 
@@ -196,7 +196,7 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
         while len(kills) < 3 and not ended.is_set():
             if len(at_work(tmp_path, "part-*.parquet")) > len(kills):
                 words = [path.with_suffix(".parquet") for path in at_work(tmp_path, "*.begun")]
-                begun = [found for found in map(storage.begun, words) if found is not None]
+                begun = [found for found in map(storage.read_start_marker, words) if found is not None]
                 latest = min(begun, key=lambda found: found.seconds_ago, default=None)
                 if latest is not None and psutil.pid_exists(latest.process):
                     os.kill(latest.process, signal.SIGKILL)
@@ -211,7 +211,7 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
     killer.join()
     assert kills
     assert report.rejected == ()
-    assert report.troubles
+    assert report.warnings
     assert read(tmp_path / "out").equals(undisturbed)
 
 
@@ -262,15 +262,15 @@ def test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system kills while more than one worker runs tasks of more than two symbols."""
-    troubles: list[object] = []
+    warnings: list[object] = []
     tasks = planned(prices, monkeypatch, tmp_path)
     too_much = Dying(lambda engine, task: Cause.NO_MEMORY if engine.workers * len(task.symbols) > 3 else None)
-    done = list(Ladder(too_much, noted, troubles.append).outcomes(tasks))  # type: ignore[arg-type]
+    done = list(TaskRetrier(too_much, noted, warnings.append).outcomes(tasks))  # type: ignore[arg-type]
     assert sum(outcome.symbols for outcome in done) == 40
     assert not any(outcome.rejected for outcome in done)
     assert [workers for workers, _ in too_much.asked] == [4, 2, 1]
-    assert len(troubles) == 2
-    assert all(isinstance(trouble, Trouble) for trouble in troubles)
+    assert len(warnings) == 2
+    assert all(isinstance(trouble, RunWarning) for trouble in warnings)
 
 
 def test_workers_that_never_live_are_no_symbols_fault(
@@ -278,7 +278,7 @@ def test_workers_that_never_live_are_no_symbols_fault(
 ) -> None:
     never = Dying(lambda *_: Cause.UNFINISHED)
     with pytest.raises(RuntimeError, match="worker processes die whatever they do"):
-        list(Ladder(never, noted, lambda _: None).outcomes(planned(prices, monkeypatch, tmp_path)))
+        list(TaskRetrier(never, noted, lambda _: None).outcomes(planned(prices, monkeypatch, tmp_path)))
     assert len(never.asked) < 50
 
 
@@ -290,8 +290,8 @@ def test_kills_for_lack_of_memory_are_told_from_others(
     monkeypatch.setattr(resources, "memory_kills", lambda: next(counts, 1))
     report = poisoned(prices, tmp_path / "out", monkeypatch, {"S17": "SIGKILL"})
     assert report.rejected == blamed({"S17": "SIGKILL"})
-    assert report.troubles[0].startswith("the system killed its worker process for lack of memory: ")
-    assert report.troubles[1].startswith("its worker process died: ")
+    assert report.warnings[0].startswith("the system killed its worker process for lack of memory: ")
+    assert report.warnings[1].startswith("its worker process died: ")
     assert read(tmp_path / "out").equals(without(undisturbed, ["S17"]))
 
 

@@ -216,16 +216,16 @@ def test_a_symbol_with_endless_memory_in_a_control_group(tmp_path: Path, control
         "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.run.pipeline as p\n"
         "p.run_task = test_ladder.Poisoned({'S17': 'endless memory'})\n"
         "report = p.build(sys.argv[1], sys.argv[2], strategy='batched')\n"
-        "print(report.rejected)\nprint(*report.troubles, sep='\\n')"
+        "print(report.rejected)\nprint(*report.warnings, sep='\\n')"
     )
     words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out"), str(Path(__file__).parent)]
     inside = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *words]
     done = subprocess.run(inside, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    rejected, *troubles = done.stdout.splitlines()
+    rejected, *warnings = done.stdout.splitlines()
     reason = "the system killed its worker process for lack of memory"
     assert rejected == str((("S17", reason),))
-    assert troubles[0].startswith(f"{reason}: what was unfinished runs again in ")
+    assert warnings[0].startswith(f"{reason}: what was unfinished runs again in ")
     whole = build(prices, tmp_path / "whole")
     rest = whole.filter(pa.array([symbol != "S17" for symbol in whole.column("symbol").to_pylist()]))
     assert read(tmp_path / "out").equals(rest)

@@ -712,7 +712,7 @@ def test_text_of_few_values_leaves_as_it_came(
     source = write_files(table, tmp_path / "in", 4)
     write(read(source / "0003.parquet").drop_columns(["venue"]), source / "0003.parquet")
     scanned = plan_only(resolve(from_python({"input": str(source), "strategy": strategy})))[0]
-    assert scanned.footers.schema.repeated == {"venue", "sector", "kind"}
+    assert scanned.footers.schema.dictionary_text == {"venue", "sector", "kind"}
     lacks = pa.array(rows >= table.num_rows * 3 // 4)
     venues = pc.if_else(lacks, pa.scalar(None, pa.string()), venues)
     wanted = in_order(table.set_column(table.column_names.index("venue"), "venue", venues))

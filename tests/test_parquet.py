@@ -22,7 +22,7 @@ from weekly_cli.files import storage, thrift
 from weekly_cli.files.fast.column_chunks import PHYSICAL
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.files.fast.zstd_frames import Spans
-from weekly_cli.files.footer import Chunk, RowGroup, read_row_groups
+from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.settings.table import COMPRESSIONS
 
 OWN = pa.table(
@@ -403,21 +403,21 @@ def test_what_is_no_struct_is_refused(data: bytes) -> None:
         thrift.decode(data)
 
 
-def by_arrow(file: pq.ParquetFile) -> tuple[int, list[RowGroup]]:
+def by_arrow(file: pq.ParquetFile) -> tuple[int, list[RowGroupFooter]]:
     """What Arrow says of the row groups of a sound file."""
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     return file.metadata.num_rows, [
-        RowGroup(group.num_rows, [chunk_by_arrow(group.column(n)) for n in range(group.num_columns)])
+        RowGroupFooter(group.num_rows, [chunk_by_arrow(group.column(n)) for n in range(group.num_columns)])
         for group in groups
     ]
 
 
-def chunk_by_arrow(chunk: Any) -> Chunk:
+def chunk_by_arrow(chunk: Any) -> ChunkFooter:
     statistics = chunk.statistics
     raw = [None, None]
     if statistics is not None and statistics.has_min_max:
         raw = [plain_bytes(value, chunk.physical_type) for value in (statistics.min_raw, statistics.max_raw)]
-    return Chunk(
+    return ChunkFooter(
         path=chunk.path_in_schema,
         kind=chunk.physical_type,
         values=chunk.num_values,

@@ -364,7 +364,7 @@ def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) 
         assert wait_for(lambda: not any(map(lives, workers)), 2)
     done = run_cli("build", bulk, *options)
     assert done.returncode == 0
-    assert "goes on where an earlier run was cut off" in done.stderr
+    assert "resumes where an earlier run was cut off" in done.stderr
     assert names_beside(tmp_path / "out") == ["out"]
     again = run_cli("build", bulk, *options, "--quiet")
     assert (again.returncode, again.stderr) == (0, "")
@@ -382,7 +382,7 @@ def test_an_interrupted_run_goes_on(bulk: Path, tmp_path: Path, name: str, code:
         assert "the same command finishes the work" in said
         assert wait_for(lambda: not any(map(lives, workers)), 2)
     assert names_beside(tmp_path / "out") == [".out.weekly-cli-work"]
-    assert "goes on where an earlier run was cut off" in run_cli("build", bulk, *options).stderr
+    assert "resumes where an earlier run was cut off" in run_cli("build", bulk, *options).stderr
 
 
 def test_a_second_run_is_told_who_holds_the_output(bulk: Path, tmp_path: Path) -> None:

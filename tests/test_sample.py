@@ -302,7 +302,7 @@ def test_names_are_unique_in_bulk() -> None:
 
 
 def test_fewer_symbols_fewer_benchmarks() -> None:
-    benchmarks = {n: [name for name in universe.make_people(n).names if "_" in name] for n in (1, 11, 12, 24)}
+    benchmarks = {n: [name for name in universe.make_universe(n).names if "_" in name] for n in (1, 11, 12, 24)}
     assert {n: len(names) for n, names in benchmarks.items()} == {1: 0, 11: 0, 12: 5, 24: 7}
 
 

@@ -1,4 +1,4 @@
-"""Every value: against the oracles column by column, against the slow truth as a whole, and against time."""
+"""Every value: against the oracles column by column, against the reference as a whole, and against time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from golden import GOLDEN, Golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles import ORACLES, RELATIVE, relative_name
-from slow_truth import slow_truth
+from reference_job import reference_table
 
 import weekly_cli
 from weekly_cli.compute.features import Feature, evaluate, registry, steps_for
 from weekly_cli.compute.panel import PanelShape
 from weekly_cli.names import ANCHORS, AVAILABILITIES
-from weekly_cli.verify.formulas import uncertain
+from weekly_cli.verify.reference.formulas import uncertain
 
 TOLERANCE = 1e-9
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -122,7 +122,7 @@ def test_first_bar_is_as_declared(feature: Feature) -> None:
     assert int(np.flatnonzero(~np.isnan(column))[0]) == feature.first_bar
 
 
-# ---- the whole job against the slow truth ----------------------------------------------------------------
+# ---- the whole job against the reference implementation --------------------------------------------------
 
 
 def random_daily(rng: np.random.Generator, symbols: int, days: int) -> pd.DataFrame:
@@ -175,16 +175,16 @@ def assert_same_job(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("available", AVAILABILITIES)
 @pytest.mark.parametrize("week", ANCHORS)
-def test_the_job_equals_the_slow_truth(week: str, available: str, tmp_path: Path) -> None:
+def test_the_job_equals_the_reference(week: str, available: str, tmp_path: Path) -> None:
     daily = random_daily(np.random.default_rng(ANCHORS.index(week)), symbols=4, days=460)
     shuffled = daily.sample(frac=1.0, random_state=1)
     found = built(shuffled, tmp_path, week=week, available=available, benchmark=["S0"])
-    assert_same_job(found, slow_truth(daily, week=week, available=available, benchmarks=("S0",)))
+    assert_same_job(found, reference_table(daily, week=week, available=available, benchmarks=("S0",)))
 
 
 @settings(SLOW, max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), available=st.sampled_from(AVAILABILITIES), price=st.sampled_from([None, "adj"]))
-def test_random_datasets_equal_the_slow_truth(
+def test_random_datasets_equal_the_reference(
     seed: int, available: str, price: str | None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -197,11 +197,11 @@ def test_random_datasets_equal_the_slow_truth(
         repeated, folder, available=available, price=price, on_duplicates="first",
         sector_map=str(folder / "sectors.csv"), start="2020-03-01", allow_empty=True,
     )  # fmt: skip
-    expected = slow_truth(daily, available=available, price=price, sector_map=sectors, start="2020-03-01")
+    expected = reference_table(daily, available=available, price=price, sector_map=sectors, start="2020-03-01")
     assert_same_job(found, expected)
 
 
-def test_real_prices_equal_the_slow_truth(tmp_path: Path) -> None:
+def test_real_prices_equal_the_reference(tmp_path: Path) -> None:
     listed = importlib.metadata.files("bokeh_sampledata") or []
     stocks = next(file for file in listed if file.name == "stocks.csv.gz")
     with gzip.open(stocks.locate(), "rt") as stream:  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ def test_real_prices_equal_the_slow_truth(tmp_path: Path) -> None:
     benchmark = daily["symbol"].iloc[0]
     found = built(daily, tmp_path, price="adj_close", benchmark=[benchmark])
     assert len(found) == len(daily) > 10_000
-    assert_same_job(found, slow_truth(daily, price="adj_close", benchmarks=(benchmark,)))
+    assert_same_job(found, reference_table(daily, price="adj_close", benchmarks=(benchmark,)))
 
 
 @pytest.mark.parametrize("available", AVAILABILITIES)

@@ -24,7 +24,7 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.verify import Proof, hashes, verify
 
 SYMBOLS = ["AAA", "BBB", "CCC", "DDD"]
-CHECKS = ["bytes", "columns", "rows", "values", "ahead", "right", "warm-up"]
+CHECKS = ["bytes", "columns", "rows", "values", "look-ahead", "reference", "warm-up"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def prices(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def failed(proof: Proof) -> list[str]:
-    return [check.name for check in proof.checks if not check.holds]
+    return [check.name for check in proof.checks if not check.passed]
 
 
 def findings(proof: Proof) -> str:
@@ -72,7 +72,7 @@ def test_an_output_holds(prices: Path, tmp_path: Path, name: str, settings: dict
     before = picture(tmp_path)
     proof = verify(tmp_path / name)
     assert findings(proof) == ""
-    assert proof.holds
+    assert proof.passed
     assert [check.name for check in proof.checks] == CHECKS
     assert picture(tmp_path) == before
 
@@ -116,7 +116,8 @@ def test_tables_of_next_to_nothing(table: pa.Table, tmp_path: Path, rows: int) -
     build(source, tmp_path / "out.parquet", allow_empty=True)
     proof = verify(tmp_path / "out.parquet")
     assert findings(proof) == ""
-    assert proof.not_checked == (["values", "ahead", "right", "warm-up"] if rows == 0 else ["ahead", "warm-up"])
+    of_the_sample = ["values", "look-ahead", "reference", "warm-up"]
+    assert proof.not_checked == (of_the_sample if rows == 0 else ["look-ahead", "warm-up"])
 
 
 def test_the_same_seed_looks_at_the_same(prices: Path, tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_damage_is_found(prices: Path, tmp_path: Path, name: str) -> None:
     build(prices, tmp_path / "out.parquet")
     rewritten(tmp_path / "out.parquet", change)
     proof = verify(tmp_path / "out.parquet", dates=1)
-    assert not proof.holds
+    assert not proof.passed
     assert check in failed(proof)
     assert said in findings(proof)
 
@@ -251,7 +252,7 @@ def test_flipped_bits_are_found(prices: Path, tmp_path: Path, name: str) -> None
         part.write_bytes(data)
         assert "bytes" in failed(verify(tmp_path / name, prices, dates=1, symbols=1)), at
     part.write_bytes(good)
-    assert verify(tmp_path / name, dates=1, symbols=1).holds
+    assert verify(tmp_path / name, dates=1, symbols=1).passed
 
 
 def test_a_part_is_missing_or_of_another_run(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +263,7 @@ def test_a_part_is_missing_or_of_another_run(prices: Path, tmp_path: Path, monke
     lost.unlink()
     assert failed(verify(tmp_path / "out", dates=1)) == ["rows"]
     lost.write_bytes(content)
-    assert verify(tmp_path / "out", dates=1).holds
+    assert verify(tmp_path / "out", dates=1).passed
     build(prices, tmp_path / "other", strategy="per-symbol", week="W-SUN")
     lost.write_bytes(parts(tmp_path / "other")[1].read_bytes())
     proof = verify(tmp_path / "out", dates=1)
@@ -278,7 +279,7 @@ def test_a_table_that_says_other_settings_than_it_was_made_with(
 ) -> None:
     build(prices, tmp_path / "out")
     relabel(tmp_path / "out", lambda said: said["settings"].update({name: value}))
-    assert {"values", "right"} & set(failed(verify(tmp_path / "out", dates=1)))
+    assert {"values", "reference"} & set(failed(verify(tmp_path / "out", dates=1)))
 
 
 @pytest.mark.parametrize("text", [b"{}", b"no json", b'{"settings": {"week": "W-XXX"}, "features": []}'])
@@ -320,7 +321,7 @@ def test_a_users_feature_that_looks_ahead(
     add_feature(monkeypatch, LEAKS[leak], "close")
     build(prices, tmp_path / "out")
     proof = verify(tmp_path / "out")
-    assert failed(proof) == ["ahead"]
+    assert failed(proof) == ["look-ahead"]
     assert "w_mine is" in findings(proof)
     assert "no formula for w_mine" in proof.checks[5].did
 
@@ -338,12 +339,12 @@ def test_rows_that_see_their_own_week(prices: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("weekly_cli.compute.weeks.newest_week_seen", lambda *given: newest_week_seen(*given) + 1)
     build(prices, tmp_path / "out", features="w_close")
     proof = verify(tmp_path / "out")
-    assert failed(proof) == ["ahead", "right"]
+    assert failed(proof) == ["look-ahead", "reference"]
     assert "a row sees what comes after it" in findings(proof)
 
 
 def test_rows_that_see_a_week_a_day_too_early(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On its last day a week's bar is whole: no cut shows that it may not be seen yet, the slow truth does."""
+    """On its last day a week's bar is complete: no cut shows that it may not be seen yet, the reference does."""
     from weekly_cli.compute.weeks import newest_week_seen
 
     monkeypatch.setattr(
@@ -351,14 +352,14 @@ def test_rows_that_see_a_week_a_day_too_early(prices: Path, tmp_path: Path, monk
         lambda day, week, available: newest_week_seen(day, week, "week-end"),
     )
     build(prices, tmp_path / "out", features="w_close")
-    assert "right" in failed(verify(tmp_path / "out"))
+    assert "reference" in failed(verify(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("name", ["w_rsi_14", "w_beta_aaa_52", "w_week_end"])
 def test_a_feature_that_is_wrong_all_the_time(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """What builds it again makes the same mistake; the slow truth does not."""
+    """What builds it again makes the same mistake; the reference implementation does not."""
     true = features.steps_for
 
     def wrong(benchmarks: Any) -> Any:
@@ -367,11 +368,11 @@ def test_a_feature_that_is_wrong_all_the_time(
         off = (lambda *given: function(*given) + 7) if name == "w_week_end" else lambda *given: function(*given) * 1.001
         return steps | {name: Feature(**{**vars(steps[name]), "function": off})}
 
-    for room in ("worker", "benchmarks", "features"):
+    for room in ("run.task", "run.frame", "compute.features"):
         monkeypatch.setattr(f"weekly_cli.{room}.steps_for", wrong, raising=False)
     build(prices, tmp_path / "out", benchmark=["AAA"])
     proof = verify(tmp_path / "out")
-    assert failed(proof) == ["right"]
+    assert failed(proof) == ["reference"]
     assert f"{name} is" in findings(proof)
 
 
@@ -402,7 +403,7 @@ def test_histories_of_less_than_a_year_have_none(tmp_path: Path) -> None:
     source = write(daily(n_days=200), tmp_path / "prices.parquet")
     build(source, tmp_path / "out")
     proof = verify(tmp_path / "out")
-    assert proof.holds
+    assert proof.passed
     assert proof.warm_up == ()
     assert proof.not_checked == ["warm-up"]
     assert "no symbol" in proof.checks[-1].not_checked
@@ -410,8 +411,8 @@ def test_histories_of_less_than_a_year_have_none(tmp_path: Path) -> None:
 
 #: What is not looked at, and the word that says why.
 NOT_CHECKED: dict[str, tuple[dict[str, int], list[str], str]] = {
-    "no symbols": ({"symbols": 0}, ["values", "ahead", "right", "warm-up"], "--symbols 0"),
-    "no dates": ({"dates": 0}, ["ahead"], "--dates 0"),
+    "no symbols": ({"symbols": 0}, ["values", "look-ahead", "reference", "warm-up"], "--symbols 0"),
+    "no dates": ({"dates": 0}, ["look-ahead"], "--dates 0"),
 }
 
 
@@ -426,8 +427,8 @@ def test_what_was_not_checked_does_not_hold(prices: Path, tmp_path: Path, name: 
     flags = [word for flag, count in settings.items() for word in (f"--{flag}", str(count))]
     done = run_cli("verify", tmp_path / "out", *flags)
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines if line[10:].startswith("not checked  ")] == missing
-    assert lines[-1] == f"{tmp_path}/out: nothing was found against it; not checked: {', '.join(missing)}"
+    assert [line.split()[0] for line in lines if line[12:].startswith("not checked  ")] == missing
+    assert lines[-1] == f"{tmp_path}/out passed what was checked; not checked: {', '.join(missing)}"
 
 
 def test_symbols_that_differ_are_not_said_to_be_built_again(prices: Path, tmp_path: Path) -> None:
@@ -435,7 +436,7 @@ def test_symbols_that_differ_are_not_said_to_be_built_again(prices: Path, tmp_pa
     rewritten(tmp_path / "out.parquet", lambda made: made.set_column(5, "close", pc.add(made.column("close"), 1.0)))
     proof = verify(tmp_path / "out.parquet")
     assert failed(proof) == ["rows"]
-    assert proof.not_checked == ["values", "ahead", "right", "warm-up"]
+    assert proof.not_checked == ["values", "look-ahead", "reference", "warm-up"]
 
 
 def test_the_input_is_found_from_any_folder(table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -476,12 +477,12 @@ def by_polars(table: pa.Table, path: Path) -> None:
 def test_a_table_of_another_program(
     prices: Path, table: pa.Table, tmp_path: Path, make: Callable[[pa.Table, Path], None]
 ) -> None:
-    """Rows, order and own columns are checked; nobody knows how the others were made."""
+    """Rows, order and input columns are checked; nobody knows how the others were made."""
     make(table, tmp_path / "theirs.parquet")
     proof = verify(tmp_path / "theirs.parquet", prices)
     assert findings(proof) == ""
     assert [check.name for check in proof.checks] == CHECKS
-    assert proof.not_checked == ["bytes", "values", "ahead", "right", "warm-up"]
+    assert proof.not_checked == ["bytes", "values", "look-ahead", "reference", "warm-up"]
     make(table.slice(1), tmp_path / "theirs.parquet")
     assert failed(verify(tmp_path / "theirs.parquet", prices)) == ["rows"]
     make(put_in("note", 100, -1)(table), tmp_path / "theirs.parquet")
@@ -494,7 +495,7 @@ def test_roles_by_hand(table: pa.Table, tmp_path: Path) -> None:
     write(in_order(renamed, "A", "B"), tmp_path / "theirs.parquet")
     with pytest.raises(InputRefused, match="no column for symbol"):
         verify(tmp_path / "theirs.parquet", source)
-    assert verify(tmp_path / "theirs.parquet", source, columns=["symbol=A,date=B"]).holds
+    assert verify(tmp_path / "theirs.parquet", source, columns=["symbol=A,date=B"]).passed
 
 
 def test_a_table_that_does_not_say_what_it_was_made_of(table: pa.Table, tmp_path: Path) -> None:
@@ -511,15 +512,15 @@ def test_the_command(prices: Path, tmp_path: Path) -> None:
     done = run_cli("verify", tmp_path / "out.parquet")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines if "holds   " in line] == CHECKS
-    assert lines[-1] == f"{tmp_path}/out.parquet holds"
+    assert [line.split()[0] for line in lines if line[12:].startswith("passed  ")] == CHECKS
+    assert lines[-1] == f"{tmp_path}/out.parquet passed"
     rewritten(tmp_path / "out.parquet", lambda made: made.slice(1))
     done = run_cli("verify", tmp_path / "out.parquet", "--symbols", "2")
     assert (done.returncode, done.stderr) == (7, "")
-    assert done.stdout.splitlines()[-1] == f"{tmp_path}/out.parquet does not hold: rows"
+    assert done.stdout.splitlines()[-1] == f"{tmp_path}/out.parquet failed: rows"
     done = run_cli("verify", tmp_path / "out.parquet", "--input", prices, "--json", "--dates", "1")
     said = json.loads(done.stdout)
-    assert (done.returncode, done.stderr, said["holds"]) == (7, "", False)
+    assert (done.returncode, done.stderr, said["passed"]) == (7, "", False)
     assert [check["name"] for check in said["checks"] if check["findings"]] == ["rows"]
     assert {"column", "first_bar", "median_bar", "last_bar", "symbols", "unsettled"} == said["warm_up"][0].keys()
 
@@ -533,14 +534,14 @@ def test_the_readmes_session(tmp_path: Path) -> None:
     table = next(number for number, line in enumerate(lines) if "first bar" in line)
     session = (root / "README.md").read_text(encoding="utf-8").partition("On the sample:\n\n```text\n")[2]
     assert session.startswith("\n".join(lines[: table + 1]))
-    assert lines[-1] == "daily_weekly holds"
+    assert lines[-1] == "daily_weekly passed"
 
 
 def test_the_default_is_the_settings_files(prices: Path, tmp_path: Path) -> None:
     (tmp_path / "weekly.toml").write_text(f'input = "{prices}"\noutput = "mine"\n')
     build(prices, tmp_path / "mine", features="w_ret")
     done = run_cli("verify", cwd=tmp_path)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "mine holds")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "mine passed")
 
 
 @pytest.mark.parametrize(
@@ -641,12 +642,12 @@ def test_rows_mix_their_columns() -> None:
     assert int(rows.sum()) != int(exchanged.sum())
 
 
-def test_the_slow_truth_shares_no_code_with_the_features() -> None:
+def test_the_reference_shares_no_code_with_the_features() -> None:
     import ast
 
-    from weekly_cli.verify import formulas, slow_truth
+    from weekly_cli.verify.reference import formulas, table
 
-    for module in (formulas, slow_truth):
+    for module in (formulas, table):
         assert module.__file__ is not None
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}

@@ -27,13 +27,13 @@ class StageEnded:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class RunWarning:
     """Something went wrong that the run goes on from; `what` says it in a sentence."""
 
     what: str
 
 
-Event = Progress | StageEnded | Trouble
+Event = Progress | StageEnded | RunWarning
 Listener = Callable[[Event], None]
 
 

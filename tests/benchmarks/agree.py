@@ -1,4 +1,4 @@
-"""Hold a peer's output against the tool's: the same rows, the same columns, how far the values are apart.
+"""Check a peer's output against the tool's: the same rows, the same columns, how far the values are apart.
 
 python agree.py OURS THEIRS
 """

@@ -147,7 +147,7 @@ def verify(
         if proof.warm_up:
             shown.print(view.render_warm_up(proof.warm_up))
         shown.print(view.conclusion(proof), soft_wrap=True)
-    return EXIT_DONE if proof.holds else EXIT_NOT_PROVEN
+    return EXIT_DONE if proof.passed else EXIT_NOT_PROVEN
 
 
 @command("json")

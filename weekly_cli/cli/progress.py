@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from weekly_cli.events import Event, Listener, Progress, StageEnded, Trouble
+from weekly_cli.events import Event, Listener, Progress, RunWarning, StageEnded
 from weekly_cli.names import printable
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class _Lines:
         self._console = console
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Trouble):
-            self._console.print(f"trouble: {printable(event.what)}", soft_wrap=True)
+        if isinstance(event, RunWarning):
+            self._console.print(f"warning: {printable(event.what)}", soft_wrap=True)
         if isinstance(event, StageEnded):
             self._console.print(f"{event.stage}: {printable(event.what)} ({event.seconds:.2f} s)", soft_wrap=True)
 
@@ -52,8 +52,8 @@ class _Live:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Trouble):
-            self._bars.console.print(f"trouble: {printable(event.what)}", overflow="fold")
+        if isinstance(event, RunWarning):
+            self._bars.console.print(f"warning: {printable(event.what)}", overflow="fold")
             return
         if isinstance(event, StageEnded):
             if event.stage in self._tasks:

@@ -229,7 +229,9 @@ class RowGroup:
     whole: bool
 
 
-def row_groups(found: Iterable[Block], most_rows: int, wholes: Iterable[tuple[int, int]] = ()) -> Iterator[RowGroup]:
+def row_groups(
+    found: Iterable[Block], most_rows: int, copyable_row_groups: Iterable[tuple[int, int]] = ()
+) -> Iterator[RowGroup]:
     """Cut blocks into row groups of at most `most_rows`, between symbols where one does not exceed that.
 
     Parameters
@@ -237,10 +239,10 @@ def row_groups(found: Iterable[Block], most_rows: int, wholes: Iterable[tuple[in
     found : iterable of Block
         In the order of their rows, which they cover.
     most_rows : int
-    wholes : iterable of (first, stop)
+    copyable_row_groups : iterable of (first, stop)
         Ascending ranges of rows that are to be row groups of their own, whatever their size.
     """
-    waiting = deque(wholes)
+    waiting = deque(copyable_row_groups)
     held: list[Block] = []
     begin = 0
     for block in found:
@@ -250,16 +252,16 @@ def row_groups(found: Iterable[Block], most_rows: int, wholes: Iterable[tuple[in
                 if waiting[0][1] > block.stop:
                     break
                 first, begin = waiting.popleft()
-                yield _joined(held, first, begin, whole=True)
+                yield _row_group_of(held, first, begin, whole=True)
             else:
                 stop = min(block.stop, waiting[0][0]) if waiting else block.stop
-                for first, end in _cuts(block.symbol_starts, begin, stop, most_rows):
-                    yield _joined([block], first, end, whole=False)
+                for first, end in _between_symbols(block.symbol_starts, begin, stop, most_rows):
+                    yield _row_group_of([block], first, end, whole=False)
                 begin = stop
         held = [one for one in held if one.stop > begin]
 
 
-def _joined(parts: Sequence[Block], first: int, stop: int, *, whole: bool) -> RowGroup:
+def _row_group_of(parts: Sequence[Block], first: int, stop: int, *, whole: bool) -> RowGroup:
     spans = [
         block.spans(max(first, block.first), min(stop, block.stop))
         for block in parts
@@ -279,7 +281,7 @@ def _one_column(parts: Sequence[SpanColumn]) -> SpanColumn:
     return SpanColumn(parts[0].name, parts[0].kind, values, missing)
 
 
-def _cuts(symbol_starts: Ints, first: int, stop: int, most_rows: int) -> Iterator[tuple[int, int]]:
+def _between_symbols(symbol_starts: Ints, first: int, stop: int, most_rows: int) -> Iterator[tuple[int, int]]:
     """Cut the rows from `first` to `stop` between symbols, and within those that have more than `most_rows` rows."""
     inside = symbol_starts[(symbol_starts > first) & (symbol_starts < stop)]
     bounds: Sequence[int] = [*dict.fromkeys(inside.tolist()), stop]

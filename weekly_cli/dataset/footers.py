@@ -15,7 +15,7 @@ from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import storage
-from weekly_cli.files.footer import Chunk, RowGroup, read_row_groups
+from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
 
@@ -96,7 +96,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         file_bytes=file_bytes,
         identity=identity.hexdigest(),
         states=states,
-        row_bytes=text_bytes.row_bytes(arrow, schema.repeated),
+        row_bytes=text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=ranges.known(arrow),
     )
 
@@ -149,7 +149,7 @@ def _leaves(file: pq.ParquetFile) -> _Leaves:
     )
 
 
-def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[RowGroup]:
+def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[RowGroupFooter]:
     """Return the row groups of a file of `size` bytes.
 
     Raises
@@ -180,14 +180,14 @@ def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[R
 _MOST_RATIO = 2**20
 
 
-def _lies_within(chunk: Chunk, size: int) -> bool:
+def _lies_within(chunk: ChunkFooter, size: int) -> bool:
     begin = min(chunk.data_offset, chunk.dictionary_offset or chunk.data_offset)
     plausible = 0 <= chunk.size_bytes <= _MOST_RATIO * size
     return plausible and 0 <= begin <= chunk.data_offset <= begin + chunk.stored_bytes <= size
 
 
 def _damaged(path: Path, what: str) -> InputRefused:
-    return InputRefused(f"{path} has a damaged footer: {what}; write the file anew")
+    return InputRefused(f"{path} has a damaged footer: {what}; write the file again")
 
 
 def _with_keys(schema: pa.Schema, keys: storage.HiveKeys) -> pa.Schema:
@@ -216,7 +216,7 @@ class _IntegerRanges:
     def __init__(self) -> None:
         self._ranges: dict[str, tuple[int, int] | None] = {}
 
-    def add(self, chunks: Sequence[Chunk], integers: Mapping[str, bool]) -> None:
+    def add(self, chunks: Sequence[ChunkFooter], integers: Mapping[str, bool]) -> None:
         """Add a row group's chunks, of the columns that are integers in its file and may have signs."""
         for chunk in chunks:
             if chunk.path not in integers:
@@ -233,7 +233,7 @@ class _IntegerRanges:
         return {name: found for name, found in self._ranges.items() if found is not None and name in integers}
 
 
-def _extremes(chunk: Chunk, signed: bool) -> tuple[int, int] | None:
+def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
     """Return the smallest and the largest of a chunk's integers; None: unknown."""
     width = {"INT32": 4, "INT64": 8}.get(chunk.kind)
     if (chunk.signed_only and not signed) or chunk.least is None or chunk.most is None:
@@ -257,7 +257,7 @@ class _TextBytes:
         self._dictionary_bytes: dict[str, float] = {}
         self._rows = 0
 
-    def add(self, rows: int, chunks: Sequence[Chunk]) -> None:
+    def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
         """Add a row group's chunks."""
         self._rows += rows
         for chunk in chunks:
@@ -268,7 +268,7 @@ class _TextBytes:
                 name = chunk.path
                 self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(chunk)
 
-    def _of_dictionary(self, chunk: Chunk) -> float:
+    def _of_dictionary(self, chunk: ChunkFooter) -> float:
         """Return the bytes of a chunk's dictionary, infinity if it has none or not all values come from it."""
         plain = self._CODE_BYTES * chunk.values < chunk.size_bytes
         if plain or chunk.dictionary_offset is None:
@@ -295,7 +295,7 @@ class _TextBytes:
         return total
 
 
-def _decoded_bytes(chunk: Chunk) -> int:
+def _decoded_bytes(chunk: ChunkFooter) -> int:
     """Estimate the bytes of texts that lie behind a dictionary by the longer of its extremes."""
     if chunk.dictionary_offset is None or chunk.least is None or chunk.most is None:
         return 0

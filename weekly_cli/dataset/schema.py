@@ -26,20 +26,20 @@ _SECONDS_OF_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 @dataclass(frozen=True)
 class DatasetSchema:
-    """The input's own columns, and which of them has which role.
+    """The input's input columns, and which of them has which role.
 
     Attributes
     ----------
     arrow : pa.Schema
         The columns in order, as they will leave.
     roles : mapping of role to column name
-    repeated : frozenset of column names
+    dictionary_text : frozenset of column names
         Text that travels as a dictionary until it is written.
     """
 
     arrow: pa.Schema
     roles: Mapping[str, str]
-    repeated: frozenset[str] = frozenset()
+    dictionary_text: frozenset[str] = frozenset()
 
     @property
     def symbol_type(self) -> pa.DataType:
@@ -51,10 +51,10 @@ class DatasetSchema:
         """The columns of symbol and date."""
         return tuple(self.roles[role] for role in KEY_ROLES)
 
-    def carried(self, name: str) -> pa.DataType:
+    def working_type(self, name: str) -> pa.DataType:
         """Return the type in which a column travels until it is written in its own."""
-        kind = carried_type(self.arrow.field(name).type)
-        as_it_is = name not in self.repeated or pa.types.is_dictionary(kind)
+        kind = working_type(self.arrow.field(name).type)
+        as_it_is = name not in self.dictionary_text or pa.types.is_dictionary(kind)
         return kind if as_it_is else pa.dictionary(pa.int32(), kind)
 
 
@@ -64,7 +64,7 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def carried_type(kind: pa.DataType) -> pa.DataType:
+def working_type(kind: pa.DataType) -> pa.DataType:
     """Return the type nearest to a column's own that can be gathered and put together.
 
     Arrow can't gather views, and row groups' dictionaries may need more than a narrow index when they meet.
@@ -132,7 +132,7 @@ def _common_of(name: str, kinds: Mapping[pa.DataType, str]) -> pa.DataType:
 
 
 def _wide_dictionary(kind: pa.DataType) -> pa.DataType:
-    return carried_type(kind) if pa.types.is_dictionary(kind) else kind
+    return working_type(kind) if pa.types.is_dictionary(kind) else kind
 
 
 def _refuse_absent(
@@ -387,7 +387,7 @@ def prices(column: Column) -> NDArray[np.float64]:
     return arrays.to_numpy(column.cast(pa.float64(), safe=False), np.nan)
 
 
-def refuse_taken(own: Iterable[str], added: Iterable[str]) -> list[str]:
+def name_collisions(own: Iterable[str], added: Iterable[str]) -> list[str]:
     """Return the names of `added` that the input has already, in order."""
     owned = set(own)
     return [name for name in added if name in owned]

@@ -45,7 +45,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows of known symbols in input order: int32 codes, int32 days, and the own columns without the symbol."""
+    """Rows of known symbols in input order: int32 codes, int32 days, and the input columns without the symbol."""
 
     codes: NDArray[np.int32]
     days: NDArray[np.int32]
@@ -72,7 +72,7 @@ def tables(
         If a file can't be decoded.
     """
     opened: tuple[str, pq.ParquetFile] | None = None
-    wanted = {name: schema.carried(name) for name in (schema.arrow.names if columns is None else columns)}
+    wanted = {name: schema.working_type(name) for name in (schema.arrow.names if columns is None else columns)}
     for piece in pieces:
         if opened is None or opened[0] != piece.path:
             opened = piece.path, _open(piece, schema)
@@ -86,7 +86,7 @@ def tables(
 
 
 def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
-    dictionaries = set(schema.repeated)
+    dictionaries = set(schema.dictionary_text)
     if is_text(schema.symbol_type):
         dictionaries.add(schema.roles["symbol"])
     try:
@@ -123,7 +123,7 @@ def _refuse_short(piece: Piece, rows: int) -> None:
     if rows < piece.stop:
         raise InputRefused(
             f"{piece.path} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
-            f"{piece.rows_in_group:,} of its footer; write the file anew"
+            f"{piece.rows_in_group:,} of its footer; write the file again"
         )
 
 

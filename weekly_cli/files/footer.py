@@ -16,7 +16,7 @@ MAGIC = b"PAR1"
 TAIL_BYTES = 8
 #: Of `FileMetaData`.
 SCHEMA, NUM_ROWS, ROW_GROUPS = 2, 3, 4
-#: Of `RowGroup`.
+#: Of `RowGroupFooter`.
 COLUMNS, GROUP_BYTES, GROUP_ROWS, FILE_OFFSET, GROUP_STORED_BYTES, ORDINAL = 1, 2, 3, 5, 6, 7
 #: Of `ColumnChunk`.
 DEPRECATED_OFFSET, META_DATA = 2, 3
@@ -58,7 +58,7 @@ _CHUNK: Shape = {
 _GROUP: Shape = {COLUMNS: [{META_DATA: _CHUNK}], GROUP_ROWS: I64}
 
 
-class Chunk(NamedTuple):
+class ChunkFooter(NamedTuple):
     """What a footer says of a column chunk, none of it checked.
 
     Attributes
@@ -90,14 +90,14 @@ class Chunk(NamedTuple):
     signed_only: bool
 
 
-class RowGroup(NamedTuple):
+class RowGroupFooter(NamedTuple):
     """What a footer says of a row group."""
 
     rows: int
-    chunks: list[Chunk]
+    chunks: list[ChunkFooter]
 
 
-def read_row_groups(footer: bytes) -> tuple[int, list[RowGroup]]:
+def read_row_groups(footer: bytes) -> tuple[int, list[RowGroupFooter]]:
     """Return the rows of a file and its row groups, as its footer tells them.
 
     Raises
@@ -107,17 +107,17 @@ def read_row_groups(footer: bytes) -> tuple[int, list[RowGroup]]:
     """
     found = thrift.select(footer, 0, {NUM_ROWS: I64, ROW_GROUPS: [_GROUP]})
     try:
-        groups = [RowGroup(group[GROUP_ROWS], list(map(_chunk, group[COLUMNS]))) for group in found[ROW_GROUPS]]
+        groups = [RowGroupFooter(group[GROUP_ROWS], list(map(_chunk, group[COLUMNS]))) for group in found[ROW_GROUPS]]
         return found[NUM_ROWS], groups
     except LookupError as error:
         raise ValueError(f"field {error} of its Thrift structs is not there") from error
 
 
-def _chunk(column: dict[int, Any]) -> Chunk:
+def _chunk(column: dict[int, Any]) -> ChunkFooter:
     told = column[META_DATA]
     statistics = told.get(STATISTICS, {})
     signed_only = MOST not in statistics and SIGNED_MOST in statistics
-    return Chunk(
+    return ChunkFooter(
         path=b".".join(told[PATH]).decode(),
         kind=TYPES.get(told[TYPE], "unknown"),
         values=told[VALUES],

@@ -34,15 +34,15 @@ def publish(
         If something else stands there by now.
     """
     if storage.is_single_file(output):
-        made = _joined(parts, work, new_file)
+        made = _one_file(parts, work, new_file)
         size = made.stat().st_size
     else:
-        made, size = _folder(parts or {_joined((), work, new_file): 0}, work)
-    storage.publish(made, output, before)
+        made, size = _folder_of_parts(parts or {_one_file((), work, new_file): 0}, work)
+    storage.put_in_place(made, output, before)
     return size
 
 
-def _joined(parts: Iterable[Path], work: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
+def _one_file(parts: Iterable[Path], work: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
     path = work / "joined.parquet"
     with new_file(path) as joined:
         for part in parts:
@@ -51,7 +51,7 @@ def _joined(parts: Iterable[Path], work: Path, new_file: Callable[[Path], RowGro
     return path
 
 
-def _folder(parts: Mapping[Path, int], work: Path) -> tuple[Path, int]:
+def _folder_of_parts(parts: Mapping[Path, int], work: Path) -> tuple[Path, int]:
     """Link the parts into a new folder and return it with its size.
 
     Their names tell their bytes: who listed the folder before it was switched and opens a file after that finds

@@ -62,7 +62,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         said = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else first_line(error)}"
         if error.errno in _FULL:
-            said += "; make room there (df -h, df -i, quota), and the same command goes on from where it was"
+            said += "; make room there (df -h, df -i, quota), and the same command resumes where it was"
             raise DiskError(said) from error
         if error.errno in _REFUSED:
             raise OutputConflict(f"{said}; give this user the right to write there, or choose another place") from error
@@ -526,33 +526,33 @@ def empty(folder: Path, but: Collection[Path]) -> None:
         failpoints.reached("work:entry-removed")
 
 
-class Begun(NamedTuple):
+class StartMarker(NamedTuple):
     """Which process has begun to make a part, and when."""
 
     process: int
     seconds_ago: float
 
 
-def say_begun(part: Path) -> None:
+def write_start_marker(part: Path) -> None:
     """Leave word that this process makes a part."""
-    _begun(part).write_text(f"{os.getpid()} {time.monotonic()}", encoding="ascii")
+    _start_marker(part).write_text(f"{os.getpid()} {time.monotonic()}", encoding="ascii")
 
 
-def forget_begun(part: Path) -> None:
+def remove_start_marker(part: Path) -> None:
     """Take such a word back."""
-    _begun(part).unlink(missing_ok=True)
+    _start_marker(part).unlink(missing_ok=True)
 
 
-def begun(part: Path) -> Begun | None:
+def read_start_marker(part: Path) -> StartMarker | None:
     """Return who has begun a part; None: nobody."""
     try:
-        process, since = _begun(part).read_text(encoding="ascii").split()
+        process, since = _start_marker(part).read_text(encoding="ascii").split()
     except (FileNotFoundError, ValueError):  # not at all, or it is being said
         return None
-    return Begun(int(process), time.monotonic() - float(since))
+    return StartMarker(int(process), time.monotonic() - float(since))
 
 
-def _begun(part: Path) -> Path:
+def _start_marker(part: Path) -> Path:
     return part.with_suffix(".begun")
 
 
@@ -697,7 +697,7 @@ def linked(source: Path, target: Path) -> None:
     failpoints.reached("publish:linked")
 
 
-def publish(made: Path, target: Path, before: Listing) -> None:
+def put_in_place(made: Path, target: Path, before: Listing) -> None:
     """Put a finished file or folder in its place in one step; what stood there is left in the folder of `made`.
 
     Raises
@@ -730,21 +730,21 @@ def _changed(target: Path) -> OutputConflict:
 
 
 def _replace_by_two_renames(made: Path, target: Path, before: Listing) -> None:
-    """Replace what no system call replaces in one step; between the two, `give_back` knows what is missing."""
+    """Replace what no system call replaces in one step; `restore_displaced_output` knows what is missing in between."""
     displaced = made.with_name(_REPLACED)
     target.rename(displaced)
     failpoints.reached("publish:moved")
     if listing(displaced) != before:
-        give_back(made.parent, target)
+        restore_displaced_output(made.parent, target)
         raise _changed(target)
     try:
         made.rename(target)
     except OSError:
-        give_back(made.parent, target)
+        restore_displaced_output(made.parent, target)
         raise
 
 
-def give_back(work: Path, output: Path) -> None:
+def restore_displaced_output(work: Path, output: Path) -> None:
     """Put an output back that was moved out of the way and that nothing has replaced."""
     with writing(output):
         if (work / _REPLACED).exists() and not output.exists():

@@ -118,7 +118,7 @@ def work_folder(output: Path, config: Config) -> Iterator[Work]:
     folder, keep = _place(output, config), config.keep_work
     with storage.writing(folder.parent):
         if (folder / storage.MARK).is_file():
-            storage.give_back(folder, output)
+            storage.restore_displaced_output(folder, output)
         if config.fresh or not (folder / storage.MARK).is_file():
             _remove(folder)
             _make(folder)
@@ -131,7 +131,7 @@ def work_folder(output: Path, config: Config) -> Iterator[Work]:
     finally:
         if not keep:
             with contextlib.suppress(WeeklyError):  # how the run ended counts; the next one removes what stays
-                storage.give_back(folder, output)
+                storage.restore_displaced_output(folder, output)
                 storage.remove_tree(folder)
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, WeeklyBars
-from weekly_cli.compute.features import select
+from weekly_cli.compute.features import select_features
 from weekly_cli.compute.spans import bar_keys
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.errors import InputRefused, UsageError
@@ -48,7 +48,7 @@ class Comparisons:
 
 
 def read_sector_map(config: Config) -> pa.Table | None:
-    """Return the sector map with its known columns as text, None if there is none.
+    """Return the sector map with its kninput columns as text, None if there is none.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def compare(config: Config, sector_map: pa.Table | None, scan: Scan, selected: I
         If the input lacks a benchmark.
     """
     names = comparison_names(config, sector_map)
-    wanted = {feature.name for feature in select(config.features, names) if feature.family == "relative"}
+    wanted = {feature.name for feature in select_features(config.features, names) if feature.family == "relative"}
     if not wanted:
         return Comparisons((), (), {})
     known: dict[int, int] = {}

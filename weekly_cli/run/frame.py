@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints, weekly_bars
-from weekly_cli.compute.features import select, steps_for
+from weekly_cli.compute.features import select_features, steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
-from weekly_cli.dataset.schema import find_roles, plain_symbols, prices, refuse_taken, session_days, symbol_codes
+from weekly_cli.dataset.schema import find_roles, name_collisions, plain_symbols, prices, session_days, symbol_codes
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS, benchmark_name
 from weekly_cli.run.task import sort_order
@@ -71,9 +71,11 @@ def add_weekly_features(
     symbols, codes, days = _keys(table, roles)
     compared = _compared(config.benchmark, sector_map, symbols)
     names = tuple(compared)
-    recipe = Recipe(select(config.features, names), steps_for(names), config.week, config.available, config.dtype)
+    recipe = Recipe(
+        select_features(config.features, names), steps_for(names), config.week, config.available, config.dtype
+    )
     columns_made = [feature.name for feature in recipe.features]
-    taken = refuse_taken(table.column_names, columns_made)
+    taken = name_collisions(table.column_names, columns_made)
     if taken:
         raise InputRefused(f"{_WHERE} already has the columns {', '.join(taken)}; drop them first")
     order = sort_order(codes, days)

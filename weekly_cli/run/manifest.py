@@ -109,7 +109,7 @@ def _digest(facts: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ResumeState:
     """What an earlier run has left that is proven: how it cut its tasks, the fragments, the finished parts.
 
     `direct` says whether it did all in its own process.
@@ -121,11 +121,11 @@ class Kept:
     outcomes: tuple[Outcome, ...]
 
     @property
-    def died_here(self) -> bool:
+    def crashed_in_process(self) -> bool:
         """Whether the run's own process died of what should have been a worker's task."""
         return self.direct and not self.outcomes
 
-    def left_of(self, tasks: Sequence[Task]) -> list[Task]:
+    def remaining_tasks(self, tasks: Sequence[Task]) -> list[Task]:
         """Return what is left to do of the run's tasks."""
         done = sorted(part_span(outcome.part) for outcome in self.outcomes if outcome.part is not None)
         found = []
@@ -147,12 +147,12 @@ class Journal:
         self._path = folder / storage.JOURNAL
 
     @property
-    def begun(self) -> bool:
+    def exists(self) -> bool:
         """Whether an earlier run has left a journal."""
         return self._path.exists()
 
-    def begin(self, identity: str, new: Kept) -> None:
-        """Start anew: what an earlier run has left there goes."""
+    def begin(self, identity: str, new: ResumeState) -> None:
+        """Start again: what an earlier run has left there goes."""
         storage.empty(self._folder, ())
         self._add("run", {"identity": identity, "direct": new.direct, "cuts": list(new.cuts)})
 
@@ -166,7 +166,7 @@ class Journal:
         assert outcome.part is not None
         self._add("part", asdict(outcome) | {"proof": [outcome.bytes_written, outcome.checksum]})
 
-    def kept(self, identity: str) -> Kept | None:
+    def kept(self, identity: str) -> ResumeState | None:
         """Return what is proven of an earlier run with the same identity; None: it was another one."""
         lines = list(self._lines())
         run = next((entry for kind, entry in lines if kind == "run"), None)
@@ -180,7 +180,7 @@ class Journal:
                 partitioned = _partitioned(entry)
         bundles = map(Path, _bundles(partitioned) if partitioned else ())
         storage.empty(self._folder, [self._path, *map(Path, outcomes), *bundles])
-        return Kept(run["direct"], tuple(run["cuts"]), partitioned, tuple(outcomes.values()))
+        return ResumeState(run["direct"], tuple(run["cuts"]), partitioned, tuple(outcomes.values()))
 
     def _add(self, kind: str, entry: Mapping[str, Any]) -> None:
         text = json.dumps([kind, entry], ensure_ascii=True).encode()

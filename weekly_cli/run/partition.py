@@ -58,9 +58,9 @@ class Partitioned:
 
 
 def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) -> pa.Schema:
-    """Return the columns of a bundle: code and day of each row, and the own columns but the symbol."""
-    own = _own_columns(schema)
-    kinds = [_narrowed(schema.carried(column.name), ranges.get(column.name)) for column in own]
+    """Return the columns of a bundle: code and day of each row, and the input columns but the symbol."""
+    own = _input_columns(schema)
+    kinds = [_narrowed(schema.working_type(column.name), ranges.get(column.name)) for column in own]
     keys = [_CODE] if _day_column(schema) != _DAY else [_CODE, _DAY]
     return pa.schema(
         [
@@ -70,7 +70,7 @@ def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) 
     )
 
 
-def _own_columns(schema: DatasetSchema) -> list[pa.Field]:
+def _input_columns(schema: DatasetSchema) -> list[pa.Field]:
     return [column for column in schema.arrow if column.name != schema.roles["symbol"]]
 
 
@@ -78,7 +78,7 @@ def _day_column(schema: DatasetSchema) -> str:
     """Return the bundle's column of session dates: the date's own where that is a date and no more."""
     dates = [
         str(position)
-        for position, column in enumerate(_own_columns(schema))
+        for position, column in enumerate(_input_columns(schema))
         if column.name == schema.roles["date"] and column.type == pa.date32()
     ]
     return dates[0] if dates else _DAY
@@ -102,7 +102,7 @@ def partition(
     folder: Path,
     ranges: Mapping[str, tuple[int, int]],
     chunk_rows: int,
-    frugal: bool,
+    low_memory: bool,
     threads: int,
     on_rows: Callable[[int], None],
 ) -> Partitioned:
@@ -123,7 +123,7 @@ def partition(
         Smallest and largest value of integer columns.
     chunk_rows : int
         Rows held at a time.
-    frugal : bool
+    low_memory : bool
         Whether to give back after each chunk what allocators keep, which is as much again, for a third more time.
     threads : int
     on_rows : callable
@@ -132,7 +132,9 @@ def partition(
     kinds = bundle_schema(schema, ranges)
     plain = bundle_schema(schema, {})
     saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
-    repeated = [str(place) for place, column in enumerate(_own_columns(schema)) if column.name in schema.repeated]
+    repeated = [
+        str(place) for place, column in enumerate(_input_columns(schema)) if column.name in schema.dictionary_text
+    ]
     done = written = 0
     runs: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in cuts[1:]]
     parts = source.chunks_ahead(pieces, schema, symbols, max(1, chunk_rows // threads), threads)
@@ -156,7 +158,7 @@ def partition(
                 except pa.ArrowInvalid:
                     _refuse_wrong_ranges(pieces, schema, kinds)
                     raise
-                if frugal:
+                if low_memory:
                     pa.default_memory_pool().release_unused()
                 on_rows(done)
                 batch = next(batches, None)
@@ -257,9 +259,9 @@ def _route(
 
 def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: pa.Schema) -> None:
     """Refuse the file whose integers do not fit into the types that its footer's statistics promised."""
-    own = _own_columns(schema)
+    own = _input_columns(schema)
     narrow = {column.name: kinds.field(str(place)).type for place, column in enumerate(own)}
-    narrow = {name: kind for name, kind in narrow.items() if kind != schema.carried(name)}
+    narrow = {name: kind for name, kind in narrow.items() if kind != schema.working_type(name)}
     for piece, _, table in source.tables(pieces, schema, list(narrow)):
         for name, kind in narrow.items():
             try:
@@ -267,7 +269,7 @@ def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: 
             except pa.ArrowInvalid as error:
                 raise InputRefused(
                     f"{piece.path} has a damaged footer: its statistics of column {name!r} (row group "
-                    f"{piece.row_group}) are not those of its values: {storage.first_line(error)}; write the file anew"
+                    f"{piece.row_group}) are not those of its values: {storage.first_line(error)}; write the file again"
                 ) from error
 
 
@@ -282,13 +284,13 @@ def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
 
 
 def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:
-    """Yield a task's rows in input order, with the own columns as they were.
+    """Yield a task's rows in input order, with the input columns as they were.
 
     `codes` (ascending) names the symbols wanted by their numbers in the planned task; a row's code is the position
     of its symbol there. All of them are read at once, so that a column is in one piece; some of them run by run,
     so that no more than one run of the others is held.
     """
-    own = _own_columns(schema)
+    own = _input_columns(schema)
     names, day = [column.name for column in own], _day_column(schema)
     wanted = np.array(codes)
     everything = len(wanted) == fragments.symbols
@@ -299,5 +301,5 @@ def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[
             position = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
             keep = wanted[position] == numbers
             table, position = table.take(positions(keep)), position[keep]
-        arrays = [table.column(str(place)).cast(schema.carried(column.name)) for place, column in enumerate(own)]
+        arrays = [table.column(str(place)).cast(schema.working_type(column.name)) for place, column in enumerate(own)]
         yield Chunk(position, to_numpy(table.column(day)), pa.table(arrays, names=names))

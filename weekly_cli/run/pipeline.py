@@ -16,12 +16,12 @@ import pyarrow as pa
 
 from weekly_cli import events
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.features import select
+from weekly_cli.compute.features import select_features
 from weekly_cli.dataset.footers import Footers, read_footers, refuse_changed
 from weekly_cli.dataset.scan import Scan, files_with, scan
-from weekly_cli.dataset.schema import as_date, day_of, refuse_taken
+from weekly_cli.dataset.schema import as_date, day_of, name_collisions
 from weekly_cli.errors import InputRefused, SymbolsFailed
-from weekly_cli.events import Event, Listener, Progress, StageEnded, Trouble
+from weekly_cli.events import Event, Listener, Progress, RunWarning, StageEnded
 from weekly_cli.files import publish, storage, target
 from weekly_cli.files.work import Work, only_run, work_folder
 from weekly_cli.run import resources
@@ -35,11 +35,11 @@ from weekly_cli.run.comparisons import (
 )
 from weekly_cli.run.engines import Engine
 from weekly_cli.run.engines.in_process import InProcess
-from weekly_cli.run.manifest import Journal, Kept, conventions, identity
+from weekly_cli.run.manifest import Journal, ResumeState, conventions, identity
 from weekly_cli.run.partition import Partitioned, partition
 from weekly_cli.run.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_workers, make_plan
 from weekly_cli.run.report import Report, make_report
-from weekly_cli.run.retry import Ladder
+from weekly_cli.run.retry import TaskRetrier
 from weekly_cli.run.task import Job, Outcome, Task, part_file, part_name, run_task
 from weekly_cli.settings import Config, from_python, resolve
 
@@ -97,12 +97,12 @@ def run(config: Config, listener: Listener = events.ignore, engine: Engine | Non
         plan, kept = run.plan(found)
         job = run.job(found, plan)
         partitioned = run.partition(found, plan, kept)
-        tasks = kept.left_of(run.tasks(found, plan, job, partitioned))
+        tasks = kept.remaining_tasks(run.tasks(found, plan, job, partitioned))
         outcomes = run.fan_out(tasks, found, plan, kept, bool(standing))
         size = run.publish(outcomes, found, job, standing)
         run.close()
         return make_report(
-            config, found, plan, partitioned, outcomes, run.seconds, size, meter.peak_bytes, job, run.troubles
+            config, found, plan, partitioned, outcomes, run.seconds, size, meter.peak_bytes, job, run.warnings
         )
 
 
@@ -121,16 +121,16 @@ class _Run:
         self.work, self._journal = work.folder, Journal(work.folder)
         self._work = work
         self.seconds: dict[str, float] = {}
-        self.troubles: list[str] = []
+        self.warnings: list[str] = []
         self.resources = resources.probe()
         self.engine = engine
         self.sector_map = read_sector_map(config)
         self._comparisons = Comparisons((), (), {})
 
     def listener(self, event: Event) -> None:
-        """Tell the listener, and remember troubles for the report."""
-        if isinstance(event, Trouble):
-            self.troubles.append(event.what)
+        """Tell the listener, and remember warnings for the report."""
+        if isinstance(event, RunWarning):
+            self.warnings.append(event.what)
         self._listener(event)
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class _Run:
         """Read footers and keys; the pool starts meanwhile where there will be one."""
         with self._stage("scan") as said:
             footers = read_footers(self.config, self.output)
-            self._refuse_taken_names(footers)
+            self._refuse_name_collisions(footers)
             self._start_pool_early(footers)
             total = footers.rows
             self.listener(Progress("scan", 0, total))
@@ -166,10 +166,10 @@ class _Run:
             said.append(f"{total:,} rows, {len(found.symbols):,} symbols in {footers.files:,} files, {found.layout}")
         return found
 
-    def _refuse_taken_names(self, footers: Footers) -> None:
+    def _refuse_name_collisions(self, footers: Footers) -> None:
         names = comparison_names(self.config, self.sector_map)
-        wanted = select(self.config.features, names, self.config.named("features"))
-        taken = refuse_taken(footers.schema.arrow.names, [feature.name for feature in wanted])
+        wanted = select_features(self.config.features, names, self.config.named("features"))
+        taken = name_collisions(footers.schema.arrow.names, [feature.name for feature in wanted])
         if taken and not self.config.replace_features:
             raise InputRefused(
                 f"{self.config.where} already has the columns {', '.join(taken[:5])}"
@@ -192,30 +192,28 @@ class _Run:
         self.engine = Pool(workers, budget_bytes(self.config, self.resources), self.config.task_timeout)
         return self.engine
 
-    def plan(self, found: Scan) -> tuple[Plan, Kept]:
+    def plan(self, found: Scan) -> tuple[Plan, ResumeState]:
         """Decide on tasks and pool, and on what of an earlier run is good for this one."""
         with self._stage("plan") as said:
-            features = select(self.config.features, comparison_names(self.config, self.sector_map))
+            features = select_features(self.config.features, comparison_names(self.config, self.sector_map))
             this = identity(found.footers, self.config, features, self.sector_map)
-            begun, kept = self._journal.begun, self._journal.kept(this)
+            had_journal, kept = self._journal.exists, self._journal.kept(this)
             plan = self._made_plan(found, kept)
-            if kept is None or kept.cuts != plan.cuts or kept.died_here:
-                kept = Kept(plan.strategy == "direct", plan.cuts, None, ())
+            if kept is None or kept.cuts != plan.cuts or kept.crashed_in_process:
+                kept = ResumeState(plan.strategy == "direct", plan.cuts, None, ())
                 self._journal.begin(this, kept)
             check_disk(plan, shutil.disk_usage(self.work).free)
             said.append(f"{plan.strategy}, {len(plan.tasks):,} tasks, {plan.workers} at a time")
             self._work.proven = bool(kept.partitioned or kept.outcomes)
             if self._work.proven:
                 rows = sum(outcome.rows for outcome in kept.outcomes)
-                said.append(f"; goes on where an earlier run was cut off, with {rows:,} rows done")
-            elif begun:
-                said.append(
-                    "; what an earlier run has left does not serve: the input, a setting or the tool is another"
-                )
+                said.append(f"; resumes where an earlier run was cut off, with {rows:,} rows done")
+            elif had_journal:
+                said.append("; an earlier run's work is not used: the input, a setting or the tool has changed")
         return plan, kept
 
-    def _made_plan(self, found: Scan, kept: Kept | None) -> Plan:
-        if kept is not None and kept.died_here and self.config.strategy == "auto":
+    def _made_plan(self, found: Scan, kept: ResumeState | None) -> Plan:
+        if kept is not None and kept.crashed_in_process and self.config.strategy == "auto":
             plan = make_plan(found, replace(self.config, strategy="batched"), self.resources)
             return replace(plan, strategy_reason="the last run died while it did this in its own process")
         return make_plan(found, self.config, self.resources, kept.cuts if kept else ())
@@ -225,7 +223,7 @@ class _Run:
         config, footers = self.config, found.footers
         self._comparisons = compare(config, self.sector_map, found, plan.selected)
         names = self._comparisons.names
-        features = select(config.features, names)
+        features = select_features(config.features, names)
         made = conventions(footers, config, features, names, self.sector_map)
         return Job(
             schema=footers.schema,
@@ -240,13 +238,13 @@ class _Run:
             end_day=None if config.end is None else day_of(config.end),
             on_duplicates=config.on_duplicates,
             compression=config.compression,
-            replaced=tuple(refuse_taken(footers.schema.arrow.names, [feature.name for feature in features])),
+            replaced=tuple(name_collisions(footers.schema.arrow.names, [feature.name for feature in features])),
             metadata={storage.METADATA_KEY.decode(): json.dumps(made)},
             row_bytes=footers.row_bytes,
-            frugal=plan.frugal,
+            low_memory=plan.low_memory,
         )
 
-    def partition(self, found: Scan, plan: Plan, kept: Kept) -> Partitioned | None:
+    def partition(self, found: Scan, plan: Plan, kept: ResumeState) -> Partitioned | None:
         """Write the bundles, unless the input's own row ranges serve, or an earlier run's bundles."""
         if not plan.partition:
             return None
@@ -263,7 +261,7 @@ class _Run:
                 self.work,
                 found.footers.integer_ranges,
                 plan.chunk_rows,
-                plan.frugal,
+                plan.low_memory,
                 self.resources.cpus,
                 lambda rows: self.listener(Progress("partition", rows, plan.rows)),
             )
@@ -293,7 +291,7 @@ class _Run:
             write_benchmark_file(found, plan, self._comparisons, tasks, job)
         return tasks
 
-    def fan_out(self, tasks: Sequence[Task], found: Scan, plan: Plan, kept: Kept, stands: bool) -> list[Outcome]:
+    def fan_out(self, tasks: Sequence[Task], found: Scan, plan: Plan, kept: ResumeState, stands: bool) -> list[Outcome]:
         """Run the tasks, each failure in smaller ones, and return what came of them and of an earlier run's.
 
         Raises
@@ -308,7 +306,7 @@ class _Run:
             rows, symbols = (sum(getattr(one, name) for one in outcomes) for name in ("rows", "symbols"))
             self.listener(Progress("fan out", rows, plan.rows, symbols, len(plan.selected)))
             stack.enter_context(self._refusals_unproven())
-            ladder = Ladder(engine, run_task, self.listener, len(outcomes))
+            ladder = TaskRetrier(engine, run_task, self.listener, len(outcomes))
             for outcome in stack.enter_context(contextlib.closing(ladder.outcomes(tasks))):
                 outcomes.append(outcome)
                 if outcome.part is not None:

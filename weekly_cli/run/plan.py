@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import text_array
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import select
+from weekly_cli.compute.features import select_features
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Presence, Scan
 from weekly_cli.dataset.schema import symbol_codes
@@ -121,7 +121,7 @@ class Plan:
     disk_bytes: int
 
     @property
-    def frugal(self) -> bool:
+    def low_memory(self) -> bool:
         """Whether memory is worth more than the time that it takes to give it back."""
         return self.budget_bytes < _PLENTY_BYTES
 
@@ -200,7 +200,7 @@ def make_plan(scan: Scan, config: Config, resources: Resources, kept_cuts: Seque
         most = _most_rows_of_a_task(planned, min(jobs, resources.cpus), int(rows.max(initial=0)), sizes)
         _refuse_too_large(scan, selected, rows, most, sizes, budget)
         cuts = _kept(kept_cuts, rows, most)
-        cuts = cuts or _cuts(rows, strategy, _target_rows(total, jobs, most), most, _group_starts(scan, selected))
+        cuts = cuts or _task_cuts(rows, strategy, _target_rows(total, jobs, most), most, _group_starts(scan, selected))
         tasks, partition, partition_reason = _place(scan, selected, rows, cuts, most)
     task_bytes = max((sizes.task_bytes(task.rows, task.decoded_rows) for task in tasks), default=0)
     fitting = _fitting_workers(planned, task_bytes)
@@ -254,7 +254,7 @@ def _disk_bytes(scan: Scan, config: Config, rows: int, partition: bool, n_tasks:
     footers = scan.footers
     sectors = SECTOR_COLUMNS if config.sector_map is not None else ()
     n_features = len(
-        select(config.features, [*map(benchmark_name, config.benchmark), *sectors], config.named("features"))
+        select_features(config.features, [*map(benchmark_name, config.benchmark), *sectors], config.named("features"))
     )
     own = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
     added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
@@ -355,7 +355,7 @@ def _kept(cuts: Sequence[int], rows: Ints, most: int) -> list[int]:
     return list(cuts) if (np.diff(held[list(cuts)]) <= most).all() else []
 
 
-def _cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool]) -> list[int]:
+def _task_cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool]) -> list[int]:
     """Return where tasks begin among the selected symbols, and their end.
 
     "per-symbol" cuts everywhere, "batched" after equal numbers of symbols, "adaptive" after `target` rows. The latter

@@ -46,7 +46,7 @@ class Report:
         What narrower types saved: in the bundles, and of float64 in the features.
     rejected : tuple of (symbol, reason)
         Symbols that failed and are not in the output.
-    troubles : tuple of str
+    warnings : tuple of str
         What went wrong that the run went on from.
     """
 
@@ -80,7 +80,7 @@ class Report:
     duplicates_dropped: int
     quality: Mapping[str, int]
     rejected: tuple[tuple[str, str], ...]
-    troubles: tuple[str, ...]
+    warnings: tuple[str, ...]
     fingerprint: str
     version: str
 
@@ -104,7 +104,7 @@ def make_report(
     bytes_written: int,
     peak_all: int,
     job: Job,
-    troubles: Sequence[str],
+    warnings: Sequence[str],
 ) -> Report:
     """Return the record of a run from what its stages gave."""
     rows = sum(outcome.rows for outcome in outcomes)
@@ -153,7 +153,7 @@ def make_report(
         duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
         rejected=rejected,
-        troubles=tuple(troubles),
+        warnings=tuple(warnings),
         fingerprint=_fingerprint(job),
         version=__version__,
     )
@@ -237,7 +237,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("bytes", moved),
         ("quality", "; ".join(odd) or "nothing odd"),
         ("dropped", "; ".join(dropped)),
-        ("troubles", "; ".join(report.troubles)),
+        ("warnings", "; ".join(report.warnings)),
         ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
         ("output", report.output),
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from weekly_cli.events import Listener, Trouble
+from weekly_cli.events import Listener, RunWarning
 from weekly_cli.run.engines import Cause, Engine, Failed, RunTask
 from weekly_cli.run.task import Outcome, Task
 
@@ -23,7 +23,7 @@ _MOST_DEATHS = 30
 _DEATHS_OF_A_SYMBOL = 2
 
 
-class Ladder:
+class TaskRetrier:
     """Runs the tasks of a run, and what they are cut into when they fail.
 
     Parameters
@@ -90,7 +90,7 @@ class Ladder:
         self._engine.resize(max(1, self._engine.workers // 2))
         reason = next((one.reason for one in deaths if one.cause is not Cause.UNFINISHED), deaths[0].reason)
         self._listener(
-            Trouble(
+            RunWarning(
                 f"{reason}: what was unfinished runs again in {n_waiting:,} smaller tasks on "
                 f"{self._engine.workers} worker{'s' if self._engine.workers > 1 else ''}"
                 + (f", then {n_suspects:,} suspects alone" if n_suspects else "")
@@ -119,7 +119,7 @@ class Ladder:
         symbol = str(failed.task.symbols[0].as_py())
         if self._rejected > _MOST_REJECTED:
             raise RuntimeError(f"more than {_MOST_REJECTED} symbols fail: {failed.reason}\n{failed.details}")
-        self._listener(Trouble(f"symbol {symbol} is left out: {failed.reason}"))
+        self._listener(RunWarning(f"symbol {symbol} is left out: {failed.reason}"))
         return Outcome(failed.task.number, symbols=1, rejected=((symbol, failed.reason),))
 
 
@@ -128,5 +128,5 @@ def halves(task: Task) -> list[Task]:
     symbols = len(task.symbols)
     if symbols < 2:
         return []
-    frugal = replace(task, job=replace(task.job, frugal=True))
-    return [frugal.cut(0, symbols // 2), frugal.cut(symbols // 2, symbols)]
+    low_memory = replace(task, job=replace(task.job, low_memory=True))
+    return [low_memory.cut(0, symbols // 2), low_memory.cut(symbols // 2, symbols)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import empty_table, from_numpy, positions, to_numpy
 from weekly_cli.compute.bars import Ints, Quality, WeeklyBars, weekly_bars
-from weekly_cli.compute.features import select, steps_for
+from weekly_cli.compute.features import select_features, steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
 from weekly_cli.dataset import source
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
@@ -29,7 +29,7 @@ from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.partition import Fragments, read_fragments
 
 #: Rows of a row group of the output: some forty symbols of ten years, so that a query for one skips the rest,
-#: and one column of it stays in a core's L2 cache while it is made; fewer of wide rows, for its own columns are
+#: and one column of it stays in a core's L2 cache while it is made; fewer of wide rows, for its input columns are
 #: held while it is written.
 ROW_GROUP_ROWS = 128 * 1024
 _ROW_GROUP_OWN_BYTES = 16 * 2**20
@@ -61,7 +61,7 @@ class Job:
     replaced: tuple[str, ...]
     metadata: Mapping[str, str]
     row_bytes: float
-    frugal: bool
+    low_memory: bool
 
     @property
     def row_group_rows(self) -> int:
@@ -69,19 +69,19 @@ class Job:
         return min(ROW_GROUP_ROWS, max(_LEAST_ROW_GROUP_ROWS, int(_ROW_GROUP_OWN_BYTES / self.row_bytes)))
 
     @property
-    def own_schema(self) -> pa.Schema:
-        """The own columns as they leave."""
+    def input_schema(self) -> pa.Schema:
+        """The input columns as they leave."""
         return pa.schema([column for column in self.schema.arrow if column.name not in self.replaced])
 
     def recipe(self) -> Recipe:
         """Return which columns to compute, and how."""
-        features = select(self.features, self.benchmark_names)
+        features = select_features(self.features, self.benchmark_names)
         return Recipe(features, steps_for(self.benchmark_names), self.week, self.available, self.dtype)
 
     def output_schema(self) -> pa.Schema:
         """Return the schema of every part of the output."""
         added = [pa.field(feature.name, arrow_type(feature, self.dtype)) for feature in self.recipe().features]
-        own = self.own_schema
+        own = self.input_schema
         return pa.schema(
             [*own, *added], metadata={key.encode(): value.encode() for key, value in self.metadata.items()}
         )
@@ -202,7 +202,7 @@ def run_task(task: Task) -> Outcome:
     rows = _window(rows, task.job)
     written, checksum = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
-    if task.job.frugal:  # keeping what is freed saves 6 % of the time, and takes half as much memory again
+    if task.job.low_memory:  # keeping what is freed saves 6 % of the time, and takes half as much memory again
         pa.default_memory_pool().release_unused()
     return Outcome(
         number=task.number,
@@ -230,9 +230,9 @@ def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Daily rows sorted by (code, day), each pair once; `table` has the own columns without the symbol.
+    """Daily rows sorted by (code, day), each pair once; `table` has the input columns without the symbol.
 
-    `wholes` are row groups of the input that lie in these rows as they are, by their first row.
+    `copyable_row_groups` are row groups of the input that lie in these rows as they are, by their first row.
     """
 
     codes: Ints
@@ -240,7 +240,7 @@ class _Rows:
     table: pa.Table
     duplicates: int = 0
     first_duplicates: tuple[tuple[int, int], ...] = ()
-    wholes: Mapping[int, Piece] = field(default_factory=dict)
+    copyable_row_groups: Mapping[int, Piece] = field(default_factory=dict)
 
 
 def _sorted_rows(task: Task) -> _Rows:
@@ -251,20 +251,20 @@ def _sorted_rows(task: Task) -> _Rows:
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
     days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
     names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
-    empty = empty_table(pa.schema([(name, task.job.schema.carried(name)) for name in names]))
+    empty = empty_table(pa.schema([(name, task.job.schema.working_type(name)) for name in names]))
     table = pa.concat_tables([chunk.table for chunk in chunks]).unify_dictionaries() if chunks else empty
     order = sort_order(codes, days)
     if order is not None:
         codes, days, table = codes[order], days[order], table.take(from_numpy(order))
         return _without_duplicates(task, codes, days, table)
     rows = _without_duplicates(task, codes, days, table)
-    return rows if rows.duplicates else replace(rows, wholes=_wholes(task, len(codes)))
+    return rows if rows.duplicates else replace(rows, copyable_row_groups=_copyable_row_groups(task, len(codes)))
 
 
-def _wholes(task: Task, n_rows: int) -> dict[int, Piece]:
+def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
     """Return the input's row groups that may be copied, by their first row; all rows are as the input has them."""
     pieces = task.pieces or ()
-    if task.job.frugal or sum(piece.stop - piece.start for piece in pieces) != n_rows:
+    if task.job.low_memory or sum(piece.stop - piece.start for piece in pieces) != n_rows:
         return {}
     most = _MOST_COPIED_GROUPS * task.job.row_group_rows
     found, first = {}, 0
@@ -370,9 +370,9 @@ def _benchmarks(task: Task) -> BenchmarkBars:
 def part_file(path: Path, job: Job) -> RowGroupFile:
     """Open a file with the columns of the output.
 
-    Dictionaries serve texts only, statistics the queries on the own columns.
+    Dictionaries serve texts only, statistics the queries on the input columns.
     """
-    own = job.own_schema
+    own = job.input_schema
     return RowGroupFile(
         path,
         job.output_schema(),
@@ -392,13 +392,15 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
     with part_file(Path(task.part), job) as output:
         clock.stage("features")
         found = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
-        wholes = [(first, first + piece.rows_in_group) for first, piece in rows.wholes.items()]
-        for group in row_groups(found, job.row_group_rows, wholes):
+        copyable_row_groups = [
+            (first, first + piece.rows_in_group) for first, piece in rows.copyable_row_groups.items()
+        ]
+        for group in row_groups(found, job.row_group_rows, copyable_row_groups):
             clock.stage("write")
             table = _own(task, rows, group.first, group.stop)
             own: Iterable[ColumnChunk] | None = None
             if group.whole:
-                piece = rows.wholes[group.first]
+                piece = rows.copyable_row_groups[group.first]
                 own = output.copied(Path(piece.path), piece.row_group, table)
             if own is None:
                 own = output.encoded(table)
@@ -409,9 +411,9 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
 
 
 def _own(task: Task, rows: _Rows, first: int, stop: int) -> pa.Table:
-    """Return the own columns of the rows from `first` to `stop`, ready to be written."""
+    """Return the input columns of the rows from `first` to `stop`, ready to be written."""
     symbol = task.job.schema.roles["symbol"]
-    own = task.job.own_schema
+    own = task.job.input_schema
     columns = [
         _symbol_column(task.symbols, rows.codes[first:stop])
         if column.name == symbol

@@ -1,8 +1,9 @@
 """Proof on demand that a finished table is right: `weekly-cli verify`.
 
-It reads the input and the table anew, and asks four questions, each in a module of its own: is it `whole`, does no row
-see what is `ahead`, is it `right` by the slow truth, how long is the `warmup`. All rows are read once on each side;
-what is built again is a sample of symbols, drawn by chance from a seed. Memory does not grow with the number of rows.
+It reads the input and the table again, and asks four questions, each in a module of its own: are all `rows` there, is
+there `lookahead`, are values those of the `reference` implementation, how long is the `warmup`. All rows are read once
+on each side; what is built again is a sample of symbols, drawn by chance from a seed.
+Memory does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.spans import arrow_type
 from weekly_cli.dataset.footers import read_footers
 from weekly_cli.dataset.scan import Scan, scan
-from weekly_cli.dataset.schema import is_text, refuse_taken
+from weekly_cli.dataset.schema import is_text, name_collisions
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.files import storage
 from weekly_cli.run import resources
@@ -31,10 +32,10 @@ from weekly_cli.run.comparisons import read_sector_map
 from weekly_cli.run.manifest import fingerprint
 from weekly_cli.run.plan import select_symbols
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
-from weekly_cli.verify.lookahead import check_ahead, check_values
+from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
-from weekly_cli.verify.rebuild import Sample, chosen, compared, needed_columns, wanted_features
-from weekly_cli.verify.reference import check_right
+from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, needed_columns, wanted_features
+from weekly_cli.verify.reference import check_reference
 from weekly_cli.verify.rows import Rows, Sides, Tally, check_bytes, check_rows, tally
 from weekly_cli.verify.warmup import measure
 
@@ -42,7 +43,7 @@ __all__ = ["Proof", "verify"]
 
 N_DATES, N_SYMBOLS, SEED = 5, 20, 0
 #: The checks of what is built again.
-_OF_THE_SAMPLE = ("values", "ahead", "right", "warm-up")
+_OF_THE_SAMPLE = ("values", "look-ahead", "reference", "warm-up")
 
 
 def verify(
@@ -80,7 +81,7 @@ def verify(
     Returns
     -------
     Proof
-        Its `holds` says whether nothing was found against the table.
+        Its `passed` says whether nothing was found against the table.
 
     Raises
     ------
@@ -167,12 +168,12 @@ class _Verification:
         with self._checking("values") as check:
             made = check_values(check, sides, sample, there)
         if made is None:
-            self._not_checked("the sample could not be built again", "ahead")
+            self._not_checked("the sample could not be built again", "look-ahead")
         else:
-            with self._checking("ahead") as check:
-                check_ahead(check, sides, sample, made, n_dates, seed)
-        with self._checking("right") as check:
-            check_right(check, sides, sample, there)
+            with self._checking("look-ahead") as check:
+                check_lookahead(check, sides, sample, made, n_dates, seed)
+        with self._checking("reference") as check:
+            check_reference(check, sides, sample, there)
         if made is None:
             return self._not_checked("the sample could not be built again", "warm-up")
         with self._checking("warm-up") as check:
@@ -204,7 +205,7 @@ class _Verification:
         return checking(self.proof, name, self.listener)
 
     def _columns(self, found: Scan, trouble: str | None) -> Sides | None:
-        """Hold the table's columns, and what it says of itself, against what they should be."""
+        """Check the table's columns, and what it says of itself, against what they should be."""
         with self._checking("columns") as check:
             check.findings += [trouble] if trouble is not None else []
             with of_the_table():
@@ -215,7 +216,7 @@ class _Verification:
                     check.findings.append(f"{path}: its columns or metadata are not those of {self.files[0]}")
             own = tuple(self._own(check, found, schemas[0]))
             if self.record is None:
-                check.did = f"{len(own)} own columns of {len(schemas[0])}; it does not say how the others were made"
+                check.did = f"{len(own)} input columns of {len(schemas[0])}; it does not say how the others were made"
             else:
                 check.did = self._said(check, found, schemas[0])
             selected = select_symbols(found, self.config)
@@ -229,10 +230,10 @@ class _Verification:
         return replace(self.config, input=(self.proof.table,), columns=tuple(roles.items()))
 
     def _replaced(self, found: Scan) -> list[str]:
-        """Return the input's columns that were computed anew."""
+        """Return the input's columns that were computed again."""
         if self.record is None:
             return []
-        return refuse_taken(
+        return name_collisions(
             found.footers.schema.arrow.names, [feature.name for feature in wanted_features(self.config)]
         )
 
@@ -253,7 +254,7 @@ class _Verification:
                 check.findings.append(f"{column.name} is {kind} in the table, {column.type} in the input")
 
     def _said(self, check: Check, found: Scan, schema: pa.Schema) -> str:
-        """Hold a table's schema against its own record; return in words what it says."""
+        """Check a table's schema against its own record; return in words what it says."""
         assert self.record is not None
         features = wanted_features(self.config)
         replaced = self._replaced(found)
@@ -277,7 +278,7 @@ class _Verification:
         return f"{made}; the input's paths or sizes, or the tool's version, are others by now"
 
     def _rows(self, sides: Sides, codes: Ints) -> tuple[Tally, Tally, NDArray[np.bool_]] | None:
-        """Read both sides and hold their rows against each other; return them, and which symbols are the same."""
+        """Read both sides and check their rows against each other; return them, and which symbols are the same."""
         needed = needed_columns(sides.found, self.config)
         names = list(dict.fromkeys([*sides.found.footers.schema.key_columns, *sides.own, *needed]))
         with self._checking("rows") as check:
@@ -290,10 +291,10 @@ class _Verification:
 
     def _sample(
         self, sides: Sides, codes: Ints, of_input: Tally, of_table: Tally, same: NDArray[np.bool_]
-    ) -> tuple[Sample, Rows]:
+    ) -> tuple[SampledSymbols, Rows]:
         """Return the sample without the symbols whose rows differ already, and its rows in the table."""
         codes = codes[same[codes]]
         rows, there = of_input.sampled(), of_table.sampled().in_order()
         features = tuple(one for one in wanted_features(self.config) if one.name in there.table.column_names)
-        sample = Sample(self.config, sides.found, codes, rows, compared(sides, codes), features)
+        sample = SampledSymbols(self.config, sides.found, codes, rows, compared(sides, codes), features)
         return sample, there.where(np.isin(there.codes, codes))

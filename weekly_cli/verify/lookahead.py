@@ -12,12 +12,12 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.weeks import week_number
 from weekly_cli.dataset.schema import as_date, as_text
 from weekly_cli.verify.proof import Check, Refuted
-from weekly_cli.verify.rebuild import Sample
+from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows, Sides, same
 
 
-def check_values(check: Check, sides: Sides, sample: Sample, there: Rows) -> Rows:
-    """Hold the table's weekly columns against those of a build of the sample now, which is returned."""
+def check_values(check: Check, sides: Sides, sample: SampledSymbols, there: Rows) -> Rows:
+    """Check the table's weekly columns against those of a build of the sample now, which is returned."""
     made = sample.rebuilt()
     names = [feature.name for feature in sample.features]
     check.did = (
@@ -30,8 +30,8 @@ def check_values(check: Check, sides: Sides, sample: Sample, there: Rows) -> Row
     return made
 
 
-def check_ahead(check: Check, sides: Sides, sample: Sample, made: Rows, n_dates: int, seed: int) -> None:
-    """Cut the input after each of some dates, build, and hold all rows up to there against the uncut build's."""
+def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, made: Rows, n_dates: int, seed: int) -> None:
+    """Cut the input after each of some dates, build, and compare all rows up to there with the uncut build's."""
     names = [feature.name for feature in sample.features]
     cuts = cut_days(sides, sample, n_dates, seed)
     if not len(cuts):
@@ -56,7 +56,7 @@ def check_ahead(check: Check, sides: Sides, sample: Sample, made: Rows, n_dates:
     )
 
 
-def cut_days(sides: Sides, sample: Sample, n_dates: int, seed: int) -> Ints:
+def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> Ints:
     """Return days after which to cut, half of them inside of a week, on which all benchmarks have begun."""
     rows = sample.rows
     of_symbols = rows.where(np.isin(rows.codes, sample.codes))

@@ -29,7 +29,7 @@ class Check:
     seconds: float = 0.0
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether nothing was found against the table."""
         return not self.findings
 
@@ -65,9 +65,9 @@ class Proof:
     warm_up: tuple[WarmUp, ...] = ()
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether nothing was found against the table."""
-        return all(check.holds for check in self.checks)
+        return all(check.passed for check in self.checks)
 
     @property
     def not_checked(self) -> list[str]:
@@ -76,7 +76,7 @@ class Proof:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record for JSON."""
-        return {"holds": self.holds, **asdict(self)}
+        return {"passed": self.passed, **asdict(self)}
 
 
 @contextlib.contextmanager

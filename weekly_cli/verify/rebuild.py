@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import Feature, select
+from weekly_cli.compute.features import Feature, select_features
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.schema import as_text, carried_type, session_days, symbol_codes
+from weekly_cli.dataset.schema import as_text, session_days, symbol_codes, working_type
 from weekly_cli.files import storage
 from weekly_cli.run import pipeline
 from weekly_cli.run.comparisons import Comparisons, compare, comparison_names, read_sector_map
@@ -25,7 +25,7 @@ _COUNTED = ("w_week_end", "w_bars")
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampledSymbols:
     """Some symbols of the input with all that their weekly columns are made of.
 
     Attributes
@@ -63,7 +63,7 @@ class Sample:
         rows = self.rows if keep is None else self.rows.where(keep)
         schema = self.found.footers.schema
         symbols = self.found.symbols
-        named = symbols.cast(carried_type(symbols.type)).take(from_numpy(rows.codes))
+        named = symbols.cast(working_type(symbols.type)).take(from_numpy(rows.codes))
         table = rows.table.append_column(schema.roles["symbol"], named)
         with storage.scratch() as folder:
             with storage.ParquetOutput(folder / "input.parquet", table.schema) as written:
@@ -114,4 +114,4 @@ def compared(sides: Sides, codes: Ints) -> Comparisons:
 
 def wanted_features(config: Config) -> tuple[Feature, ...]:
     """Return the features that the settings ask for."""
-    return select(config.features, comparison_names(config, read_sector_map(config)))
+    return select_features(config.features, comparison_names(config, read_sector_map(config)))

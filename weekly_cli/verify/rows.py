@@ -1,4 +1,4 @@
-"""Whole: every row of the input is in the table once, own columns equal, in order, and every byte as it was written.
+"""Whole: every row of the input is in the table once, input columns equal, in order, and every byte as it was written.
 
 Each side is read once, in batches, into a count and a sum of row hashes for each symbol. Sums do not depend on the
 order of rows, and differ where a row is missing, doubled or changed. Only symbols whose sums differ are read again,
@@ -32,7 +32,7 @@ from weekly_cli.verify import hashes
 from weekly_cli.verify.proof import MOST_TOLD, Check, Refuted, of_the_table
 
 _BATCH_ROWS = 256 * 1024
-#: Rows of symbols that are held against each other row by row at a time.
+#: Rows of symbols that are checked against each other row by row at a time.
 _COMPARED_ROWS = 1024 * 1024
 
 
@@ -77,7 +77,7 @@ class Sides:
     selected : int64[symbols that the table should have]
         Their positions among the scan's symbols.
     own : tuple of str
-        The own columns that are held against each other, without the symbol's.
+        The input columns that are checked against each other, without the symbol's.
     ours : bool
         Whether this tool says to have written the table.
     """
@@ -140,7 +140,7 @@ class Tally:
 
 
 def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
-    """Hold every page against its checksum, and every part against the one in its name."""
+    """Check every page against its checksum, and every part against the one in its name."""
     pages = unchecked = named = 0
     for path in files:
         with of_the_table(), storage.mapped_input(path) as data:
@@ -154,7 +154,7 @@ def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
                 check.findings.append(f"{path}: {error}")
                 continue
             pages, unchecked = pages + found.all, unchecked + found.unchecked
-    check.did = f"{pages - unchecked:,} of {pages:,} pages held against their checksums"
+    check.did = f"{pages - unchecked:,} of {pages:,} pages checked against their checksums"
     if named:
         check.did += f", {named:,} of {len(files):,} files against that of all their bytes, which their names tell"
     if unchecked == pages and not named and not ours and not check.findings:
@@ -262,11 +262,11 @@ def _fold(whole: Tally, part: Tally, sides: Sides) -> None:
 
 
 def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> NDArray[np.bool_]:
-    """Hold the two sides' sums against each other and return bool[symbols], which are the same."""
+    """Check the two sides' sums against each other and return bool[symbols], which are the same."""
     expected = np.zeros(len(of_input.counts), bool)
     expected[sides.selected] = True
     check.did = (
-        f"{of_table.rows:,} rows of {np.count_nonzero(of_table.counts):,} symbols, {len(sides.own) + 1} own columns: "
+        f"{of_table.rows:,} rows of {np.count_nonzero(of_table.counts):,} symbols, {len(sides.own) + 1} input columns: "
         "each row of the input once, equal in value, in order"
     )
     if of_table.strangers is not None:

@@ -17,10 +17,10 @@ def render_check(check: Check) -> RenderableType:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True, width=8)
+    table.add_column(style="bold", no_wrap=True, width=10)
     table.add_column(no_wrap=True, width=11)
     table.add_column(overflow="fold")
-    state = "FAILS" if check.findings else "not checked" if check.not_checked else "holds"
+    state = "failed" if check.findings else "not checked" if check.not_checked else "passed"
     table.add_row(check.name, state, printable(check.not_checked or check.did))
     for finding in check.findings:
         table.add_row("", "", printable(finding))
@@ -41,9 +41,9 @@ def render_warm_up(rows: tuple[WarmUp, ...]) -> RenderableType:
 def conclusion(proof: Proof) -> str:
     """Return the last line."""
     missing = f"; not checked: {', '.join(proof.not_checked)}" if proof.not_checked else ""
-    if not proof.holds:
-        failed = [check.name for check in proof.checks if not check.holds]
-        return printable(f"{proof.table} does not hold: {', '.join(failed)}{missing}")
+    if not proof.passed:
+        failed = [check.name for check in proof.checks if not check.passed]
+        return printable(f"{proof.table} failed: {', '.join(failed)}{missing}")
     if missing:
-        return printable(f"{proof.table}: nothing was found against it{missing}")
-    return printable(f"{proof.table} holds")
+        return printable(f"{proof.table} passed what was checked{missing}")
+    return printable(f"{proof.table} passed")

@@ -1,6 +1,7 @@
 """Warm-up: how long a column depends on where history began.
 
-Every symbol's first year is cut, the rest built again, and each bar's value held against the one that knew that year.
+Every symbol's first year is cut, the rest built again, and each bar's value compared with the one that knew that
+year.
 A window's column is the same from its first bar on; a recursive one comes near it by and by.
 """
 
@@ -14,7 +15,7 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import Feature
 from weekly_cli.compute.weeks import week_end, week_number
 from weekly_cli.verify.proof import Check, WarmUp
-from weekly_cli.verify.rebuild import Sample
+from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows
 
 YEAR_DAYS = 365
@@ -22,7 +23,7 @@ YEAR_DAYS = 365
 SMALL = 1e-3
 
 
-def measure(check: Check, sample: Sample, made: Rows) -> tuple[WarmUp, ...]:
+def measure(check: Check, sample: SampledSymbols, made: Rows) -> tuple[WarmUp, ...]:
     """Return the columns that move when a year is cut, with the bar from which they move by less than `SMALL`.
 
     `made` are the rows of a build of the whole sample.

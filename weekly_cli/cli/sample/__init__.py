@@ -1,4 +1,4 @@
-"""Made-up daily prices with life's warts: the same arguments give the same rows, whatever the layout.
+"""Made-up daily prices with the anomalies of real ones: the same arguments give the same rows, whatever the layout.
 
 Randomness is counter-based: the words of a symbol's year are Philox at the place (seed, symbol, year), so
 every block can be drawn alone and in any order, and neither the layout nor the size of a chunk changes a bit.
@@ -71,7 +71,7 @@ def write_sample(
     Columns: symbol and exchange (string), date (date32), open, high, low and close (float64, dollars to the
     cent), volume (int64, shares), adj_close (float64, dollars to four decimals, adjusted back for dividends
     and splits). adj_close is null where close is; nothing but prices is ever null.
-    The default sample holds every wart; a smaller one holds those that its symbols carry.
+    The default sample holds every anomaly; a smaller one holds those that its symbols carry.
 
     Parameters
     ----------
@@ -109,13 +109,13 @@ def write_sample(
         raise OutputConflict(f"{folder} holds files already; choose a new or an empty folder")
     files = _files_by_symbol(sample) if layout == "symbol" else _files_by_date(sample, daily=layout == "day")
     written = [(folder / name, _write(folder / name, tables)) for name, tables in files]
-    storage.write_text(folder / SECTORS_FILE, sample.people.sectors_csv())
+    storage.write_text(folder / SECTORS_FILE, sample.universe.sectors_csv())
     return SampleFiles(sum(rows for _, rows in written), tuple(path for path, _ in written))
 
 
 def _files_by_date(sample: Sample, *, daily: bool) -> Iterator[tuple[str, Iterator[pa.Table]]]:
     """Yield the files in date order: a name, and the tables to write as row groups."""
-    names = sample.people.names
+    names = sample.universe.names
     group = max(1, _ROW_GROUP_ROWS // len(names))
     for year, columns in enumerate(_years(sample)):
         days = sample.days[sample.bounds[year] : sample.bounds[year + 1]]
@@ -129,7 +129,7 @@ def _files_by_date(sample: Sample, *, daily: bool) -> Iterator[tuple[str, Iterat
 
 def _years(sample: Sample) -> Iterator[Columns]:
     """Yield the columns of each year, [sessions, symbols]; they are overwritten by the next."""
-    symbols, longest = len(sample.people.names), int(np.diff(sample.bounds).max())
+    symbols, longest = len(sample.universe.names), int(np.diff(sample.bounds).max())
     buffers = _buffers(longest, symbols)
     levels = sample.first_levels()
     for year in range(len(sample.bounds) - 1):
@@ -142,13 +142,13 @@ def _years(sample: Sample) -> Iterator[Columns]:
 
 def _days_table(sample: Sample, columns: Columns, days: NDArray[np.int32], cut: slice) -> pa.Table:
     places = np.flatnonzero(columns["present"][cut])
-    day, symbol = np.divmod(places, len(sample.people.names))
-    return _table(sample, slice(0, len(sample.people.names)), symbol, days[cut][day], columns, cut, places)
+    day, symbol = np.divmod(places, len(sample.universe.names))
+    return _table(sample, slice(0, len(sample.universe.names)), symbol, days[cut][day], columns, cut, places)
 
 
 def _files_by_symbol(sample: Sample) -> Iterator[tuple[str, Iterator[pa.Table]]]:
     """Yield the files clustered by symbol: a name, and the tables to write as row groups."""
-    symbols, sessions = len(sample.people.names), len(sample.days)
+    symbols, sessions = len(sample.universe.names), len(sample.days)
     files = min(symbols, max(_MIN_FILES, round(symbols * sessions / _FILE_ROWS)))
     group = max(1, round(_ROW_GROUP_ROWS / sessions))
     table = partial(_symbols_table, sample, sample.first_levels(), _buffers(group, sessions))
@@ -188,7 +188,7 @@ def _table(
     """Return the rows at `places` of the columns' part `cut`; `symbol` counts from the first of `rows`."""
     exchange = sample.traits.exchange[rows][symbol]
     arrays = {
-        "symbol": _text(symbol.astype(np.int32), sample.people.names[rows]),
+        "symbol": _text(symbol.astype(np.int32), sample.universe.names[rows]),
         "date": from_numpy(days, pa.date32()),
         "exchange": _text(exchange, EXCHANGES),
     }

@@ -16,9 +16,9 @@ from weekly_cli.cli.sample.universe import (
     Words,
     bell,
     cents,
-    make_lives,
-    make_people,
+    make_listings,
     make_traits,
+    make_universe,
     uniform,
 )
 
@@ -26,7 +26,7 @@ FIRST_YEAR = 2018
 
 
 class Sample:
-    """The sample's calendar, people, traits, lives and benchmarks: everything but the blocks.
+    """The sample's calendar, universe, traits, listings and benchmarks: everything but the blocks.
 
     Attributes
     ----------
@@ -40,17 +40,17 @@ class Sample:
         calendar = [sessions_of(FIRST_YEAR + year) for year in range(years)]
         self.days = np.concatenate(calendar)
         self.bounds = np.cumsum([0, *map(len, calendar)])
-        self.people = make_people(symbols)
+        self.universe = make_universe(symbols)
         self._source = Source(seed)
-        self._streams = self.people.ordinals + 2**32  # of a symbol, whoever else is in the sample
+        self._streams = self.universe.ordinals + 2**32  # of a symbol, whoever else is in the sample
         words = self._source.words(self._streams, PROFILE_BLOCK, PROFILE_WORDS)
-        self.traits = make_traits(self.people, words, len(self.days))
-        self.lives = make_lives(self.people, words, self.days)
+        self.traits = make_traits(self.universe, words, len(self.days))
+        self.listings = make_listings(self.universe, words, self.days)
         self._factors = [self._benchmark_returns(year) for year in range(years)]
 
     def first_levels(self) -> Floats:
         """Return the log level of each symbol's total return before the first session, float64[symbols]."""
-        everyone = slice(0, len(self.people.names))
+        everyone = slice(0, len(self.universe.names))
         levels: Floats = self.traits.log_price + self._log_to_come(everyone, np.zeros(1, np.int64))[:, 0]
         return levels
 
@@ -70,9 +70,9 @@ class Sample:
         levels[rows] = level[:, -1]
         to_come = self._log_to_come(rows, sessions)
         columns = self._bars(rows, level - to_come, returns, burst, words)
-        self.lives.apply(columns, rows, start, stop)
+        self.listings.apply(columns, rows, start, stop)
         columns["adj_close"] = np.rint(columns["close"] * np.exp(to_come) * 1e4) / 1e4
-        columns["present"] = self.lives.present(rows, sessions)
+        columns["present"] = self.listings.present(rows, sessions)
         return columns
 
     def _returns(self, rows: slice, year: int, factors: Floats) -> tuple[Words, Floats, Floats]:
@@ -83,7 +83,7 @@ class Sample:
         returns = bell(words[:, 1])
         returns *= burst
         returns *= traits.noise[rows, None]
-        returns += traits.beta[rows, None] * factors[self.people.parents[rows]]
+        returns += traits.beta[rows, None] * factors[self.universe.parents[rows]]
         returns += traits.drift[rows, None]
         np.clip(returns, -0.5, 0.5, out=returns)
         return words[:, 2], burst, returns
@@ -101,7 +101,7 @@ class Sample:
     def _log_to_come(self, rows: slice, sessions: Ints) -> Floats:
         """Return the logarithm of adjusted over raw price, float64[symbols, sessions]."""
         traits = self.traits
-        phase, end = traits.ex_phase[rows, None], np.minimum(len(self.days) - 1, self.lives.last[rows, None])
+        phase, end = traits.ex_phase[rows, None], np.minimum(len(self.days) - 1, self.listings.last[rows, None])
         dividends = (end - phase) // DIVIDEND_SESSIONS - (sessions - phase) // DIVIDEND_SESSIONS
         before_split = (sessions < traits.split[rows, None]) & (traits.split[rows, None] <= end)
         return dividends * traits.log_dividend[rows, None] - before_split * traits.log_ratio[rows, None]
@@ -109,7 +109,7 @@ class Sample:
     def _benchmark_returns(self, year: int) -> Floats:
         """Return the benchmarks' log returns, and zeros for no parent, [benchmarks + 1, sessions]."""
         sessions = int(self.bounds[year + 1] - self.bounds[year])
-        factors = np.zeros((len(self.people.benchmarks) + 1, sessions))
-        for number, position in enumerate(self.people.benchmarks.tolist()):
+        factors = np.zeros((len(self.universe.benchmarks) + 1, sessions))
+        for number, position in enumerate(self.universe.benchmarks.tolist()):
             factors[number] = self._returns(slice(position, position + 1), year, factors)[2]
         return factors

@@ -102,7 +102,7 @@ def ticker_names(count: int) -> list[str]:
 
 
 @dataclass(frozen=True)
-class People:
+class Universe:
     """The symbols in the order of their names, and what each is compared with.
 
     Attributes
@@ -137,7 +137,7 @@ class People:
         return self.names[int(self.benchmarks[number])]
 
 
-def make_people(symbols: int) -> People:
+def make_universe(symbols: int) -> Universe:
     sectors = _SECTORS if symbols >= _SECTORS_FROM else ()
     subsectors = _SUBSECTORS if symbols >= _SUBSECTORS_FROM else {}
     benchmarks = (_MARKET, *sectors, *subsectors.values())
@@ -150,7 +150,7 @@ def make_people(symbols: int) -> People:
     )
     order = np.argsort(names)
     places = np.argsort(order)[: len(benchmarks)]
-    return People(names[order].tolist(), ordinals[order], places, parents[order])
+    return Universe(names[order].tolist(), ordinals[order], places, parents[order])
 
 
 def _parent(ordinal: int, sectors: int, with_subsector: Sequence[int]) -> int:
@@ -199,8 +199,8 @@ class Traits:
     exchange: NDArray[np.int32]
 
 
-def make_traits(people: People, words: Words, sessions: int) -> Traits:
-    ordinary, market = people.ordinals >= 0, people.parents < 0
+def make_traits(universe: Universe, words: Words, sessions: int) -> Traits:
+    ordinary, market = universe.ordinals >= 0, universe.parents < 0
     u = [uniform(words[:, i // 4], i % 4) for i in range(10)]
     ratio = np.log(_SPLIT_RATIOS)[(u[8] * 16).astype(np.int64) % 4]
     return Traits(
@@ -219,7 +219,7 @@ def make_traits(people: People, words: Words, sessions: int) -> Traits:
 
 # ---- what happens to them --------------------------------------------------------------------------------
 
-# What happens to a ticker hangs on its number modulo 64, so that the default sample has every wart and a
+# What happens to a ticker hangs on its number modulo 64, so that the default sample has every anomaly and a
 # large one stays mostly sound. Some things happen to one ticker only.
 _CYCLE = 64
 _ALL_NULL, _SINGLE_ROW, _HALTED = 4, 8, 9
@@ -266,7 +266,7 @@ _WARTS: tuple[tuple[int, Callable[[Columns, Place], None]], ...] = (
 
 
 @dataclass(frozen=True)
-class Lives:
+class Listings:
     """When each symbol has rows, and which rows are odd.
 
     Attributes
@@ -274,8 +274,8 @@ class Lives:
     first, last, halt, resume : int64[symbols]
         Sessions: first and last with a row, first without and first with a row again.
     all_null : bool[symbols]
-    wart_symbol, wart_session, wart : int64[warts]
-        Sorted by symbol; `wart` is a position in `_WARTS`.
+    wart_symbol, wart_session, anomaly : int64[anomalies]
+        Sorted by symbol; `anomaly` is a position in `_WARTS`.
     """
 
     first: Ints
@@ -285,7 +285,7 @@ class Lives:
     all_null: NDArray[np.bool_]
     wart_symbol: Ints
     wart_session: Ints
-    wart: Ints
+    anomaly: Ints
 
     def present(self, rows: slice, sessions: Ints) -> NDArray[np.bool_]:
         """Return bool[symbols, sessions]: which rows there are."""
@@ -301,15 +301,15 @@ class Lives:
         session = self.wart_session[among]
         here = (session >= start) & (session < stop)
         places = np.stack([self.wart_symbol[among] - rows.start, session - start])[:, here]
-        wart = self.wart[among][here]
-        for kind in np.unique(wart):
-            symbol, day = places[:, wart == kind]
+        anomaly = self.anomaly[among][here]
+        for kind in np.unique(anomaly):
+            symbol, day = places[:, anomaly == kind]
             _WARTS[kind][1](columns, (symbol, day))
 
 
-def make_lives(people: People, words: Words, days: NDArray[np.int32]) -> Lives:
-    n, roles = len(days), people.ordinals % _CYCLE
-    roles[(people.ordinals < 0) | ((people.ordinals >= _CYCLE) & np.isin(roles, _ONCE))] = -1
+def make_listings(universe: Universe, words: Words, days: NDArray[np.int32]) -> Listings:
+    n, roles = len(days), universe.ordinals % _CYCLE
+    roles[(universe.ordinals < 0) | ((universe.ordinals >= _CYCLE) & np.isin(roles, _ONCE))] = -1
     u, v = uniform(words[:, 3], 0), uniform(words[:, 3], 1)
     first, last = np.zeros(len(roles), np.int64), np.full(len(roles), n - 1)
     halt, resume = np.full((2, len(roles)), n)
@@ -324,7 +324,7 @@ def make_lives(people: People, words: Words, days: NDArray[np.int32]) -> Lives:
     last[single] = first[single]
     halt[halted] = _next_session_on(0, days, (n * (0.3 + 0.5 * v[halted])).astype(np.int64))
     resume[halted] = np.searchsorted(days, days[halt[halted]] + 14)
-    return Lives(first, last, halt, resume, roles == _ALL_NULL, *_warts(roles, words[:, 4], n))
+    return Listings(first, last, halt, resume, roles == _ALL_NULL, *_anomalies(roles, words[:, 4], n))
 
 
 def _next_session_on(weekday: int, days: NDArray[np.int32], sessions: Ints) -> Ints:
@@ -333,10 +333,10 @@ def _next_session_on(weekday: int, days: NDArray[np.int32], sessions: Ints) -> I
     return found[np.searchsorted(found, sessions)]
 
 
-def _warts(roles: Ints, words: Words, n: int) -> tuple[Ints, Ints, Ints]:
-    """Return (symbol, session, wart), sorted by symbol; a symbol's warts lie apart."""
+def _anomalies(roles: Ints, words: Words, n: int) -> tuple[Ints, Ints, Ints]:
+    """Return (symbol, session, anomaly), sorted by symbol; a symbol's anomalies lie apart."""
     kinds = np.array([role for role, _ in _WARTS])
-    symbol, wart = np.nonzero(roles[:, None] == kinds)
-    place, places = wart - np.searchsorted(kinds, kinds[wart]), np.bincount(kinds)[kinds[wart]]
+    symbol, anomaly = np.nonzero(roles[:, None] == kinds)
+    place, places = anomaly - np.searchsorted(kinds, kinds[anomaly]), np.bincount(kinds)[kinds[anomaly]]
     spread = 0.9 * uniform(words, 0)[symbol]
-    return symbol, (n * (0.1 + 0.85 * (place + spread) / places)).astype(np.int64), wart
+    return symbol, (n * (0.1 + 0.85 * (place + spread) / places)).astype(np.int64), anomaly

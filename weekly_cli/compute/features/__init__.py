@@ -30,7 +30,7 @@ __all__ = [
     "Step",
     "evaluate",
     "registry",
-    "select",
+    "select_features",
     "steps_for",
     "templates",
 ]
@@ -67,7 +67,7 @@ def templates() -> tuple[Feature, ...]:
     return registry(["{b}"])
 
 
-def select(wanted: str, benchmarks: Sequence[str] = (), setting: str = "--features") -> tuple[Feature, ...]:
+def select_features(wanted: str, benchmarks: Sequence[str] = (), setting: str = "--features") -> tuple[Feature, ...]:
     """Return the features that `--features` asks for, in output order.
 
     Parameters
@@ -85,7 +85,7 @@ def select(wanted: str, benchmarks: Sequence[str] = (), setting: str = "--featur
     UsageError
         If a word is neither a family nor a column, or nothing is left.
 
-    >>> [feature.name for feature in select("volume,w_ret")]
+    >>> [feature.name for feature in select_features("volume,w_ret")]
     ['w_ret', 'w_volume_ratio_12']
     """
     features = registry(benchmarks)

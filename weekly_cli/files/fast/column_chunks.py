@@ -5,7 +5,7 @@ takes rows: it needs every value and a bit for each row, looks at each bit and c
 is made from the spans, the bits of columns that are missing in the same rows are made once, and the page goes from
 the codec to the file: 0.6 of the general writer's time, in the same bytes but for the header's.
 
-(The own columns of numbers, one value a row, take nine tenths of it either way, and are left to Arrow.) Each chunk
+(The input columns of numbers, one value a row, take nine tenths of it either way, and are left to Arrow.) Each chunk
 is one plain data page (version 1) with its checksum.
 
 Source: the Apache Parquet format, README.md, Encodings.md and src/main/thrift/parquet.thrift.

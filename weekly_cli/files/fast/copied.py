@@ -1,6 +1,6 @@
 """Column chunks taken over from a file that another program wrote.
 
-Where a row group of the input goes into the output as it is, its own columns need not be encoded and compressed
+Where a row group of the input goes into the output as it is, its input columns need not be encoded and compressed
 again: their pages move as bytes, a checksum added to those that have none. All that is said of them is made anew, for
 a footer's bytes have no checksum: counts and sizes from the pages that Arrow has decoded, statistics from the values.
 

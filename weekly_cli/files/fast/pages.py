@@ -26,7 +26,7 @@ class Pages(NamedTuple):
 
 
 def check_pages(data: memoryview) -> Pages:
-    """Hold every page of a file against its checksum.
+    """Check every page of a file against its checksum.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """A Parquet file put together from column chunks and from whole row groups of finished files.
 
-Arrow writes the own columns, whatever their types, into memory; their chunks are taken over as they are, beside
+Arrow writes the input columns, whatever their types, into memory; their chunks are taken over as they are, beside
 those made from spans. Pages hold no positions in the file, so a chunk moves by its bytes, and only the offsets in
 the footer change: files of one schema become one without a page being decoded.
 """
@@ -54,11 +54,11 @@ class RowGroupFile(storage.OutputFile):
     ----------
     path : Path
     schema : pa.Schema
-        Of the whole file: the own columns, then those made from spans.
+        Of the whole file: the input columns, then those made from spans.
     compression : str
         As the setting says.
     **own
-        How Arrow writes the own columns.
+        How Arrow writes the input columns.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, compression: str, **own: Any) -> None:
@@ -76,7 +76,7 @@ class RowGroupFile(storage.OutputFile):
         self.reached("opened")
 
     def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
-        """Yield the column chunks that Arrow makes of own columns."""
+        """Yield the column chunks that Arrow makes of input columns."""
         data = _in_memory(own, self._own)
         for column in read_footer(data)[ROW_GROUPS].value.values[0][COLUMNS].value.values:
             metadata = column[META_DATA].value
@@ -111,7 +111,7 @@ class RowGroupFile(storage.OutputFile):
         return made
 
     def write(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
-        """Append a row group: the chunks of own columns, and columns of spans that have `lengths` rows."""
+        """Append a row group: the chunks of input columns, and columns of spans that have `lengths` rows."""
         encoder = ChunkEncoder(lengths, self._compression, self._compress)
         begin = self._stream.tell()
         placed = [self._place(chunk) for chunk in own]

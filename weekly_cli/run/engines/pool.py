@@ -24,7 +24,7 @@ from joblib.externals.loky.process_executor import ProcessPoolExecutor
 from weekly_cli.errors import WeeklyError
 from weekly_cli.run import resources
 from weekly_cli.run.engines import Cause, Failed
-from weekly_cli.run.engines.process import run_begun, start_worker
+from weekly_cli.run.engines.process import run_marked, start_worker
 
 if TYPE_CHECKING:
     from weekly_cli.run.engines import RunTask
@@ -105,7 +105,7 @@ class Pool:
         from weekly_cli.files import storage
 
         for task in tasks:
-            storage.forget_begun(Path(task.part))
+            storage.remove_start_marker(Path(task.part))
         kills = resources.memory_kills()
         futures, lost = self._submitted(tasks, run)
         late: set[str] = set()
@@ -132,7 +132,7 @@ class Pool:
         futures: dict[Future[Any], Task] = {}
         for task in tasks:
             try:
-                futures[executor.submit(run_begun, run, task)] = task
+                futures[executor.submit(run_marked, run, task)] = task
             except BrokenProcessPool:
                 break
         return futures, list(tasks[len(futures) :])
@@ -145,7 +145,7 @@ class Pool:
 
         late = set()
         for task in futures.values():
-            begun = storage.begun(Path(task.part))
+            begun = storage.read_start_marker(Path(task.part))
             if begun and begun.seconds_ago > self._task_seconds and begun.process in (self._executor._processes or ()):
                 with contextlib.suppress(ProcessLookupError):  # it has ended by itself this moment
                     os.kill(begun.process, signal.SIGKILL)
@@ -159,7 +159,7 @@ class Pool:
         for task in tasks:
             if task.part in late:
                 yield Failed(task, Cause.TOO_LONG, f"took longer than {self._task_seconds:g} s (--task-timeout)")
-            elif late or storage.begun(Path(task.part)) is None:
+            elif late or storage.read_start_marker(Path(task.part)) is None:
                 yield Failed(task, Cause.UNFINISHED, "a worker process died")
             elif memory_kill:
                 yield Failed(task, Cause.NO_MEMORY, "the system killed its worker process for lack of memory")

@@ -53,9 +53,9 @@ def _bound_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (size, most))
 
 
-def run_begun(run: RunTask, task: Task) -> Outcome:
+def run_marked(run: RunTask, task: Task) -> Outcome:
     """Run a task after leaving word which process has begun it."""
     from weekly_cli.files import storage
 
-    storage.say_begun(Path(task.part))
+    storage.write_start_marker(Path(task.part))
     return run(task)

@@ -1,4 +1,4 @@
-"""Right: weekly columns as the slow truth has them, which shares no code with what made the table."""
+"""Right: weekly columns as the reference implementation has them, which shares no code with what made the table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from weekly_cli.dataset.schema import plain_symbols
 from weekly_cli.names import ROLES
-from weekly_cli.verify.formulas import FORMULAS, Values, uncertain
 from weekly_cli.verify.proof import MOST_TOLD, Check
-from weekly_cli.verify.rebuild import Sample
+from weekly_cli.verify.rebuild import SampledSymbols
+from weekly_cli.verify.reference.formulas import FORMULAS, Values, uncertain
+from weekly_cli.verify.reference.table import reference_table
 from weekly_cli.verify.rows import Rows, Sides
-from weekly_cli.verify.slow_truth import slow_truth
 
 TOLERANCE = 1e-9
 #: Half a unit in the last place of a float32.
@@ -24,8 +24,8 @@ _UNCERTAIN = " is a matter of rounding"
 _ADJUSTED = "adjusted close"
 
 
-def check_right(check: Check, sides: Sides, sample: Sample, there: Rows) -> None:
-    """Recompute the sample's weekly columns by the slow truth, one symbol at a time."""
+def check_reference(check: Check, sides: Sides, sample: SampledSymbols, there: Rows) -> None:
+    """Recompute the sample's weekly columns by the reference implementation, one symbol at a time."""
     truth = _truth(sample)
     truth = truth[truth["code"].isin(sample.codes)].reset_index(drop=True)
     names = [feature.name for feature in sample.features]
@@ -37,7 +37,7 @@ def check_right(check: Check, sides: Sides, sample: Sample, there: Rows) -> None
     if len(known) < len(names):
         check.did += f"; no formula for {', '.join(name for name in names if name not in known)}"
     if len(truth) != len(there) or (truth["code"].to_numpy() != there.codes).any():
-        check.findings.append(f"{len(there):,} rows in the table, {len(truth):,} in the slow truth")
+        check.findings.append(f"{len(there):,} rows in the table, {len(truth):,} in the reference implementation")
         return
     found = [_apart(sides, there, truth, name) for name in known]
     told = [what for what in found if what is not None]
@@ -46,7 +46,7 @@ def check_right(check: Check, sides: Sides, sample: Sample, there: Rows) -> None
         check.findings.append(f"and {len(told) - MOST_TOLD} columns more")
 
 
-def _truth(sample: Sample) -> pd.DataFrame:
+def _truth(sample: SampledSymbols) -> pd.DataFrame:
     config, schema = sample.config, sample.found.footers.schema
     rows = sample.rows.in_order().once(config.on_duplicates)
     columns = {role: rows.table.column(schema.roles[role]) for role in ROLES[1:] if role in schema.roles}
@@ -62,7 +62,7 @@ def _truth(sample: Sample) -> pd.DataFrame:
         compared = dict(zip((values[code] for code in sample.codes), of_numbers[numbers], strict=True))
         peers[name] = pd.Series([compared.get(symbol) for symbol in peers.index], index=peers.index, dtype=object)
     rounding = {f"{name}{_UNCERTAIN}": partial(_uncertain, name=name) for name in FORMULAS if name.endswith("_z")}
-    return slow_truth(
+    return reference_table(
         frame,
         peers=peers,
         week=config.week,

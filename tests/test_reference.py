@@ -1,4 +1,4 @@
-"""The slow truth and the oracles, held against golden weeks, hand-made rows and the contract's first bars."""
+"""The reference and the oracles, checked against golden weeks, hand-made rows and the contract's first bars."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ import pytest
 import talib
 from golden import GOLDEN, Golden
 from oracles import ORACLES, RELATIVE, TALIB
-from slow_truth import slow_truth
+from reference_job import reference_table
 
-from weekly_cli.verify.formulas import FORMULAS, Formula
-from weekly_cli.verify.slow_truth import weekly_bars
+from weekly_cli.verify.reference.formulas import FORMULAS, Formula
+from weekly_cli.verify.reference.table import weekly_bars
 
 # the contract's "first bar with a value"
 FIRST_BAR = {
@@ -137,7 +137,7 @@ def test_true_range_follows_the_contract_where_high_is_below_low() -> None:
 @pytest.mark.parametrize("available", ["next-week", "week-end"])
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
 def test_golden_weeks(case: Golden, available: Literal["next-week", "week-end"]) -> None:
-    out = slow_truth(case.frame(), week=case.week, available=available)
+    out = reference_table(case.frame(), week=case.week, available=available)
     seen = [
         None if pd.isna(week_end) else (f"{week_end:%Y-%m-%d}", close)
         for week_end, close in zip(out["w_week_end"], out["w_close"], strict=True)
@@ -177,7 +177,7 @@ def test_rows_columns_and_benchmarks() -> None:
     )
     daily = daily[~((daily["symbol"] == "BRK.B") & daily["date"].between("2024-03-11", "2024-03-15"))]
     sectors = pd.DataFrame({"symbol": ["é", "z"], "subsector": ["z", None]})
-    out = slow_truth(daily.sample(frac=1, random_state=1), benchmarks=("BRK.B",), sector_map=sectors)
+    out = reference_table(daily.sample(frac=1, random_state=1), benchmarks=("BRK.B",), sector_map=sectors)
 
     assert out["symbol"].unique().tolist() == ["BRK.B", "z", "é"]  # by UTF-8 bytes
     assert [sum(out["symbol"] == symbol) for symbol in ("BRK.B", "z", "é")] == [10, 15, 15]
@@ -199,13 +199,13 @@ def test_rows_columns_and_benchmarks() -> None:
     assert out["w_volume"].isna().all()
     assert out["w_volume_ratio_12"].isna().all()
 
-    cut = slow_truth(daily, benchmarks=("BRK.B",), sector_map=sectors, start="2024-03-18", end="2024-03-19")
+    cut = reference_table(daily, benchmarks=("BRK.B",), sector_map=sectors, start="2024-03-18", end="2024-03-19")
     expected = out[out["date"].between("2024-03-18", "2024-03-19")].reset_index(drop=True)
     pd.testing.assert_frame_equal(cut, expected)
-    nobody = slow_truth(daily[:0], sector_map=sectors[:0])
+    nobody = reference_table(daily[:0], sector_map=sectors[:0])
     assert list(nobody.columns) == [name for name in out.columns if "brk_b" not in name]
 
 
 def test_benchmark_that_the_dataset_lacks() -> None:
     with pytest.raises(ValueError, match="SPY"):
-        slow_truth(GOLDEN[0].frame(), benchmarks=("SPY",))
+        reference_table(GOLDEN[0].frame(), benchmarks=("SPY",))

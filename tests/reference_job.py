@@ -1,4 +1,4 @@
-"""The slow truth with TA-Lib's functions where a column claims parity, and who is compared with whom."""
+"""The reference implementation with TA-Lib's functions where a column claims parity, and who is compared with whom."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 from oracles import ORACLES
 
-from weekly_cli.verify import slow_truth as package
+from weekly_cli.verify.reference import table as package
 
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
 
@@ -39,7 +39,7 @@ def peers_of(symbols: list[Any], benchmarks: Sequence[Any], sector_map: pd.DataF
     return peers
 
 
-def slow_truth(
+def reference_table(
     df: pd.DataFrame,
     *,
     week: str = "W-FRI",
@@ -52,6 +52,6 @@ def slow_truth(
 ) -> pd.DataFrame:
     """Daily rows in, the same rows with every weekly column out, sorted by (symbol, date)."""
     peers = peers_of(list(df["symbol"].dropna().unique()), benchmarks, sector_map)
-    return package.slow_truth(
+    return package.reference_table(
         df, peers=peers, week=week, available=available, price=price, start=start, end=end, formulas=ORACLES
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weekly_cli.verify.formulas import FORMULAS, RELATIVE, Formula, relative_name
+from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, Formula, relative_name
 
 
 def usable(x: pd.Series[Any], at_least: float | None = None) -> pd.Series[Any]:
@@ -67,7 +67,7 @@ def weekly_columns(
     return pd.DataFrame(out, index=range(len(bars)))
 
 
-def slow_truth(
+def reference_table(
     df: pd.DataFrame,
     *,
     peers: pd.DataFrame,
