@@ -21,7 +21,7 @@ from frames import parts, picture, read
 
 import weekly_cli
 from weekly_cli.errors import WeeklyError
-from weekly_cli.files import storage
+from weekly_cli.files import parquet
 from weekly_cli.files.fast.column_chunks import ColumnChunk
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.names import printable
@@ -97,7 +97,7 @@ def own_columns(files: list[Path]) -> pa.Table:
 
 def _row_groups(path: Path) -> list[pa.Table]:
     """A file by its row groups: of a whole file Arrow lets a damaged list run on into the next."""
-    file = storage.open_parquet(path, verify=True)
+    file = parquet.open_parquet(path, verify=True)
     return [file.schema_arrow.empty_table(), *map(file.read_row_group, range(file.num_row_groups))]
 
 

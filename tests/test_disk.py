@@ -29,7 +29,7 @@ from test_resume import here
 
 import weekly_cli
 from weekly_cli.errors import BudgetError, DiskError, OutputConflict, WeeklyError
-from weekly_cli.files import storage
+from weekly_cli.files import local
 from weekly_cli.run import pipeline
 
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EDQUOT)
@@ -88,7 +88,7 @@ class Raw(io.FileIO):
 def failing(faults: Faults) -> Iterator[None]:
     """Put the faults where files are opened and changed."""
     io_open, writer_class, file_class, memory_map = io.open, pq.ParquetWriter, pq.ParquetFile, pa.memory_map
-    exchange = storage._exchange
+    exchange = local._exchange
 
     def opened(path: Any, mode: str = "r", buffering: int = -1, encoding: Any = None, *rest: Any, **named: Any) -> Any:
         if isinstance(path, int) or not os.fspath(path).startswith(faults.folder):
@@ -136,7 +136,7 @@ def failing(faults: Faults) -> Iterator[None]:
         patched.setattr(pq, "ParquetWriter", Writer)
         patched.setattr(pq, "ParquetFile", file)
         patched.setattr(pa, "memory_map", mapped)
-        patched.setattr(storage, "_exchange", exchanged)
+        patched.setattr(local, "_exchange", exchanged)
         yield
 
 
@@ -179,7 +179,7 @@ def test_every_operation_fails_once(
 ) -> None:
     monkeypatch.setattr(pipeline._Run, "_start_pool", here)
     if change:
-        monkeypatch.setattr(storage, "_exchange", lambda made, target: False)
+        monkeypatch.setattr(local, "_exchange", lambda made, target: False)
     settings = SETTINGS | {"strategy": strategy}
     output = tmp_path / "disk" / name
     output.parent.mkdir()

@@ -16,7 +16,7 @@ from soak import soak
 
 import weekly_cli
 from weekly_cli.failpoints import FILES, POINTS, VARIABLE
-from weekly_cli.files import storage
+from weekly_cli.files import records
 
 SYMBOLS = [f"S{number:02d}" for number in range(20)]
 SETTINGS = ("--benchmark", "S00", "--features", "returns,relative")
@@ -59,8 +59,9 @@ IN_A_WORKER = [Trial(point, 1, name, POOL) for point in points("part") for name 
 MOVED = Trial("publish:moved")
 WITHOUT_EXCHANGE = """
 from weekly_cli import cli
-from weekly_cli.files import storage
-storage._exchange = lambda made, target: False
+from weekly_cli.files import local
+from weekly_cli.files import records
+local._exchange = lambda made, target: False
 cli.main()
 """
 
@@ -171,10 +172,10 @@ def test_an_output_that_was_moved_out_of_the_way_comes_back(
 
 def test_half_of_a_line_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    storage.append_line(path, b"one")
+    records.append_line(path, b"one")
     path.write_bytes(path.read_bytes() + b"\ntw")
-    storage.append_line(path, b"three")
-    assert [line for line in storage.lines(path) if line] == [b"one", b"tw", b"three"]
+    records.append_line(path, b"three")
+    assert [line for line in records.lines(path) if line] == [b"one", b"tw", b"three"]
 
 
 # ---- random ends -----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from frames import at_work, build, daily, names_beside, read, write
 import weekly_cli
 from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
 from weekly_cli.events import RunWarning
-from weekly_cli.files import storage
+from weekly_cli.files import markers
 from weekly_cli.run import pipeline, resources
 from weekly_cli.run.engines import Cause, Failed
 from weekly_cli.run.report import Report
@@ -196,7 +196,7 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
         while len(kills) < 3 and not ended.is_set():
             if len(at_work(tmp_path, "part-*.parquet")) > len(kills):
                 words = [path.with_suffix(".parquet") for path in at_work(tmp_path, "*.begun")]
-                begun = [found for found in map(storage.read_start_marker, words) if found is not None]
+                begun = [found for found in map(markers.read_start_marker, words) if found is not None]
                 latest = min(begun, key=lambda found: found.seconds_ago, default=None)
                 if latest is not None and psutil.pid_exists(latest.process):
                     os.kill(latest.process, signal.SIGKILL)

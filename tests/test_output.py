@@ -51,7 +51,7 @@ from weekly_cli.compute.features import registry
 from weekly_cli.compute.panel import symbol_groups
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
-from weekly_cli.files import storage
+from weekly_cli.files import local
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.run import partition, pipeline, plan
 from weekly_cli.run import task as worker
@@ -466,7 +466,7 @@ def test_what_is_put_there_while_a_run_goes_on_stays(
     output = tmp_path / name
     report_of(small, output)
     if not exchanges:
-        monkeypatch.setattr(storage, "_exchange", lambda made, target: False)
+        monkeypatch.setattr(local, "_exchange", lambda made, target: False)
 
     def somebody_writes(event: Event) -> None:
         if getattr(event, "stage", None) == "fan out" and isinstance(event, StageEnded):

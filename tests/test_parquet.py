@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from weekly_cli.compute.arrays import empty_table, numpy_type
 from weekly_cli.compute.spans import SpanColumn
-from weekly_cli.files import storage, thrift
+from weekly_cli.files import disk, parquet, thrift
 from weekly_cli.files.fast.column_chunks import PHYSICAL
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.files.fast.zstd_frames import Spans
@@ -131,7 +131,7 @@ def test_files_are_joined_without_a_page_being_decoded(
 ) -> None:
     if not inside_the_kernel:
         monkeypatch.delattr(os, "copy_file_range", raising=False)
-        monkeypatch.setattr(storage, "_COPY_BYTES", 100)
+        monkeypatch.setattr(disk, "_COPY_BYTES", 100)
     parts = [tmp_path / f"{number}.parquet" for number in range(3)]
     wanted = [written(part, groups=number + 1) for number, part in enumerate(parts)]
     joined = RowGroupFile(tmp_path / "joined.parquet", wanted[0].schema, "zstd", use_dictionary=["symbol", "kind"])
@@ -148,10 +148,10 @@ def test_files_are_joined_without_a_page_being_decoded(
 def test_a_copy_of_bytes_that_are_not_there_fails(tmp_path: Path) -> None:
     (tmp_path / "short").write_bytes(b"0123456789")
     with (tmp_path / "target").open("wb") as target:
-        storage.copy_bytes(tmp_path / "short", 3, 7, target)
+        disk.copy_bytes(tmp_path / "short", 3, 7, target)
         target.write(b"!")
         with pytest.raises(OSError, match="ends at byte 10, before 12"):
-            storage.copy_bytes(tmp_path / "short", 8, 12, target)
+            disk.copy_bytes(tmp_path / "short", 8, 12, target)
     assert (tmp_path / "target").read_bytes() == b"3456!89"
 
 
@@ -449,7 +449,7 @@ def test_footers_tell_what_arrow_says_they_do(tmp_path: Path, options: dict[str,
         table = table.append_column(name, pa.concat_tables([UNSIGNED] * 20).column(name))
     pq.write_table(table, tmp_path / "arrow.parquet", row_group_size=37, **options)
     file = pq.ParquetFile(tmp_path / "arrow.parquet")
-    assert read_row_groups(storage.footer_bytes(tmp_path / "arrow.parquet")) == by_arrow(file)
+    assert read_row_groups(parquet.footer_bytes(tmp_path / "arrow.parquet")) == by_arrow(file)
 
 
 def test_footers_of_polars_and_duckdb_tell_what_arrow_says_they_do(tmp_path: Path) -> None:
@@ -457,7 +457,7 @@ def test_footers_of_polars_and_duckdb_tell_what_arrow_says_they_do(tmp_path: Pat
     pl.from_arrow(plain).write_parquet(tmp_path / "polars.parquet")  # type: ignore[union-attr]
     duckdb.sql(f"copy (from plain) to '{tmp_path}/duckdb.parquet' (format parquet)")
     for path in tmp_path.iterdir():
-        found, wanted = read_row_groups(storage.footer_bytes(path)), by_arrow(pq.ParquetFile(path))
+        found, wanted = read_row_groups(parquet.footer_bytes(path)), by_arrow(pq.ParquetFile(path))
         assert found == wanted, path.name
 
 
@@ -472,7 +472,7 @@ def test_nothing_is_selected_from_what_is_no_struct(data: bytes) -> None:
 def test_what_is_selected_is_what_is_decoded(tmp_path: Path) -> None:
     """Fields of another type than is asked for are left out, as fields that are not there."""
     pq.write_table(OWN, tmp_path / "own.parquet")
-    footer = storage.footer_bytes(tmp_path / "own.parquet")
+    footer = parquet.footer_bytes(tmp_path / "own.parquet")
     decoded = thrift.decode(footer)[0]
     shape = {3: thrift.I64, 4: [{3: thrift.I64, 2: thrift.BINARY, 99: thrift.I32}], 6: thrift.BINARY, 1: thrift.I32}
     assert thrift.select(footer, 0, shape) == {

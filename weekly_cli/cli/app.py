@@ -283,9 +283,9 @@ def _run(config: Config) -> Report:
 
 def _show(done: Report, config: Config) -> None:
     if config.report is not None:
-        from weekly_cli.files import storage
+        from weekly_cli.files import records
 
-        storage.write_json(Path(config.report), done.to_dict())
+        records.write_json(Path(config.report), done.to_dict())
     if config.json:
         print_json(done.to_dict())
     if not config.quiet or done.rejected:

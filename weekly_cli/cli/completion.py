@@ -73,10 +73,10 @@ def _in_a_list(incomplete: str, words: Iterable[str], excluding: str = "") -> li
 def _input_columns(ctx: typer.Context) -> Iterator[str]:
     """Yield the columns of the first file of the input, as far as it is typed or stands in the settings."""
     try:
-        from weekly_cli.files import storage
+        from weekly_cli.files import discovery, parquet
 
-        for path, _ in storage.find_inputs(_input(ctx), None)[:1]:
-            yield from storage.open_parquet(path).schema_arrow.names
+        for path, _ in discovery.find_inputs(_input(ctx), None)[:1]:
+            yield from parquet.open_parquet(path).schema_arrow.names
     except (WeeklyError, OSError):  # a shell that asks for names is no place for errors
         return
 

@@ -48,9 +48,9 @@ def _bug(error: Exception) -> int:
     """Say in one line that this is a bug, and where its traceback is."""
     import traceback
 
-    from weekly_cli.files import storage
+    from weekly_cli.files import records
 
-    log = storage.write_log(f"weekly-cli {__version__} {sys.argv}\n\n{traceback.format_exc()}")
+    log = records.write_log(f"weekly-cli {__version__} {sys.argv}\n\n{traceback.format_exc()}")
     first_line = (str(error).splitlines() or [""])[0]
     say(f"weekly-cli: a bug: {type(error).__name__}: {first_line} (traceback in {log})")
     return EXIT_BUG

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import InputRefused
-from weekly_cli.files import storage
+from weekly_cli.files import discovery, parquet
 from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
@@ -60,7 +60,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     InputRefused
         If a file can't be read, schemas don't agree, or a role is not found.
     """
-    found = storage.find_inputs(config.input, output)
+    found = discovery.find_inputs(config.input, output)
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
     leaves: _Leaves | None = None  # files have the same ones more often than not
@@ -68,14 +68,14 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     states: dict[Path, tuple[int, ...]] = {}
     for path, keys in found:
-        file = storage.open_parquet(path)
+        file = parquet.open_parquet(path)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
         status = path.stat()
         states[path] = _state(status)
         file_bytes += status.st_size
         which = (str(path), *states[path], status.st_ctime_ns)
         identity.update(repr(which).encode(errors="surrogateescape"))
-        identity.update(footer := storage.footer_bytes(path))
+        identity.update(footer := parquet.footer_bytes(path))
         if leaves is None or not leaves.schema.equals(file.schema):
             leaves = _leaves(file)
         for number, (rows, chunks) in enumerate(_row_groups(path, status.st_size, footer, leaves)):
@@ -190,7 +190,7 @@ def _damaged(path: Path, what: str) -> InputRefused:
     return InputRefused(f"{path} has a damaged footer: {what}; write the file again")
 
 
-def _with_keys(schema: pa.Schema, keys: storage.HiveKeys) -> pa.Schema:
+def _with_keys(schema: pa.Schema, keys: discovery.HiveKeys) -> pa.Schema:
     """Return a file's schema with its hive keys as text columns; a column of the file itself wins."""
     for key, _ in keys:
         if key not in schema.names:

@@ -23,7 +23,7 @@ from weekly_cli.dataset import source
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.schema import as_text, plain_symbols, plain_type, session_days, symbol_codes
 from weekly_cli.errors import InputRefused
-from weekly_cli.files import storage
+from weekly_cli.files import disk
 from weekly_cli.settings import Config
 
 #: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
@@ -157,7 +157,7 @@ def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> No
     except pa.ArrowInvalid as error:
         raise InputRefused(
             f"column {name!r} of {piece.path} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
-            f"{storage.first_line(error)}; write it as UTF-8"
+            f"{disk.first_line(error)}; write it as UTF-8"
         ) from error
 
 

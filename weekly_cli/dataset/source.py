@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy, text_array
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text, session_days
 from weekly_cli.errors import InputRefused
-from weekly_cli.files import storage
+from weekly_cli.files import discovery, disk, parquet
 
 Result = TypeVar("Result")
 
@@ -40,7 +40,7 @@ class Piece:
     start: int
     stop: int
     rows_in_group: int
-    keys: storage.HiveKeys = ()
+    keys: discovery.HiveKeys = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def tables(
                 yield piece, first, _conformed(table, piece, schema.roles["symbol"], wanted)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(
-                f"{piece.path} can't be decoded (row group {piece.row_group}): {storage.first_line(error)}"
+                f"{piece.path} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
             ) from error
 
 
@@ -90,9 +90,9 @@ def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
     if is_text(schema.symbol_type):
         dictionaries.add(schema.roles["symbol"])
     try:
-        return storage.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
+        return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
     except KeyError:  # this file lacks one of them: it is a hive key, or null throughout
-        return storage.open_parquet(piece.path, verify=True)
+        return parquet.open_parquet(piece.path, verify=True)
 
 
 def _decoded(

@@ -8,14 +8,84 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from weekly_cli.errors import OutputConflict, UsageError
-from weekly_cli.files import storage
-from weekly_cli.files.storage import Listing
+from weekly_cli.files import disk, records
+from weekly_cli.files.parquet import METADATA_KEY, is_parquet
 from weekly_cli.settings import Config
 
 _STRANGERS_SHOWN = 3
+
+
+def wrote(path: Path) -> bool:
+    """Tell whether everything at `path` is an output of this tool."""
+    return not any(True for _ in strangers(path, overwrite=False))
+
+
+#: What other writers of Parquet folders leave beside their files.
+_COMPANIONS = ("_SUCCESS", "_metadata", "_common_metadata")
+
+
+#: How a part in an output's folder is named: its number, and the CRC-32 of its bytes.
+PART_NAME = re.compile(r"part-\d{5,}-([0-9a-f]{8})\.parquet")
+
+
+def strangers(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield what stands at `path`, or in it, and is not this tool's to replace.
+
+    A file is that carries this tool's mark, and in a folder a part's name; with `overwrite` any Parquet file is, and
+    the usual companions of one. A link, a hidden file, an empty folder or a folder in the output's own are somebody's.
+    """
+    if path.is_symlink() or not path.is_dir():
+        if not (_is_plain_file(path) and (is_parquet(path) if overwrite else _carries_mark(path))):
+            yield path
+        return
+    for entry in sorted(path.iterdir()):
+        if overwrite and entry.is_dir() and not entry.is_symlink() and any(entry.iterdir()):
+            yield from strangers(entry, overwrite=overwrite)
+        elif not (_is_plain_file(entry) and (_parquet_or_companion(entry) if overwrite else _is_part(entry))):
+            yield entry
+
+
+def _is_plain_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_part(path: Path) -> bool:
+    """Tell a part of an output from what somebody has made of one: metadata travel, names tell a file's own bytes."""
+    return PART_NAME.fullmatch(path.name) is not None and _carries_mark(path)
+
+
+def _parquet_or_companion(path: Path) -> bool:
+    return path.name in _COMPANIONS or path.suffix == ".crc" or is_parquet(path)
+
+
+Listing = frozenset[tuple[str, int, int, int]]
+
+
+def listing(path: Path) -> Listing:
+    """Return what stands at `path` and below it: names, inodes, sizes and times; empty where nothing does."""
+    if not os.path.lexists(path):
+        return frozenset()
+    entries = [path, *path.rglob("*")] if path.is_dir() else [path]
+    states = ((str(entry.relative_to(path)), entry.lstat()) for entry in entries)
+    files = ((name, state) for name, state in states if name != "." or not stat.S_ISDIR(state.st_mode))
+    return frozenset((name, state.st_ino, state.st_size, state.st_mtime_ns) for name, state in files)
+
+
+def _carries_mark(path: Path) -> bool:
+    try:
+        metadata: Mapping[bytes, bytes] | None = pq.ParquetFile(str(path)).schema_arrow.metadata
+        return METADATA_KEY in (metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def place(output: str) -> Path:
@@ -34,13 +104,13 @@ def check_target(output: Path, config: Config) -> Listing:
     UsageError
         If its path is no text.
     """
-    storage.check_name(output, config.named("output"))
+    records.check_name(output, config.named("output"))
     _refuse_never_replaced(output)
-    with storage.writing(output):
-        standing = storage.listing(output)
-        strangers = list(storage.strangers(output, overwrite=config.overwrite)) if os.path.lexists(output) else []
-    if strangers:
-        raise OutputConflict(_sentence(output, strangers, config.overwrite))
+    with disk.writing(output):
+        standing = listing(output)
+        others = list(strangers(output, overwrite=config.overwrite)) if os.path.lexists(output) else []
+    if others:
+        raise OutputConflict(_sentence(output, others, config.overwrite))
     return standing
 
 
@@ -58,13 +128,13 @@ def check_report(config: Config) -> None:
     named = f"{config.named('report')} {config.report}"
     if output in (path, *path.parents):
         raise UsageError(f"{named} lies in the output {output}, which is replaced as a whole; choose another file")
-    storage.check_writable(Path(config.report), config.named("report"))
+    records.check_writable(Path(config.report), config.named("report"))
     if path.is_file() and path.stat().st_size and not _is_report(path):
         raise UsageError(f"{named} is there already and is not a report of weekly-cli; choose another file")
 
 
 def _is_report(path: Path) -> bool:
-    value = storage.read_json(path)
+    value = records.read_json(path)
     return isinstance(value, dict) and {"version", "fingerprint", "output"} <= value.keys()
 
 
@@ -86,15 +156,15 @@ def _holds(folder: Path, name: str) -> bool:
     return folder == inner or folder in inner.parents
 
 
-def _sentence(output: Path, strangers: list[Path], overwrite: bool) -> str:
-    if strangers == [output]:
+def _sentence(output: Path, others: list[Path], overwrite: bool) -> str:
+    if others == [output]:
         what = "is no Parquet file" if overwrite else "was not written by weekly-cli"
         return f"{output} is there already and {what}; choose another --output, or move it away"
-    named = ", ".join(str(path.relative_to(output)) for path in itertools.islice(strangers, _STRANGERS_SHOWN))
-    more = " and more" if len(strangers) > _STRANGERS_SHOWN else ""
-    count = f"{len(strangers):,} {'entry' if len(strangers) == 1 else 'entries'}"
+    named = ", ".join(str(path.relative_to(output)) for path in itertools.islice(others, _STRANGERS_SHOWN))
+    more = " and more" if len(others) > _STRANGERS_SHOWN else ""
+    count = f"{len(others):,} {'entry' if len(others) == 1 else 'entries'}"
     what = "neither weekly-cli's nor Parquet files" if overwrite else "not weekly-cli's"
     return (
-        f"{output} is there already, with {count} in it that {'is' if len(strangers) == 1 else 'are'} {what}: "
-        f"{named}{more}; choose another --output, or move {'it' if len(strangers) == 1 else 'them'} away"
+        f"{output} is there already, with {count} in it that {'is' if len(others) == 1 else 'are'} {what}: "
+        f"{named}{more}; choose another --output, or move {'it' if len(others) == 1 else 'them'} away"
     )

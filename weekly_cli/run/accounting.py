@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from weekly_cli.compute.bars import Quality
-from weekly_cli.dataset.scan import Scan, unread_dates_sentence
+from weekly_cli.dataset.scan import Scan, files_with, unread_dates_sentence
 from weekly_cli.dataset.schema import as_date
-from weekly_cli.errors import InputRefused
+from weekly_cli.errors import InputRefused, SymbolsFailed
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.task import Outcome
 from weekly_cli.settings import Config
+
+_OFFENDERS_SHOWN = 3
 
 
 def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], stands: bool) -> None:
@@ -34,6 +36,45 @@ def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Ou
     steps = "; ".join(_steps(config, scan, plan, outcomes, bars_too))
     way_out = "what is in the output's place stays" if stands else "or pass --allow-empty to publish an empty output"
     raise InputRefused(f"{what}, and nothing is published: {steps}. Change what takes the rows away; {way_out}")
+
+
+def refuse_duplicates(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome]) -> None:
+    """Refuse rows that repeat a symbol's date, unless the settings say which counts.
+
+    Raises
+    ------
+    InputRefused
+        Naming the first of them, and the files that they are in.
+    """
+    count = sum(outcome.duplicates for outcome in outcomes)
+    if config.on_duplicates != "error" or not count:
+        return
+    found = [
+        (int(plan.selected[plan.tasks[outcome.number].first + position]), day)
+        for outcome in outcomes
+        for position, day in outcome.first_duplicates
+    ]
+    first = list(dict.fromkeys(sorted(found)))[:_OFFENDERS_SHOWN]
+    named = ", ".join(f"{scan.symbols[symbol].as_py()} {as_date(day)}" for symbol, day in first)
+    raise InputRefused(
+        f"{count:,} rows of {config.where} repeat a symbol's date (first: {named}; in "
+        f"{', '.join(files_with(scan, first))}); remove them, or pass --on-duplicates first or last"
+    )
+
+
+def refuse_failures(config: Config, outcomes: Sequence[Outcome]) -> None:
+    """Refuse to publish without the symbols that failed, with `strict`.
+
+    Raises
+    ------
+    SymbolsFailed
+    """
+    rejected = [entry for outcome in outcomes for entry in outcome.rejected]
+    if config.strict and rejected:
+        symbol, reason = rejected[0]
+        raise SymbolsFailed(
+            f"{len(rejected):,} symbols failed (first: {symbol}: {reason}); with --strict nothing is published then"
+        )
 
 
 def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], bars_too: bool) -> Iterator[str]:

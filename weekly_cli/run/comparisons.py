@@ -12,15 +12,14 @@ import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, WeeklyBars
-from weekly_cli.compute.features import select_features
 from weekly_cli.compute.spans import bar_keys
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.files import storage
-from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.names import benchmark_name
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.plan import Plan, find_symbol, pieces_of
 from weekly_cli.run.task import Job, Task, weekly_closes, write_benchmarks
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
 
@@ -47,49 +46,7 @@ class Comparisons:
         return {name: tuple(numbers[first:stop].tolist()) for name, numbers in self.numbers.items()}
 
 
-def read_sector_map(config: Config) -> pa.Table | None:
-    """Return the sector map with its kninput columns as text, None if there is none.
-
-    Raises
-    ------
-    UsageError
-        If it can't be read, has no symbols, names one twice, or has no column that is known.
-    """
-    if config.sector_map is None:
-        return None
-    table = storage.read_table_file(config.sector_map, config.named("sector_map"))
-    columns = [name for name in SECTOR_COLUMNS if name in table.column_names]
-    named = f"{config.named('sector_map')} {config.sector_map}"
-    if "symbol" not in table.column_names or not columns:
-        raise UsageError(
-            f"{named} needs a column symbol and one or more of {', '.join(SECTOR_COLUMNS)}; "
-            f"it has {', '.join(table.column_names)}"
-        )
-    table = table.select(["symbol", *columns]).cast(pa.schema([(name, pa.string()) for name in ["symbol", *columns]]))
-    counts = table.column("symbol").value_counts()
-    twice = counts.filter(pc.greater(counts.field("counts"), 1))
-    if len(twice):
-        raise UsageError(f"{named} lists {twice[0]['values'].as_py()!r} more than once")
-    return table
-
-
-def comparison_names(config: Config, sector_map: pa.Table | None) -> tuple[str, ...]:
-    """Return what stands for `{b}`: the benchmarks as named, then the sector map's columns.
-
-    Raises
-    ------
-    UsageError
-        If two of them would give the same columns.
-    """
-    names = [benchmark_name(symbol) for symbol in config.benchmark]
-    names += sector_map.column_names[1:] if sector_map is not None else []
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled is not None:
-        raise UsageError(f"two benchmarks would both give the columns w_rs_{doubled}, ...; leave one of them out")
-    return tuple(names)
-
-
-def compare(config: Config, sector_map: pa.Table | None, scan: Scan, selected: Ints) -> Comparisons:
+def compare(config: Config, wanted: Wanted, scan: Scan, selected: Ints) -> Comparisons:
     """Return the comparisons that the wanted features of the `selected` symbols need.
 
     Raises
@@ -97,15 +54,14 @@ def compare(config: Config, sector_map: pa.Table | None, scan: Scan, selected: I
     InputRefused
         If the input lacks a benchmark.
     """
-    names = comparison_names(config, sector_map)
-    wanted = {feature.name for feature in select_features(config.features, names) if feature.family == "relative"}
-    if not wanted:
+    if not wanted.compares:
         return Comparisons((), (), {})
     known: dict[int, int] = {}
     numbers: dict[str, Ints] = {}
     for symbol in config.benchmark:
         number = known.setdefault(find_symbol(scan, symbol, config.named("benchmark")), len(known))
         numbers[benchmark_name(symbol)] = np.full(len(selected), number)
+    sector_map = wanted.sector_map
     if sector_map is not None:
         own = pc.index_in(
             scan.symbols.take(from_numpy(selected)),
@@ -114,7 +70,7 @@ def compare(config: Config, sector_map: pa.Table | None, scan: Scan, selected: I
         for name in sector_map.column_names[1:]:
             mapped = sector_map.column(name).combine_chunks().take(own)
             numbers[name] = _numbers(mapped, name, scan, known)
-    return Comparisons(names, tuple(known), numbers)
+    return Comparisons(wanted.comparisons, tuple(known), numbers)
 
 
 def _as_symbols(column: pa.ChunkedArray, scan: Scan) -> pa.Array:

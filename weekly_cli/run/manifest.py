@@ -16,23 +16,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
-from weekly_cli.compute.features import Feature
 from weekly_cli.dataset.footers import Footers
-from weekly_cli.errors import DiskError
-from weekly_cli.files import storage
+from weekly_cli.files import discovery
+from weekly_cli.files.store import OutputStore
 from weekly_cli.run.partition import Fragments, Partitioned
 from weekly_cli.run.task import Outcome, Task, part_span
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
 #: An output's metadata, which every part has, name no more inputs than this if fewer folders say the same.
 _MOST_NAMED_INPUTS = 20
 
 
-def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
+def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
     The input counts by its files' names and row groups' sizes, not by its bytes nor by where it lies; the sector map by
@@ -41,11 +39,11 @@ def fingerprint(footers: Footers, config: Config, features: Sequence[Feature], s
     names = _names_of_files(footers)
     facts = {
         "settings": {name: value for name, value in config.changing_values().items() if name != "sector_map"},
-        "features": [(feature.name, feature.version) for feature in features],
+        "features": [(feature.name, feature.version) for feature in wanted.features],
         "schema": str(footers.schema.arrow),
         "pieces": [(names[piece.path], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
-        "sector map": None if sector_map is None else sector_map.to_pydict(),
+        "sector map": None if wanted.sector_map is None else wanted.sector_map.to_pydict(),
         "version": __version__,
     }
     return _digest(facts)[:32]
@@ -58,22 +56,16 @@ def _names_of_files(footers: Footers) -> dict[str, str]:
     return {path: os.path.relpath(known, root) for path, known in absolute.items()}
 
 
-def identity(footers: Footers, config: Config, features: Sequence[Feature], sector_map: pa.Table | None) -> str:
+def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
     """Return what two runs have in common if one may go on from where the other was cut off.
 
     Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
     """
-    values = fingerprint(footers, config, features, sector_map)
+    values = fingerprint(footers, config, wanted)
     return _digest([values, footers.identity, config.compression, config.strategy])
 
 
-def conventions(
-    footers: Footers,
-    config: Config,
-    features: Sequence[Feature],
-    benchmark_names: Sequence[str],
-    sector_map: pa.Table | None,
-) -> dict[str, Any]:
+def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, Any]:
     """Return what the output's metadata tell: how it was made, and all that it takes to make it again."""
     input = _few_names(config.input, footers)
     return {
@@ -81,13 +73,13 @@ def conventions(
         "week": config.week,
         "available": config.available,
         "price": config.price or footers.schema.roles["close"],
-        "features": [feature.name for feature in features],
-        "benchmarks": list(benchmark_names),
+        "features": wanted.columns,
+        "benchmarks": list(wanted.comparisons if wanted.compares else ()),
         "dtype": config.dtype,
         "settings": {"input": list(input), **config.changing_values()},
         "paths": {"input": [_absolute(name) for name in input]}
         | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
-        "fingerprint": fingerprint(footers, config, features, sector_map),
+        "fingerprint": fingerprint(footers, config, wanted),
     }
 
 
@@ -96,7 +88,7 @@ def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
     if len(input) <= _MOST_NAMED_INPUTS:
         return input
     folders = sorted({str(Path(name).parent) for name in input})
-    found = {path.resolve() for path, _ in storage.find_inputs(folders, None)}
+    found = {path.resolve() for path, _ in discovery.find_inputs(folders, None)}
     return folders if found == {path.resolve() for path in footers.states} else input
 
 
@@ -140,33 +132,32 @@ class ResumeState:
 
 
 class Journal:
-    """The journal of a work folder."""
+    """The journal of a run: lines that say what it is, and what of it is proven done."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path = folder / storage.JOURNAL
+    def __init__(self, store: OutputStore) -> None:
+        self._store = store
 
     @property
     def exists(self) -> bool:
         """Whether an earlier run has left a journal."""
-        return self._path.exists()
+        return bool(self._store.journal())
 
     def begin(self, identity: str, new: ResumeState) -> None:
         """Start again: what an earlier run has left there goes."""
-        storage.empty(self._folder, ())
+        self._store.clear((), keep_journal=False)
         self._add("run", {"identity": identity, "direct": new.direct, "cuts": list(new.cuts)})
 
     def partitioned(self, done: Partitioned) -> None:
         """Say that all bundles are written."""
         bundles = sorted(_bundles(done))
-        self._add("partition", asdict(done) | {"bundles": {name: self._proof(Path(name)) for name in bundles}})
+        self._add("partition", asdict(done) | {"bundles": {name: self._store.proof(name) for name in bundles}})
 
     def finished(self, outcome: Outcome) -> None:
         """Say that a part is written."""
         assert outcome.part is not None
         self._add("part", asdict(outcome) | {"proof": [outcome.bytes_written, outcome.checksum]})
 
-    def kept(self, identity: str) -> ResumeState | None:
+    def resumed(self, identity: str) -> ResumeState | None:
         """Return what is proven of an earlier run with the same identity; None: it was another one."""
         lines = list(self._lines())
         run = next((entry for kind, entry in lines if kind == "run"), None)
@@ -174,35 +165,25 @@ class Journal:
             return None
         outcomes, partitioned = {}, None
         for kind, entry in lines:
-            if kind == "part" and self._holds(Path(entry["part"]), entry["proof"]):
+            if kind == "part" and self._store.is_proven(entry["part"], entry["proof"]):
                 outcomes[entry["part"]] = _outcome(entry)
-            if kind == "partition" and all(self._holds(Path(name), proof) for name, proof in entry["bundles"].items()):
+            if kind == "partition" and all(self._store.is_proven(*bundle) for bundle in entry["bundles"].items()):
                 partitioned = _partitioned(entry)
-        bundles = map(Path, _bundles(partitioned) if partitioned else ())
-        storage.empty(self._folder, [self._path, *map(Path, outcomes), *bundles])
+        bundles = _bundles(partitioned) if partitioned else ()
+        self._store.clear([*outcomes, *bundles], keep_journal=True)
         return ResumeState(run["direct"], tuple(run["cuts"]), partitioned, tuple(outcomes.values()))
 
     def _add(self, kind: str, entry: Mapping[str, Any]) -> None:
         text = json.dumps([kind, entry], ensure_ascii=True).encode()
-        storage.append_line(self._path, b"%08x %s" % (zlib.crc32(text), text))
+        self._store.write_journal(b"%08x %s" % (zlib.crc32(text), text))
 
     def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the lines that are whole; a run that is killed may leave half of one."""
-        for line in storage.lines(self._path):
+        """Yield the lines that are complete; a run that is killed may leave half of one."""
+        for line in self._store.journal():
             check, _, text = line.partition(b" ")
             if check == b"%08x" % zlib.crc32(text):
                 kind, entry = json.loads(text)
                 yield kind, entry
-
-    @staticmethod
-    def _proof(path: Path) -> list[int]:
-        return [path.stat().st_size, storage.checksum(path)]
-
-    def _holds(self, path: Path, proof: Sequence[int]) -> bool:
-        try:
-            return path.stat().st_size == proof[0] and self._proof(path) == list(proof)
-        except (OSError, DiskError):
-            return False
 
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:

@@ -26,10 +26,12 @@ import pyarrow as pa
 from weekly_cli.compute.arrays import from_numpy, positions, to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import source
+from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema
 from weekly_cli.dataset.source import Chunk, Piece
 from weekly_cli.errors import InputRefused
-from weekly_cli.files import storage
+from weekly_cli.files import disk, output_file, parquet
+from weekly_cli.run.plan import Plan
 
 _CODE, _DAY = "code", "day"
 
@@ -95,40 +97,25 @@ def _narrowed(kind: pa.DataType, found: tuple[int, int] | None) -> pa.DataType:
 
 
 def partition(
-    pieces: Sequence[Piece],
-    schema: DatasetSchema,
-    symbols: pa.Array,
-    cuts: Ints,
-    folder: Path,
-    ranges: Mapping[str, tuple[int, int]],
-    chunk_rows: int,
-    low_memory: bool,
-    threads: int,
-    on_rows: Callable[[int], None],
+    scan: Scan, plan: Plan, address: Callable[[str], str], threads: int, on_rows: Callable[[int], None]
 ) -> Partitioned:
-    """Write the bundles.
+    """Write the bundles of a plan.
 
     Parameters
     ----------
-    pieces : sequence of Piece
-        The input.
-    schema : DatasetSchema
-    symbols : pa.Array
-        The wanted symbols, sorted.
-    cuts : int64[tasks + 1]
-        Task i has the symbols from `cuts[i]` to `cuts[i + 1]`.
-    folder : Path
-        Where the bundles go.
-    ranges : mapping
-        Smallest and largest value of integer columns.
-    chunk_rows : int
-        Rows held at a time.
-    low_memory : bool
-        Whether to give back after each chunk what allocators keep, which is as much again, for a third more time.
+    scan : Scan
+    plan : Plan
+    address : callable
+        Says where a bundle of this name goes.
     threads : int
     on_rows : callable
         Told the number of rows routed so far.
     """
+    footers = scan.footers
+    pieces, schema, ranges = footers.pieces, footers.schema, footers.integer_ranges
+    symbols = scan.symbols.take(from_numpy(plan.selected))
+    cuts = np.array(plan.cuts)
+    chunk_rows = plan.chunk_rows
     kinds = bundle_schema(schema, ranges)
     plain = bundle_schema(schema, {})
     saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
@@ -145,7 +132,7 @@ def partition(
         with contextlib.ExitStack() as stack:
             bundles = [
                 stack.enter_context(
-                    _Bundle(folder / f"bundle-{number}-{first:06d}.parquet", kinds, repeated, first, stop)
+                    _Bundle(Path(address(f"bundle-{number}-{first:06d}.parquet")), kinds, repeated, first, stop)
                 )
                 for first, stop in _shares(len(cuts) - 1)
             ]
@@ -158,7 +145,7 @@ def partition(
                 except pa.ArrowInvalid:
                     _refuse_wrong_ranges(pieces, schema, kinds)
                     raise
-                if low_memory:
+                if plan.low_memory:  # for a third more time, half as much memory
                     pa.default_memory_pool().release_unused()
                 on_rows(done)
                 batch = next(batches, None)
@@ -177,7 +164,7 @@ def _shares(tasks: int) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
-class _Bundle(storage.ParquetOutput):
+class _Bundle(output_file.ParquetOutput):
     """A bundle in the making: every write is a row group of one of its tasks."""
 
     def __init__(self, path: Path, kinds: pa.Schema, repeated: list[str], first_task: int, stop_task: int) -> None:
@@ -269,16 +256,16 @@ def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: 
             except pa.ArrowInvalid as error:
                 raise InputRefused(
                     f"{piece.path} has a damaged footer: its statistics of column {name!r} (row group "
-                    f"{piece.row_group}) are not those of its values: {storage.first_line(error)}; write the file again"
+                    f"{piece.row_group}) are not those of its values: {disk.first_line(error)}; write the file again"
                 ) from error
 
 
 def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
     """Yield the runs of a task, those of a bundle as one table if `at_once`."""
     for bundle, row_groups in fragments.runs:
-        file = storage.open_own(bundle)
+        file = parquet.open_own(bundle)
         for groups in [row_groups] if at_once else [(group,) for group in row_groups]:
-            with storage.reading(bundle):
+            with disk.reading(bundle):
                 table = file.read_row_groups(list(groups), use_threads=False)
             yield table
 

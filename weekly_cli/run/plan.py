@@ -18,15 +18,15 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import text_array
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import select_features
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Presence, Scan
 from weekly_cli.dataset.schema import symbol_codes
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import BudgetError, InputRefused
-from weekly_cli.files import storage
-from weekly_cli.names import SECTOR_COLUMNS, benchmark_name, did_you_mean
+from weekly_cli.files import output_file
+from weekly_cli.names import did_you_mean
 from weekly_cli.run.resources import Resources, requested_workers
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
 #: Up to so many rows a pool costs more than it saves: 0.93 s against 0.91 s (date order) and 0.77 s (clustered).
@@ -172,7 +172,7 @@ def find_symbol(scan: Scan, symbol: str, setting: str) -> int:
     return position
 
 
-def make_plan(scan: Scan, config: Config, resources: Resources, kept_cuts: Sequence[int] = ()) -> Plan:
+def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, kept_cuts: Sequence[int] = ()) -> Plan:
     """Return the plan of a run.
 
     `kept_cuts` are where tasks began in an earlier run, and its end: they are kept if their tasks fit.
@@ -222,7 +222,7 @@ def make_plan(scan: Scan, config: Config, resources: Resources, kept_cuts: Seque
         budget_reason=budget_reason,
         task_bytes=task_bytes,
         chunk_rows=sizes.chunk_rows(planned - PARENT_BYTES - workers * WORKER_BYTES, total),
-        disk_bytes=_disk_bytes(scan, config, total, partition, len(tasks)),
+        disk_bytes=_disk_bytes(scan, config, len(wanted.features), total, partition, len(tasks)),
     )
 
 
@@ -249,16 +249,12 @@ class _Sizes:
 _STORED_BYTES = {"zstd": 1.0, "snappy": 2.0, "lz4": 2.0, "none": 4.0}
 
 
-def _disk_bytes(scan: Scan, config: Config, rows: int, partition: bool, n_tasks: int) -> int:
+def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partition: bool, n_tasks: int) -> int:
     """Estimate the bytes of the bundles, of the parts, and of the file that they become."""
     footers = scan.footers
-    sectors = SECTOR_COLUMNS if config.sector_map is not None else ()
-    n_features = len(
-        select_features(config.features, [*map(benchmark_name, config.benchmark), *sectors], config.named("features"))
-    )
     own = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
     added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
-    copies = 2 if n_tasks > 1 and storage.is_single_file(Path(config.output)) else 1
+    copies = 2 if n_tasks > 1 and output_file.is_single_file(Path(config.output)) else 1
     return int(rows * ((own + added) * copies + (footers.row_bytes if partition else 0.0)))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
-from weekly_cli.files import storage
+from weekly_cli.files import parquet
 from weekly_cli.names import printable
 from weekly_cli.run.task import SHORT_HISTORY_BARS, peak_bytes
 
@@ -94,19 +94,31 @@ class Report:
         return asdict(self)
 
 
-def make_report(
-    config: Config,
-    scan: Scan,
-    plan: Plan,
-    partitioned: Partitioned | None,
-    outcomes: Sequence[Outcome],
-    seconds: Mapping[str, float],
-    bytes_written: int,
-    peak_all: int,
-    job: Job,
-    warnings: Sequence[str],
-) -> Report:
-    """Return the record of a run from what its stages gave."""
+@dataclass(frozen=True)
+class Ran:
+    """What the stages of a run gave.
+
+    Attributes
+    ----------
+    seconds : mapping
+        Wall seconds by stage.
+    bytes_written : int
+        Of the output.
+    peak_bytes : int
+        The most that all processes held together, sampled.
+    """
+
+    partitioned: Partitioned | None
+    outcomes: Sequence[Outcome]
+    seconds: Mapping[str, float]
+    bytes_written: int
+    peak_bytes: int
+    warnings: Sequence[str]
+
+
+def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> Report:
+    """Return the record of a run."""
+    outcomes, seconds, partitioned = ran.outcomes, ran.seconds, ran.partitioned
     rows = sum(outcome.rows for outcome in outcomes)
     rejected = tuple(entry for outcome in outcomes for entry in outcome.rejected)
     symbols = sum(outcome.symbols for outcome in outcomes) - len(rejected)
@@ -140,20 +152,20 @@ def make_report(
         peak_bytes={
             "parent": parent,
             "largest_worker": largest,
-            "all": max(peak_all, parent if not in_pool else 0),
+            "all": max(ran.peak_bytes, parent if not in_pool else 0),
         },
         budget_bytes=plan.budget_bytes,
         budget_reason=plan.budget_reason,
         bytes_read=scan.footers.file_bytes,
         bytes_partitioned=partitioned.bytes_written if partitioned else 0,
-        bytes_written=bytes_written,
+        bytes_written=ran.bytes_written,
         bytes_saved=(partitioned.bytes_saved if partitioned else 0)
         + (4 * estimates * rows if job.dtype == "float32" else 0),
         bad_rows_dropped=scan.bad_rows,
         duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
         rejected=rejected,
-        warnings=tuple(warnings),
+        warnings=tuple(ran.warnings),
         fingerprint=_fingerprint(job),
         version=__version__,
     )
@@ -162,7 +174,7 @@ def make_report(
 def _fingerprint(job: Job) -> str:
     import json
 
-    return str(json.loads(job.metadata[storage.METADATA_KEY.decode()])["fingerprint"])
+    return str(json.loads(job.metadata[parquet.METADATA_KEY.decode()])["fingerprint"])
 
 
 def _added(parts: Any) -> dict[str, float]:

@@ -22,7 +22,7 @@ from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, 
 from weekly_cli.dataset import source
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
 from weekly_cli.dataset.source import Chunk, Piece
-from weekly_cli.files import storage
+from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.fast.column_chunks import ColumnChunk
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.names import PRICE_ROLES
@@ -350,7 +350,7 @@ def weekly_closes(task: Task) -> tuple[WeeklyBars, int]:
 def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:
     """Write the benchmarks' weekly closes; `keys` as `bar_keys` makes them from a benchmark's number."""
     table = pa.table([from_numpy(keys), from_numpy(close)], names=["key", "close"])
-    with storage.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
+    with output_file.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
         output.write(table)
         output.close(durable=False)
 
@@ -359,8 +359,8 @@ def _benchmarks(task: Task) -> BenchmarkBars:
     compared = {name: np.array(numbers, np.int64) for name, numbers in task.compared.items()}
     if task.job.benchmark_file is None:
         return BenchmarkBars(np.empty(0, np.int64), np.empty(0), compared)
-    with storage.reading(task.job.benchmark_file):
-        table = storage.open_own(task.job.benchmark_file).read()
+    with disk.reading(task.job.benchmark_file):
+        table = parquet.open_own(task.job.benchmark_file).read()
     return BenchmarkBars(to_numpy(table.column("key")), to_numpy(table.column("close")), compared)
 
 

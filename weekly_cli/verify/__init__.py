@@ -26,15 +26,15 @@ from weekly_cli.dataset.footers import read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import is_text, name_collisions
 from weekly_cli.errors import UsageError, WeeklyError
-from weekly_cli.files import storage
+from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.run import resources
-from weekly_cli.run.comparisons import read_sector_map
 from weekly_cli.run.manifest import fingerprint
 from weekly_cli.run.plan import select_symbols
+from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
-from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, needed_columns, wanted_features
+from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, needed_columns
 from weekly_cli.verify.reference import check_reference
 from weekly_cli.verify.rows import Rows, Sides, Tally, check_bytes, check_rows, tally
 from weekly_cli.verify.warmup import measure
@@ -88,7 +88,7 @@ def verify(
     weekly_cli.errors.WeeklyError
         UsageError if the input is not known, InputRefused if it, or the table as a whole, can't be read.
     """
-    files = [path for path, _ in storage.find_inputs([str(output)], None)]
+    files = [path for path, _ in discovery.find_inputs([str(output)], None)]
     record, trouble = _record(files)
     said = {"columns": columns} if record is None else dict(record.get("settings", {}))
     if record is not None:
@@ -110,7 +110,7 @@ def _recorded_input(output: str, paths: Sequence[str] | None) -> Sequence[str]:
     if paths is None:
         raise UsageError(f"{output} does not say what it was made of; name it with --input")
     for path in paths:
-        if not storage.leads_somewhere(path):
+        if not discovery.leads_somewhere(path):
             raise UsageError(
                 f"{output} was made of {path}, which is not there any more; name where it is now with --input"
             )
@@ -121,16 +121,16 @@ def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
     """Return what the first file that can be read says of how it was made, and what is wrong with that."""
     for path in files:
         try:
-            metadata = storage.open_parquet(path).schema_arrow.metadata or {}
+            metadata = parquet.open_parquet(path).schema_arrow.metadata or {}
         except WeeklyError:  # what is wrong with it is told when its bytes are checked
             continue
-        if storage.METADATA_KEY not in metadata:
+        if parquet.METADATA_KEY not in metadata:
             return None, None
         try:
-            record = json.loads(metadata[storage.METADATA_KEY])
+            record = json.loads(metadata[parquet.METADATA_KEY])
             resolve(from_python({"input": "-", **record["settings"], "features": record["features"]}))
         except (ValueError, LookupError, TypeError, UsageError) as error:
-            return None, f"{path}: what it says of how it was made can't be read: {storage.first_line(error)}"
+            return None, f"{path}: what it says of how it was made can't be read: {disk.first_line(error)}"
         return record, None
     return None, None
 
@@ -147,6 +147,7 @@ class _Verification:
         listener: Callable[[Check], None],
     ) -> None:
         self.proof, self.files, self.record, self.config, self.listener = proof, files, record, config, listener
+        self.wanted = wanted_by(config)
         self.threads = resources.probe().cpus
 
     def all(self, trouble: str | None, n_dates: int, n_symbols: int, seed: int) -> Proof:
@@ -209,7 +210,7 @@ class _Verification:
         with self._checking("columns") as check:
             check.findings += [trouble] if trouble is not None else []
             with of_the_table():
-                schemas = [storage.open_parquet(path).schema_arrow for path in self.files]
+                schemas = [parquet.open_parquet(path).schema_arrow for path in self.files]
                 table = read_footers(self._settings_of_table(found, schemas[0]), None)
             for path, schema in zip(self.files, schemas, strict=True):
                 if self.record is not None and not schema.equals(schemas[0], check_metadata=True):
@@ -221,7 +222,7 @@ class _Verification:
                 check.did = self._said(check, found, schemas[0])
             selected = select_symbols(found, self.config)
             names = tuple(name for name in own if name != found.footers.schema.roles["symbol"])
-            return Sides(self.config, found, table, selected, names, self.record is not None)
+            return Sides(self.config, self.wanted, found, table, selected, names, self.record is not None)
         return None
 
     def _settings_of_table(self, found: Scan, schema: pa.Schema) -> Config:
@@ -233,9 +234,7 @@ class _Verification:
         """Return the input's columns that were computed again."""
         if self.record is None:
             return []
-        return name_collisions(
-            found.footers.schema.arrow.names, [feature.name for feature in wanted_features(self.config)]
-        )
+        return name_collisions(found.footers.schema.arrow.names, self.wanted.columns)
 
     def _own(self, check: Check, found: Scan, schema: pa.Schema) -> Iterator[str]:
         """Yield the input's columns that the table has in the same type; tell of the others."""
@@ -256,7 +255,7 @@ class _Verification:
     def _said(self, check: Check, found: Scan, schema: pa.Schema) -> str:
         """Check a table's schema against its own record; return in words what it says."""
         assert self.record is not None
-        features = wanted_features(self.config)
+        features = self.wanted.features
         replaced = self._replaced(found)
         wanted = [name for name in found.footers.schema.arrow.names if name not in replaced]
         wanted += [feature.name for feature in features]
@@ -272,7 +271,7 @@ class _Verification:
         made = (
             f"{len(wanted):,} columns, {len(features)} of them weekly features, of version {self.record.get('version')}"
         )
-        this = fingerprint(found.footers, self.config, features, read_sector_map(self.config))
+        this = fingerprint(found.footers, self.config, self.wanted)
         if self.record.get("fingerprint") == this:
             return f"{made} of this very input with these settings"
         return f"{made}; the input's paths or sizes, or the tool's version, are others by now"
@@ -295,6 +294,6 @@ class _Verification:
         """Return the sample without the symbols whose rows differ already, and its rows in the table."""
         codes = codes[same[codes]]
         rows, there = of_input.sampled(), of_table.sampled().in_order()
-        features = tuple(one for one in wanted_features(self.config) if one.name in there.table.column_names)
+        features = tuple(one for one in self.wanted.features if one.name in there.table.column_names)
         sample = SampledSymbols(self.config, sides.found, codes, rows, compared(sides, codes), features)
         return sample, there.where(np.isin(there.codes, codes))

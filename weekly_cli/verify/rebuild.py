@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import Feature, select_features
+from weekly_cli.compute.features import Feature
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import as_text, session_days, symbol_codes, working_type
-from weekly_cli.files import storage
+from weekly_cli.files import output_file, parquet, records
 from weekly_cli.run import pipeline
-from weekly_cli.run.comparisons import Comparisons, compare, comparison_names, read_sector_map
+from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import Refuted
 from weekly_cli.verify.rows import Rows, Sides
@@ -65,12 +65,12 @@ class SampledSymbols:
         symbols = self.found.symbols
         named = symbols.cast(working_type(symbols.type)).take(from_numpy(rows.codes))
         table = rows.table.append_column(schema.roles["symbol"], named)
-        with storage.scratch() as folder:
-            with storage.ParquetOutput(folder / "input.parquet", table.schema) as written:
+        with records.scratch() as folder:
+            with output_file.ParquetOutput(folder / "input.parquet", table.schema) as written:
                 written.write(table)
                 written.close(durable=False)
             report = pipeline.run(self._settings(folder, np.intersect1d(self.codes, rows.codes)))
-            made = storage.open_own(report.output).read()
+            made = parquet.open_own(report.output).read()
         if report.rejected:
             symbol, reason = report.rejected[0]
             raise Refuted(f"{symbol} can't be built again: {reason}")
@@ -109,9 +109,4 @@ def chosen(sides: Sides, most: int, seed: int) -> Ints:
 
 def compared(sides: Sides, codes: Ints) -> Comparisons:
     """Return whom symbols are compared with."""
-    return compare(sides.config, read_sector_map(sides.config), sides.found, codes)
-
-
-def wanted_features(config: Config) -> tuple[Feature, ...]:
-    """Return the features that the settings ask for."""
-    return select_features(config.features, comparison_names(config, read_sector_map(config)))
+    return compare(sides.config, sides.wanted, sides.found, codes)

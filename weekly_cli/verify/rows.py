@@ -23,10 +23,11 @@ from weekly_cli.dataset import source
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema, as_date, as_text, day_of, session_days, symbol_codes
-from weekly_cli.files import storage
+from weekly_cli.files import parquet, target
 from weekly_cli.files.fast.pages import check_pages
 from weekly_cli.run.plan import pieces_of
 from weekly_cli.run.task import sort_order
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 from weekly_cli.verify import hashes
 from weekly_cli.verify.proof import MOST_TOLD, Check, Refuted, of_the_table
@@ -83,6 +84,7 @@ class Sides:
     """
 
     config: Config
+    wanted: Wanted
     found: Scan
     table: Footers
     selected: Ints
@@ -143,8 +145,8 @@ def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
     """Check every page against its checksum, and every part against the one in its name."""
     pages = unchecked = named = 0
     for path in files:
-        with of_the_table(), storage.mapped_input(path) as data:
-            name = storage.PART_NAME.fullmatch(path.name)
+        with of_the_table(), parquet.mapped_input(path) as data:
+            name = target.PART_NAME.fullmatch(path.name)
             if name is not None and name[1] != f"{zlib.crc32(data):08x}":
                 check.findings.append(f"{path}: its bytes are not those that its name tells")
             named += name is not None

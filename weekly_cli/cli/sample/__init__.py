@@ -30,7 +30,7 @@ from weekly_cli.cli.sample.prices import FIRST_YEAR, Sample
 from weekly_cli.cli.sample.universe import EXCHANGES, PRICE_COLUMNS, Columns, Floats, Ints
 from weekly_cli.compute.arrays import from_numpy, text_array
 from weekly_cli.errors import OutputConflict
-from weekly_cli.files import storage
+from weekly_cli.files import output_file, records
 
 LAYOUTS = ("date", "symbol", "day")
 SECTORS_FILE = "sectors.csv"
@@ -109,7 +109,7 @@ def write_sample(
         raise OutputConflict(f"{folder} holds files already; choose a new or an empty folder")
     files = _files_by_symbol(sample) if layout == "symbol" else _files_by_date(sample, daily=layout == "day")
     written = [(folder / name, _write(folder / name, tables)) for name, tables in files]
-    storage.write_text(folder / SECTORS_FILE, sample.universe.sectors_csv())
+    records.write_text(folder / SECTORS_FILE, sample.universe.sectors_csv())
     return SampleFiles(sum(rows for _, rows in written), tuple(path for path, _ in written))
 
 
@@ -211,7 +211,7 @@ def _write(path: Path, tables: Iterator[pa.Table]) -> int:
     """Write a Parquet file aside, then give it its name; return its rows."""
     # Dictionaries are handed over; without the Arrow schema in the file, readers see plain strings.
     options = {"compression": "zstd", "use_dictionary": ["symbol", "exchange"], "store_schema": False}
-    with storage.ParquetOutput(path, _SCHEMA, **options) as output:
+    with output_file.ParquetOutput(path, _SCHEMA, **options) as output:
         for table in tables:
             output.write(table)
         output.close(durable=False)

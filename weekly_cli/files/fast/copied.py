@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from weekly_cli.files import storage, thrift
+from weekly_cli.files import parquet, thrift
 from weekly_cli.files.fast.column_chunks import CODECS, ColumnChunk, signed
 from weekly_cli.files.fast.pages import CHECKSUM, pages_between, span
 from weekly_cli.files.footer import (
@@ -55,7 +55,7 @@ class CopySource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with storage.mapped_input(path) as data, _odd_ones_left():
+        with parquet.mapped_input(path) as data, _odd_ones_left():
             self._footer: Struct = {}
             if len(data) - footer_begin(data) <= _MOST_FOOTER_BYTES:
                 self._footer = read_footer(data)
@@ -85,7 +85,7 @@ class CopySource:
         members = {name: column[META_DATA].value for name, column in zip(there, columns, strict=True)}
         if any(members[name][CHUNK_CODEC].value != CODECS[compression] for name in names):
             return None
-        with storage.mapped_input(self._path) as data:
+        with parquet.mapped_input(self._path) as data:
             return [_copied(data, name, members[name]) for name in names]
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from weekly_cli.compute.arrays import empty_table
 from weekly_cli.compute.spans import SpanColumn
-from weekly_cli.files import storage, thrift
+from weekly_cli.files import disk, output_file, thrift
 from weekly_cli.files.fast.column_chunks import ChunkEncoder, ColumnChunk, Ints, codec, level, moved
 from weekly_cli.files.fast.copied import CopySource
 from weekly_cli.files.footer import (
@@ -47,7 +47,7 @@ from weekly_cli.files.thrift import I16, I64, LIST, STRUCT, Field, Items, Struct
 _MOST_ORDINAL = 2**15 - 1
 
 
-class RowGroupFile(storage.OutputFile):
+class RowGroupFile(output_file.OutputFile):
     """A Parquet file in the making, row group by row group.
 
     Parameters
@@ -70,7 +70,7 @@ class RowGroupFile(storage.OutputFile):
         self._sources: dict[Path, CopySource] = {}
         #: CRC-32 of all bytes, but of none that `append` has copied.
         self.checksum = 0
-        with storage.writing(path):
+        with disk.writing(path):
             self._stream = self.aside.open("wb")
         self._put(MAGIC)
         self.reached("opened")
@@ -130,11 +130,11 @@ class RowGroupFile(storage.OutputFile):
 
     def append(self, path: Path) -> None:
         """Append the row groups of a finished file that this class has written with the same schema."""
-        with storage.reading(path), storage.mapped(path) as data:
+        with disk.reading(path), disk.mapped(path) as data:
             footer, stop = read_footer(data), footer_begin(data)
         shift = self._stream.tell() - len(MAGIC)
-        with storage.writing(self.path):
-            storage.copy_bytes(path, len(MAGIC), stop, self._stream)
+        with disk.writing(self.path):
+            disk.copy_bytes(path, len(MAGIC), stop, self._stream)
         self.reached("written")
         for group in footer[ROW_GROUPS].value.values:
             for column in group[COLUMNS].value.values:
@@ -144,7 +144,7 @@ class RowGroupFile(storage.OutputFile):
 
     def _put(self, data: bytes | memoryview) -> None:
         self.checksum = zlib.crc32(data, self.checksum)
-        with storage.writing(self.path):
+        with disk.writing(self.path):
             self._stream.write(data)
 
     def _place(self, chunk: ColumnChunk) -> Struct:

@@ -11,11 +11,11 @@ import multiprocessing.resource_tracker
 import os
 import queue
 import signal
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from joblib.externals.loky.backend import resource_tracker
@@ -81,6 +81,7 @@ class Pool:
     def __init__(self, workers: int, budget_bytes: int, task_seconds: float | None) -> None:
         self.workers = workers
         self._budget_bytes, self._task_seconds = budget_bytes, task_seconds
+        self._seen_since: dict[str, float] = {}
         self._executor: ProcessPoolExecutor | None = None
         self._start()
 
@@ -102,10 +103,11 @@ class Pool:
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
         """Run the tasks on the pool and yield what came of each as it ends."""
-        from weekly_cli.files import storage
+        from weekly_cli.files import markers
 
+        self._seen_since = {}
         for task in tasks:
-            storage.remove_start_marker(Path(task.part))
+            markers.remove_start_marker(task.part)
         kills = resources.memory_kills()
         futures, lost = self._submitted(tasks, run)
         late: set[str] = set()
@@ -141,25 +143,28 @@ class Pool:
         """Kill the workers whose tasks have taken too long, and return the parts of these tasks."""
         if self._task_seconds is None or self._executor is None:
             return set()
-        from weekly_cli.files import storage
+        from weekly_cli.files import markers
 
         late = set()
         for task in futures.values():
-            begun = storage.read_start_marker(Path(task.part))
-            if begun and begun.seconds_ago > self._task_seconds and begun.process in (self._executor._processes or ()):
+            marker = markers.read_start_marker(task.part)
+            if marker is None or not marker.is_here or marker.process not in (self._executor._processes or ()):
+                continue
+            since = self._seen_since.setdefault(task.part, time.monotonic())
+            if time.monotonic() - since > self._task_seconds:
                 with contextlib.suppress(ProcessLookupError):  # it has ended by itself this moment
-                    os.kill(begun.process, signal.SIGKILL)
+                    os.kill(marker.process, signal.SIGKILL)
                 late.add(task.part)
         return late
 
     def _lost(self, tasks: Sequence[Task], late: set[str], memory_kill: bool) -> Iterator[Failed]:
         """Yield what a pool that broke has left, each with why."""
-        from weekly_cli.files import storage
+        from weekly_cli.files import markers
 
         for task in tasks:
             if task.part in late:
                 yield Failed(task, Cause.TOO_LONG, f"took longer than {self._task_seconds:g} s (--task-timeout)")
-            elif late or storage.read_start_marker(Path(task.part)) is None:
+            elif late or markers.read_start_marker(task.part) is None:
                 yield Failed(task, Cause.UNFINISHED, "a worker process died")
             elif memory_kill:
                 yield Failed(task, Cause.NO_MEMORY, "the system killed its worker process for lack of memory")

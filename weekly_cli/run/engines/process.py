@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def _bound_memory(size: int) -> None:
 
 def run_marked(run: RunTask, task: Task) -> Outcome:
     """Run a task after leaving word which process has begun it."""
-    from weekly_cli.files import storage
+    from weekly_cli.files import markers
 
-    storage.write_start_marker(Path(task.part))
+    markers.write_start_marker(task.part)
     return run(task)

@@ -1,0 +1,117 @@
+"""What a disk refuses, in one line with its path; and what is done with bytes there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from weekly_cli.errors import DiskError, OutputConflict
+
+_COPY_BYTES = 2**20
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one line, with its path, what the system has against a change on the disk of the output.
+
+    Raises
+    ------
+    OutputConflict
+        If the place is not one to write to.
+    DiskError
+        If the disk is full, or fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else first_line(error)}"
+        if error.errno in _FULL:
+            said += "; make room there (df -h, df -i, quota), and the same command resumes where it was"
+            raise DiskError(said) from error
+        if error.errno in _REFUSED:
+            raise OutputConflict(f"{said}; give this user the right to write there, or choose another place") from error
+        raise DiskError(f"{said}; if the disk is sound, run the same command again, else choose another") from error
+
+
+@contextlib.contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Say in one line, with its path, why a file that this run has written can't be read.
+
+    Raises
+    ------
+    DiskError
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DiskError(
+            f"{path}, which this run has written, can't be read: {first_line(error)}; if the disk is sound, run the "
+            "same command again, with --fresh if it ends like this once more"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says; Arrow's may have several."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[memoryview]:
+    """Give the bytes of a file without reading them all into memory."""
+    with pa.memory_map(str(path)) as source:
+        yield memoryview(source.read_buffer()).cast("B")
+
+
+def copy_bytes(source: Path, begin: int, stop: int, target: BinaryIO) -> None:
+    """Append the bytes from `begin` to `stop` of a file to one that is open.
+
+    Inside the kernel where it can: 0.23 s for 587 MB, against 0.4 s through this process.
+    """
+    target.flush()
+    with source.open("rb", buffering=0) as stream:
+        while begin < stop:
+            copied = _copied(stream.fileno(), target.fileno(), begin, stop)
+            if not copied:
+                raise OSError(f"{source} ends at byte {begin:,}, before {stop:,}")
+            begin += copied
+    target.seek(0, os.SEEK_END)
+
+
+def _copied(source: int, target: int, begin: int, stop: int) -> int:
+    """Copy some bytes between open files and return how many."""
+    copied = 0
+    if hasattr(os, "copy_file_range"):
+        with contextlib.suppress(OSError):  # not between these files; what is wrong beyond that, the write will tell
+            copied = os.copy_file_range(source, target, stop - begin, offset_src=begin)
+    return copied or os.write(target, os.pread(source, min(stop - begin, _COPY_BYTES), begin))
+
+
+def flush(path: Path) -> None:
+    with writing(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def checksum(path: Path) -> int:
+    """Return the CRC-32 of the bytes of a file that this run has written."""
+    with reading(path):
+        if not path.stat().st_size:
+            return 0
+        with mapped(path) as data:
+            return zlib.crc32(data)

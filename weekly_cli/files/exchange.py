@@ -1,0 +1,90 @@
+"""The atomic switch of a local output: two names exchanged in one step, or renamed in two that can be undone."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from pathlib import Path
+
+from weekly_cli import failpoints
+from weekly_cli.errors import OutputConflict
+from weekly_cli.files.disk import flush, writing
+from weekly_cli.files.target import Listing, listing
+
+#: Where an output waits that is moved out of the way, and from where it comes back if nothing takes its place.
+_REPLACED = "replaced"
+
+
+def put_in_place(made: Path, target: Path, before: Listing) -> None:
+    """Put a finished file or folder in its place in one step; what stood there is left in the folder of `made`.
+
+    Raises
+    ------
+    OutputConflict
+        If that is not what `before` lists any more: somebody else has written there, and gets it back.
+    """
+    if made.is_dir():
+        flush(made)
+    failpoints.reached("publish:ready")
+    with writing(target):
+        if not os.path.lexists(target):
+            made.rename(target)
+        elif exchange(made, target):
+            if listing(made) != before:
+                exchange(made, target)
+                raise _changed(target)
+        else:
+            _replace_by_two_renames(made, target, before)
+    failpoints.reached("publish:switched")
+    flush(target.parent)
+    failpoints.reached("publish:flushed")
+
+
+def _changed(target: Path) -> OutputConflict:
+    return OutputConflict(
+        f"{target} was changed by somebody else while it was built again, and stays as it is now; "
+        "run the same command again when nobody writes to it, or choose another --output"
+    )
+
+
+def _replace_by_two_renames(made: Path, target: Path, before: Listing) -> None:
+    """Replace what no system call replaces in one step; `restore_displaced_output` knows what is missing in between."""
+    displaced = made.with_name(_REPLACED)
+    target.rename(displaced)
+    failpoints.reached("publish:moved")
+    if listing(displaced) != before:
+        restore_displaced_output(made.parent, target)
+        raise _changed(target)
+    try:
+        made.rename(target)
+    except OSError:
+        restore_displaced_output(made.parent, target)
+        raise
+
+
+def restore_displaced_output(work: Path, output: Path) -> None:
+    """Put an output back that was moved out of the way and that nothing has replaced."""
+    with writing(output):
+        if (work / _REPLACED).exists() and not output.exists():
+            (work / _REPLACED).rename(output)
+
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_UNKNOWN_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def exchange(a: Path, b: Path) -> bool:
+    """Switch two names in one atomic step; False where the system can't."""
+    if not sys.platform.startswith("linux"):
+        return False
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNKNOWN_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number))

@@ -1,0 +1,141 @@
+"""Parquet files in the making.
+
+A file is written aside, closed, checked by its footer and flushed to disk before it gets its name: a writer that
+is left by an exception closes into a file that is valid and short, and a full disk may show only in the footer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weekly_cli import failpoints
+from weekly_cli.errors import DiskError
+from weekly_cli.files.disk import flush, reading, writing
+
+
+def is_single_file(output: Path) -> bool:
+    """Tell whether an output is one file: its name ends in .parquet."""
+    return output.suffix.lower() == ".parquet"
+
+
+class OutputFile(ABC):
+    """A Parquet file in the making, aside: `close` proves it and gives it its name; leaving early discards it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.aside = path.with_name(f".{path.name}.aside")
+        self.rows = 0
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write what is left, the footer last."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go of a file that is not to be finished."""
+
+    def close(self, *, durable: bool) -> int:
+        """Finish, check the footer, rename; return the file's size in bytes.
+
+        Raises
+        ------
+        DiskError
+            If the file that was closed does not hold every row that was written.
+        """
+        with writing(self.path):
+            self.finish()
+        self.reached("closed")
+        with reading(self.aside):
+            found = pq.ParquetFile(str(self.aside)).metadata.num_rows
+        if found != self.rows:
+            raise DiskError(
+                f"{self.path}: {found} of {self.rows} rows are in the file that was written; check the disk"
+            )
+        if durable:
+            flush(self.aside)
+        with writing(self.path):
+            size = self.aside.stat().st_size
+            self.aside.rename(self.path)
+        self.reached("renamed")
+        return size
+
+    def reached(self, step: str) -> None:
+        """Tell the failpoints of a step."""
+        failpoints.reached(f"{self.path.stem.partition('-')[0]}:{step}")
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        with contextlib.suppress(OSError, pa.ArrowException):  # the first error is the one to tell
+            self.abandon()
+        with contextlib.suppress(OSError):  # likewise; what stays goes with its folder
+            self.aside.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.discard()
+
+
+class ParquetOutput(OutputFile):
+    """A file of tables, as Arrow writes it."""
+
+    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
+        super().__init__(path)
+        with writing(path):
+            self._writer = pq.ParquetWriter(str(self.aside), schema, write_page_checksum=True, **options)
+        self.reached("opened")
+
+    def write(self, table: pa.Table, row_group_rows: int | None = None) -> None:
+        """Append a table, as one row group unless `row_group_rows` cuts it."""
+        with writing(self.path):
+            self._writer.write_table(table, row_group_size=row_group_rows or max(1, table.num_rows))
+        self.rows += table.num_rows
+        self.reached("written")
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Close the writer, which makes a valid but short file of it."""
+        self._writer.close()
+
+
+class Flusher:
+    """Flushes finished files to disk in a thread, while other work goes on; leaving waits for the last."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._flushes: list[Future[None]] = []
+
+    def add(self, path: Path) -> None:
+        """Flush a file soon."""
+        self._flushes.append(self._pool.submit(flush, path))
+
+    def wait(self) -> None:
+        """Wait for all that was added.
+
+        Raises
+        ------
+        DiskError
+            If one could not be flushed.
+        """
+        for waiting in self._flushes:
+            waiting.result()
+
+    def __enter__(self) -> Flusher:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
+        if kind is None:
+            self.wait()

@@ -1,0 +1,132 @@
+"""Parquet files and small tables, opened; what can't be read is refused in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.files.disk import first_line, mapped, reading
+
+PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
+
+
+METADATA_KEY = b"weekly_cli"
+
+
+def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a Parquet file; `verify` checks page checksums, `dictionaries` names columns to read as such.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read, or is no Parquet file.
+    """
+    try:
+        return pq.ParquetFile(
+            str(path), pre_buffer=False, page_checksum_verification=verify, read_dictionary=list(dictionaries)
+        )
+    except UnicodeEncodeError as error:
+        raise InputRefused(f"{os.fsencode(path)!r}: Arrow opens no file whose name is not UTF-8; rename it") from error
+    except UnicodeDecodeError as error:
+        raise InputRefused(
+            f"{path} has a column name that is not UTF-8: {error.object!r}; rename the column"
+        ) from error
+    except (OSError, pa.ArrowException) as error:
+        raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
+
+
+def open_own(path: Path | str) -> pq.ParquetFile:
+    """Open a file that this run has written, with its page checksums checked.
+
+    Raises
+    ------
+    DiskError
+        If it can't be read.
+    """
+    with reading(path):
+        return pq.ParquetFile(str(path), pre_buffer=False, page_checksum_verification=True)
+
+
+def footer_bytes(path: Path) -> bytes:
+    """Return the footer of an input file as it is there.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read.
+    """
+    with _reading_input(path), path.open("rb") as stream:
+        stream.seek(-8, os.SEEK_END)
+        size = int.from_bytes(stream.read(4), "little")
+        stream.seek(-8 - size, os.SEEK_END)
+        return stream.read(size)
+
+
+@contextlib.contextmanager
+def _reading_input(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputRefused(f"{path} can't be read: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def mapped_input(path: Path) -> Iterator[memoryview]:
+    """Give the bytes of an input file as `mapped` does.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read.
+    """
+    with _reading_input(path), mapped(path) as data:
+        yield data
+
+
+def read_table_file(name: str, what: str) -> pa.Table:
+    """Return a small table from CSV (every column as text) or Parquet.
+
+    Raises
+    ------
+    UsageError
+        If it can't be read.
+    """
+    path = Path(name)
+    try:
+        if path.suffix.lower() in PARQUET_SUFFIXES:
+            return pq.ParquetFile(str(path)).read()
+        from pyarrow import csv
+
+        with path.open("rb") as stream:
+            header = stream.readline().decode("utf-8-sig")
+        names = next(iter(_csv_rows(header)), [])
+        options = csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+        )
+        return csv.read_csv(str(path), convert_options=options)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise UsageError(f"{what} {name} can't be read: {first_line(error)}") from error
+
+
+def _csv_rows(text: str) -> Iterator[list[str]]:
+    import csv
+
+    yield from csv.reader([text])
+
+
+_MAGIC = (b"PAR1", b"PARE")
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell by its first and last bytes whether a file is Parquet, whatever its name."""
+    with path.open("rb") as stream:
+        first = stream.read(4)
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - 4))
+        return size >= 12 and first in _MAGIC and stream.read(4) == first

@@ -1,0 +1,106 @@
+"""Small files: JSON, text, lines of a journal, logs; and whether a file can be made before the work begins."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from weekly_cli import failpoints
+from weekly_cli.errors import UsageError
+from weekly_cli.files.disk import reading, writing
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file in one step; into a device, a pipe or what a link leads to where `path` is one of those."""
+    text = json.dumps(value, indent=2) + "\n"
+    if _is_special(path):
+        path.write_text(text, encoding="utf-8")
+        return
+    write_text(path, text)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file says, None where it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step."""
+    aside = path.with_name(f".{path.name}.aside")
+    with writing(path):
+        aside.write_text(text, encoding="utf-8", newline="\n")
+        failpoints.reached("report:aside")
+        aside.replace(path)
+    failpoints.reached("report:renamed")
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line to a file; it begins with a line break, as half of another one may stand before it."""
+    failpoints.reached("journal:before")
+    half = len(line) // 2
+    with writing(path), path.open("ab") as stream:
+        stream.write(b"\n" + line[:half])
+        stream.flush()
+        failpoints.reached("journal:half")
+        stream.write(line[half:])
+    failpoints.reached("journal:after")
+
+
+def lines(path: Path) -> list[bytes]:
+    """Return the lines of a file of this tool's own, none of one that is not there."""
+    with reading(path):
+        return path.read_bytes().split(b"\n") if path.exists() else []
+
+
+def _is_special(path: Path) -> bool:
+    return path.is_symlink() or (path.exists() and not path.is_file())
+
+
+def check_writable(path: Path, flag: str) -> None:
+    """Raise UsageError if a file can't be made at `path`: before the work begins, not after."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+        if not _is_special(path):
+            import tempfile
+
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        elif path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(f"{path} is not ours to write")
+    except OSError as error:
+        raise UsageError(f"{flag} {path} can't be written: {error.strerror or error}") from error
+
+
+def check_name(path: Path, flag: str) -> None:
+    """Raise UsageError if a path is no text: Arrow opens no such file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{flag} {path}: Arrow makes no file whose path is not UTF-8; choose another") from error
+
+
+def write_log(text: str) -> Path:
+    """Write a log file to the folder for temporary files and return its path."""
+    import tempfile
+
+    descriptor, name = tempfile.mkstemp(prefix="weekly-cli-", suffix=".log")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+        log.write(text)
+    return Path(name)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder for a while, where temporary files go."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="weekly-cli-") as folder:
+        yield Path(folder)

@@ -1,0 +1,64 @@
+"""From a plan to tasks: all that a worker needs to know, and nothing heavy."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.dataset.scan import Scan
+from weekly_cli.dataset.schema import day_of, name_collisions
+from weekly_cli.files.parquet import METADATA_KEY
+from weekly_cli.files.store import OutputStore
+from weekly_cli.run.comparisons import Comparisons
+from weekly_cli.run.manifest import conventions
+from weekly_cli.run.partition import Partitioned
+from weekly_cli.run.plan import Plan
+from weekly_cli.run.task import Job, Task, part_name
+from weekly_cli.run.wanted import Wanted
+from weekly_cli.settings import Config
+
+
+def make_job(
+    config: Config, wanted: Wanted, scan: Scan, plan: Plan, comparisons: Comparisons, store: OutputStore
+) -> Job:
+    """Return what all tasks have in common."""
+    footers = scan.footers
+    return Job(
+        schema=footers.schema,
+        features=",".join(wanted.columns),
+        benchmark_names=comparisons.names,
+        benchmark_file=store.address("benchmarks.parquet") if comparisons.symbols else None,
+        week=config.week,
+        available=config.available,
+        price=config.price,
+        dtype=config.dtype,
+        start_day=None if config.start is None else day_of(config.start),
+        end_day=None if config.end is None else day_of(config.end),
+        on_duplicates=config.on_duplicates,
+        compression=config.compression,
+        replaced=tuple(name_collisions(footers.schema.arrow.names, wanted.columns)),
+        metadata={METADATA_KEY.decode(): json.dumps(conventions(footers, config, wanted))},
+        row_bytes=footers.row_bytes,
+        low_memory=plan.low_memory,
+    )
+
+
+def make_tasks(
+    scan: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons, store: OutputStore
+) -> list[Task]:
+    """Return the tasks of a plan with where their rows are and where their parts go."""
+    return [
+        Task(
+            number=number,
+            job=job,
+            symbols=pa.concat_arrays([scan.symbols.take(from_numpy(plan.selected[planned.first : planned.stop]))]),
+            pieces=planned.pieces,
+            fragments=None if partitioned is None else partitioned.fragments[number],
+            planned_codes=range(planned.stop - planned.first),
+            part=store.address(part_name(planned.first, planned.stop)),
+            compared=comparisons.of(planned.first, planned.stop),
+        )
+        for number, planned in enumerate(plan.tasks)
+    ]

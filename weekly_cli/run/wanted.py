@@ -1,0 +1,105 @@
+"""What a run computes, resolved once: the features, and what stands for `{b}` in those that compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from weekly_cli.compute.features import Feature, select_features
+from weekly_cli.dataset.schema import name_collisions
+from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.files.parquet import read_table_file
+from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.settings import Config
+
+_COLLISIONS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run computes.
+
+    Attributes
+    ----------
+    features : tuple of Feature
+        In output order.
+    comparisons : tuple of str
+        What stands for `{b}`: the benchmarks as named, then the sector map's columns.
+    sector_map : pa.Table or None
+        Its known columns, as text.
+    """
+
+    features: tuple[Feature, ...]
+    comparisons: tuple[str, ...]
+    sector_map: pa.Table | None
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the features."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def compares(self) -> bool:
+        """Whether a feature compares symbols with others."""
+        return any(feature.family == "relative" for feature in self.features)
+
+    def refuse_collisions(self, columns: Sequence[str], config: Config) -> None:
+        """Refuse features that the input has as columns already, unless they are to be replaced.
+
+        Raises
+        ------
+        InputRefused
+        """
+        taken = name_collisions(columns, self.columns)
+        if taken and not config.replace_features:
+            raise InputRefused(
+                f"{config.where} already has the columns {', '.join(taken[:_COLLISIONS_SHOWN])}"
+                f"{' and more' if len(taken) > _COLLISIONS_SHOWN else ''}; pass --replace-features to compute them "
+                "again, or leave them out with --features"
+            )
+
+
+def wanted_by(config: Config) -> Wanted:
+    """Return what the settings ask for.
+
+    Raises
+    ------
+    UsageError
+        If a feature is unknown, the sector map can't be used, or two comparisons would give the same columns.
+    """
+    sector_map = read_sector_map(config)
+    names = [benchmark_name(symbol) for symbol in config.benchmark]
+    names += sector_map.column_names[1:] if sector_map is not None else []
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise UsageError(f"two benchmarks would both give the columns w_rs_{doubled}, ...; leave one of them out")
+    return Wanted(select_features(config.features, names, config.named("features")), tuple(names), sector_map)
+
+
+def read_sector_map(config: Config) -> pa.Table | None:
+    """Return the sector map with its known columns as text, None if there is none.
+
+    Raises
+    ------
+    UsageError
+        If it can't be read, has no symbols, names one twice, or has no column that is known.
+    """
+    if config.sector_map is None:
+        return None
+    table = read_table_file(config.sector_map, config.named("sector_map"))
+    columns = [name for name in SECTOR_COLUMNS if name in table.column_names]
+    named = f"{config.named('sector_map')} {config.sector_map}"
+    if "symbol" not in table.column_names or not columns:
+        raise UsageError(
+            f"{named} needs a column symbol and one or more of {', '.join(SECTOR_COLUMNS)}; "
+            f"it has {', '.join(table.column_names)}"
+        )
+    table = table.select(["symbol", *columns]).cast(pa.schema([(name, pa.string()) for name in ["symbol", *columns]]))
+    counts = table.column("symbol").value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(twice):
+        raise UsageError(f"{named} lists {twice[0]['values'].as_py()!r} more than once")
+    return table
