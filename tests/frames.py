@@ -21,7 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import weekly_cli
+from weekly_cli import events
+from weekly_cli.events import Listener
+from weekly_cli.run import pipeline
+from weekly_cli.run.engines.in_process import InProcess
 from weekly_cli.run.report import Report
+from weekly_cli.settings import from_python, resolve
 
 COMMAND = Path(sys.executable).with_name("weekly-cli")
 OWN = ["symbol", "date", "open", "high", "low", "close", "volume"]
@@ -89,12 +94,30 @@ def read(output: Path) -> pa.Table:
 
 def build(source: Path | str, output: Path, **settings: Any) -> pa.Table:
     """Build in this process and return what is in the output."""
-    weekly_cli.build(source, output, **{"jobs": 1, **settings})
+    report_of(source, output, **settings)
     return read(output)
 
 
 def report_of(source: Path | str, output: Path, **settings: Any) -> Report:
     return weekly_cli.build(source, output, **{"jobs": 1, **settings})
+
+
+class Here(InProcess):
+    """A pool's tasks in this process, where a test can see and stop them."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+
+def build_here(source: Path | str, output: Path, **settings: Any) -> pa.Table:
+    """What `build` does, without a pool where there would be one."""
+    report_here(source, output, **settings)
+    return read(output)
+
+
+def report_here(source: Path | str, output: Path, listener: Listener = events.ignore, **settings: Any) -> Report:
+    given = {"jobs": 1, **settings, "input": str(source), "output": str(output)}
+    return pipeline.run(resolve(from_python(given)), listener, start_engine=Here)
 
 
 def sort_keys(table: pa.Table, symbol: str = "symbol", date: str = "date") -> list[tuple[Any, Any]]:

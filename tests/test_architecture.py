@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from frames import daily, run_cli, write
+from frames import daily, report_here, run_cli, write
 
 import weekly_cli
 from weekly_cli.events import Event
-from weekly_cli.run import pipeline
-from weekly_cli.run.engines.in_process import InProcess
-from weekly_cli.settings import Config
 
 PACKAGE = Path(weekly_cli.__file__).parent
 README = PACKAGE.parent / "README.md"
@@ -40,7 +37,7 @@ CONFINED = {
     "pandas": {"run.frame", "verify.reference.formulas", "verify.reference.table", "verify.hashes", "verify.reference"},
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view"},
-    "filelock": {"files.work"},
+    "filelock": {"files.lock"},
     "psutil": {"run.resources"},
 }
 
@@ -239,7 +236,7 @@ def test_workers_import_no_pandas(recorded: tuple[dict[str, str], Path], tmp_pat
 
 
 @pytest.mark.parametrize("order", ["date", "symbol"])
-def test_no_symbol_is_part_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+def test_no_symbol_is_part_of_a_path(tmp_path: Path, order: str) -> None:
     """Whatever lies below the output's folder while a run tells how it goes, and what is left of it."""
     symbols = ["QZXA", "../QZXB", "QZXC/QZXD", "QZX" * 100, "QZX\x00"]
     prices = write(daily(symbols, order=order), tmp_path / "prices.parquet", row_group_size=60)
@@ -248,12 +245,7 @@ def test_no_symbol_is_part_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def look(_: Event) -> None:
         names.update(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
 
-    class PoolHere(InProcess):
-        workers = 1
-
-    monkeypatch.setattr(pipeline._Run, "_start_pool", lambda run, workers: setattr(run, "engine", PoolHere()))
-    config = Config(input=(str(prices),), output=str(tmp_path / "out/here"), strategy="per-symbol", benchmark=("QZXA",))
-    report = pipeline.run(config, look)
+    report = report_here(prices, tmp_path / "out/here", look, strategy="per-symbol", benchmark=["QZXA"])
     look(None)  # type: ignore[arg-type]
     assert report.symbols == len(symbols)
     assert len({name for name in names if Path(name).name.startswith("part-")}) >= len(symbols)

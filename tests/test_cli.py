@@ -50,7 +50,7 @@ import weekly_cli
 from weekly_cli import cli, errors
 from weekly_cli.cli import process
 from weekly_cli.compute.features import registry, templates
-from weekly_cli.run import pipeline
+from weekly_cli.run import fan_out, pipeline
 from weekly_cli.run.report import Report
 from weekly_cli.settings import SETTINGS, Config
 
@@ -1069,14 +1069,14 @@ def test_a_bug_is_one_line_and_a_log_file(
 def test_symbols_that_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prices: Path
 ) -> None:
-    work = pipeline.run_task
+    work = fan_out.run_task
 
     def run(task: Any) -> Any:
         if "BBB" in task.symbols.to_pylist():
             raise FloatingPointError("no luck")
         return work(task)
 
-    monkeypatch.setattr(pipeline, "run_task", run)
+    monkeypatch.setattr(fan_out, "run_task", run)
     monkeypatch.chdir(tmp_path)
     assert code_of(monkeypatch, "build", str(prices), "-q", "--report", "report.json") == 4
     said = capsys.readouterr()
@@ -1094,7 +1094,7 @@ def test_every_symbol_fails(
     def run(task: Any) -> Any:
         raise FloatingPointError("no luck")
 
-    monkeypatch.setattr(pipeline, "run_task", run)
+    monkeypatch.setattr(fan_out, "run_task", run)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert code_of(monkeypatch, "build", str(prices), "-q") == 1

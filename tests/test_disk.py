@@ -23,14 +23,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import COMMAND, build, daily, environment, names_beside, put, read, run_words, seen, write
+from frames import COMMAND, build, daily, environment, names_beside, put, read, report_here, run_words, seen, write
 from test_faults import DIRECT, FILE, FOLDER, POOL, SYMBOLS, holds, old_output
-from test_resume import here
 
 import weekly_cli
 from weekly_cli.errors import BudgetError, DiskError, OutputConflict, WeeklyError
-from weekly_cli.files import local
-from weekly_cli.run import pipeline
+from weekly_cli.files import switch
 
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EDQUOT)
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -88,7 +86,7 @@ class Raw(io.FileIO):
 def failing(faults: Faults) -> Iterator[None]:
     """Put the faults where files are opened and changed."""
     io_open, writer_class, file_class, memory_map = io.open, pq.ParquetWriter, pq.ParquetFile, pa.memory_map
-    exchange = local._exchange
+    exchange = switch.exchange
 
     def opened(path: Any, mode: str = "r", buffering: int = -1, encoding: Any = None, *rest: Any, **named: Any) -> Any:
         if isinstance(path, int) or not os.fspath(path).startswith(faults.folder):
@@ -136,7 +134,7 @@ def failing(faults: Faults) -> Iterator[None]:
         patched.setattr(pq, "ParquetWriter", Writer)
         patched.setattr(pq, "ParquetFile", file)
         patched.setattr(pa, "memory_map", mapped)
-        patched.setattr(local, "_exchange", exchanged)
+        patched.setattr(switch, "exchange", exchanged)
         yield
 
 
@@ -177,14 +175,13 @@ def test_every_operation_fails_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pipeline._Run, "_start_pool", here)
     if change:
-        monkeypatch.setattr(local, "_exchange", lambda made, target: False)
+        monkeypatch.setattr(switch, "exchange", lambda made, target: False)
     settings = SETTINGS | {"strategy": strategy}
     output = tmp_path / "disk" / name
     output.parent.mkdir()
-    weekly_cli.build(prices, tmp_path / "wanted" / name, **settings)
-    weekly_cli.build(prices, tmp_path / "old" / name, features="w_close", jobs=1)
+    report_here(prices, tmp_path / "wanted" / name, **settings)
+    report_here(prices, tmp_path / "old" / name, features="w_close", jobs=1)
     wanted = read(tmp_path / "wanted" / name)
     ends: dict[int, int] = {}
     for number in errors:
@@ -195,7 +192,7 @@ def test_every_operation_fails_once(
             old = seen(output)
             faults = Faults(output.parent, visit, number)
             met = ends_well(faults, prices, output, settings, old, wanted)
-            weekly_cli.build(prices, output, **settings)
+            report_here(prices, output, **settings)
             assert read(output).equals(wanted), faults.where
             assert names_beside(output) == [name], faults.where
         ends[number] = visit - 1

@@ -16,7 +16,7 @@ from frames import COMMAND, SECONDS, daily, environment, on_a_terminal, run_cli,
 from rich.console import Console
 
 import weekly_cli
-from weekly_cli.run import pipeline
+from weekly_cli.run import fan_out
 from weekly_cli.run.report import render
 from weekly_cli.run.task import Outcome, Task, run_task
 
@@ -127,7 +127,7 @@ def test_json_gives_a_failed_symbol_back_exactly(tmp_path: Path, monkeypatch: py
             raise RuntimeError(f"of {NASTY}")
         return run_task(task)
 
-    monkeypatch.setattr(pipeline, "run_task", fails)
+    monkeypatch.setattr(fan_out, "run_task", fails)
     report = weekly_cli.build(prices, tmp_path / "out", strategy="direct")
     text = json.dumps(report.to_dict(), indent=2)
     assert is_clean(text)

@@ -59,9 +59,9 @@ IN_A_WORKER = [Trial(point, 1, name, POOL) for point in points("part") for name 
 MOVED = Trial("publish:moved")
 WITHOUT_EXCHANGE = """
 from weekly_cli import cli
-from weekly_cli.files import local
+from weekly_cli.files import switch
 from weekly_cli.files import records
-local._exchange = lambda made, target: False
+switch.exchange = lambda made, target: False
 cli.main()
 """
 

@@ -17,11 +17,13 @@ import pytest
 from frames import (
     OWN,
     build,
+    build_here,
     business_days,
     daily,
     in_order,
     picture,
     read,
+    report_here,
     report_of,
     run_cli,
     shuffled,
@@ -31,23 +33,14 @@ from frames import (
 
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.run import plan
-from weekly_cli.run.engines.in_process import InProcess
 
 FEW = "w_week_end,w_close,w_ret"
 ROUTES = ("direct", "bundles", "pieces")
 
 
-class _PoolHere(InProcess):
-    """The pool's tasks in this process."""
-
-    def __init__(self, workers: int, *_: object) -> None:
-        self.workers = workers
-
-
 @pytest.fixture(params=ROUTES)
 def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pa.Table]:
     """Build by one of the three ways that rows reach a task; several tasks and several chunks for the latter two."""
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 50)
 
@@ -56,7 +49,7 @@ def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ca
             table = in_order(table, symbol)
         source = write(table, folder / "in" / "prices.parquet", row_group_size=40)
         strategy = "direct" if request.param == "direct" else "adaptive"
-        report = report_of(source, folder / "out", **{"features": FEW, "strategy": strategy, **settings})
+        report = report_here(source, folder / "out", **{"features": FEW, "strategy": strategy, **settings})
         if request.param == "bundles" and report.symbols > 1:
             assert report.bytes_partitioned > 0
         return read(folder / "out")
@@ -179,10 +172,9 @@ def test_hive_keys_are_text_and_exact(tmp_path: Path) -> None:
 
 
 def test_hive_keys_through_a_glob_and_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     expected = hive(tmp_path / "in", {"A": "A", "B": "B"})
-    same_rows(build(f"{tmp_path}/in/symbol=*/*/*.parquet", tmp_path / "out", features=FEW), expected)
-    same_rows(build(tmp_path / "in", tmp_path / "out", features=FEW, strategy="adaptive"), expected)
+    same_rows(build_here(f"{tmp_path}/in/symbol=*/*/*.parquet", tmp_path / "out", features=FEW), expected)
+    same_rows(build_here(tmp_path / "in", tmp_path / "out", features=FEW, strategy="adaptive"), expected)
 
 
 def test_hive_null_key_is_a_null(tmp_path: Path) -> None:
@@ -462,13 +454,12 @@ def test_user_nan_stays_nan_and_null_stays_null(tmp_path: Path, route: Callable[
 def test_dictionaries_of_many_files_that_outgrow_their_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     table = daily(["A", "B"], 200)
     words = pa.array([f"word{row}" for row in range(400)])
     for number in range(4):
         own = words.slice(number * 100, 100).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string()))
         write(table.slice(number * 100, 100).append_column("own", own), tmp_path / "in" / f"{number}.parquet")
-    out = build(tmp_path / "in", tmp_path / "out", features=FEW, strategy=strategy)
+    out = build_here(tmp_path / "in", tmp_path / "out", features=FEW, strategy=strategy)
     assert pa.types.is_dictionary(out.schema.field("own").type)
     assert out.column("own").to_pylist() == [f"word{row}" for row in [*range(0, 400, 2), *range(1, 400, 2)]]
 
@@ -477,13 +468,12 @@ def test_dictionaries_of_many_files_that_outgrow_their_index(
 def test_symbol_dictionaries_of_many_files_that_outgrow_their_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     names = [f"S{number:03d}" for number in range(400)]
     for number in range(4):
         table = daily(names[number * 100 : number * 100 + 100], 3)
         symbol = table.column("symbol").combine_chunks().dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string()))
         write(table.set_column(0, "symbol", symbol), tmp_path / "in" / f"{number}.parquet")
-    out = build(tmp_path / "in", tmp_path / "out", features=FEW, strategy=strategy)
+    out = build_here(tmp_path / "in", tmp_path / "out", features=FEW, strategy=strategy)
     assert pa.types.is_dictionary(out.schema.field("symbol").type)
     assert out.column("symbol").to_pylist() == [name for name in names for _ in range(3)]
 
@@ -520,11 +510,10 @@ def test_duplicates_are_refused_with_counts_offenders_and_files(tmp_path: Path) 
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
 @pytest.mark.parametrize("keep", ["first", "last"])
 def test_the_right_duplicate_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, strategy: str) -> None:
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 4)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 7)
     source, rows = repeated(tmp_path / "in")
-    report = report_of(source, tmp_path / "out", on_duplicates=keep, strategy=strategy)
+    report = report_here(source, tmp_path / "out", on_duplicates=keep, strategy=strategy)
     assert (report.rows, report.duplicates_dropped) == (20, 4)
     winners: dict[tuple[str, datetime.date], int] = {}
     for symbol, date, mark in zip(*(rows.column(name).to_pylist() for name in ("symbol", "date", "mark")), strict=True):
@@ -641,10 +630,9 @@ def _some_values(kind: pa.DataType) -> pa.Array:
 def test_files_that_differ_without_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, swapped: bool, strategy: str
 ) -> None:
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     a, b, common = LOSSLESS[name]
     source = two_files(tmp_path / "in", *((b, a) if swapped else (a, b)))
-    out = build(source, tmp_path / "out", features=FEW, strategy=strategy)
+    out = build_here(source, tmp_path / "out", features=FEW, strategy=strategy)
     assert out.schema.field("own").type == common
     rows = pa.concat_tables([read(path).select(["symbol", "date"]) for path in _files(source)])
     values = [value for path in _files(source) for value in read(path).column("own").to_pylist()]
@@ -714,12 +702,11 @@ def test_symbols_of_two_types(
     common: pa.DataType,
     strategy: str,
 ) -> None:
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     table = daily(["A", "B", "000001"], 40)
     for number, kind in enumerate((a, b)):
         rows = table.slice(number * 60, 60)
         write(rows.set_column(0, "symbol", rows.column("symbol").cast(kind)), tmp_path / "in" / f"{number}.parquet")
-    out = build(tmp_path / "in", tmp_path / "out", features=FEW, strategy=strategy)
+    out = build_here(tmp_path / "in", tmp_path / "out", features=FEW, strategy=strategy)
     same_rows(out, table.set_column(0, "symbol", table.column("symbol").cast(common)))
 
 
@@ -881,16 +868,15 @@ def test_the_own_output_as_an_input(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["auto", "direct", "batched", "per-symbol", "adaptive"])
 def test_an_empty_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
-    monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     source = write(daily().slice(0, 0), tmp_path / "p.parquet")
     with pytest.raises(InputRefused, match="0 rows came in"):
-        build(source, tmp_path / "out", strategy=strategy)
+        build_here(source, tmp_path / "out", strategy=strategy)
     assert not (tmp_path / "out").exists()
-    out = build(source, tmp_path / "out", strategy=strategy, allow_empty=True)
-    full = build(write(daily(), tmp_path / "q.parquet"), tmp_path / "full")
+    out = build_here(source, tmp_path / "out", strategy=strategy, allow_empty=True)
+    full = build_here(write(daily(), tmp_path / "q.parquet"), tmp_path / "full")
     assert out.num_rows == 0
     assert out.schema.equals(full.schema)
-    file = build(source, tmp_path / "out.parquet", strategy=strategy, allow_empty=True)
+    file = build_here(source, tmp_path / "out.parquet", strategy=strategy, allow_empty=True)
     assert file.schema.equals(full.schema)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,13 +16,13 @@ from typing import NoReturn
 import psutil
 import pyarrow as pa
 import pytest
-from frames import at_work, build, daily, names_beside, read, write
+from frames import at_work, build, daily, names_beside, read, report_here, write
 
 import weekly_cli
 from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
 from weekly_cli.events import RunWarning
 from weekly_cli.files import markers
-from weekly_cli.run import pipeline, resources
+from weekly_cli.run import resources
 from weekly_cli.run.engines import Cause, Failed
 from weekly_cli.run.report import Report
 from weekly_cli.run.retry import TaskRetrier
@@ -108,7 +109,7 @@ def tasks_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
 def poisoned(
     prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, poisons: Mapping[str, str], **settings: object
 ) -> Report:
-    monkeypatch.setattr("weekly_cli.run.pipeline.run_task", Poisoned(poisons))
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", Poisoned(poisons))
     given = {"jobs": 2, "strategy": "batched", "task_timeout": 1.5, "memory_limit": "700MiB", **settings}
     return weekly_cli.build(prices, output, **given)
 
@@ -185,6 +186,14 @@ def test_a_bug_that_fails_every_symbol_is_no_fault_of_theirs(
     assert list(tmp_path.iterdir()) == []
 
 
+def last_started(folder: Path) -> markers.StartMarker | None:
+    written: list[tuple[int, str]] = []
+    for path in at_work(folder, "*.begun"):
+        with contextlib.suppress(FileNotFoundError):  # its run has ended
+            written.append((path.stat().st_mtime_ns, str(path.with_suffix(".parquet"))))
+    return markers.read_start_marker(max(written)[1]) if written else None
+
+
 def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
     prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,9 +204,7 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
     def kill() -> None:
         while len(kills) < 3 and not ended.is_set():
             if len(at_work(tmp_path, "part-*.parquet")) > len(kills):
-                words = [path.with_suffix(".parquet") for path in at_work(tmp_path, "*.begun")]
-                begun = [found for found in map(markers.read_start_marker, words) if found is not None]
-                latest = min(begun, key=lambda found: found.seconds_ago, default=None)
+                latest = last_started(tmp_path)
                 if latest is not None and psutil.pid_exists(latest.process):
                     os.kill(latest.process, signal.SIGKILL)
                     kills.append(latest.process)
@@ -205,7 +212,7 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
 
     killer = threading.Thread(target=kill)
     killer.start()
-    monkeypatch.setattr("weekly_cli.run.pipeline.run_task", slow)
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", slow)
     report = weekly_cli.build(prices, tmp_path / "out", jobs=2, strategy="batched")
     ended.set()
     killer.join()
@@ -243,14 +250,13 @@ def planned(prices: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> li
     """The tasks of a run: 8 of 5 symbols."""
     caught: list[Task] = []
 
-    def catch(run: pipeline._Run, tasks: list[Task], *_: object) -> NoReturn:
+    def catch(tasks: list[Task], *_: object) -> NoReturn:
         caught.extend(tasks)
         raise RuntimeError("caught")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="caught"):
-        patched.setattr(pipeline._Run, "fan_out", catch)
-        patched.setattr(pipeline._Run, "_start_pool", lambda *_: None)
-        weekly_cli.build(prices, tmp_path / "planned", jobs=2, strategy="batched")
+        patched.setattr("weekly_cli.run.pipeline.fan_out", catch)
+        report_here(prices, tmp_path / "planned", jobs=2, strategy="batched")
     return caught
 
 

@@ -26,6 +26,7 @@ from frames import (
     MANY,
     OWN,
     build,
+    build_here,
     daily,
     in_order,
     in_the_middle,
@@ -51,11 +52,10 @@ from weekly_cli.compute.features import registry
 from weekly_cli.compute.panel import symbol_groups
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
-from weekly_cli.files import local
+from weekly_cli.files import switch
 from weekly_cli.files.fast.row_groups import RowGroupFile
-from weekly_cli.run import partition, pipeline, plan
+from weekly_cli.run import fan_out, partition, pipeline, plan
 from weekly_cli.run import task as worker
-from weekly_cli.run.engines.in_process import InProcess
 from weekly_cli.run.pipeline import plan_only
 from weekly_cli.settings import from_python, resolve
 
@@ -466,7 +466,7 @@ def test_what_is_put_there_while_a_run_goes_on_stays(
     output = tmp_path / name
     report_of(small, output)
     if not exchanges:
-        monkeypatch.setattr(local, "_exchange", lambda made, target: False)
+        monkeypatch.setattr(switch, "exchange", lambda made, target: False)
 
     def somebody_writes(event: Event) -> None:
         if getattr(event, "stage", None) == "fan out" and isinstance(event, StageEnded):
@@ -675,7 +675,7 @@ def test_same_bits_for_any_number_of_sets_of_bundles(
 ) -> None:
     """What footers will say of row groups is held until a bundle is closed: more sets of bundles, less of that."""
     seen: set[str] = set()
-    run = pipeline.run_task
+    run = fan_out.run_task
 
     def looking(task: worker.Task) -> worker.Outcome:
         assert task.fragments is not None
@@ -684,11 +684,10 @@ def test_same_bits_for_any_number_of_sets_of_bundles(
 
     monkeypatch.setattr(partition, "_MOST_COLUMN_CHUNKS", most)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1777)
-    monkeypatch.setattr(pipeline, "run_task", looking)
-    monkeypatch.setattr(pipeline._Run, "_start_pool", lambda run, _: setattr(run, "engine", InProcess()))
+    monkeypatch.setattr(fan_out, "run_task", looking)
     fewer_rows_a_task(monkeypatch, 1777)
     source = write(shuffled(panel), tmp_path / "p.parquet")
-    same_bits(build(source, tmp_path / "out", strategy="adaptive", benchmark=["S00"]), expected)
+    same_bits(build_here(source, tmp_path / "out", strategy="adaptive", benchmark=["S00"]), expected)
     chunks = -(-panel.num_rows // 1777)
     assert 1 < len(seen) <= chunks if most > 1 else len(seen) >= chunks
 

@@ -34,6 +34,7 @@ from weekly_cli.run.plan import (
     make_plan,
 )
 from weekly_cli.run.resources import Resources, requested_workers
+from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import Config, from_python, resolve
 from weekly_cli.settings.table import STRATEGIES
 
@@ -123,7 +124,7 @@ def resources(cpus: int = 4, memory: int = 64 * GIB) -> Resources:
 
 
 def plan_of(scan: Scan, found: Resources | None = None, **settings: Any) -> Plan:
-    return make_plan(scan, Config(input=("prices",), **settings), found or resources())
+    return make_plan(scan, config := Config(input=("prices",), **settings), wanted_by(config), found or resources())
 
 
 # ---- plans, literally ------------------------------------------------------------------------------------
@@ -337,7 +338,7 @@ def configs(draw: st.DrawFn, symbols: int) -> Config:
 def test_tasks_cover_every_selected_symbol_once_and_in_order(data: st.DataObject, scan: Scan, cpus: int) -> None:
     config = data.draw(configs(len(scan.symbols)))
     try:
-        plan = make_plan(scan, config, resources(cpus))
+        plan = make_plan(scan, config, wanted_by(config), resources(cpus))
     except BudgetError:
         return
     wanted = [
@@ -389,14 +390,14 @@ def test_a_refused_budget_names_a_limit_that_works(data: st.DataObject, scan: Sc
     config = data.draw(configs(len(scan.symbols)))
     config = dataclasses.replace(config, memory_limit=data.draw(st.integers(MIB, GIB)))
     try:
-        make_plan(scan, config, resources(cpus))
+        make_plan(scan, config, wanted_by(config), resources(cpus))
     except BudgetError as error:
         named = re.search(r"--memory-limit (\d+MiB)", str(error))
         assert named is not None
         limit = resolve(from_python({"input": "prices", "memory_limit": named[1]})).memory_limit
         assert limit is not None
         assert limit > config.memory_limit
-        make_plan(scan, dataclasses.replace(config, memory_limit=limit), resources(cpus))
+        make_plan(scan, dataclasses.replace(config, memory_limit=limit), wanted_by(config), resources(cpus))
 
 
 def test_a_refused_budget_names_the_largest_symbol_and_its_rows() -> None:
@@ -494,7 +495,7 @@ def test_a_file_without_symbols_is_an_answer_or_a_refusal(tmp_path: Path) -> Non
     (tmp_path / "symbols.txt").write_text("")
     try:
         config = resolve(from_python({"input": "prices", "symbols": f"@{tmp_path / 'symbols.txt'}"}))
-        selected = make_plan(scan_of([1, 2]), config, resources()).selected.tolist()
+        selected = make_plan(scan_of([1, 2]), config, wanted_by(config), resources()).selected.tolist()
     except weekly_cli.errors.WeeklyError as error:
         assert "symbols" in str(error)
     else:

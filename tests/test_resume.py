@@ -29,12 +29,14 @@ from frames import (
     MANY,
     at_work,
     build,
+    build_here,
     daily,
     in_the_middle,
     lives,
     names_beside,
     picture,
     read,
+    report_here,
     run_cli,
     start_cli,
     wait_for,
@@ -44,7 +46,6 @@ from frames import (
 
 import weekly_cli
 from weekly_cli.errors import InputRefused, OutputConflict, UsageError
-from weekly_cli.run import pipeline
 from weekly_cli.run.task import Outcome, Task, run_task
 
 #: Bits flipped, half of them in each layout; rounds of starters; readings of an output while it is published.
@@ -73,22 +74,10 @@ def cut_off(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *, afte
         return run_task(task)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("weekly_cli.run.pipeline.run_task", until)
-        patched.setattr(pipeline._Run, "_start_pool", here)
-        weekly_cli.build(prices, output, strategy="per-symbol", **settings)
+        patched.setattr("weekly_cli.run.fan_out.run_task", until)
+        report_here(prices, output, strategy="per-symbol", **settings)
     (left,) = output.parent.glob(".*-work")
     return left
-
-
-def here(run: pipeline._Run, workers: int) -> pipeline.Engine:
-    """In this process, where a test can see and stop it, for a pool."""
-
-    class Here(pipeline.InProcess):
-        pass
-
-    run.engine = Here()
-    run.engine.workers = workers  # type: ignore[attr-defined]
-    return run.engine
 
 
 def gone_on(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> list[int]:
@@ -100,9 +89,8 @@ def gone_on(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **setti
         return run_task(task)
 
     with monkeypatch.context() as patched:
-        patched.setattr("weekly_cli.run.pipeline.run_task", noting)
-        patched.setattr(pipeline._Run, "_start_pool", here)
-        weekly_cli.build(prices, output, strategy="per-symbol", **settings)
+        patched.setattr("weekly_cli.run.fan_out.run_task", noting)
+        report_here(prices, output, strategy="per-symbol", **settings)
     return ran
 
 
@@ -199,7 +187,7 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Whoever writes there in the middle of a run: its rows may be of two states, and nothing is published."""
-    build(prices, tmp_path / "out", features="w_close")
+    build_here(prices, tmp_path / "out", features="w_close")
     before = picture(tmp_path / "out")
     data = prices.read_bytes()
 
@@ -216,13 +204,12 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
         return outcome
 
     with monkeypatch.context() as patched, pytest.raises(InputRefused, match="while it was read"):
-        patched.setattr("weekly_cli.run.pipeline.run_task", meanwhile)
-        patched.setattr(pipeline._Run, "_start_pool", here)
-        weekly_cli.build(prices, tmp_path / "out", strategy="per-symbol")
+        patched.setattr("weekly_cli.run.fan_out.run_task", meanwhile)
+        report_here(prices, tmp_path / "out", strategy="per-symbol")
     assert picture(tmp_path / "out") == before
     prices.write_bytes(data)
-    assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted", features="w_close"))
-    assert build(prices, tmp_path / "out").equals(build(prices, tmp_path / "wanted"))
+    assert read(tmp_path / "out").equals(build_here(prices, tmp_path / "wanted", features="w_close"))
+    assert build_here(prices, tmp_path / "out").equals(build_here(prices, tmp_path / "wanted"))
     assert names_beside(tmp_path / "out") == ["in", "out", "wanted"]
 
 
@@ -275,7 +262,7 @@ def test_what_failed_alone_is_tried_again(prices: Path, tmp_path: Path, monkeypa
         return run_task(task)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("weekly_cli.run.pipeline.run_task", poisoned)
+        patched.setattr("weekly_cli.run.fan_out.run_task", poisoned)
         weekly_cli.build(prices, tmp_path / "out", strategy="direct")
     assert sum(ran) < 11
     again: list[int] = []
@@ -285,7 +272,7 @@ def test_what_failed_alone_is_tried_again(prices: Path, tmp_path: Path, monkeypa
         return run_task(task)
 
     with monkeypatch.context() as patched:
-        patched.setattr("weekly_cli.run.pipeline.run_task", counted)
+        patched.setattr("weekly_cli.run.fan_out.run_task", counted)
         weekly_cli.build(prices, tmp_path / "out", strategy="direct")
     assert sum(ran) + sum(again) == 12
     assert read(tmp_path / "out").equals(wanted)
@@ -317,7 +304,7 @@ def test_a_work_folder_elsewhere(prices: Path, tmp_path: Path, monkeypatch: pyte
         assert names_beside(tmp_path / "out") == [".out.weekly-cli-lock", "elsewhere", "in", "wanted"]
         return run_task(task)
 
-    monkeypatch.setattr("weekly_cli.run.pipeline.run_task", looking)
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", looking)
     assert build(prices, tmp_path / "out", work_dir=str(tmp_path / "elsewhere")).equals(wanted)
     assert len(seen) == 1
     assert names_beside(tmp_path / "out") == ["elsewhere", "in", "out", "wanted"]
@@ -457,10 +444,9 @@ def test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, strategy: str
 ) -> None:
     """A part may be gone that was listed a moment before, which a reader is told of and begins again."""
-    monkeypatch.setattr(pipeline._Run, "_start_pool", here)
     outputs = [{"features": features, "strategy": strategy} for features in ("w_close", "w_open,w_close")]
-    tables = [build(prices, tmp_path / "wanted", **settings) for settings in outputs]
-    build(prices, tmp_path / name, **outputs[-1])
+    tables = [build_here(prices, tmp_path / "wanted", **settings) for settings in outputs]
+    build_here(prices, tmp_path / name, **outputs[-1])
     ended = threading.Event()
 
     def read_on() -> tuple[Counter[str], int]:
@@ -474,7 +460,7 @@ def test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing(
         reading = reader.submit(read_on)
         try:
             for number in range(PUBLISHES):
-                weekly_cli.build(prices, tmp_path / name, jobs=1, **outputs[number % 2])
+                report_here(prices, tmp_path / name, jobs=1, **outputs[number % 2])
         finally:
             ended.set()
         seen, times = reading.result()

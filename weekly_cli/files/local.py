@@ -18,10 +18,10 @@ from weekly_cli import failpoints
 from weekly_cli.errors import DiskError, OutputConflict, UsageError, WeeklyError
 from weekly_cli.files import disk, records
 from weekly_cli.files.disk import writing
-from weekly_cli.files.exchange import put_in_place, restore_displaced_output
 from weekly_cli.files.lock import only_run
 from weekly_cli.files.output_file import Flusher, is_single_file
 from weekly_cli.files.store import NewFile, OutputStore
+from weekly_cli.files.switch import put_in_place, restore_displaced_output
 from weekly_cli.files.target import Listing, check_target, place
 from weekly_cli.settings import Config
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from weekly_cli.settings import Config
-
 if TYPE_CHECKING:
     from weekly_cli.files.fast.row_groups import RowGroupFile
 
@@ -109,16 +107,3 @@ class OutputStore(ABC):
         OutputConflict
             If somebody else has written in the output's place since the run began.
         """
-
-
-def open_store(config: Config) -> OutputStore:
-    """Return the store of a run's output.
-
-    Raises
-    ------
-    OutputConflict
-        If the output is not to be replaced.
-    """
-    from weekly_cli.files.local import LocalStore
-
-    return LocalStore(config)

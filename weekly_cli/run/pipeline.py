@@ -12,7 +12,8 @@ from weekly_cli import events
 from weekly_cli.dataset.footers import Footers, read_footers, refuse_changed
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.events import Listener
-from weekly_cli.files.store import OutputStore, open_store
+from weekly_cli.files.store import OutputStore
+from weekly_cli.files.stores import open_store
 from weekly_cli.files.target import place
 from weekly_cli.run import resources
 from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse_nothing
