@@ -164,6 +164,47 @@ def test_the_package_itself_imports_nothing_at_once() -> None:
     assert {getattr(node, "module", "import") for node in at_top} == {"__future__", "typing"}
 
 
+#: Methods and functions that lead to the disk.
+DISK = {
+    *("open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir", "rmdir", "touch", "iterdir"),
+    *("stat", "lstat", "exists", "is_file", "is_dir", "glob", "rglob", "ParquetFile", "ParquetWriter"),
+}
+#: Who goes there all the same, and why.
+OPENING_ELSEWHERE = {
+    "settings.sources": "the settings file is read before any room is there",
+    "settings.lists": "so is a file of symbols",
+    "failpoints": "a test's own folder, to die once only",
+    "run.resources": "the kernel's files of control groups",
+    "run.task": "the kernel's file of this process's memory",
+    "run.engines.prestart": "sizes of files, before Arrow is imported, which `files` needs",
+    "cli.process": "the null device, in the place of a pipe that nobody reads",
+}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name) != "files"])
+def test_only_one_room_opens_paths(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    by_the_room = {"discovery", "disk", "parquet", "records"}
+    calls = [call for call in calls if getattr(getattr(call, "value", None), "id", "") not in by_the_room]
+    found = {call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls} & DISK
+    assert bool(found) == (module in OPENING_ELSEWHERE), f"{module}: {sorted(found)}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_code_is_cut_small(module: str) -> None:
+    """A module of more than 400 lines says why; no class has twenty methods, no function ten arguments."""
+    text = MODULES[module].read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    if text.count("\n") > 400:
+        assert " lines" in (ast.get_docstring(tree) or "")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            assert sum(isinstance(entry, ast.FunctionDef) for entry in node.body) < 20, node.name
+        if isinstance(node, ast.FunctionDef):
+            assert len(node.args.args) + len(node.args.kwonlyargs) < 10, node.name
+
+
 # ---- imports as they happen ------------------------------------------------------------------------------
 
 #: Runs at the start of every Python process that finds it, workers too: writes down who imports what.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
+from weekly_cli.files.discovery import FileState
 from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
@@ -32,8 +32,8 @@ class Footers:
         Estimated bytes of a row in memory.
     identity : str
         A hash of the files' paths, inodes, sizes, times and footers.
-    states : mapping of path to tuple of int
-        What `stat` says of each file that changes with its bytes.
+    states : mapping of path to FileState
+        What each file was when its footer was read.
     """
 
     where: str
@@ -43,7 +43,7 @@ class Footers:
     file_bytes: int
     row_bytes: float
     identity: str
-    states: Mapping[Path, tuple[int, ...]]
+    states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
 
     @property
@@ -66,19 +66,17 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     leaves: _Leaves | None = None  # files have the same ones more often than not
     ranges = _IntegerRanges()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
-    states: dict[Path, tuple[int, ...]] = {}
+    states: dict[Path, FileState] = {}
     for path, keys in found:
         file = parquet.open_parquet(path)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
-        status = path.stat()
-        states[path] = _state(status)
-        file_bytes += status.st_size
-        which = (str(path), *states[path], status.st_ctime_ns)
-        identity.update(repr(which).encode(errors="surrogateescape"))
+        state = states[path] = discovery.file_state(path)
+        file_bytes += state.size_bytes
+        identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
         identity.update(footer := parquet.footer_bytes(path))
         if leaves is None or not leaves.schema.equals(file.schema):
             leaves = _leaves(file)
-        for number, (rows, chunks) in enumerate(_row_groups(path, status.st_size, footer, leaves)):
+        for number, (rows, chunks) in enumerate(_row_groups(path, state.size_bytes, footer, leaves)):
             if rows:
                 pieces.append(Piece(str(path), number, 0, rows, rows, keys))
                 ranges.add(chunks, leaves.integers)
@@ -99,27 +97,6 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         row_bytes=text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=ranges.known(arrow),
     )
-
-
-def _state(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def refuse_changed(footers: Footers) -> None:
-    """Refuse files that are not what they were when their footers were read: rows of two states may have been mixed.
-
-    Raises
-    ------
-    InputRefused
-    """
-    for path, state in footers.states.items():
-        try:
-            if _state(path.stat()) == state:
-                continue
-            what = "was changed"
-        except FileNotFoundError:
-            what = "was removed"
-        raise InputRefused(f"{path} {what} while it was read; run the same command again when nobody writes to it")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -67,6 +69,48 @@ def _found(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
             raise InputRefused(f"{name} matches no file")
         return [(file, _hive_keys(file)) for file in files]
     raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or quoted globs")
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What the system says of a file: what changes with its bytes, and when anything of it did."""
+
+    inode: int
+    size_bytes: int
+    modified_ns: int
+    changed_ns: int = field(compare=False)
+
+
+def file_state(path: Path) -> FileState:
+    """Return the state of a file.
+
+    Raises
+    ------
+    InputRefused
+        If it is not there any more, or can't be looked at.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputRefused(f"{path} can't be read: {os.strerror(error.errno or 0)}") from error
+    return FileState(state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def refuse_changed(states: Mapping[Path, FileState]) -> None:
+    """Refuse files that are not what they were: rows of two states may have been mixed.
+
+    Raises
+    ------
+    InputRefused
+    """
+    for path, state in states.items():
+        if not path.exists():
+            what = "was removed"
+        elif file_state(path) != state:
+            what = "was changed"
+        else:
+            continue
+        raise InputRefused(f"{path} {what} while it was read; run the same command again when nobody writes to it")
 
 
 def leads_somewhere(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import failpoints
-from weekly_cli.errors import UsageError
+from weekly_cli.errors import OutputConflict, UsageError
 from weekly_cli.files.disk import reading, writing
 
 
@@ -61,6 +61,20 @@ def lines(path: Path) -> list[bytes]:
 
 def _is_special(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and not path.is_file())
+
+
+def new_folder(folder: Path) -> None:
+    """Make a folder, or take an empty one.
+
+    Raises
+    ------
+    OutputConflict
+        If it holds something, or can't be made.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise OutputConflict(f"{folder} holds files already; choose a new or an empty folder")
 
 
 def check_writable(path: Path, flag: str) -> None:

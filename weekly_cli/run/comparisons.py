@@ -14,10 +14,11 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, WeeklyBars
 from weekly_cli.compute.spans import bar_keys
 from weekly_cli.dataset.scan import Scan
+from weekly_cli.dataset.selection import find_symbol, pieces_of
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.names import benchmark_name
 from weekly_cli.run.partition import Fragments
-from weekly_cli.run.plan import Plan, find_symbol, pieces_of
+from weekly_cli.run.plan import Plan
 from weekly_cli.run.task import Job, Task, weekly_closes, write_benchmarks
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config

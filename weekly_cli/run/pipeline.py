@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import events
-from weekly_cli.dataset.footers import Footers, read_footers, refuse_changed
+from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.events import Listener
+from weekly_cli.files.discovery import refuse_changed
 from weekly_cli.files.store import OutputStore
 from weekly_cli.files.stores import open_store
 from weekly_cli.files.target import place
@@ -242,7 +243,7 @@ def _publish(run: _Run, found: Scan, job: Job, outcomes: Sequence[Outcome]) -> i
         If the input has changed since it was scanned.
     """
     with run.stages.stage("publish") as summary:
-        refuse_changed(found.footers)
+        refuse_changed(found.footers.states)
         parts = {outcome.part: outcome.checksum for outcome in outcomes if outcome.part is not None}
         size = run.store.commit(parts, lambda address: part_file(Path(address), job))
         summary.append(f"{run.store.name}, {size / 2**20:,.1f} MiB")

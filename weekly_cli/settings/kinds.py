@@ -9,11 +9,10 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from weekly_cli.names import ROLES, did_you_mean
+from weekly_cli.names import did_you_mean
 
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 _MOST_BYTES = 2**100
@@ -57,7 +56,7 @@ class Kind:
 
     def check(self, value: Any) -> Any:
         """Return a value of a settings file or of Python as the configuration has it."""
-        return _text(value)
+        return text_of(value)
 
     def plain(self, value: Any) -> Any:
         """Return a value of the configuration as JSON and TOML have it."""
@@ -75,7 +74,7 @@ class PathName(Kind):
 
     def check(self, value: Any) -> str:
         """Return the path without `~`."""
-        path = _text(value)
+        path = text_of(value)
         if "\0" in path:
             raise ValueError(f"takes a path, which has no NUL, not {value!r}")
         if not path:
@@ -94,7 +93,7 @@ class PathNames(PathName):
 
     def check(self, value: Any) -> Any:
         """Return the paths of a text or of a list of texts."""
-        paths = _texts(value)
+        paths = texts_of(value)
         if not paths:
             raise ValueError("takes at least one path")
         return tuple(super(PathNames, self).check(path) for path in paths)
@@ -105,7 +104,7 @@ class PathNames(PathName):
 
     def schema(self) -> dict[str, Any]:
         """Return a text or a list of them."""
-        return _one_or_more("string")
+        return one_or_more("string")
 
 
 class Choice(Kind):
@@ -237,7 +236,7 @@ class Date(Kind):
         if isinstance(value, datetime.date):
             return value
         try:
-            return datetime.date.fromisoformat(_text(value))
+            return datetime.date.fromisoformat(text_of(value))
         except ValueError as error:
             if str(error).startswith("takes text"):
                 raise
@@ -283,131 +282,27 @@ class Size(Kind):
         return {"anyOf": [{"type": "string", "pattern": pattern}, {"type": "integer", "minimum": 2**20}]}
 
 
-class Names(Kind):
-    """One or more names: text has commas between them, a list is taken as it stands."""
-
-    metavar, repeatable = "NAME,...", True
-
-    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of all texts."""
-        return tuple(name for text in texts for name in self.check(text))
-
-    def check(self, value: Any) -> tuple[str, ...]:
-        """Return the names of a text or of a list."""
-        return tuple(filter(None, value.split(","))) if isinstance(value, str) else _texts(value)
-
-    def plain(self, value: tuple[str, ...]) -> Any:
-        """Return the names as a list."""
-        return list(value)
-
-    def schema(self) -> dict[str, Any]:
-        """Return a text or a list of them."""
-        return _one_or_more("string")
-
-
-class Symbols(Names):
-    """Symbols, or `@FILE` with one a line."""
-
-    metavar, completer = "SYMBOL,...", "symbols"
-
-    def check(self, value: Any) -> tuple[str, ...]:
-        """Return the symbols, each once; an empty one may be one."""
-        symbols: list[str] = []
-        for text in value.split(",") if isinstance(value, str) else _texts(value):
-            symbols += _symbols_of_file(text) if text.startswith("@") else [text]
-        if not symbols:
-            raise ValueError("names no symbol")
-        return tuple(dict.fromkeys(symbols))
-
-    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the symbols of all texts."""
-        return tuple(dict.fromkeys(super().parse(texts)))
-
-
-def _symbols_of_file(text: str) -> list[str]:
-    try:
-        path = Path(os.path.expanduser(text[1:]))  # noqa: PTH111 - likewise
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, ValueError) as error:  # the latter: not UTF-8, or a NUL in its name
-        raise ValueError(f"{text} can't be read: {error}") from error
-    return [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
-
-
-class Benchmarks(Names):
-    """Symbols to compare with."""
-
-    metavar, completer = "SYMBOL,...", "symbols"
-
-
-class Features(Kind):
-    """Families, columns and exclusions, with commas between."""
-
-    metavar, repeatable, completer = "NAME,...", True, "features"
-
-    def parse(self, texts: Sequence[str]) -> str:
-        """Return all texts as one."""
-        return self.check(texts)
-
-    def check(self, value: Any) -> str:
-        """Return a text, or a list of them, as one text."""
-        return ",".join(_texts(value))
-
-    def schema(self) -> dict[str, Any]:
-        """Return a text or a list of them."""
-        return _one_or_more("string")
-
-
-class Roles(Kind):
-    """Which column has which role: ROLE=COLUMN, with commas between, or a table."""
-
-    metavar, repeatable, completer = "ROLE=COLUMN,...", True, "columns"
-
-    def parse(self, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-        """Return the pairs of all texts."""
-        return self.check(texts)
-
-    def check(self, value: Any) -> tuple[tuple[str, str], ...]:
-        """Return the pairs."""
-        if isinstance(value, Mapping):
-            pairs = [(role, _text(column)) for role, column in value.items()]
-        else:
-            items = [item for text in _texts(value) for item in text.split(",")]
-            if not all("=" in item for item in items):
-                raise ValueError(f"takes ROLE=COLUMN, such as symbol=Ticker,close=Last; not {','.join(items)!r}")
-            pairs = [(role.strip(), column) for role, _, column in (item.partition("=") for item in items)]
-        for role, _ in pairs:
-            if role not in ROLES:
-                raise ValueError(f"takes one of {', '.join(ROLES)} as a role, not {role!r}{did_you_mean(role, ROLES)}")
-        return tuple(dict(pairs).items())
-
-    def plain(self, value: tuple[tuple[str, str], ...]) -> dict[str, str]:
-        """Return the pairs as a table."""
-        return dict(value)
-
-    def schema(self) -> dict[str, Any]:
-        """Return a table of roles, a text or a list of them."""
-        table = {"type": "object", "additionalProperties": False, "properties": {r: {"type": "string"} for r in ROLES}}
-        return {"anyOf": [table, *_one_or_more("string")["anyOf"]]}
-
-
 class ColumnName(Kind):
     """A column of the input."""
 
     metavar, completer = "COLUMN", "prices"
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a value that must be text."""
     if not isinstance(value, str):
         raise ValueError(f"takes text, not {value!r}")
     return value
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def texts_of(value: Any) -> tuple[str, ...]:
+    """Return one text, or a list of them, as a tuple."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Sequence):
         raise ValueError(f"takes text or a list of texts, not {value!r}")
-    return tuple(map(_text, values))
+    return tuple(map(text_of, values))
 
 
-def _one_or_more(kind: str) -> dict[str, Any]:
+def one_or_more(kind: str) -> dict[str, Any]:
+    """Return the JSON schema of one value or a list of them."""
     return {"anyOf": [{"type": kind}, {"type": "array", "items": {"type": kind}}]}

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.names import ANCHORS, AVAILABILITIES
-from weekly_cli.settings import kinds
+from weekly_cli.settings import kinds, lists
 from weekly_cli.settings.kinds import Kind
 
 STRATEGIES = ("auto", "direct", "batched", "per-symbol", "adaptive")
@@ -110,10 +110,10 @@ class Config:
         is_argument=True, shows_variable=True,
     )  # fmt: skip
     columns: tuple[tuple[str, str], ...] = _row(
-        (), kinds.Roles(), INPUT, "Roles by hand: symbol=Ticker,close=Last.", changes_values=True
+        (), lists.Roles(), INPUT, "Roles by hand: symbol=Ticker,close=Last.", changes_values=True
     )
     symbols: tuple[str, ...] | None = _row(
-        None, kinds.Symbols(), INPUT, "Only these: A,B,C, or @FILE with one a line.", changes_values=True
+        None, lists.Symbols(), INPUT, "Only these: A,B,C, or @FILE with one a line.", changes_values=True
     )
     max_symbols: int | None = _row(
         None, kinds.Whole(1), INPUT, "Only the first so many, in sorted order.", changes_values=True
@@ -133,7 +133,7 @@ class Config:
 
     # ---- Features
     features: str = _row(
-        "all", kinds.Features(), FEATURES, "Families, columns, exclusions: momentum,w_vol_12 or all,-relative."
+        "all", lists.Features(), FEATURES, "Families, columns, exclusions: momentum,w_vol_12 or all,-relative."
     )
     week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
     available: str = _row(
@@ -141,7 +141,7 @@ class Config:
         "When a bar can be seen: from the day after its week, or from its last day on.", changes_values=True,
     )  # fmt: skip
     benchmark: tuple[str, ...] = _row(
-        (), kinds.Benchmarks(), FEATURES, "Symbols to compare all others with: SPY,QQQ.", changes_values=True
+        (), lists.Benchmarks(), FEATURES, "Symbols to compare all others with: SPY,QQQ.", changes_values=True
     )
     sector_map: str | None = _row(
         None, kinds.PathName(), FEATURES,

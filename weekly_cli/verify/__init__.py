@@ -25,11 +25,11 @@ from weekly_cli.compute.spans import arrow_type
 from weekly_cli.dataset.footers import read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import is_text, name_collisions
+from weekly_cli.dataset.selection import select_symbols
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.run import resources
 from weekly_cli.run.manifest import fingerprint
-from weekly_cli.run.plan import select_symbols
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.lookahead import check_lookahead, check_values

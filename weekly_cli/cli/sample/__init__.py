@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from weekly_cli.cli.sample.prices import FIRST_YEAR, Sample
 from weekly_cli.cli.sample.universe import EXCHANGES, PRICE_COLUMNS, Columns, Floats, Ints
 from weekly_cli.compute.arrays import from_numpy, text_array
-from weekly_cli.errors import OutputConflict
 from weekly_cli.files import output_file, records
 
 LAYOUTS = ("date", "symbol", "day")
@@ -104,9 +103,7 @@ def write_sample(
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; it is one of {', '.join(LAYOUTS)}")
     sample = Sample(symbols, years, seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise OutputConflict(f"{folder} holds files already; choose a new or an empty folder")
+    records.new_folder(folder)
     files = _files_by_symbol(sample) if layout == "symbol" else _files_by_date(sample, daily=layout == "day")
     written = [(folder / name, _write(folder / name, tables)) for name, tables in files]
     records.write_text(folder / SECTORS_FILE, sample.universe.sectors_csv())

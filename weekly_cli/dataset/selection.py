@@ -1,0 +1,74 @@
+"""The symbols that a run is about, and where their rows are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli.compute.arrays import text_array
+from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset.scan import Presence, Scan
+from weekly_cli.dataset.schema import symbol_codes
+from weekly_cli.dataset.source import Piece
+from weekly_cli.errors import InputRefused
+from weekly_cli.names import did_you_mean
+from weekly_cli.settings import Config
+
+
+def select_symbols(scan: Scan, config: Config) -> Ints:
+    """Return the positions of the symbols that `--symbols` and `--max-symbols` leave.
+
+    Raises
+    ------
+    InputRefused
+        If the input has none of a symbol that was asked for.
+    """
+    selected = np.arange(len(scan.symbols))
+    if config.symbols is not None:
+        positions = [find_symbol(scan, symbol, config.named("symbols")) for symbol in config.symbols]
+        selected = np.unique(np.array(positions, np.int64))
+    return selected[: config.max_symbols]
+
+
+def find_symbol(scan: Scan, symbol: str, setting: str) -> int:
+    """Return the position of `symbol` among the scan's.
+
+    Raises
+    ------
+    InputRefused
+        If it is not in the input.
+    """
+    kind = scan.symbols.type
+    try:
+        position = int(symbol_codes(text_array([symbol]).cast(kind), scan.symbols)[0])
+    except pa.ArrowInvalid:  # text that is no number, asked of integer symbols
+        position = -1
+    if position < 0:
+        raise InputRefused(
+            f"{setting} {symbol}: {scan.footers.where} has no such {scan.footers.schema.roles['symbol']}"
+            f"{did_you_mean(symbol, map(str, scan.symbols.to_pylist()))}"
+        )
+    return position
+
+
+def pieces_with(scan: Scan, presence: Presence, wanted: Ints) -> tuple[Piece, ...]:
+    """Return the pieces of the input in which `wanted` symbols lie, each no longer than they need."""
+    if wanted[-1] - wanted[0] == len(wanted) - 1:
+        bounds = np.searchsorted(presence.codes, [wanted[0], wanted[-1] + 1])
+        entries = np.arange(bounds[0], bounds[1])
+    else:
+        entries = np.flatnonzero(np.isin(presence.codes, wanted))
+    spans: dict[int, tuple[int, int]] = {}
+    columns = (presence.pieces[entries], presence.first[entries], presence.stop[entries])
+    for number, first, stop in zip(*(column.tolist() for column in columns), strict=True):
+        known = spans.get(number, (first, stop))
+        spans[number] = min(known[0], first), max(known[1], stop)
+    return tuple(
+        Piece(piece.path, piece.row_group, *spans[number], piece.rows_in_group, piece.keys)
+        for number, piece in ((number, scan.footers.pieces[number]) for number in sorted(spans))
+    )
+
+
+def pieces_of(scan: Scan, wanted: Ints) -> tuple[Piece, ...]:
+    """Return the pieces of the input that may hold rows of `wanted` symbols."""
+    return scan.footers.pieces if scan.presence is None else pieces_with(scan, scan.presence, wanted)

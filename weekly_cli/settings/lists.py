@@ -1,0 +1,118 @@
+"""Kinds of values that are lists: names, symbols, features, and columns for roles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from weekly_cli.names import ROLES, did_you_mean
+from weekly_cli.settings.kinds import Kind, one_or_more, text_of, texts_of
+
+
+class Names(Kind):
+    """One or more names: text has commas between them, a list is taken as it stands."""
+
+    metavar, repeatable = "NAME,...", True
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of all texts."""
+        return tuple(name for text in texts for name in self.check(text))
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the names of a text or of a list."""
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else texts_of(value)
+
+    def plain(self, value: tuple[str, ...]) -> Any:
+        """Return the names as a list."""
+        return list(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return a text or a list of them."""
+        return one_or_more("string")
+
+
+class Symbols(Names):
+    """Symbols, or `@FILE` with one a line."""
+
+    metavar, completer = "SYMBOL,...", "symbols"
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the symbols, each once; an empty one may be one."""
+        symbols: list[str] = []
+        for text in value.split(",") if isinstance(value, str) else texts_of(value):
+            symbols += _symbols_of_file(text) if text.startswith("@") else [text]
+        if not symbols:
+            raise ValueError("names no symbol")
+        return tuple(dict.fromkeys(symbols))
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the symbols of all texts."""
+        return tuple(dict.fromkeys(super().parse(texts)))
+
+
+def _symbols_of_file(text: str) -> list[str]:
+    try:
+        path = Path(os.path.expanduser(text[1:]))  # noqa: PTH111 - likewise
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except (OSError, ValueError) as error:  # the latter: not UTF-8, or a NUL in its name
+        raise ValueError(f"{text} can't be read: {error}") from error
+    return [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
+
+
+class Benchmarks(Names):
+    """Symbols to compare with."""
+
+    metavar, completer = "SYMBOL,...", "symbols"
+
+
+class Features(Kind):
+    """Families, columns and exclusions, with commas between."""
+
+    metavar, repeatable, completer = "NAME,...", True, "features"
+
+    def parse(self, texts: Sequence[str]) -> str:
+        """Return all texts as one."""
+        return self.check(texts)
+
+    def check(self, value: Any) -> str:
+        """Return a text, or a list of them, as one text."""
+        return ",".join(texts_of(value))
+
+    def schema(self) -> dict[str, Any]:
+        """Return a text or a list of them."""
+        return one_or_more("string")
+
+
+class Roles(Kind):
+    """Which column has which role: ROLE=COLUMN, with commas between, or a table."""
+
+    metavar, repeatable, completer = "ROLE=COLUMN,...", True, "columns"
+
+    def parse(self, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of all texts."""
+        return self.check(texts)
+
+    def check(self, value: Any) -> tuple[tuple[str, str], ...]:
+        """Return the pairs."""
+        if isinstance(value, Mapping):
+            pairs = [(role, text_of(column)) for role, column in value.items()]
+        else:
+            items = [item for text in texts_of(value) for item in text.split(",")]
+            if not all("=" in item for item in items):
+                raise ValueError(f"takes ROLE=COLUMN, such as symbol=Ticker,close=Last; not {','.join(items)!r}")
+            pairs = [(role.strip(), column) for role, _, column in (item.partition("=") for item in items)]
+        for role, _ in pairs:
+            if role not in ROLES:
+                raise ValueError(f"takes one of {', '.join(ROLES)} as a role, not {role!r}{did_you_mean(role, ROLES)}")
+        return tuple(dict(pairs).items())
+
+    def plain(self, value: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        """Return the pairs as a table."""
+        return dict(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return a table of roles, a text or a list of them."""
+        table = {"type": "object", "additionalProperties": False, "properties": {r: {"type": "string"} for r in ROLES}}
+        return {"anyOf": [table, *one_or_more("string")["anyOf"]]}
