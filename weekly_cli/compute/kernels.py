@@ -25,6 +25,11 @@ _State = tuple[Panel, ...]
 _Merge = Callable[[_State, _State, int, int], _State]
 
 
+def relative_distance(x: Panel, reference: Panel) -> Panel:
+    """Return how far `x` is from `reference`, as a share of it; both float64[bars, symbols]."""
+    return x / reference - 1.0
+
+
 def lag(x: Panel, n: int) -> Panel:
     """Return x[-n]: the value `n` bars earlier, NaN in the first `n` rows."""
     out = np.full_like(x, np.nan)

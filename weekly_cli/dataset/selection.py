@@ -25,29 +25,27 @@ def select_symbols(scan: Scan, config: Config) -> Ints:
     """
     selected = np.arange(len(scan.symbols))
     if config.symbols is not None:
-        positions = [find_symbol(scan, symbol, config.named("symbols")) for symbol in config.symbols]
+        named, where = config.named("symbols"), scan.footers.where
+        positions = [find_symbol(scan.symbols, symbol, named, where) for symbol in config.symbols]
         selected = np.unique(np.array(positions, np.int64))
     return selected[: config.max_symbols]
 
 
-def find_symbol(scan: Scan, symbol: str, setting: str) -> int:
-    """Return the position of `symbol` among the scan's.
+def find_symbol(symbols: pa.Array, symbol: str, setting: str, where: str) -> int:
+    """Return the position of `symbol` among the input's; `setting` asked for it, `where` names the input.
 
     Raises
     ------
     InputRefused
         If it is not in the input.
     """
-    kind = scan.symbols.type
     try:
-        position = int(symbol_codes(text_array([symbol]).cast(kind), scan.symbols)[0])
+        position = int(symbol_codes(text_array([symbol]).cast(symbols.type), symbols)[0])
     except pa.ArrowInvalid:  # text that is no number, asked of integer symbols
         position = -1
     if position < 0:
-        raise InputRefused(
-            f"{setting} {symbol}: {scan.footers.where} has no such {scan.footers.schema.roles['symbol']}"
-            f"{did_you_mean(symbol, map(str, scan.symbols.to_pylist()))}"
-        )
+        hint = did_you_mean(symbol, map(str, symbols.to_pylist()))
+        raise InputRefused(f"{setting} {symbol}: {where} has no such symbol{hint}")
     return position
 
 

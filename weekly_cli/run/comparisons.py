@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,8 @@ class Comparisons:
         return {name: tuple(numbers[first:stop].tolist()) for name, numbers in self.numbers.items()}
 
 
-def compare(config: Config, wanted: Wanted, scan: Scan, selected: Ints) -> Comparisons:
-    """Return the comparisons that the wanted features of the `selected` symbols need.
+def compare(config: Config, wanted: Wanted, symbols: pa.Array, selected: Ints, where: str) -> Comparisons:
+    """Return the comparisons that the wanted features of the `selected` ones of all symbols need.
 
     Raises
     ------
@@ -60,35 +61,31 @@ def compare(config: Config, wanted: Wanted, scan: Scan, selected: Ints) -> Compa
     known: dict[int, int] = {}
     numbers: dict[str, Ints] = {}
     for symbol in config.benchmark:
-        number = known.setdefault(find_symbol(scan, symbol, config.named("benchmark")), len(known))
+        number = known.setdefault(find_symbol(symbols, symbol, config.named("benchmark"), where), len(known))
         numbers[benchmark_name(symbol)] = np.full(len(selected), number)
     sector_map = wanted.sector_map
     if sector_map is not None:
-        own = pc.index_in(
-            scan.symbols.take(from_numpy(selected)),
-            value_set=_as_symbols(sector_map.column("symbol"), scan),
-        )
+        listed = _as_symbols(sector_map.column("symbol"), symbols.type)
+        entries = pc.index_in(symbols.take(from_numpy(selected)), value_set=listed)
         for name in sector_map.column_names[1:]:
-            mapped = sector_map.column(name).combine_chunks().take(own)
-            numbers[name] = _numbers(mapped, name, scan, known)
+            mapped = sector_map.column(name).combine_chunks().take(entries)
+            setting = f"{config.named('sector_map')} column {name}:"
+            find = partial(find_symbol, symbols, setting=setting, where=where)
+            numbers[name] = _numbers(mapped, find, known)
     return Comparisons(wanted.comparisons, tuple(known), numbers)
 
 
-def _as_symbols(column: pa.ChunkedArray, scan: Scan) -> pa.Array:
-    texts = column.combine_chunks()
+def _as_symbols(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     try:
-        return texts.cast(scan.symbols.type)
+        return column.combine_chunks().cast(kind)
     except pa.ArrowInvalid as error:
-        raise UsageError(f"--sector-map: its symbols are not the {scan.symbols.type} of the input: {error}") from error
+        raise UsageError(f"--sector-map: its symbols are not the {kind} of the input: {error}") from error
 
 
-def _numbers(mapped: pa.Array, name: str, scan: Scan, known: dict[int, int]) -> Ints:
+def _numbers(mapped: pa.Array, find: Callable[[str], int], known: dict[int, int]) -> Ints:
     """Return the number of each symbol's benchmark, numbering new ones."""
     encoded = mapped.dictionary_encode()
-    of_entry = [
-        known.setdefault(find_symbol(scan, symbol, f"--sector-map column {name}:"), len(known))
-        for symbol in encoded.dictionary.to_pylist()
-    ]
+    of_entry = [known.setdefault(find(symbol), len(known)) for symbol in encoded.dictionary.to_pylist()]
     numbers: Ints = np.array([*of_entry, -1])[to_numpy(encoded.indices, -1)]
     return numbers
 

@@ -11,12 +11,14 @@ import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints, weekly_bars
-from weekly_cli.compute.features import select_features, steps_for
+from weekly_cli.compute.features import steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.dataset.schema import find_roles, name_collisions, plain_symbols, prices, session_days, symbol_codes
-from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS, benchmark_name
+from weekly_cli.errors import InputRefused
+from weekly_cli.names import PRICE_ROLES
+from weekly_cli.run.comparisons import compare
 from weekly_cli.run.task import sort_order
+from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import from_python, resolve
 
 if TYPE_CHECKING:
@@ -69,13 +71,13 @@ def add_weekly_features(
     table = pa.Table.from_pandas(df, preserve_index=False).replace_schema_metadata(None)
     roles = find_roles(table.schema, config.role_columns, _WHERE)
     symbols, codes, days = _keys(table, roles)
-    compared = _compared(config.benchmark, sector_map, symbols)
-    names = tuple(compared)
-    recipe = Recipe(
-        select_features(config.features, names), steps_for(names), config.week, config.available, config.dtype
-    )
-    columns_made = [feature.name for feature in recipe.features]
-    taken = name_collisions(table.column_names, columns_made)
+    table_of_sectors = None if sector_map is None else pa.Table.from_pandas(sector_map, preserve_index=False)
+    wanted = wanted_by(config, table_of_sectors)
+    comparisons = compare(config, wanted, symbols, np.arange(len(symbols)), _WHERE)
+    compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
+    names = comparisons.names
+    recipe = Recipe(wanted.features, steps_for(names), config.week, config.available, config.dtype)
+    taken = name_collisions(table.column_names, wanted.columns)
     if taken:
         raise InputRefused(f"{_WHERE} already has the columns {', '.join(taken)}; drop them first")
     order = sort_order(codes, days)
@@ -114,27 +116,3 @@ def _refuse_repeated(symbols: pa.Array, codes: Ints, days: Ints) -> None:
     if len(again):
         first = symbols[int(codes[again[0]])].as_py()
         raise InputRefused(f"{len(again)} rows of {_WHERE} repeat a symbol's date (first: {first!r}); drop them first")
-
-
-def _compared(benchmarks: Sequence[str], sector_map: pd.DataFrame | None, symbols: pa.Array) -> dict[str, Ints]:
-    """Return, for each comparison's name, the code of each symbol's benchmark, -1 where there is none."""
-    compared: dict[str, Ints] = {}
-    for symbol in benchmarks:
-        compared[benchmark_name(symbol)] = np.full(len(symbols), _code(symbol, symbols))
-    if sector_map is None:
-        return compared
-    if sector_map["symbol"].duplicated().any():
-        raise UsageError("sector_map lists a symbol more than once")
-    mapped = sector_map.set_index("symbol")
-    for name in (name for name in SECTOR_COLUMNS if name in mapped.columns):
-        benchmark_of = mapped[name].dropna().to_dict()
-        codes = [benchmark_of.get(symbol) for symbol in symbols.to_pylist()]
-        compared[name] = np.array([-1 if symbol is None else _code(symbol, symbols) for symbol in codes], np.int64)
-    return compared
-
-
-def _code(symbol: object, symbols: pa.Array) -> int:
-    position = pc.index(symbols, pa.scalar(symbol).cast(symbols.type)).as_py()
-    if position < 0:
-        raise InputRefused(f"benchmark {symbol}: {_WHERE} has no such symbol")
-    return int(position)

@@ -103,7 +103,7 @@ def run(
         here = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
         found = _scan(here)
         plan, resumed = _plan(here, found)
-        comparisons = compare(config, here.wanted, found, plan.selected)
+        comparisons = compare(config, here.wanted, found.symbols, plan.selected, config.where)
         job = make_job(config, here.wanted, found, plan, comparisons, store)
         partitioned = _partition(here, found, plan, resumed)
         tasks = _tasks(here, found, plan, job, partitioned, comparisons)

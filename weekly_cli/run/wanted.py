@@ -62,15 +62,15 @@ class Wanted:
             )
 
 
-def wanted_by(config: Config) -> Wanted:
-    """Return what the settings ask for.
+def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
+    """Return what the settings ask for; a sector map that is no file may be given.
 
     Raises
     ------
     UsageError
         If a feature is unknown, the sector map can't be used, or two comparisons would give the same columns.
     """
-    sector_map = read_sector_map(config)
+    sector_map = _read_sector_map(config) if sector_map is None else _checked(sector_map, "sector_map")
     names = [benchmark_name(symbol) for symbol in config.benchmark]
     names += sector_map.column_names[1:] if sector_map is not None else []
     doubled = next((name for name in names if names.count(name) > 1), None)
@@ -79,19 +79,22 @@ def wanted_by(config: Config) -> Wanted:
     return Wanted(select_features(config.features, names, config.named("features")), tuple(names), sector_map)
 
 
-def read_sector_map(config: Config) -> pa.Table | None:
-    """Return the sector map with its known columns as text, None if there is none.
+def _read_sector_map(config: Config) -> pa.Table | None:
+    if config.sector_map is None:
+        return None
+    table = read_table_file(config.sector_map, config.named("sector_map"))
+    return _checked(table, f"{config.named('sector_map')} {config.sector_map}")
+
+
+def _checked(table: pa.Table, named: str) -> pa.Table:
+    """Return a sector map with its known columns as text.
 
     Raises
     ------
     UsageError
-        If it can't be read, has no symbols, names one twice, or has no column that is known.
+        If it has no symbols, names one twice, or has no column that is known.
     """
-    if config.sector_map is None:
-        return None
-    table = read_table_file(config.sector_map, config.named("sector_map"))
     columns = [name for name in SECTOR_COLUMNS if name in table.column_names]
-    named = f"{config.named('sector_map')} {config.sector_map}"
     if "symbol" not in table.column_names or not columns:
         raise UsageError(
             f"{named} needs a column symbol and one or more of {', '.join(SECTOR_COLUMNS)}; "

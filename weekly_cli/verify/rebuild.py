@@ -109,4 +109,4 @@ def chosen(sides: Sides, most: int, seed: int) -> Ints:
 
 def compared(sides: Sides, codes: Ints) -> Comparisons:
     """Return whom symbols are compared with."""
-    return compare(sides.config, sides.wanted, sides.found, codes)
+    return compare(sides.config, sides.wanted, sides.found.symbols, codes, sides.config.where)

@@ -5,13 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from weekly_cli.compute.features.declare import Feature, Step
-from weekly_cli.compute.kernels import Panel, rolling_max, rolling_min
+from weekly_cli.compute.kernels import Panel, relative_distance, rolling_max, rolling_min
 
 _YEAR_BARS = 52
-
-
-def _relative_distance(close: Panel, extreme: Panel) -> Panel:
-    return close / extreme - 1.0
 
 
 def _position(close: Panel, highest: Panel, lowest: Panel) -> Panel:
@@ -27,7 +23,7 @@ STEPS = (
         formula="C / max(H, window 52) - 1",
         first_bar=_YEAR_BARS - 1,
         inputs=("close", "highest_52"),
-        function=_relative_distance,
+        function=relative_distance,
         parity="TA-Lib MAX",
     ),
     Feature(
@@ -36,7 +32,7 @@ STEPS = (
         formula="C / min(L, window 52) - 1",
         first_bar=_YEAR_BARS - 1,
         inputs=("close", "lowest_52"),
-        function=_relative_distance,
+        function=relative_distance,
         parity="TA-Lib MIN",
     ),
     Feature(

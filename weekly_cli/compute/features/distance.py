@@ -8,13 +8,9 @@ import numpy as np
 
 from weekly_cli.compute.features.declare import Feature
 from weekly_cli.compute.features.trend import SMA_WINDOWS
-from weekly_cli.compute.kernels import Panel, z_score
+from weekly_cli.compute.kernels import Panel, relative_distance, z_score
 
 _Z_WINDOW = 12
-
-
-def _relative_distance(x: Panel, reference: Panel) -> Panel:
-    return x / reference - 1.0
 
 
 def _smallest_absolute(*distances: Panel) -> Panel:
@@ -43,7 +39,7 @@ STEPS = (
             formula=f"C / SMA{n} - 1",
             first_bar=n - 1,
             inputs=("close", f"w_sma_{n}"),
-            function=_relative_distance,
+            function=relative_distance,
         )
         for n in SMA_WINDOWS
     ),
@@ -62,7 +58,7 @@ STEPS = (
         formula="SMA20 / SMA50 - 1",
         first_bar=49,
         inputs=("w_sma_20", "w_sma_50"),
-        function=_relative_distance,
+        function=relative_distance,
     ),
     _z("w_sma_20_50", first_bar=60),
 )
