@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ORDER = [name for layer in LAYERS for name in layer]
 #: Third parties that only some rooms may know; the rest of a row of this table is where.
 CONFINED = {
-    "joblib": {"run.engines.pool", "run.engines.process"},  # the latter in one line, which runs in loky's processes
+    "joblib": {"run.engines.loky"},
     "distributed": set[str](),
     "dask": set[str](),
     "pandas": {"run.frame", "verify.reference.formulas", "verify.reference.table", "verify.hashes", "verify.reference"},

@@ -400,15 +400,15 @@ def test_a_signal_while_it_scans(tmp_path: Path, bulk: Path) -> None:
 INTERRUPTED_START = """
 import os, signal
 from weekly_cli import cli
-from weekly_cli.run.engines import pool
+from joblib.externals.loky import process_executor
 
-class Interrupted(pool.ProcessPoolExecutor):
+class Interrupted(process_executor.ProcessPoolExecutor):
     def submit(self, *args):
         future = super().submit(*args)
         os.killpg(0, signal.SIGINT)
         return future
 
-pool.ProcessPoolExecutor = Interrupted
+process_executor.ProcessPoolExecutor = Interrupted
 cli.main()
 """
 

@@ -7,9 +7,7 @@ each task that it begins: those which had begun are suspects, all others are jus
 from __future__ import annotations
 
 import contextlib
-import multiprocessing.resource_tracker
 import os
-import queue
 import signal
 import time
 import traceback
@@ -18,12 +16,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
-from joblib.externals.loky.backend import resource_tracker
-from joblib.externals.loky.process_executor import ProcessPoolExecutor
-
 from weekly_cli.errors import WeeklyError
 from weekly_cli.run import resources
-from weekly_cli.run.engines import Cause, Failed
+from weekly_cli.run.engines import Cause, Failed, loky
 from weekly_cli.run.engines.process import run_marked, start_worker
 
 if TYPE_CHECKING:
@@ -42,7 +37,6 @@ _WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-_IDLE_SECONDS = 3600.0
 #: How often to look for tasks that take too long.
 _LOOK_SECONDS = 0.25
 
@@ -57,8 +51,7 @@ def _interrupts_wait() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    multiprocessing.resource_tracker.ensure_running()
-    resource_tracker.ensure_running()
+    loky.start_trackers()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -82,16 +75,12 @@ class Pool:
         self.workers = workers
         self._budget_bytes, self._task_seconds = budget_bytes, task_seconds
         self._seen_since: dict[str, float] = {}
-        self._executor: ProcessPoolExecutor | None = None
+        self._executor: Any = None
         self._start()
 
-    def _start(self) -> ProcessPoolExecutor:
-        self._executor = ProcessPoolExecutor(
-            self.workers,
-            timeout=_IDLE_SECONDS,
-            initializer=start_worker,
-            initargs=(os.getpid(), self._budget_bytes),
-            env=_WORKER_ENVIRONMENT,
+    def _start(self) -> Any:
+        self._executor = loky.start_executor(
+            self.workers, start_worker, (os.getpid(), self._budget_bytes), _WORKER_ENVIRONMENT
         )
         try:
             with _interrupts_wait():
@@ -148,7 +137,7 @@ class Pool:
         late = set()
         for task in futures.values():
             marker = markers.read_start_marker(task.part)
-            if marker is None or not marker.is_here or marker.process not in (self._executor._processes or ()):
+            if marker is None or not marker.is_here or marker.process not in loky.processes(self._executor):
                 continue
             since = self._seen_since.setdefault(task.part, time.monotonic())
             if time.monotonic() - since > self._task_seconds:
@@ -180,9 +169,5 @@ class Pool:
     def close(self) -> None:
         """End the workers at once."""
         if self._executor is not None:
-            # loky looks up what it has just dropped, and its thread ends in a traceback: what waits goes before.
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._executor._work_ids.get_nowait()
-            self._executor.shutdown(wait=True, kill_workers=True)
+            loky.end_executor(self._executor)
             self._executor = None

@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from weekly_cli.run.engines import loky
+
 if TYPE_CHECKING:
     from weekly_cli.run.engines import RunTask
     from weekly_cli.run.task import Outcome, Task
@@ -25,12 +27,10 @@ def start_worker(parent: int, budget_bytes: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _bound_memory(budget_bytes + _MAPPED_BEYOND)
     import pyarrow as pa
-    from joblib.externals.loky import process_executor
 
     import weekly_cli.run.task  # noqa: F401 - what tasks need is there before they are
 
-    # loky restarts a worker that has grown by 300 MB, in the middle of the work: a plan counts on more than that.
-    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
+    loky.let_workers_grow()  # a plan counts on more than loky does
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
 
