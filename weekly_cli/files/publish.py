@@ -7,12 +7,12 @@ from pathlib import Path
 
 from weekly_cli import failpoints
 from weekly_cli.files import storage
-from weekly_cli.files.fast.row_groups import RowGroupFile
+from weekly_cli.files.part_writer import PartWriter
 from weekly_cli.files.storage import Listing
 
 
 def publish(
-    parts: Mapping[Path, int], output: Path, work: Path, new_file: Callable[[Path], RowGroupFile], before: Listing
+    parts: Mapping[Path, int], output: Path, work: Path, new_file: Callable[[Path], PartWriter], before: Listing
 ) -> int:
     """Put the parts, in order, into the output's place and return the bytes of the output.
 
@@ -42,7 +42,7 @@ def publish(
     return size
 
 
-def _one_file(parts: Iterable[Path], work: Path, new_file: Callable[[Path], RowGroupFile]) -> Path:
+def _one_file(parts: Iterable[Path], work: Path, new_file: Callable[[Path], PartWriter]) -> Path:
     path = work / "joined.parquet"
     with new_file(path) as joined:
         for part in parts:

@@ -64,7 +64,7 @@ def identity(footers: Footers, config: Config, features: Sequence[Feature], sect
     Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
     """
     values = fingerprint(footers, config, features, sector_map)
-    return _digest([values, footers.identity, config.compression, config.strategy])
+    return _digest([values, footers.identity, config.compression, config.writer, config.strategy])
 
 
 def conventions(

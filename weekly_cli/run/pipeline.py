@@ -238,6 +238,7 @@ class _Run:
             end_day=None if config.end is None else day_of(config.end),
             on_duplicates=config.on_duplicates,
             compression=config.compression,
+            writer=config.writer,
             replaced=tuple(name_collisions(footers.schema.arrow.names, [feature.name for feature in features])),
             metadata={storage.METADATA_KEY.decode(): json.dumps(made)},
             row_bytes=footers.row_bytes,

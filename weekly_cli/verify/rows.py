@@ -24,7 +24,7 @@ from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema, as_date, as_text, day_of, session_days, symbol_codes
 from weekly_cli.files import storage
-from weekly_cli.files.fast.pages import check_pages
+from weekly_cli.files.pages import check_pages
 from weekly_cli.run.plan import pieces_of
 from weekly_cli.run.task import sort_order
 from weekly_cli.settings import Config

@@ -26,6 +26,7 @@ from weekly_cli.compute.spans import SpanColumn
 from weekly_cli.files import thrift
 from weekly_cli.files.fast.zstd_frames import SpanFrames, Spans
 from weekly_cli.files.footer import CHUNK_BYTES, CHUNK_CODEC, CHUNK_STORED_BYTES, OFFSETS
+from weekly_cli.files.pages import signed
 from weekly_cli.files.thrift import BINARY, I32, I64, LIST, STRUCT, Field, Items, Struct
 
 Ints = NDArray[np.int64]
@@ -198,8 +199,3 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-def signed(crc: int) -> int:
-    """Return a checksum as the integer with a sign that a page's header has."""
-    return crc - 2**32 if crc >= 2**31 else crc
