@@ -21,7 +21,7 @@ from frames import parts, picture, read
 
 import weekly_cli
 from weekly_cli.errors import WeeklyError
-from weekly_cli.files import parquet
+from weekly_cli.files import parquet, writers
 from weekly_cli.files.fast.column_chunks import ColumnChunk
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.names import printable
@@ -176,7 +176,7 @@ def main() -> None:
     route, *folders = sys.argv[1:]
     warnings.simplefilter("error")
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
-    worker.RowGroupFile = _CopiesCounted  # type: ignore[misc]
+    writers.WRITERS["fast"] = _CopiesCounted
     worker.LEAST_COPIED_ROWS = 8  # so that small files take the way on which pages are taken over as they are
     plan._LEAST_TASK_ROWS = 16
     pool.Pool = _one_pool()  # type: ignore[assignment, misc]

@@ -279,6 +279,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("strategy", "fast", "adaptive"),
     ("strategy", "per_symbol", "per-symbol"),
     ("compression", "gzip", "zstd"),
+    ("writer", "spark", "arrow"),
     ("overwrite", "false", "true or false"),
     ("allow_empty", "false", "true or false"),
     ("work_dir", 3, "takes text"),

@@ -70,7 +70,7 @@ def written(
     schema = pa.schema(fields, metadata={b"weekly_cli": b"{}"})
     with RowGroupFile(path, schema, compression, use_dictionary=["symbol", "kind"], write_statistics=True) as file:
         for _ in range(groups):
-            file.write(own.num_rows, file.encoded(own), LENGTHS, spans)
+            file.write(own, LENGTHS, spans)
         size = file.close(durable=False)
     assert size == path.stat().st_size
     one = pa.table([*own.columns, *map(expanded, spans)], schema=schema)
@@ -184,7 +184,7 @@ def test_any_spans_come_back(tmp_path_factory: pytest.TempPathFactory, data: st.
     schema = pa.schema([*own.schema, *(pa.field(column.name, column.kind) for column in spans)])
     path = tmp_path_factory.mktemp("spans") / "file.parquet"
     with RowGroupFile(path, schema, data.draw(st.sampled_from(["snappy", "zstd"]))) as file:
-        file.write(own.num_rows, file.encoded(own), lengths, spans)
+        file.write(own, lengths, spans)
         file.close(durable=False)
     wanted = pa.table([*own.columns, *(expanded(column, lengths) for column in spans)], schema=schema)
     assert same(pq.ParquetFile(path, page_checksum_verification=True).read(), wanted)
@@ -270,7 +270,7 @@ def test_every_reader_reads_frames_of_spans(tmp_path: Path) -> None:
     schema = pa.schema([*own.schema, *(pa.field(column.name, column.kind) for column in columns)])
     path = tmp_path / "file.parquet"
     with RowGroupFile(path, schema, "zstd") as file:
-        file.write(own.num_rows, file.encoded(own), lengths, columns)
+        file.write(own, lengths, columns)
         file.close(durable=False)
     metadata = pq.ParquetFile(path).metadata.row_group(0)
     stored = [metadata.column(number).total_compressed_size for number in range(1, metadata.num_columns)]
@@ -301,7 +301,7 @@ def copied(source: Path, path: Path, rows: pa.Table = FLAT) -> pa.Table | None:
             if chunks is None:
                 file.discard()
                 return None
-            file.write(metadata.row_group(number).num_rows, chunks, np.empty(0, np.int64), [])
+            file.put(metadata.row_group(number).num_rows, chunks, np.empty(0, np.int64), [])
         file.close(durable=False)
     return pq.ParquetFile(path, page_checksum_verification=True).read()
 

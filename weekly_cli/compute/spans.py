@@ -78,6 +78,11 @@ class SpanColumn:
     values: NDArray[np.generic]
     missing: NDArray[np.bool_] | None
 
+    def repeated(self, lengths: Ints) -> pa.Array:
+        """Return a value for each row of spans of `lengths` rows."""
+        valid = None if self.missing is None else np.repeat(~self.missing, lengths)
+        return from_numpy(np.repeat(self.values, lengths), self.kind, valid)
+
 
 @dataclass(frozen=True)
 class BarColumn:
@@ -129,14 +134,7 @@ class Block:
     def arrays(self) -> list[pa.Array]:
         """Return the columns, a value for each row of the block."""
         lengths, columns = self.spans(self.first, self.stop)
-        return [
-            from_numpy(
-                np.repeat(column.values, lengths),
-                column.kind,
-                None if column.missing is None else np.repeat(~column.missing, lengths),
-            )
-            for column in columns
-        ]
+        return [column.repeated(lengths) for column in columns]
 
 
 def blocks(

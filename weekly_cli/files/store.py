@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from weekly_cli.files.fast.row_groups import RowGroupFile
+    from weekly_cli.files.part_writer import PartWriter
 
 #: Opens a file with the columns of the output at an address.
-NewFile = Callable[[str], "RowGroupFile"]
+NewFile = Callable[[str], "PartWriter"]
 
 
 class OutputStore(ABC):

@@ -35,11 +35,6 @@ _INTEGERS = frozenset((I16, I32, I64))
 Shape: TypeAlias = "int | dict[int, Shape] | list[Shape]"
 
 
-def integers(kind: int, values: Sequence[int]) -> Field:
-    """Return a list of integers as a field."""
-    return Field(LIST, Items(kind, values))
-
-
 def encode(fields: Struct) -> bytes:
     """Return a struct's bytes; its fields must stand in ascending order."""
     out = bytearray()
@@ -55,10 +50,8 @@ def decode(data: bytes | memoryview, begin: int = 0) -> tuple[Struct, int]:
     ValueError
         If the bytes are no struct.
     """
-    try:
-        return _Reader(data, begin).struct()
-    except (IndexError, struct.error) as error:
-        raise ValueError("the bytes of a Thrift struct end too early") from error
+    reader = _Reader(data, begin)
+    return _read(reader, None), reader.at
 
 
 def select(data: bytes, begin: int, shape: dict[int, Shape]) -> dict[int, Any]:
@@ -72,10 +65,21 @@ def select(data: bytes, begin: int, shape: dict[int, Shape]) -> dict[int, Any]:
     ValueError
         If the bytes are no struct.
     """
+    return _read(_Reader(data, begin), _wanted(shape)[1])
+
+
+def _read(reader: _Reader, wanted: Mapping[int, _Wanted] | None) -> dict[int, Any]:
     try:
-        return _Selector(data, begin).struct(_wanted(shape)[1])
+        return reader.struct(wanted)
     except IndexError as error:
         raise ValueError("the bytes of a Thrift struct end too early") from error
+
+
+def unsigned(value: int) -> bytes:
+    """Return a number of no sign, seven bits a byte from the lowest on, as Parquet's run lengths are told, too."""
+    out = bytearray()
+    _put_unsigned(out, value)
+    return bytes(out)
 
 
 # ---- writing ---------------------------------------------------------------------------------------------
@@ -141,81 +145,17 @@ def _put_unsigned(out: bytearray, value: int) -> None:
 # ---- reading ---------------------------------------------------------------------------------------------
 
 
-class _Cursor:
-    """A position in some bytes, and what moves it."""
+class _Reader:
+    """Goes through a struct; the position stays in a local name for as long as it can, which halves the time.
+
+    What is wanted of a struct is a mapping, None: all of it, as `Field`s.
+    """
 
     def __init__(self, data: bytes | memoryview, begin: int) -> None:
-        self._data, self._at = data, begin
+        self._data, self.at = data, begin
 
-    def _passed(self, size: int) -> int:
-        """Pass over some bytes and return where they began."""
-        begin, self._at = self._at, self._at + size
-        if self._at > len(self._data):
-            raise IndexError
-        return begin
-
-    def _take(self, size: int) -> bytes | memoryview:
-        return self._data[self._passed(size) : self._at]
-
-    def _unsigned(self) -> int:
-        value = shift = 0
-        while (byte := self._data[self._at]) > 0x7F:
-            self._at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-        self._at += 1
-        return value | byte << shift
-
-    def _integer(self) -> int:
-        value = self._unsigned()
-        return value >> 1 ^ -(value & 1)
-
-    def _list(self) -> tuple[int, int]:
-        """Return how many values a list has, and their type."""
-        header = self._data[self._passed(1)]
-        return (header >> 4 if header >> 4 < 15 else self._unsigned()), header & 0x0F
-
-
-class _Reader(_Cursor):
-    """Decodes a struct with all that it has."""
-
-    def struct(self) -> tuple[Struct, int]:
-        fields = self._struct()
-        return fields, self._at
-
-    def _struct(self) -> Struct:
-        fields: Struct = {}
-        number = 0
-        while header := self._data[self._passed(1)]:
-            kind = header & 0x0F
-            number = number + (header >> 4) if header >> 4 else self._integer()
-            fields[number] = Field(kind, kind == TRUE if kind <= FALSE else self._value(kind))
-        return fields
-
-    def _value(self, kind: int) -> Any:
-        if kind in _INTEGERS:
-            return self._integer()
-        if kind == BINARY:
-            return bytes(self._take(self._unsigned()))
-        if kind == STRUCT:
-            return self._struct()
-        if kind in (LIST, SET):
-            size, kind = self._list()
-            return Items(kind, [self._value(kind) for _ in range(size)])
-        if kind == DOUBLE:
-            return struct.unpack("<d", self._take(8))[0]
-        if kind == BYTE:
-            return struct.unpack("<b", self._take(1))[0]
-        if kind in (TRUE, FALSE):  # in a list
-            return self._data[self._passed(1)] == TRUE
-        raise ValueError(f"Parquet has no Thrift type {kind}")
-
-
-class _Selector(_Cursor):
-    """Goes through a struct; the position stays in a local name for as long as it can, which halves the time."""
-
-    def struct(self, wanted: Mapping[int, _Wanted]) -> dict[int, Any]:
-        data, at = self._data, self._at
+    def struct(self, wanted: Mapping[int, _Wanted] | None) -> dict[int, Any]:
+        data, at = self._data, self.at
         found: dict[int, Any] = {}
         number = 0
         while kind := (header := data[at]) & 0x0F:
@@ -223,29 +163,48 @@ class _Selector(_Cursor):
             if header > 0x0F:
                 number += header >> 4
             else:
-                self._at = at
-                number, at = self._integer(), self._at
+                self.at = at
+                number, at = self._integer(), self.at
+            if wanted is None:
+                self.at = at
+                found[number] = Field(kind, kind == TRUE if kind <= FALSE else self._value(kind, None))
+                at = self.at
+                continue
             asked, inner = wanted.get(number, _NOTHING)
             if kind == asked:
-                self._at = at
-                found[number], at = self._value(kind, inner), self._at
+                self.at = at
+                found[number], at = self._value(kind, inner), self.at
             elif kind in _INTEGERS:
                 while data[at] > 0x7F:
                     at += 1
                 at += 1
             elif kind > FALSE:
                 at = self._after(at, kind)
-        self._at = at + 1
+        self.at = at + 1
         return found
 
     def _value(self, kind: int, inner: Any) -> Any:
         if kind in _INTEGERS:
             return self._integer()
         if kind == BINARY:
-            return self._take(self._unsigned())
+            size = self._unsigned()
+            return bytes(self._data[self._passed(size) : self.at])
         if kind == STRUCT:
             return self.struct(inner)
-        return [self._value(*inner) for _ in range(self._list()[0])]
+        if kind in (LIST, SET):
+            size, kind = self._list()
+            if inner is None:
+                return Items(kind, [self._value(kind, None) for _ in range(size)])
+            return [self._value(*inner) for _ in range(size)]
+        return self._fixed(kind)
+
+    def _fixed(self, kind: int) -> bool | int | float:
+        """Return a value that always has so many bytes; a bool is one of a list."""
+        begin = self._passed(_size(kind))
+        if kind == DOUBLE:
+            return float(struct.unpack_from("<d", self._data, begin)[0])
+        byte = self._data[begin]
+        return byte == TRUE if kind <= FALSE else (byte ^ 0x80) - 0x80
 
     def _after(self, at: int, kind: int) -> int:
         """Return where a value ends that begins at `at`."""
@@ -264,22 +223,51 @@ class _Selector(_Cursor):
                 elif kind > FALSE:
                     at = self._after(at, kind)
             return at + 1
-        self._at = at
+        self.at = at
         if kind in _INTEGERS:
             self._unsigned()
         elif kind == BINARY:
             self._passed(self._unsigned())
         elif kind in (LIST, SET):
             size, kind = self._list()
-            at = self._at
+            at = self.at
             for _ in range(size):
                 at = self._after(at, kind)
             return at
-        elif kind in (TRUE, FALSE, BYTE, DOUBLE):
-            self._passed(8 if kind == DOUBLE else 1)
         else:
-            raise ValueError(f"Parquet has no Thrift type {kind}")
-        return self._at
+            self._passed(_size(kind))
+        return self.at
+
+    def _passed(self, size: int) -> int:
+        """Pass over some bytes and return where they began."""
+        begin, self.at = self.at, self.at + size
+        if self.at > len(self._data):
+            raise IndexError
+        return begin
+
+    def _unsigned(self) -> int:
+        value = shift = 0
+        while (byte := self._data[self.at]) > 0x7F:
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+        self.at += 1
+        return value | byte << shift
+
+    def _integer(self) -> int:
+        value = self._unsigned()
+        return value >> 1 ^ -(value & 1)
+
+    def _list(self) -> tuple[int, int]:
+        """Return how many values a list has, and their type."""
+        header = self._data[self._passed(1)]
+        return (header >> 4 if header >> 4 < 15 else self._unsigned()), header & 0x0F
+
+
+def _size(kind: int) -> int:
+    if kind not in (TRUE, FALSE, BYTE, DOUBLE):
+        raise ValueError(f"Parquet has no Thrift type {kind}")
+    return 8 if kind == DOUBLE else 1
 
 
 #: A type on the wire, and for structs and lists what is wanted of what they hold.

@@ -38,6 +38,7 @@ def make_job(
         end_day=None if config.end is None else day_of(config.end),
         on_duplicates=config.on_duplicates,
         compression=config.compression,
+        writer=config.writer,
         replaced=tuple(name_collisions(footers.schema.arrow.names, wanted.columns)),
         metadata={METADATA_KEY.decode(): json.dumps(conventions(footers, config, wanted))},
         row_bytes=footers.row_bytes,

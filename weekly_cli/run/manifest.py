@@ -62,7 +62,7 @@ def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
     Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
     """
     values = fingerprint(footers, config, wanted)
-    return _digest([values, footers.identity, config.compression, config.strategy])
+    return _digest([values, footers.identity, config.compression, config.writer, config.strategy])
 
 
 def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from weekly_cli.dataset import source
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
 from weekly_cli.dataset.source import Chunk, Piece
 from weekly_cli.files import disk, output_file, parquet
-from weekly_cli.files.fast.column_chunks import ColumnChunk
-from weekly_cli.files.fast.row_groups import RowGroupFile
+from weekly_cli.files.part_writer import InputRowGroup, PartWriter
+from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.partition import Fragments, read_fragments
 
@@ -58,6 +58,7 @@ class Job:
     end_day: int | None
     on_duplicates: str
     compression: str
+    writer: str
     replaced: tuple[str, ...]
     metadata: Mapping[str, str]
     row_bytes: float
@@ -367,19 +368,10 @@ def _benchmarks(task: Task) -> BenchmarkBars:
 # ---- writing ---------------------------------------------------------------------------------------------
 
 
-def part_file(path: Path, job: Job) -> RowGroupFile:
-    """Open a file with the columns of the output.
-
-    Dictionaries serve texts only, statistics the queries on the input columns.
-    """
-    own = job.input_schema
-    return RowGroupFile(
-        path,
-        job.output_schema(),
-        job.compression,
-        use_dictionary=[column.name for column in own if _repeats(column.type)],
-        write_statistics=list(own.names),
-    )
+def part_file(path: Path, job: Job) -> PartWriter:
+    """Open a file with the columns of the output; dictionaries serve texts only."""
+    dictionaries = [column.name for column in job.input_schema if _repeats(column.type)]
+    return new_writer(job.writer, path, job.output_schema(), job.compression, use_dictionary=dictionaries)
 
 
 def _repeats(kind: pa.DataType) -> bool:
@@ -398,13 +390,9 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
         for group in row_groups(found, job.row_group_rows, copyable_row_groups):
             clock.stage("write")
             table = _own(task, rows, group.first, group.stop)
-            own: Iterable[ColumnChunk] | None = None
-            if group.whole:
-                piece = rows.copyable_row_groups[group.first]
-                own = output.copied(Path(piece.path), piece.row_group, table)
-            if own is None:
-                own = output.encoded(table)
-            output.write(group.stop - group.first, own, group.lengths, group.columns)
+            piece = rows.copyable_row_groups[group.first] if group.whole else None
+            origin = None if piece is None else InputRowGroup(Path(piece.path), piece.row_group)
+            output.write(table, group.lengths, group.columns, origin)
             clock.stage("features")
         clock.stage("write")
         return output.close(durable=False), output.checksum

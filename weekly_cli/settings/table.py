@@ -20,6 +20,7 @@ from weekly_cli.settings.kinds import Kind
 
 STRATEGIES = ("auto", "direct", "batched", "per-symbol", "adaptive")
 COMPRESSIONS = ("zstd", "snappy", "lz4", "none")
+WRITERS = ("fast", "arrow")
 DTYPES = ("float32", "float64")
 
 
@@ -163,6 +164,9 @@ class Config:
         short="-o", shows_variable=True,
     )  # fmt: skip
     compression: str = _row("zstd", kinds.Choice(*COMPRESSIONS), OUTPUT, "Codec of the files.")
+    writer: str = _row(
+        "fast", kinds.Choice(*WRITERS), OUTPUT, "What writes the files: this tool, or Arrow alone; equal tables."
+    )
     overwrite: bool = _row(
         False, kinds.Switch(), OUTPUT, "Replace Parquet files that this tool did not write; never anything else.",
         sources=EACH_TIME,

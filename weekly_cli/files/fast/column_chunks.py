@@ -26,7 +26,8 @@ from weekly_cli.compute.spans import SpanColumn
 from weekly_cli.files import thrift
 from weekly_cli.files.fast.zstd_frames import SpanFrames, Spans
 from weekly_cli.files.footer import CHUNK_BYTES, CHUNK_CODEC, CHUNK_STORED_BYTES, OFFSETS
-from weekly_cli.files.thrift import BINARY, I32, I64, LIST, STRUCT, Field, Items, Struct
+from weekly_cli.files.pages import signed
+from weekly_cli.files.thrift import BINARY, I32, I64, LIST, STRUCT, Field, Items, Struct, unsigned
 
 Ints = NDArray[np.int64]
 Page = Any  # whatever has a buffer
@@ -167,7 +168,7 @@ class _Layout:
 
     def __init__(self, lengths: Ints, missing: NDArray[np.bool_] | None) -> None:
         self.there: NDArray[np.bool_] | slice = slice(None) if missing is None else ~missing
-        runs = _varint(int(lengths.sum()) << 1) + b"\1" if missing is None else _null_runs(~missing, lengths)
+        runs = unsigned(int(lengths.sum()) << 1) + b"\1" if missing is None else _null_runs(~missing, lengths)
         self.levels = len(runs).to_bytes(4, "little") + runs
         self.rows = int(lengths[self.there].sum())
         self.frames: dict[int, SpanFrames | None] = {}
@@ -178,7 +179,7 @@ def _null_runs(valid: NDArray[np.bool_], lengths: Ints) -> bytes:
     starts = np.flatnonzero(np.concatenate([[True], valid[1:] != valid[:-1]]))
     if len(starts) > _MOST_RUNS:
         bits = np.packbits(np.repeat(valid, lengths), bitorder="little")
-        return _varint(len(bits) << 1 | 1) + bits.tobytes()
+        return unsigned(len(bits) << 1 | 1) + bits.tobytes()
     counts = np.add.reduceat(lengths, starts) << 1
     sevens = np.arange(0, 35, 7)  # bits of the bytes of an integer, of which the last one has no mark
     integers = counts[:, None] >> sevens & 0x7F | (counts[:, None] >> sevens + 7 > 0) << 7
@@ -189,17 +190,3 @@ def _null_runs(valid: NDArray[np.bool_], lengths: Ints) -> bytes:
 
 
 _PLAIN_FIELD, _RLE_FIELD = Field(I32, _PLAIN), Field(I32, _RLE)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def signed(crc: int) -> int:
-    """Return a checksum as the integer with a sign that a page's header has."""
-    return crc - 2**32 if crc >= 2**31 else crc

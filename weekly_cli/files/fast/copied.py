@@ -15,8 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from weekly_cli.files import parquet, thrift
-from weekly_cli.files.fast.column_chunks import CODECS, ColumnChunk, signed
-from weekly_cli.files.fast.pages import CHECKSUM, pages_between, span
+from weekly_cli.files.fast.column_chunks import CODECS, ColumnChunk
 from weekly_cli.files.footer import (
     CHILDREN,
     CHUNK_BYTES,
@@ -36,6 +35,7 @@ from weekly_cli.files.footer import (
     footer_begin,
     read_footer,
 )
+from weekly_cli.files.pages import CHECKSUM, pages_between, signed, span
 from weekly_cli.files.thrift import BINARY, I32, I64, LIST, Field, Items, Struct
 
 #: Of `SchemaElement`: the type, its length, whether it may be null, and what the values mean.

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from weekly_cli.compute.arrays import empty_table
 from weekly_cli.compute.spans import SpanColumn
-from weekly_cli.files import disk, output_file, thrift
+from weekly_cli.files import disk, thrift
 from weekly_cli.files.fast.column_chunks import ChunkEncoder, ColumnChunk, Ints, codec, level, moved
 from weekly_cli.files.fast.copied import CopySource
 from weekly_cli.files.footer import (
@@ -42,38 +42,39 @@ from weekly_cli.files.footer import (
     footer_begin,
     read_footer,
 )
+from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 from weekly_cli.files.thrift import I16, I64, LIST, STRUCT, Field, Items, Struct
 
 _MOST_ORDINAL = 2**15 - 1
 
 
-class RowGroupFile(output_file.OutputFile):
-    """A Parquet file in the making, row group by row group.
+class RowGroupFile(PartWriter):
+    """The fast writer; `options` say how Arrow writes the input columns."""
 
-    Parameters
-    ----------
-    path : Path
-    schema : pa.Schema
-        Of the whole file: the input columns, then those made from spans.
-    compression : str
-        As the setting says.
-    **own
-        How Arrow writes the input columns.
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema, compression: str, **own: Any) -> None:
-        super().__init__(path)
-        self._own = own | {"compression": compression, "compression_level": level(compression)}
+    def __init__(self, path: Path, schema: pa.Schema, compression: str, **options: Any) -> None:
+        super().__init__(path, schema, compression)
+        self._own = options | {"compression": compression, "compression_level": level(compression)}
         self._compression, self._compress = compression, codec(compression)
         self._footer = read_footer(_in_memory(empty_table(schema), self._own))
         self._groups: list[Struct] = []
         self._sources: dict[Path, CopySource] = {}
-        #: CRC-32 of all bytes, but of none that `append` has copied.
-        self.checksum = 0
+        self._checksum = 0
         with disk.writing(path):
             self._stream = self.aside.open("wb")
         self._put(MAGIC)
         self.reached("opened")
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of all bytes, but of none that `append` has copied."""
+        return self._checksum
+
+    def write(
+        self, own: pa.Table, lengths: Ints, columns: Iterable[SpanColumn], origin: InputRowGroup | None = None
+    ) -> None:
+        """Append a row group, its input columns as the bytes that they are in the input where they can be taken so."""
+        chunks = None if origin is None else self.copied(origin.path, origin.number, own)
+        self.put(own.num_rows, self.encoded(own) if chunks is None else chunks, lengths, columns)
 
     def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
         """Yield the column chunks that Arrow makes of input columns."""
@@ -110,7 +111,7 @@ class RowGroupFile(output_file.OutputFile):
             made.append(ColumnChunk(chunk.pages, dict(sorted(metadata.items()))))
         return made
 
-    def write(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
+    def put(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
         """Append a row group: the chunks of input columns, and columns of spans that have `lengths` rows."""
         encoder = ChunkEncoder(lengths, self._compression, self._compress)
         begin = self._stream.tell()
@@ -143,7 +144,7 @@ class RowGroupFile(output_file.OutputFile):
             self._add(group)
 
     def _put(self, data: bytes | memoryview) -> None:
-        self.checksum = zlib.crc32(data, self.checksum)
+        self._checksum = zlib.crc32(data, self._checksum)
         with disk.writing(self.path):
             self._stream.write(data)
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from weekly_cli.files import thrift
-from weekly_cli.files.fast.column_chunks import signed
 from weekly_cli.files.footer import CHUNK_STORED_BYTES, COLUMNS, META_DATA, OFFSETS, ROW_GROUPS, read_footer
 from weekly_cli.files.thrift import Struct
 
@@ -46,6 +45,11 @@ def check_pages(data: memoryview) -> Pages:
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError("its footer or a page's header has not the fields that it needs") from error
     return Pages(count, unchecked)
+
+
+def signed(crc: int) -> int:
+    """Return a checksum as the integer with a sign that a page's header has."""
+    return crc - 2**32 if crc >= 2**31 else crc
 
 
 def span(metadata: Struct) -> tuple[int, int]:

@@ -1,0 +1,65 @@
+"""What a part of the output is written with: input columns, a value for each row, and weekly ones as spans."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.spans import SpanColumn
+from weekly_cli.files import output_file
+
+
+class InputRowGroup(NamedTuple):
+    """A row group of an input file, by its number there."""
+
+    path: Path
+    number: int
+
+
+class PartWriter(output_file.OutputFile):
+    """A Parquet file in the making, row group by row group.
+
+    Parameters
+    ----------
+    path : Path
+    schema : pa.Schema
+        Of the whole file: the input columns, then those made from spans.
+    compression : str
+        As the setting says.
+    **options
+        What else Arrow's writer is to know of the input columns.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, compression: str, **options: Any) -> None:
+        super().__init__(path)
+
+    @property
+    @abstractmethod
+    def checksum(self) -> int:
+        """CRC-32 of all bytes of a file that is closed, if nothing was appended to it."""
+
+    @abstractmethod
+    def write(
+        self, own: pa.Table, lengths: Ints, columns: Iterable[SpanColumn], origin: InputRowGroup | None = None
+    ) -> None:
+        """Append a row group.
+
+        Parameters
+        ----------
+        own : pa.Table
+            The input columns; text may have come as a dictionary.
+        lengths : int64[spans]
+            The rows of each span; together, those of `own`.
+        columns : iterable of SpanColumn
+        origin : InputRowGroup or None
+            Where the input has these rows as a row group of their own.
+        """
+
+    @abstractmethod
+    def append(self, path: Path) -> None:
+        """Append the row groups of a finished part that the same writer has written with the same schema."""
