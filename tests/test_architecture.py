@@ -174,8 +174,7 @@ OPENING_ELSEWHERE = {
     "settings.sources": "the settings file is read before any room is there",
     "settings.lists": "so is a file of symbols",
     "failpoints": "a test's own folder, to die once only",
-    "run.resources": "the kernel's files of control groups",
-    "run.task": "the kernel's file of this process's memory",
+    "run.resources": "the kernel's files of control groups and of this process",
     "run.engines.prestart": "sizes of files, before Arrow is imported, which `files` needs",
     "cli.process": "the null device, in the place of a pipe that nobody reads",
 }

@@ -55,6 +55,7 @@ from weekly_cli.events import Event, StageEnded
 from weekly_cli.files import switch
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.run import fan_out, partition, pipeline, plan
+from weekly_cli.run import rows as rows_room
 from weekly_cli.run import task as worker
 from weekly_cli.run.pipeline import plan_only
 from weekly_cli.settings import from_python, resolve
@@ -171,7 +172,7 @@ def test_row_groups_of_the_input_are_copied_where_they_can_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, cells: int
 ) -> None:
     """Whether they end with symbols (260) or not, and however many panels they lie in."""
-    monkeypatch.setattr(worker, "LEAST_COPIED_ROWS", 70)
+    monkeypatch.setattr(rows_room, "LEAST_COPIED_ROWS", 70)
     monkeypatch.setattr(align, "symbol_groups", functools.partial(symbol_groups, max_cells=cells))
     copied: list[int] = []
     copy = RowGroupFile.copied

@@ -42,7 +42,7 @@ from weekly_cli.cli.sample import write_sample
 
 rows = write_sample(Path(sys.argv[1]), symbols=2000, years=10, layout=sys.argv[2]).rows
 without_pandas = "pandas" not in sys.modules
-from weekly_cli.run.task import peak_bytes  # not getrusage: there a parent's peak counts as its child's
+from weekly_cli.run.resources import peak_bytes  # not getrusage: there a parent's peak counts as its child's
 print(rows, peak_bytes() // 2**20, not without_pandas)
 """
 

@@ -17,7 +17,7 @@ from weekly_cli.dataset.schema import find_roles, name_collisions, plain_symbols
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.comparisons import compare
-from weekly_cli.run.task import sort_order
+from weekly_cli.run.rows import sort_order
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import from_python, resolve
 

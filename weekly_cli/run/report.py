@@ -11,7 +11,8 @@ from weekly_cli.compute.bars import Quality
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
 from weekly_cli.files import parquet
 from weekly_cli.names import printable
-from weekly_cli.run.task import SHORT_HISTORY_BARS, peak_bytes
+from weekly_cli.run.resources import peak_bytes
+from weekly_cli.run.task import SHORT_HISTORY_BARS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,6 +9,7 @@ and which group is the root of the mount.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -215,3 +216,19 @@ def _held(process: psutil.Process) -> int:
     except psutil.Error:  # gone since it was listed, or not ours to see
         return 0
     return int(getattr(memory, "pss", memory.rss))
+
+
+def peak_bytes() -> int:
+    """Return the largest resident size that this process has had.
+
+    Linux' `getrusage` hands a parent's peak down to what it starts, so the process's own status is asked first.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM:")), None)
+        if peak is not None:
+            return int(peak.split()[1]) * 1024
+    import resource
+
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_kib if sys.platform == "darwin" else peak_kib * 1024

@@ -5,7 +5,6 @@ A task says everything by value and names its rows by paths; nothing heavy comes
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,18 +14,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import empty_table, from_numpy, positions, to_numpy
+from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, Quality, WeeklyBars, weekly_bars
 from weekly_cli.compute.features import select_features, steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
-from weekly_cli.dataset import source
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
-from weekly_cli.dataset.source import Chunk, Piece
+from weekly_cli.dataset.source import Piece
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
-from weekly_cli.run.partition import Fragments, read_fragments
+from weekly_cli.run.partition import Fragments
+from weekly_cli.run.resources import peak_bytes
+from weekly_cli.run.rows import TaskRows, sorted_rows, within_window
 
 #: Rows of a row group of the output: some forty symbols of ten years, so that a query for one skips the rest,
 #: and one column of it stays in a core's L2 cache while it is made; fewer of wide rows, for its input columns are
@@ -34,10 +34,6 @@ from weekly_cli.run.partition import Fragments, read_fragments
 ROW_GROUP_ROWS = 128 * 1024
 _ROW_GROUP_OWN_BYTES = 16 * 2**20
 _LEAST_ROW_GROUP_ROWS = 4 * 1024
-#: Row groups of the input that are no smaller, and not so many times larger than ours, are copied where they can be.
-LEAST_COPIED_ROWS = 32 * 1024
-_MOST_COPIED_GROUPS = 4
-_OFFENDERS_SHOWN = 3
 #: A history shorter than the longest window of a year lacks at least a column.
 SHORT_HISTORY_BARS = 52
 
@@ -190,7 +186,7 @@ def run_task(task: Task) -> Outcome:
     """
     clock = _Clock()
     clock.stage("read")
-    rows = _sorted_rows(task)
+    rows = sorted_rows(task)
     if rows.duplicates and task.job.on_duplicates == "error":
         return Outcome(task.number, duplicates=rows.duplicates, first_duplicates=rows.first_duplicates)
     clock.stage("bars")
@@ -200,7 +196,7 @@ def run_task(task: Task) -> Outcome:
     quality += _histories(bars, len(task.symbols))
     benchmarks = _benchmarks(task)
     del raw, adjusted
-    rows = _window(rows, task.job)
+    rows = within_window(rows, task.job)
     written, checksum = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
     if task.job.low_memory:  # keeping what is freed saves 6 % of the time, and takes half as much memory again
@@ -226,106 +222,6 @@ def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
     return ((role, name) for role, name in job.schema.roles.items() if role in (*PRICE_ROLES, "volume"))
 
 
-# ---- rows ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Daily rows sorted by (code, day), each pair once; `table` has the input columns without the symbol.
-
-    `copyable_row_groups` are row groups of the input that lie in these rows as they are, by their first row.
-    """
-
-    codes: Ints
-    days: Ints
-    table: pa.Table
-    duplicates: int = 0
-    first_duplicates: tuple[tuple[int, int], ...] = ()
-    copyable_row_groups: Mapping[int, Piece] = field(default_factory=dict)
-
-
-def _sorted_rows(task: Task) -> _Rows:
-    if task.fragments is not None:
-        chunks: list[Chunk] = list(read_fragments(task.fragments, task.job.schema, task.planned_codes))
-    else:
-        chunks = list(source.chunks(task.pieces or (), task.job.schema, task.symbols))
-    codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
-    days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
-    names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
-    empty = empty_table(pa.schema([(name, task.job.schema.working_type(name)) for name in names]))
-    table = pa.concat_tables([chunk.table for chunk in chunks]).unify_dictionaries() if chunks else empty
-    order = sort_order(codes, days)
-    if order is not None:
-        codes, days, table = codes[order], days[order], table.take(from_numpy(order))
-        return _without_duplicates(task, codes, days, table)
-    rows = _without_duplicates(task, codes, days, table)
-    return rows if rows.duplicates else replace(rows, copyable_row_groups=_copyable_row_groups(task, len(codes)))
-
-
-def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
-    """Return the input's row groups that may be copied, by their first row; all rows are as the input has them."""
-    pieces = task.pieces or ()
-    if task.job.low_memory or sum(piece.stop - piece.start for piece in pieces) != n_rows:
-        return {}
-    most = _MOST_COPIED_GROUPS * task.job.row_group_rows
-    found, first = {}, 0
-    for piece in pieces:
-        if piece.stop - piece.start == piece.rows_in_group and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
-            found[first] = piece
-        first += piece.stop - piece.start
-    return found
-
-
-def sort_order(codes: Ints, days: Ints) -> Ints | None:
-    """Return the stable order by (code, day), None for rows that are in it."""
-    if _in_order(codes, days):
-        return None
-    n_codes = int(codes.max()) + 1
-    # 16-bit numbers are sorted by radix. Most input is in date order within a symbol.
-    order = np.argsort(codes.astype(np.uint16) if n_codes <= 2**16 else codes, kind="stable")
-    if _in_order(codes[order], days[order]):
-        return order
-    return np.lexsort((days, codes))
-
-
-def _in_order(codes: Ints, days: Ints) -> bool:
-    ahead = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (days[1:] >= days[:-1]))
-    return bool(ahead.all())
-
-
-def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) -> _Rows:
-    again = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
-    count = int(again.sum())
-    if not count:
-        return _Rows(codes, days, table)
-    rows = np.flatnonzero(again)[:_OFFENDERS_SHOWN]
-    first = tuple((task.planned_codes[int(codes[row])], int(days[row])) for row in rows)
-    if task.job.on_duplicates == "error":
-        return _Rows(codes, days, table, count, first)
-    keep = np.ones(len(codes), bool)
-    keep[1:] &= ~again if task.job.on_duplicates == "first" else True
-    keep[:-1] &= ~again if task.job.on_duplicates == "last" else True
-    return _Rows(codes[keep], days[keep], table.take(positions(keep)), count, first)
-
-
-def _window(rows: _Rows, job: Job) -> _Rows:
-    """Return the rows between `--start` and `--end`."""
-    if job.start_day is None and job.end_day is None:
-        return rows
-    keep = np.ones(len(rows.days), bool)
-    if job.start_day is not None:
-        keep &= rows.days >= job.start_day
-    if job.end_day is not None:
-        keep &= rows.days <= job.end_day
-    return _Rows(
-        rows.codes[keep],
-        rows.days[keep],
-        rows.table.take(positions(keep)),
-        rows.duplicates,
-        rows.first_duplicates,
-    )
-
-
 def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
     """Count the weeks inside of histories that have no bar, and the histories of less than a year."""
     per_symbol = np.bincount(bars.codes, minlength=n_symbols)
@@ -342,7 +238,7 @@ def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
 
 def weekly_closes(task: Task) -> tuple[WeeklyBars, int]:
     """Return the weekly bars of a task's symbols, of which only the closes are to be used, and the repeated rows."""
-    rows = _sorted_rows(task)
+    rows = sorted_rows(task)
     raw = {"close": prices(rows.table.column(task.job.schema.roles["close"]))}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
     return weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)[0], rows.duplicates
@@ -378,7 +274,7 @@ def _repeats(kind: pa.DataType) -> bool:
     return bool(is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_binary(kind))
 
 
-def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> tuple[int, int]:
+def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> tuple[int, int]:
     """Write the part and return its size and checksum."""
     job = task.job
     with part_file(Path(task.part), job) as output:
@@ -398,7 +294,7 @@ def _write(task: Task, rows: _Rows, bars: WeeklyBars, benchmarks: BenchmarkBars,
         return output.close(durable=False), output.checksum
 
 
-def _own(task: Task, rows: _Rows, first: int, stop: int) -> pa.Table:
+def _own(task: Task, rows: TaskRows, first: int, stop: int) -> pa.Table:
     """Return the input columns of the rows from `first` to `stop`, ready to be written."""
     symbol = task.job.schema.roles["symbol"]
     own = task.job.input_schema
@@ -427,22 +323,3 @@ def _symbol_column(symbols: pa.Array, codes: NDArray[np.int64]) -> pa.Array:
     if pa.types.is_string_view(texts.type):
         texts = texts.cast(pa.large_string())
     return pa.DictionaryArray.from_arrays(from_numpy((codes - first).astype(np.int32)), texts)
-
-
-# ---- the process -----------------------------------------------------------------------------------------
-
-
-def peak_bytes() -> int:
-    """Return the largest resident size that this process has had.
-
-    Linux' `getrusage` hands a parent's peak down to what it starts, so the process's own status is asked first.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM:")), None)
-        if peak is not None:
-            return int(peak.split()[1]) * 1024
-    import resource
-
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak_kib if sys.platform == "darwin" else peak_kib * 1024

@@ -26,7 +26,7 @@ from weekly_cli.dataset.schema import DatasetSchema, as_date, as_text, day_of, s
 from weekly_cli.dataset.selection import pieces_of
 from weekly_cli.files import parquet, target
 from weekly_cli.files.pages import check_pages
-from weekly_cli.run.task import sort_order
+from weekly_cli.run.rows import sort_order
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 from weekly_cli.verify import hashes

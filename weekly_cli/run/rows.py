@@ -1,0 +1,121 @@
+"""The daily rows of a task: read, sorted, each symbol's date once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli.compute.arrays import empty_table, from_numpy, positions
+from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset import source
+from weekly_cli.dataset.source import Chunk, Piece
+from weekly_cli.run.partition import read_fragments
+
+if TYPE_CHECKING:
+    from weekly_cli.run.task import Job, Task
+
+#: Row groups of the input that are no smaller, and not so many times larger than ours, are copied where they can be.
+LEAST_COPIED_ROWS = 32 * 1024
+_MOST_COPIED_GROUPS = 4
+_OFFENDERS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """Daily rows sorted by (code, day), each pair once; `table` has the input columns without the symbol.
+
+    `copyable_row_groups` are row groups of the input that lie in these rows as they are, by their first row.
+    """
+
+    codes: Ints
+    days: Ints
+    table: pa.Table
+    duplicates: int = 0
+    first_duplicates: tuple[tuple[int, int], ...] = ()
+    copyable_row_groups: Mapping[int, Piece] = field(default_factory=dict)
+
+
+def sorted_rows(task: Task) -> TaskRows:
+    if task.fragments is not None:
+        chunks: list[Chunk] = list(read_fragments(task.fragments, task.job.schema, task.planned_codes))
+    else:
+        chunks = list(source.chunks(task.pieces or (), task.job.schema, task.symbols))
+    codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
+    days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
+    names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
+    empty = empty_table(pa.schema([(name, task.job.schema.working_type(name)) for name in names]))
+    table = pa.concat_tables([chunk.table for chunk in chunks]).unify_dictionaries() if chunks else empty
+    order = sort_order(codes, days)
+    if order is not None:
+        codes, days, table = codes[order], days[order], table.take(from_numpy(order))
+        return _without_duplicates(task, codes, days, table)
+    rows = _without_duplicates(task, codes, days, table)
+    return rows if rows.duplicates else replace(rows, copyable_row_groups=_copyable_row_groups(task, len(codes)))
+
+
+def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
+    """Return the input's row groups that may be copied, by their first row; all rows are as the input has them."""
+    pieces = task.pieces or ()
+    if task.job.low_memory or sum(piece.stop - piece.start for piece in pieces) != n_rows:
+        return {}
+    most = _MOST_COPIED_GROUPS * task.job.row_group_rows
+    found, first = {}, 0
+    for piece in pieces:
+        if piece.stop - piece.start == piece.rows_in_group and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
+            found[first] = piece
+        first += piece.stop - piece.start
+    return found
+
+
+def sort_order(codes: Ints, days: Ints) -> Ints | None:
+    """Return the stable order by (code, day), None for rows that are in it."""
+    if _in_order(codes, days):
+        return None
+    n_codes = int(codes.max()) + 1
+    # 16-bit numbers are sorted by radix. Most input is in date order within a symbol.
+    order = np.argsort(codes.astype(np.uint16) if n_codes <= 2**16 else codes, kind="stable")
+    if _in_order(codes[order], days[order]):
+        return order
+    return np.lexsort((days, codes))
+
+
+def _in_order(codes: Ints, days: Ints) -> bool:
+    ahead = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (days[1:] >= days[:-1]))
+    return bool(ahead.all())
+
+
+def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) -> TaskRows:
+    again = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
+    count = int(again.sum())
+    if not count:
+        return TaskRows(codes, days, table)
+    rows = np.flatnonzero(again)[:_OFFENDERS_SHOWN]
+    first = tuple((task.planned_codes[int(codes[row])], int(days[row])) for row in rows)
+    if task.job.on_duplicates == "error":
+        return TaskRows(codes, days, table, count, first)
+    keep = np.ones(len(codes), bool)
+    keep[1:] &= ~again if task.job.on_duplicates == "first" else True
+    keep[:-1] &= ~again if task.job.on_duplicates == "last" else True
+    return TaskRows(codes[keep], days[keep], table.take(positions(keep)), count, first)
+
+
+def within_window(rows: TaskRows, job: Job) -> TaskRows:
+    """Return the rows between `--start` and `--end`."""
+    if job.start_day is None and job.end_day is None:
+        return rows
+    keep = np.ones(len(rows.days), bool)
+    if job.start_day is not None:
+        keep &= rows.days >= job.start_day
+    if job.end_day is not None:
+        keep &= rows.days <= job.end_day
+    return TaskRows(
+        rows.codes[keep],
+        rows.days[keep],
+        rows.table.take(positions(keep)),
+        rows.duplicates,
+        rows.first_duplicates,
+    )
