@@ -46,7 +46,7 @@ bench-memory: $(VENV)/.installed-test ## memory limits on data ten times as larg
 	$(BIN)/python tests/benchmarks/memory.py
 
 soak: $(VENV)/.installed-test ## end 350 random runs at random times; a quarter of an hour
-	$(BIN)/python tests/soak.py
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis daily_weekly *.egg-info

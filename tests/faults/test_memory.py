@@ -17,7 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import COMMAND, build, daily, read, run_cli, wait_for, write
+from frames import COMMAND, MODULES, build, daily, environment, read, run_cli, wait_for, write
 
 from weekly_cli.cli.sample import write_sample
 
@@ -213,14 +213,14 @@ def test_a_symbol_with_endless_memory_in_a_control_group(tmp_path: Path, control
     symbols = [f"S{number:02d}" for number in range(40)]
     prices = write(daily(symbols, order="symbol"), tmp_path / "prices.parquet")
     script = (
-        "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.run.pipeline as p\n"
-        "p.run_task = test_ladder.Poisoned({'S17': 'endless memory'})\n"
+        "import sys, test_retry, weekly_cli.run.pipeline as p\n"
+        "p.run_task = test_retry.Poisoned({'S17': 'endless memory'})\n"
         "report = p.build(sys.argv[1], sys.argv[2], strategy='batched')\n"
         "print(report.rejected)\nprint(*report.warnings, sep='\\n')"
     )
-    words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out"), str(Path(__file__).parent)]
+    words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out")]
     inside = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *words]
-    done = subprocess.run(inside, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(inside, env=environment(MODULES), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     rejected, *warnings = done.stdout.splitlines()
     reason = "the system killed its worker process for lack of memory"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from frames import build, daily, in_order, picture, run_cli, write
+from frames import build, daily, in_order, picture, run_cli, source_of, write
 
 import weekly_cli
 from weekly_cli.settings import SETTINGS
@@ -327,6 +327,6 @@ def test_every_flag_that_an_error_recommends_is_followed_here() -> None:
     assert len(recommended) >= 8
     assert recommended <= followed | ELSEWHERE.keys()
     for module, test in (one.split("::") for one in ELSEWHERE.values()):
-        assert f"def {test}(" in (Path(__file__).parent / f"{module}.py").read_text()
+        assert f"def {test}(" in source_of(module)
     assert not followed & {"--overwrite"}, "no error recommends what may replace somebody's files"
     assert followed | ELSEWHERE.keys() <= {row.flag for row in SETTINGS.values()} | {"--input"}

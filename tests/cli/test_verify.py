@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from frames import build, daily, in_order, on_a_terminal, parts, picture, run_cli, shuffled, write, write_files
+from frames import ROOT, build, daily, in_order, on_a_terminal, parts, picture, run_cli, shuffled, write, write_files
 
 from weekly_cli.compute import features
 from weekly_cli.compute.features import Feature, returns
@@ -527,12 +527,11 @@ def test_the_command(prices: Path, tmp_path: Path) -> None:
 
 def test_the_readmes_session(tmp_path: Path) -> None:
     """All but the table of the warm-up, whose last digits may be another machine's."""
-    root = Path(__file__).parent.parent
-    assert run_cli("build", root / "sample_data", "-o", "daily_weekly", "-q", cwd=tmp_path).returncode == 0
+    assert run_cli("build", ROOT / "sample_data", "-o", "daily_weekly", "-q", cwd=tmp_path).returncode == 0
     done = run_cli("verify", "daily_weekly", cwd=tmp_path)
     lines = [line.rstrip() for line in done.stdout.splitlines()]
     table = next(number for number, line in enumerate(lines) if "first bar" in line)
-    session = (root / "README.md").read_text(encoding="utf-8").partition("On the sample:\n\n```text\n")[2]
+    session = (ROOT / "README.md").read_text(encoding="utf-8").partition("On the sample:\n\n```text\n")[2]
     assert session.startswith("\n".join(lines[: table + 1]))
     assert lines[-1] == "daily_weekly passed"
 

@@ -24,8 +24,18 @@ import weekly_cli
 from weekly_cli.run.report import Report
 
 COMMAND = Path(sys.executable).with_name("weekly-cli")
+TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
+#: Where a process finds what tests are made of.
+MODULES = {"PYTHONPATH": os.pathsep.join(str(TESTS / room) for room in ("support", "faults", "hostile"))}
 OWN = ["symbol", "date", "open", "high", "low", "close", "volume"]
 SECONDS = 60.0
+
+
+def source_of(module: str) -> str:
+    """The text of a module of tests, wherever it lies."""
+    (path,) = TESTS.glob(f"*/{module}.py")
+    return path.read_text(encoding="utf-8")
 
 
 def business_days(n_days: int, first: str = "2022-01-03") -> np.ndarray[Any, Any]:

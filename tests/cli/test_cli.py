@@ -28,6 +28,7 @@ from frames import (
     COMMAND,
     MANY,
     OWN,
+    ROOT,
     build,
     daily,
     environment,
@@ -1036,8 +1037,7 @@ def test_settings_through_the_process(tmp_path: Path, prices: Path) -> None:
 
 def test_own_data_from_the_root_of_this_repository(tmp_path: Path, prices: Path) -> None:
     """The README's second command: the settings that this repository has for its sample must not spoil it."""
-    root = Path(__file__).parents[1]
-    done = run_cli("build", prices, "--output", tmp_path / "out", "--jobs", "-1", "-q", cwd=root)
+    done = run_cli("build", prices, "--output", tmp_path / "out", "--jobs", "-1", "-q", cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
 
 

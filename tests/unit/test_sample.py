@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from frames import ROOT
 from pandas.tseries import holiday
 
 from weekly_cli.cli import sample
 from weekly_cli.cli.sample import LAYOUTS, SampleFiles, universe, write_sample
 from weekly_cli.errors import OutputConflict
 
-COMMITTED = Path(__file__).parents[1] / "sample_data"
+COMMITTED = ROOT / "sample_data"
 PRICES = ["open", "high", "low", "close"]
 SECTORS = {f"SEC_{name}" for name in ("TECH", "FIN", "HLTH", "ENRG", "CONS")}
 SCHEMA = pa.schema(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from frames import build, environment
+from frames import MODULES, build, environment
 from hostile import Hostile, files, parquet, prices
 from hostile_trials import FEW, ROUTES
 
@@ -58,7 +58,7 @@ def run_trials(route: str, folders: dict[str, Path]) -> Trials:
     """Run trials in one child process, which nothing may end."""
     done = subprocess.run(
         [sys.executable, str(TRIALS), route, *map(str, folders.values())],
-        env=environment(),
+        env=environment(MODULES),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=DEADLINE_SECONDS,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
 
 import pytest
+from frames import source_of
 from promises import PROMISES, trials
 from soak import FIGURES
 
@@ -16,7 +16,7 @@ TESTS = sorted({name for promise in PROMISES for name in promise.tests} | {trial
 @pytest.mark.parametrize("name", TESTS)
 def test_a_test_that_is_named_is_there(name: str) -> None:
     module, _, function = name.partition("::")
-    tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(source_of(module))
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 

@@ -15,9 +15,9 @@ import soak
 import test_disk
 import test_faults
 import test_hostile
-import test_ladder
 import test_memory
 import test_resume
+import test_retry
 import test_verify
 
 
@@ -90,11 +90,11 @@ PROMISES = (
         "all memory is left out and named, everything else is published with code 4; `--strict` publishes nothing. "
         "Deaths that are nobody's fault cost time only.",
         (
-            "test_ladder::test_one_poisonous_symbol_is_left_out",
-            "test_ladder::test_three_poisonous_symbols_are_left_out",
-            "test_ladder::test_strict_publishes_nothing",
-            "test_ladder::test_who_kills_a_worker_from_outside_makes_no_symbol_guilty",
-            "test_ladder::test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody",
+            "test_retry::test_one_poisonous_symbol_is_left_out",
+            "test_retry::test_three_poisonous_symbols_are_left_out",
+            "test_retry::test_strict_publishes_nothing",
+            "test_retry::test_who_kills_a_worker_from_outside_makes_no_symbol_guilty",
+            "test_retry::test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody",
             "test_memory::test_a_symbol_with_endless_memory_in_a_control_group",
         ),
     ),
@@ -222,16 +222,16 @@ def trials() -> Iterator[Trial]:
         cases(test_resume.test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output),
         "test_resume::test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output",
     )
-    for poison in test_ladder.POISONS:
+    for poison in test_retry.POISONS:
         yield Trial(
             f"a symbol with {poison}"
             if poison in ("endless memory", "an exception", "a hang")
             else f"a symbol that ends its worker by {poison}",
             1
             + sum(
-                poison in poisons.values() for poisons in _values(test_ladder.test_three_poisonous_symbols_are_left_out)
+                poison in poisons.values() for poisons in _values(test_retry.test_three_poisonous_symbols_are_left_out)
             ),
-            "test_ladder::test_one_poisonous_symbol_is_left_out",
+            "test_retry::test_one_poisonous_symbol_is_left_out",
         )
     yield Trial(
         "endless memory in a control group",

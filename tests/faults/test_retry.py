@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import NoReturn
 import psutil
 import pyarrow as pa
 import pytest
-from frames import at_work, build, daily, names_beside, read, write
+from frames import MODULES, at_work, build, daily, names_beside, read, run_words, write
 
 import weekly_cli
 from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
@@ -300,12 +299,12 @@ def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
 ) -> None:
     """Small data is worked on in the command's own process, and a symbol that kills it would do so again."""
     script = (
-        "import sys; sys.path.insert(0, sys.argv[3]); import test_ladder, weekly_cli.run.pipeline as p\n"
-        "p.run_task = test_ladder.Poisoned({'S17': 'SIGKILL'})\n"
+        "import sys, test_retry, weekly_cli.run.pipeline as p\n"
+        "p.run_task = test_retry.Poisoned({'S17': 'SIGKILL'})\n"
         "report = p.build(sys.argv[1], sys.argv[2])\nprint(report.strategy, report.rejected)"
     )
-    words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out"), str(Path(__file__).parent)]
-    first, second = (subprocess.run(words, capture_output=True, text=True, timeout=60, check=False) for _ in range(2))
+    words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out")]
+    first, second = (run_words(words, env=MODULES) for _ in range(2))
     assert first.returncode == -signal.SIGKILL
     assert second.returncode == 0, second.stderr
     assert second.stdout == f"batched {blamed({'S17': 'SIGKILL'})}\n"
