@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,6 @@ from frames import (
     start_cli,
     wait_for,
     write,
-    write_bulk,
     write_files,
 )
 
@@ -62,11 +61,6 @@ STAGES = ("scan", "plan", "fan out", "publish")
 @pytest.fixture(scope="module")
 def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(daily(["AAA", "BBB", "SPY"], 300), tmp_path_factory.mktemp("prices") / "prices.parquet")
-
-
-@pytest.fixture(scope="module")
-def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bulk(tmp_path_factory.mktemp("bulk") / "prices")
 
 
 def one_line(text: str) -> str:
@@ -744,18 +738,6 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
 
 
 # ---- settings: what the command resolves -----------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No settings from outside; the signal handler and the garbage collector's work back."""
-    for name in os.environ:
-        if name.startswith("WEEKLY_CLI_"):
-            monkeypatch.delenv(name)
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, handler)
-    gc.unfreeze()
 
 
 def code_of(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:

@@ -41,7 +41,6 @@ from frames import (
     start_cli,
     wait_for,
     write,
-    write_bulk,
     write_files,
 )
 
@@ -62,12 +61,6 @@ from weekly_cli.settings import from_python, resolve
 ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
 ADDED = [feature.name for feature in registry()]
 MARK = b"weekly_cli"
-
-
-@pytest.fixture(scope="module")
-def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300,000 rows of 400 symbols in date order, in 6 files: enough that a build can be hit in its middle."""
-    return write_bulk(tmp_path_factory.mktemp("bulk") / "prices")
 
 
 @pytest.fixture(scope="module")

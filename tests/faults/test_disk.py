@@ -225,15 +225,15 @@ def ends_well(
 
 
 @pytest.fixture(scope="module")
-def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(
-        daily(SYMBOLS, 500), tmp_path_factory.mktemp("bulk") / "prices" / "prices.parquet", row_group_size=2000
+        daily(SYMBOLS, 500), tmp_path_factory.mktemp("long") / "prices" / "prices.parquet", row_group_size=2000
     )
 
 
 @pytest.fixture(scope="module")
-def bulk_wanted(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
-    return build(bulk, tmp_path_factory.mktemp("wanted") / "out")
+def long_wanted(long_prices: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    return build(long_prices, tmp_path_factory.mktemp("wanted") / "out")
 
 
 @pytest.mark.parametrize("kind", WeeklyError.__subclasses__())
@@ -246,18 +246,18 @@ def test_an_error_leaves_a_worker_as_it_is(kind: type[WeeklyError]) -> None:
     ("name", "how", "kib"), [(FOLDER, POOL, 1), (FOLDER, POOL, 16), (FILE, DIRECT, 16), (FILE, DIRECT, 128)]
 )
 def test_no_file_may_grow(
-    name: str, how: Sequence[str], kib: int, bulk: Path, bulk_wanted: pa.Table, tmp_path: Path
+    name: str, how: Sequence[str], kib: int, long_prices: Path, long_wanted: pa.Table, tmp_path: Path
 ) -> None:
     """A limit of the process, which its workers have too; Arrow's own writes meet it."""
     output = tmp_path / name
-    old = old_output(bulk, output)
-    words = [str(COMMAND), "build", str(bulk), "-o", str(output), *how, "-q"]
+    old = old_output(long_prices, output)
+    words = [str(COMMAND), "build", str(long_prices), "-o", str(output), *how, "-q"]
     limited = run_words(["prlimit", f"--fsize={kib * 1024}", *words])
     assert limited.returncode == DiskError.exit_code, limited.stderr
     assert re.fullmatch(rf"weekly-cli: {re.escape(str(tmp_path))}/.* File too large; make room .*\n", limited.stderr)
     assert seen(output) == old
     assert run_words(words).returncode == 0
-    assert read(output).equals(bulk_wanted)
+    assert read(output).equals(long_wanted)
     assert names_beside(output) == [name]
 
 
@@ -319,14 +319,14 @@ LEVELS = 10
     ids=[FOLDER, FILE],
 )
 def test_a_full_disk(
-    name: str, how: Sequence[str], met: set[str], disk: Disk, bulk: Path, bulk_wanted: pa.Table, tmp_path: Path
+    name: str, how: Sequence[str], met: set[str], disk: Disk, long_prices: Path, long_wanted: pa.Table, tmp_path: Path
 ) -> None:
     """Room for each tenth of what a run takes, and no look at it beforehand."""
     output = disk.outside / name
-    words = ["build", str(bulk), "-o", str(disk.inside / name), *how, "-q"]
+    words = ["build", str(long_prices), "-o", str(disk.inside / name), *how, "-q"]
     unchecked = [*disk.enter, sys.executable, "-c", UNCHECKED, *words]
     (tmp_path / "old").mkdir()
-    old_output(bulk, tmp_path / "old" / name)
+    old_output(long_prices, tmp_path / "old" / name)
     put(tmp_path / "old" / name, output)
     need = most_taken(unchecked, disk)
     where = set()
@@ -345,7 +345,7 @@ def test_a_full_disk(
             assert seen(output) == old
         (disk.outside / "filler").unlink()
         assert run_words([*disk.enter, str(COMMAND), *words]).returncode == 0
-        assert read(output).equals(bulk_wanted)
+        assert read(output).equals(long_wanted)
         assert names_beside(output) == [name]
     assert where >= met
 
@@ -362,12 +362,12 @@ def most_taken(words: Sequence[str], disk: Disk) -> int:
 
 
 @pytest.mark.parametrize("room", [0, 4096, 65536])
-def test_a_full_disk_is_seen_beforehand(room: int, disk: Disk, bulk: Path, tmp_path: Path) -> None:
-    build(bulk, tmp_path / FOLDER, features="w_close")
+def test_a_full_disk_is_seen_beforehand(room: int, disk: Disk, long_prices: Path, tmp_path: Path) -> None:
+    build(long_prices, tmp_path / FOLDER, features="w_close")
     put(tmp_path / FOLDER, disk.outside / FOLDER)
     old = seen(disk.outside / FOLDER)
     disk.fill(but=room)
-    done = run_words([*disk.enter, str(COMMAND), "build", str(bulk), "-o", str(disk.inside / FOLDER), "-q"])
+    done = run_words([*disk.enter, str(COMMAND), "build", str(long_prices), "-o", str(disk.inside / FOLDER), "-q"])
     assert done.returncode in (BudgetError.exit_code, DiskError.exit_code)
     assert len(done.stderr.splitlines()) == 1
     assert seen(disk.outside / FOLDER) == old

@@ -39,7 +39,6 @@ from frames import (
     start_cli,
     wait_for,
     write,
-    write_bulk,
 )
 
 import weekly_cli
@@ -347,11 +346,6 @@ def test_what_somebody_else_made_in_its_place_stays(prices: Path, tmp_path: Path
 
 
 # ---- real processes --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bulk(tmp_path_factory.mktemp("bulk") / "prices")
 
 
 def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) -> None:
