@@ -58,7 +58,7 @@ PROMISES = (
         "setting or version starts afresh and says so.",
         (
             "test_resume::test_the_same_command_goes_on",
-            "test_resume::test_what_is_half_done_takes_little_more_than_half_the_time",
+            "test_resume::test_what_is_half_done_takes_half_of_the_work",
             "test_resume::test_another_input_starts_afresh",
             "test_resume::test_another_setting_starts_afresh",
             "test_resume::test_every_flipped_bit_of_what_is_taken_over_is_found",
