@@ -98,4 +98,8 @@ TALIB: dict[str, Formula] = {
     "w_position_52": position_52,
     "w_corr_52": partial(formulas.on_benchmark, f=corr_of),
 }
-ORACLES: dict[str, Formula] = FORMULAS | TALIB
+ORACLES: dict[str, Formula] = {
+    **FORMULAS,
+    **TALIB,
+    # A feature that you add: its name and its oracle.
+}

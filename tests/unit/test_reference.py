@@ -50,11 +50,11 @@ def random_bars(n_bars: int) -> pd.DataFrame:
     return pd.DataFrame(prices | {"volume": volume, "bench": bench})
 
 
-def test_a_first_bar_for_every_oracle() -> None:
-    assert FIRST_BAR.keys() == ORACLES.keys()
+def test_a_first_bar_for_every_formula() -> None:
+    assert FIRST_BAR.keys() == FORMULAS.keys()
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", FIRST_BAR)
 def test_oracle_has_values_from_the_contracts_first_bar_on(name: str) -> None:
     values = ORACLES[name](random_bars(260))
     assert values.dtype == np.float64
@@ -70,7 +70,7 @@ def test_oracle_of_a_short_history_is_the_beginning_of_a_long_one(name: str, n_b
     np.testing.assert_allclose(short, ORACLES[name](bars)[:n_bars], rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", TALIB)
+@pytest.mark.parametrize("name", [name for name in TALIB if name in FORMULAS])
 @pytest.mark.parametrize("n_bars", [1, 14, 40, 260])
 def test_formulas_agree_with_talib(name: str, n_bars: int) -> None:
     bars = random_bars(n_bars)
