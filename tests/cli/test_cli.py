@@ -73,7 +73,7 @@ def one_line(text: str) -> str:
 # ---- exit codes through the process ----------------------------------------------------------------------
 
 
-def test_done(tmp_path: Path, prices: Path) -> None:
+def test_a_build_that_works_ends_with_0_and_leaves_its_output_alone(tmp_path: Path, prices: Path) -> None:
     done = run_cli("build", prices, "--output", "out", "--jobs", "-1", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout == ""
@@ -151,7 +151,7 @@ def test_what_the_parser_refuses_is_a_panel_that_names_the_right_help(tmp_path: 
     assert help_of.returncode == 0, "the advice works"
 
 
-def test_no_word_at_all(tmp_path: Path) -> None:
+def test_without_a_command_the_commands_are_listed(tmp_path: Path) -> None:
     done = run_cli(cwd=tmp_path)
     assert done.returncode == 2
     assert "─ Commands ─" in done.stdout + done.stderr
@@ -191,7 +191,7 @@ def test_an_error_names_where_a_value_came_from(tmp_path: Path, prices: Path) ->
         assert f"--{name}" in one_line(done.stderr)
 
 
-def test_a_variable_that_is_none_is_a_warning(tmp_path: Path, prices: Path) -> None:
+def test_a_variable_of_no_setting_is_warned_of(tmp_path: Path, prices: Path) -> None:
     done = run_cli("build", prices, "-q", cwd=tmp_path, env={"WEEKLY_CLI_JBOS": "2", "WEEKLY_CLI_OVERWRITE": "1"})
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
@@ -276,7 +276,7 @@ def test_neither_report_nor_work_folder_may_lie_in_the_output(tmp_path: Path, pr
         assert picture(tmp_path) == before
 
 
-def test_a_current_folder_that_is_gone(tmp_path: Path, prices: Path) -> None:
+def test_a_current_folder_that_is_gone_is_one_line_and_exit_2(tmp_path: Path, prices: Path) -> None:
     script = f"mkdir gone; cd gone; rmdir ../gone; '{COMMAND}' build '{prices}' -o '{tmp_path}/out' -q"
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
@@ -285,7 +285,7 @@ def test_a_current_folder_that_is_gone(tmp_path: Path, prices: Path) -> None:
     assert "current folder" in one_line(done.stderr)
 
 
-def test_no_input_anywhere(tmp_path: Path) -> None:
+def test_without_an_input_the_ways_to_name_one_are_told(tmp_path: Path) -> None:
     done = run_cli("build", "--jobs", "-1", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     sentence = one_line(done.stderr)
@@ -293,7 +293,7 @@ def test_no_input_anywhere(tmp_path: Path) -> None:
         assert way in sentence
 
 
-def test_input_refused(tmp_path: Path, prices: Path) -> None:
+def test_an_input_that_is_refused_is_one_line_and_exit_3(tmp_path: Path, prices: Path) -> None:
     done = run_cli("build", tmp_path / "nowhere", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
     assert "nowhere" in one_line(done.stderr)
@@ -312,7 +312,7 @@ def test_symbols_of_an_error_do_not_steer_the_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["auto", "batched"])
-def test_budget_too_small(tmp_path: Path, prices: Path, strategy: str) -> None:
+def test_a_memory_limit_that_is_too_small_is_one_line_and_exit_5(tmp_path: Path, prices: Path, strategy: str) -> None:
     done = run_cli("build", prices, "--memory-limit", "8MiB", "--strategy", strategy, "-q", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (5, "")
     assert "--memory-limit" in one_line(done.stderr)
@@ -320,7 +320,7 @@ def test_budget_too_small(tmp_path: Path, prices: Path, strategy: str) -> None:
     assert run_cli("plan", prices, "--memory-limit", "8MiB", cwd=tmp_path).returncode == 5
 
 
-def test_output_conflict(tmp_path: Path, prices: Path) -> None:
+def test_an_output_folder_with_strangers_in_it_is_refused_with_exit_6(tmp_path: Path, prices: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("precious")
     before = picture(tmp_path)
@@ -346,7 +346,7 @@ def test_a_project_is_never_replaced(tmp_path: Path, prices: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 240, "x" * 300, "x" * 300 + ".parquet"])
-def test_an_output_whose_name_is_too_long(tmp_path: Path, prices: Path, name: str) -> None:
+def test_an_output_whose_name_is_too_long_is_one_line_and_exit_6(tmp_path: Path, prices: Path, name: str) -> None:
     done = run_cli("build", prices, "-o", name, "-q", cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
     assert done.returncode == 6
     assert "too long" in one_line(done.stderr)
@@ -358,7 +358,9 @@ def test_an_output_whose_name_is_too_long(tmp_path: Path, prices: Path, name: st
     [(signal.SIGINT, False, 130), (signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)],
     ids=["int", "int_group", "term"],
 )
-def test_signals(tmp_path: Path, bulk: Path, prices: Path, number: int, group: bool, code: int) -> None:
+def test_a_signal_ends_the_run_and_its_workers_and_leaves_the_old_output(
+    tmp_path: Path, bulk: Path, prices: Path, number: int, group: bool, code: int
+) -> None:
     build(prices, tmp_path / "out", features="w_ret")
     before = picture(tmp_path)
     with start_cli("build", bulk, "-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 2, *MANY) as process:
@@ -378,7 +380,7 @@ def test_signals(tmp_path: Path, bulk: Path, prices: Path, number: int, group: b
     )
 
 
-def test_a_signal_while_it_scans(tmp_path: Path, bulk: Path) -> None:
+def test_an_interrupt_while_it_scans_can_be_gone_on_from(tmp_path: Path, bulk: Path) -> None:
     """What it leaves is what it had done by then, or nothing, and the same command finishes the work."""
     with start_cli("build", bulk, "-o", tmp_path / "out") as process:
         assert wait_for(lambda: any(tmp_path.iterdir()), 30)
@@ -435,7 +437,7 @@ cli.main()
 """
 
 
-def test_an_end_that_hangs_is_cut_short(tmp_path: Path, bulk: Path) -> None:
+def test_a_pool_that_does_not_close_holds_no_end_up(tmp_path: Path, bulk: Path) -> None:
     words = [sys.executable, "-c", ENDLESS_END, "build", str(bulk), "-o", str(tmp_path / "out"), *MANY]
     with subprocess.Popen(
         [*words, "--strategy", "adaptive", "-q"], env=environment({"TRIAL": str(tmp_path)})
@@ -483,12 +485,12 @@ def test_json_is_all_alone_on_stdout(tmp_path: Path, prices: Path) -> None:
     assert not any(word in quiet.stdout for word in plain)
 
 
-def test_quiet_is_silent(tmp_path: Path, prices: Path) -> None:
+def test_quiet_says_nothing(tmp_path: Path, prices: Path) -> None:
     done = run_cli("build", prices, "--quiet", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_report_file(tmp_path: Path, prices: Path) -> None:
+def test_the_report_file_is_what_json_prints(tmp_path: Path, prices: Path) -> None:
     done = run_cli("build", prices, "-q", "--report", "report.json", "--json", cwd=tmp_path)
     assert done.returncode == 0
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(done.stdout)
@@ -496,7 +498,7 @@ def test_a_report_file(tmp_path: Path, prices: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["folder", "nowhere/report.json", "prices.parquet/report.json"])
-def test_a_report_file_that_can_not_be_written(
+def test_a_report_that_can_not_be_written_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prices: Path, target: str
 ) -> None:
     def run(*_: object) -> None:
@@ -509,7 +511,7 @@ def test_a_report_file_that_can_not_be_written(
     assert "--report" in one_line(capsys.readouterr().err)
 
 
-def test_a_report_into_something_that_is_no_file(tmp_path: Path, prices: Path) -> None:
+def test_a_report_into_a_pipe_leaves_the_pipe(tmp_path: Path, prices: Path) -> None:
     """`--report` of a pipe or a device writes into it or refuses it; it never puts a file in its place."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -523,7 +525,7 @@ def test_a_report_into_something_that_is_no_file(tmp_path: Path, prices: Path) -
 
 
 @pytest.mark.parametrize("args", [["features"], ["build", "--json", "-q"], ["build", "--help"], ["--help"]], ids=str)
-def test_a_reader_that_has_gone(tmp_path: Path, prices: Path, args: list[str]) -> None:
+def test_output_into_a_closed_pipe_ends_normally(tmp_path: Path, prices: Path, args: list[str]) -> None:
     """A pipe without a reader is a normal end, not a bug (exit code 1)."""
     reader, writer = os.pipe()
     os.close(reader)
@@ -542,7 +544,7 @@ def test_a_reader_that_has_gone(tmp_path: Path, prices: Path, args: list[str]) -
     assert process.returncode in (0, 128 + signal.SIGPIPE)
 
 
-def test_head(tmp_path: Path) -> None:
+def test_output_into_head_ends_normally(tmp_path: Path) -> None:
     script = f"set -o pipefail; '{COMMAND}' features | head -1"
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
@@ -552,7 +554,7 @@ def test_head(tmp_path: Path) -> None:
     assert done.returncode in (0, 128 + signal.SIGPIPE)
 
 
-def test_on_a_terminal_of_80_columns(tmp_path: Path, prices: Path) -> None:
+def test_on_a_terminal_no_line_is_wider_than_it(tmp_path: Path, prices: Path) -> None:
     deep = tmp_path / ("a long name of a folder " * 5)
     code, said = on_a_terminal(
         "build", prices, "-o", deep / "out", "--strategy", "batched", cwd=tmp_path, env={"COLUMNS": "80"}
@@ -576,7 +578,7 @@ def test_no_color_on_a_dumb_terminal(tmp_path: Path, prices: Path) -> None:
 # ---- the other commands ----------------------------------------------------------------------------------
 
 
-def test_features(tmp_path: Path) -> None:
+def test_features_lists_every_column_with_its_formula(tmp_path: Path) -> None:
     table, listed = run_cli("features", cwd=tmp_path), run_cli("features", "--json", cwd=tmp_path)
     assert (table.returncode, table.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
     rows = json.loads(listed.stdout)
@@ -590,7 +592,7 @@ def test_features(tmp_path: Path) -> None:
     assert all(re.sub(r"\s+", "", formula)[:12] in shown for formula in formulas)
 
 
-def test_plan(tmp_path: Path, prices: Path) -> None:
+def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path) -> None:
     shown, listed = run_cli("plan", prices, cwd=tmp_path), run_cli("plan", prices, "--json", cwd=tmp_path)
     assert (shown.returncode, shown.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
     said = json.loads(listed.stdout)
@@ -650,7 +652,7 @@ def test_the_schema_knows_what_the_file_may_say(tmp_path: Path) -> None:
         assert not check(bad), bad
 
 
-def test_version(tmp_path: Path) -> None:
+def test_version_names_its_libraries(tmp_path: Path) -> None:
     done = run_cli("--version", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     libraries = ("pyarrow", "pandas", "numpy", "joblib", "typer", "rich")
@@ -658,7 +660,7 @@ def test_version(tmp_path: Path) -> None:
     assert done.stdout == f"weekly-cli {weekly_cli.__version__} ({told})\n"
 
 
-def test_sample(tmp_path: Path) -> None:
+def test_a_sample_can_be_built_and_is_the_same_each_time(tmp_path: Path) -> None:
     done = run_cli("sample", tmp_path / "in", "--symbols", 6, "--years", 1, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     again = run_cli("sample", tmp_path / "again", "--symbols", 6, "--years", 1, cwd=tmp_path)
@@ -670,7 +672,7 @@ def test_sample(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help(command: str) -> None:
+def test_every_command_explains_itself_in_80_columns(command: str) -> None:
     done = run_cli(command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip().startswith(f"Usage: weekly-cli {command}")
@@ -822,11 +824,13 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("flags", "expected"), FLAGS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_flags(resolved: Callable[..., Config], flags: list[str], expected: dict[str, Any]) -> None:
+def test_every_flag_reaches_its_setting(
+    resolved: Callable[..., Config], flags: list[str], expected: dict[str, Any]
+) -> None:
     assert resolved("prices", *flags) == Config(input=("prices",), **expected)
 
 
-def test_every_setting_has_a_flag_test() -> None:
+def test_every_setting_is_among_the_flags_that_are_tried() -> None:
     assert {name for _, expected in FLAGS for name in expected} == set(SETTINGS) - {"input"}
 
 
@@ -864,7 +868,9 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_environment(resolved: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_every_variable_reaches_its_setting(
+    resolved: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     text, value = ENVIRONMENT[name]
     monkeypatch.setenv("WEEKLY_CLI_INPUT", "prices")
     monkeypatch.setenv(f"WEEKLY_CLI_{name.upper()}", text)
@@ -874,7 +880,7 @@ def test_environment(resolved: Callable[..., Config], monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("name", "text"), [("JOBS", "two"), ("MAX_SYMBOLS", "1.5"), ("STRICT", "perhaps"), ("QUIET", "2"), ("WEEK", "x")]
 )
-def test_an_environment_that_has_no_sense(
+def test_a_variable_without_sense_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, text: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -886,7 +892,7 @@ def test_an_environment_that_has_no_sense(
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("off", False), ("", False)])
-def test_switches_of_the_environment(
+def test_a_variable_turns_a_switch_on_or_off(
     resolved: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, text: str, value: bool
 ) -> None:
     monkeypatch.setenv("WEEKLY_CLI_STRICT", text)
@@ -897,7 +903,7 @@ def test_after_two_dashes_a_word_is_no_option(resolved: Callable[..., Config]) -
     assert resolved("--jobs", "2", "--", "--jobs") == Config(input=("--jobs",), jobs=2)
 
 
-def test_the_environment_of_the_user_and_the_garbage_collector_stay(
+def test_a_build_in_this_process_changes_neither_environment_nor_garbage_collector(
     resolved: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
@@ -906,7 +912,7 @@ def test_the_environment_of_the_user_and_the_garbage_collector_stay(
     assert gc.isenabled()
 
 
-def test_every_setting_has_an_environment_test() -> None:
+def test_every_setting_is_among_the_variables_that_are_tried() -> None:
     assert ENVIRONMENT.keys() == {name for name, row in SETTINGS.items() if row.variable} - {"input"}
 
 
@@ -941,7 +947,7 @@ FROM_FILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ["weekly.toml", "pyproject.toml"])
-def test_settings_file(resolved: Callable[..., Config], tmp_path: Path, name: str) -> None:
+def test_every_setting_can_be_said_in_the_file(resolved: Callable[..., Config], tmp_path: Path, name: str) -> None:
     table = "" if name == "weekly.toml" else "[project]\nname = 'x'\n[tool.weekly-cli]\n"
     (tmp_path / name).write_text(table + FILE)
     assert resolved() == Config(**FROM_FILE)
@@ -982,7 +988,7 @@ def test_a_flag_beats_the_environment_beats_the_file(
         ("input = ", "TOML"),
     ],
 )
-def test_a_settings_file_that_has_no_sense(
+def test_a_settings_file_without_sense_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, word: str
 ) -> None:
     (tmp_path / "weekly.toml").write_text(text)
@@ -992,7 +998,7 @@ def test_a_settings_file_that_has_no_sense(
 
 
 @pytest.mark.parametrize("how", ["folder", "no_table"])
-def test_a_settings_file_that_is_none(
+def test_what_is_no_settings_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
     if how == "folder":
@@ -1005,7 +1011,7 @@ def test_a_settings_file_that_is_none(
     assert "toml" in one_line(capsys.readouterr().err)
 
 
-def test_settings_through_the_process(tmp_path: Path, prices: Path) -> None:
+def test_file_and_environment_reach_the_process(tmp_path: Path, prices: Path) -> None:
     (tmp_path / "prices.parquet").write_bytes(prices.read_bytes())
     (tmp_path / "weekly.toml").write_text('input = "prices.parquet"\noutput = "a"\nfeatures = "w_ret"\n')
     assert run_cli("build", "--jobs", "-1", "-q", cwd=tmp_path).returncode == 0
@@ -1017,7 +1023,7 @@ def test_settings_through_the_process(tmp_path: Path, prices: Path) -> None:
     assert names_beside(tmp_path / "a") == ["a", "b", "prices.parquet", "weekly.toml"]
 
 
-def test_own_data_from_the_root_of_this_repository(tmp_path: Path, prices: Path) -> None:
+def test_own_data_can_be_built_from_the_root_of_this_repository(tmp_path: Path, prices: Path) -> None:
     """The README's second command: the settings that this repository has for its sample must not spoil it."""
     done = run_cli("build", prices, "--output", tmp_path / "out", "--jobs", "-1", "-q", cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
@@ -1048,7 +1054,7 @@ def test_a_bug_is_one_line_and_a_log_file(
     assert "'build', 'prices'" in text
 
 
-def test_symbols_that_fail(
+def test_symbols_that_fail_are_named_and_exit_4(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prices: Path
 ) -> None:
     work = pipeline.run_task
@@ -1070,7 +1076,7 @@ def test_symbols_that_fail(
     assert (report["rows"], report["symbols"]) == (600, 2)
 
 
-def test_every_symbol_fails(
+def test_a_bug_in_every_symbol_is_told_as_a_bug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prices: Path
 ) -> None:
     def run(task: Any) -> Any:
@@ -1097,7 +1103,7 @@ def test_an_expected_end_is_one_line(
     assert one_line(capsys.readouterr().err) == "weekly-cli: this is why"
 
 
-def test_bytes_that_are_no_text(tmp_path: Path, prices: Path) -> None:
+def test_bytes_that_are_no_text_are_one_line(tmp_path: Path, prices: Path) -> None:
     """A file's name may be any bytes; a symbol may not. Neither is a bug."""
     odd = os.fsencode(tmp_path) + b"/p\xff.parquet"
     Path(os.fsdecode(odd)).write_bytes(prices.read_bytes())

@@ -60,13 +60,13 @@ def run_shell(folder: Path, *words: str) -> str:
 
 
 @pytest.mark.parametrize("name", TYPED)
-def test_bash(folder: Path, name: str) -> None:
+def test_bash_completes_commands_flags_and_values(folder: Path, name: str) -> None:
     typed, expected = TYPED[name]
     script = 'eval "$(weekly-cli --show-completion)"' + BASH.format(words=shlex.join(typed.split()))
     assert run_shell(folder, "bash", "--norc", "-c", script).split() == expected
 
 
-def test_bash_once_it_is_installed(folder: Path) -> None:
+def test_bash_completes_once_it_is_installed(folder: Path) -> None:
     said = run_shell(folder, "bash", "--norc", "-c", "weekly-cli --install-completion")
     assert "bash completion installed" in said
     script = f". ~/.bashrc\n{BASH.format(words='weekly-cli build --week W-TH')}"
@@ -75,7 +75,7 @@ def test_bash_once_it_is_installed(folder: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed here")
 @pytest.mark.parametrize("name", TYPED)
-def test_fish(folder: Path, name: str) -> None:
+def test_fish_completes_commands_flags_and_values(folder: Path, name: str) -> None:
     typed, expected = TYPED[name]
     said = run_shell(folder, "fish", "-c", f"weekly-cli --show-completion | source; complete -C {shlex.quote(typed)}")
     assert [line.split("\t")[0] for line in said.splitlines()] == expected
@@ -100,7 +100,7 @@ print -r -- "$seen"
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed here")
 @pytest.mark.parametrize("name", [name for name, (_, expected) in TYPED.items() if len(expected) == 1])
-def test_zsh(folder: Path, name: str) -> None:
+def test_zsh_completes_commands_flags_and_values(folder: Path, name: str) -> None:
     typed, (expected,) = TYPED[name]
     whole = shlex.join([*typed.split()[:-1], expected])
     said = run_shell(folder, "zsh", "-f", "-c", ZSH, "zsh", typed, whole)

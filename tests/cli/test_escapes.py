@@ -93,7 +93,7 @@ def test_every_refusal_of_a_file_is_one_printable_line(tmp_path: Path, prices: P
     assert SHOWN in said.stderr
 
 
-def test_bytes_of_the_command_line_that_are_no_text(tmp_path: Path, prices: Path) -> None:
+def test_bytes_of_the_command_line_that_are_no_text_are_told_printably(tmp_path: Path, prices: Path) -> None:
     for words in ([b"--benchmark", b"\xff\x1b[31m"], [b"-o", b"\xff.parquet"], [b"--work-dir", b"\xff"]):
         Path(tmp_path, "\udcff").mkdir(exist_ok=True)
         said = subprocess.run(

@@ -87,18 +87,18 @@ def same_rows(out: pa.Table, expected: pa.Table, symbol: str = "symbol", date: s
 # ---- places ----------------------------------------------------------------------------------------------
 
 
-def test_one_file(tmp_path: Path) -> None:
+def test_one_file_is_an_input(tmp_path: Path) -> None:
     table = daily()
     same_rows(build(write(table, tmp_path / "prices.parquet"), tmp_path / "out"), table)
 
 
-def test_a_file_of_any_name(tmp_path: Path) -> None:
+def test_a_file_may_have_any_name(tmp_path: Path) -> None:
     table = daily()
     same_rows(build(write(table, tmp_path / "prices.data"), tmp_path / "out", features=FEW), table)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "parq", "pq", "PARQUET"])
-def test_a_folder_with_other_files_in_it(tmp_path: Path, suffix: str) -> None:
+def test_other_files_in_a_folder_are_passed_over(tmp_path: Path, suffix: str) -> None:
     table = daily()
     for number in range(4):
         write(table.slice(number * 45, 45), tmp_path / "in" / f"{number}.{suffix}")
@@ -106,7 +106,7 @@ def test_a_folder_with_other_files_in_it(tmp_path: Path, suffix: str) -> None:
     same_rows(build(tmp_path / "in", tmp_path / "out", features=FEW), table)
 
 
-def test_a_nested_folder(tmp_path: Path) -> None:
+def test_nested_folders_are_one_dataset(tmp_path: Path) -> None:
     table = daily()
     for number in range(4):
         write(table.slice(number * 45, 45), tmp_path / "in" / f"level{number % 2}" / "deeper" / f"{number}.parquet")
@@ -123,7 +123,7 @@ def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
     same_rows(build(tmp_path / "in", tmp_path / "out", features=FEW), table)
 
 
-def test_a_glob(tmp_path: Path) -> None:
+def test_a_glob_is_one_dataset(tmp_path: Path) -> None:
     table = daily()
     write_files(table, tmp_path / "in", 4)
     (tmp_path / "in" / "README.txt").write_text("not Parquet")
@@ -132,7 +132,7 @@ def test_a_glob(tmp_path: Path) -> None:
     same_rows(some, table.slice(0, 90))
 
 
-def test_a_recursive_glob(tmp_path: Path) -> None:
+def test_a_recursive_glob_goes_down_every_folder(tmp_path: Path) -> None:
     table = daily()
     write(table.slice(0, 90), tmp_path / "in" / "a" / "x.parquet")
     write(table.slice(90), tmp_path / "in" / "b" / "c" / "y.parquet")
@@ -178,7 +178,7 @@ def test_hive_keys_are_text_and_exact(tmp_path: Path) -> None:
     assert set(out.column("year").to_pylist()) == {"2022", "2023"}
 
 
-def test_hive_keys_through_a_glob_and_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hive_keys_come_through_a_glob_and_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     expected = hive(tmp_path / "in", {"A": "A", "B": "B"})
     same_rows(build(f"{tmp_path}/in/symbol=*/*/*.parquet", tmp_path / "out", features=FEW), expected)
@@ -264,7 +264,7 @@ def test_nfc_and_nfd_are_two_symbols_with_their_own_prices(tmp_path: Path) -> No
     )
 
 
-def test_wanted_symbols(tmp_path: Path) -> None:
+def test_only_wanted_symbols_come_out(tmp_path: Path) -> None:
     source = write(daily(["A", "B", "C", "D"], 30), tmp_path / "p.parquet")
     out = build(source, tmp_path / "out", symbols=["C", "A"], features=FEW)
     assert out.column("symbol").unique().to_pylist() == ["A", "C"]
@@ -275,14 +275,14 @@ def test_wanted_symbols(tmp_path: Path) -> None:
     assert both.column("symbol").unique().to_pylist() == ["B", "C"]
 
 
-def test_wanted_symbols_with_commas_on_the_command_line(tmp_path: Path) -> None:
+def test_wanted_symbols_may_stand_with_commas_on_the_command_line(tmp_path: Path) -> None:
     source = write(daily(["A", "B", "C"], 30), tmp_path / "p.parquet")
     done = run_cli("build", source, "-o", tmp_path / "out", "--symbols", "A,C", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     assert read(tmp_path / "out").column("symbol").unique().to_pylist() == ["A", "C"]
 
 
-def test_wanted_symbols_from_a_file(tmp_path: Path) -> None:
+def test_wanted_symbols_may_stand_in_a_file(tmp_path: Path) -> None:
     source = write(daily(["A", "a,b", "ذوب", "D"], 30), tmp_path / "p.parquet")
     (tmp_path / "wanted.txt").write_text("a,b\r\nذوب\n", encoding="utf-8", newline="")
     out = build(source, tmp_path / "out", symbols=[f"@{tmp_path / 'wanted.txt'}"])
@@ -291,7 +291,7 @@ def test_wanted_symbols_from_a_file(tmp_path: Path) -> None:
         build(source, tmp_path / "out", symbols=[f"@{tmp_path / 'nowhere.txt'}"])
 
 
-def test_a_wanted_symbol_that_is_not_there(tmp_path: Path) -> None:
+def test_a_wanted_symbol_that_is_not_there_is_refused(tmp_path: Path) -> None:
     source = write(daily(["A"], 30), tmp_path / "p.parquet")
     assert "symbols ZZZ" in refusal(source, tmp_path, symbols=["ZZZ"])
     numbers = write(daily([1, 2], 30), tmp_path / "n.parquet")
@@ -330,7 +330,7 @@ DATES: dict[str, Callable[[np.ndarray[Any, Any]], pa.Array]] = {
 
 @pytest.mark.parametrize("kind", DATES)
 @pytest.mark.parametrize("first", ["2022-01-03", "1969-11-24"])
-def test_dates_of_every_type(tmp_path: Path, kind: str, first: str) -> None:
+def test_dates_of_every_type_give_the_same_features(tmp_path: Path, kind: str, first: str) -> None:
     table = daily(["A", "B"], 60)
     days = np.repeat(business_days(60, first), 2)
     plain = table.set_column(1, "date", pa.array(days))
@@ -344,7 +344,7 @@ def test_dates_of_every_type(tmp_path: Path, kind: str, first: str) -> None:
 
 
 @pytest.mark.parametrize("column", [pa.array([20240101] * 3), pa.array([1.0] * 3), pa.array([True] * 3)], ids=str)
-def test_dates_that_are_none(tmp_path: Path, column: pa.Array) -> None:
+def test_a_date_column_of_another_type_is_refused(tmp_path: Path, column: pa.Array) -> None:
     source = write(pa.table({"symbol": ["A"] * 3, "date": column, "close": [1.0] * 3}), tmp_path / "p.parquet")
     sentence = refusal(source, tmp_path)
     assert "'date'" in sentence
@@ -459,7 +459,7 @@ def test_user_nan_stays_nan_and_null_stays_null(tmp_path: Path, route: Callable[
 
 
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
-def test_dictionaries_of_many_files_that_outgrow_their_index(
+def test_dictionaries_of_many_files_may_outgrow_their_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
@@ -474,7 +474,7 @@ def test_dictionaries_of_many_files_that_outgrow_their_index(
 
 
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
-def test_symbol_dictionaries_of_many_files_that_outgrow_their_index(
+def test_symbol_dictionaries_of_many_files_may_outgrow_their_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
@@ -519,7 +519,9 @@ def test_duplicates_are_refused_with_counts_offenders_and_files(tmp_path: Path) 
 
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
 @pytest.mark.parametrize("keep", ["first", "last"])
-def test_the_right_duplicate_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, strategy: str) -> None:
+def test_on_duplicates_keeps_the_first_or_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, strategy: str
+) -> None:
     monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 4)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 7)
@@ -544,7 +546,7 @@ def test_two_moments_of_one_day_are_duplicates(tmp_path: Path) -> None:
 # ---- rows without a key ----------------------------------------------------------------------------------
 
 
-def test_null_keys(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
+def test_rows_without_a_key_are_refused_or_dropped(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
     table = daily(["A", "B"], 40)
     symbols, dates = table.column("symbol").to_pylist(), table.column("date").to_pylist()
     symbols[5] = symbols[17] = dates[17] = dates[30] = None
@@ -561,7 +563,7 @@ def test_null_keys(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
     same_rows(out, same)
 
 
-def test_null_keys_by_every_route(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
+def test_rows_without_a_key_are_counted_the_same_by_every_route(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
     table = daily(["A", "B"], 40)
     dates = table.column("date").to_pylist()
     dates[17] = dates[30] = None
@@ -584,7 +586,7 @@ def test_null_keys_of_many_files_are_named(tmp_path: Path) -> None:
     assert "2 more files" in sentence
 
 
-def test_null_symbols_in_a_dictionary(tmp_path: Path) -> None:
+def test_null_symbols_in_a_dictionary_are_rows_without_a_key(tmp_path: Path) -> None:
     dictionary = pa.DictionaryArray.from_arrays(pa.array([0, None, 1, None], pa.int32()), pa.array(["A", "B"]))
     days = pa.array(business_days(4))
     source = write(pa.table({"symbol": dictionary, "date": days, "close": [1.0] * 4}), tmp_path / "p.parquet")
@@ -638,7 +640,7 @@ def _some_values(kind: pa.DataType) -> pa.Array:
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize("name", LOSSLESS)
-def test_files_that_differ_without_loss(
+def test_files_whose_types_differ_without_loss_get_the_wider_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, swapped: bool, strategy: str
 ) -> None:
     monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
@@ -667,7 +669,9 @@ def test_files_that_differ_without_loss(
     ],
     ids=str,
 )
-def test_files_that_differ_with_loss(tmp_path: Path, a: pa.DataType, b: pa.DataType) -> None:
+def test_files_whose_types_can_not_meet_without_loss_are_refused(
+    tmp_path: Path, a: pa.DataType, b: pa.DataType
+) -> None:
     source = two_files(tmp_path / "in", a, b)
     sentence = refusal(source, tmp_path)
     kinds = [str(pq.read_schema(path).field("own").type) for path in _files(source)]
@@ -675,7 +679,7 @@ def test_files_that_differ_with_loss(tmp_path: Path, a: pa.DataType, b: pa.DataT
         assert part in sentence
 
 
-def test_other_column_order_and_extra_columns(tmp_path: Path) -> None:
+def test_files_may_differ_in_order_and_number_of_columns(tmp_path: Path) -> None:
     table = daily(["A", "B"], 40)
     write(table.slice(0, 40), tmp_path / "in" / "0.parquet")
     more = table.slice(40).select(OWN[::-1]).append_column("late", pa.array(range(40)))
@@ -706,7 +710,7 @@ def test_a_column_that_is_never_null_can_not_be_missing(tmp_path: Path) -> None:
     ],
     ids=["dictionary", "large"],
 )
-def test_symbols_of_two_types(
+def test_symbols_of_two_types_of_text_get_a_common_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     a: pa.DataType,
@@ -723,7 +727,7 @@ def test_symbols_of_two_types(
     same_rows(out, table.set_column(0, "symbol", table.column("symbol").cast(common)))
 
 
-def test_integer_symbols_of_two_widths(tmp_path: Path) -> None:
+def test_integer_symbols_of_two_widths_get_the_wider_one(tmp_path: Path) -> None:
     table = daily([7, 8], 40)
     for number, kind in enumerate((pa.int32(), pa.int64())):
         rows = table.slice(number * 40, 40)
@@ -731,7 +735,7 @@ def test_integer_symbols_of_two_widths(tmp_path: Path) -> None:
     same_rows(build(tmp_path / "in", tmp_path / "out", features=FEW), table)
 
 
-def test_two_columns_of_one_name(tmp_path: Path) -> None:
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     table = daily(["A"], 5)
     doubled = pa.Table.from_arrays([*table.columns, table.column("close")], names=[*table.column_names, "close"])
     assert "'close'" in refusal(write(doubled, tmp_path / "p.parquet"), tmp_path)
@@ -749,7 +753,7 @@ def test_roles_are_found_without_case(tmp_path: Path) -> None:
     assert out.column_names[:7] == names
 
 
-def test_roles_by_hand(tmp_path: Path) -> None:
+def test_roles_can_be_given_by_hand(tmp_path: Path) -> None:
     table = daily()
     names = ["Wertpapier", "Tag", "Eröffnung", "Hoch", "Tief", "Schluss", "Umsatz"]
     source = write(table.rename_columns(names), tmp_path / "a.parquet")
@@ -765,7 +769,7 @@ def test_roles_by_hand(tmp_path: Path) -> None:
         build(source, tmp_path / "d", columns=["ticker=Wertpapier"])
 
 
-def test_ambiguous_roles(tmp_path: Path) -> None:
+def test_two_columns_for_one_role_are_refused(tmp_path: Path) -> None:
     table = daily().append_column("Ticker", pa.array(["T"] * 180))
     source = write(table, tmp_path / "p.parquet")
     sentence = refusal(source, tmp_path)
@@ -775,7 +779,7 @@ def test_ambiguous_roles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["symbol", "date", "close"])
-def test_missing_roles(tmp_path: Path, role: str) -> None:
+def test_a_missing_role_is_refused_with_the_way_to_give_it(tmp_path: Path, role: str) -> None:
     source = write(daily().drop_columns([role]), tmp_path / "p.parquet")
     sentence = refusal(source, tmp_path)
     assert f"no column for {role}" in sentence
@@ -785,7 +789,7 @@ def test_missing_roles(tmp_path: Path, role: str) -> None:
 
 
 @pytest.mark.parametrize("absent", [["open"], ["high", "low"], ["volume"], ["open", "high", "low", "volume"]], ids=str)
-def test_roles_that_may_be_missing(tmp_path: Path, absent: list[str]) -> None:
+def test_without_optional_columns_their_features_are_null(tmp_path: Path, absent: list[str]) -> None:
     table = daily(n_days=120)
     out = build(write(table.drop_columns(absent), tmp_path / "p.parquet"), tmp_path / "out")
     nulls = pa.nulls(table.num_rows, pa.float64())
@@ -808,7 +812,7 @@ def test_roles_that_may_be_missing(tmp_path: Path, absent: list[str]) -> None:
 @pytest.mark.parametrize(
     "kind", [pa.float32(), pa.float16(), pa.int64(), pa.decimal128(23, 4), pa.decimal256(40, 4)], ids=str
 )
-def test_prices_of_every_number(tmp_path: Path, kind: pa.DataType) -> None:
+def test_prices_of_every_number_type_give_the_same_features(tmp_path: Path, kind: pa.DataType) -> None:
     table = daily()
     rounded = pc.round(table.column("close"))
     exact = table.set_column(5, "close", rounded)
@@ -829,7 +833,7 @@ def test_prices_that_are_text_are_refused(tmp_path: Path) -> None:
     assert "string" in sentence
 
 
-def test_price_column(tmp_path: Path) -> None:
+def test_features_can_be_of_another_price_column(tmp_path: Path) -> None:
     table = daily(n_days=120)
     halved = table.append_column("adj", pc.divide(table.column("close"), 2.0))
     out = build(write(halved, tmp_path / "p.parquet"), tmp_path / "out", price="adj", dtype="float64")
@@ -857,7 +861,7 @@ def test_unusable_prices_are_counted(tmp_path: Path) -> None:
 # ---- features that are there already ---------------------------------------------------------------------
 
 
-def test_a_column_with_a_features_name(tmp_path: Path) -> None:
+def test_a_column_with_a_features_name_is_refused_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
     table = daily()
     taken = table.append_column("w_ret", pa.array(["mine"] * 180))
     source = write(taken, tmp_path / "p.parquet")
@@ -870,7 +874,7 @@ def test_a_column_with_a_features_name(tmp_path: Path) -> None:
     same_rows(kept, taken)
 
 
-def test_the_own_output_as_an_input(tmp_path: Path) -> None:
+def test_an_output_can_be_built_again_with_replace_features(tmp_path: Path) -> None:
     first = build(write(daily(), tmp_path / "p.parquet"), tmp_path / "one")
     assert "w_week_end" in refusal(tmp_path / "one", tmp_path)
     assert build(tmp_path / "one", tmp_path / "two", replace_features=True).equals(first)
@@ -880,7 +884,9 @@ def test_the_own_output_as_an_input(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["auto", "direct", "batched", "per-symbol", "adaptive"])
-def test_an_empty_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
+def test_an_empty_dataset_is_refused_unless_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
     monkeypatch.setattr("weekly_cli.run.engines.pool.Pool", _PoolHere)
     source = write(daily().slice(0, 0), tmp_path / "p.parquet")
     with pytest.raises(InputRefused, match="0 rows came in"):
@@ -894,7 +900,7 @@ def test_an_empty_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strat
     assert file.schema.equals(full.schema)
 
 
-def test_empty_files_among_full_ones(tmp_path: Path) -> None:
+def test_empty_files_among_full_ones_change_nothing(tmp_path: Path) -> None:
     table = daily()
     for number in (0, 2, 4):
         write(table.slice(0, 0), tmp_path / "in" / f"{number}.parquet")
@@ -909,7 +915,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     assert "matches no file" in refusal(f"{tmp_path}/in/*.parquet", tmp_path)
 
 
-def test_a_row_of_one_and_symbols_without_prices(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
+def test_symbols_of_one_row_or_without_prices_come_out(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
     table = daily(["A", "B", "C"], 40)
     none = table.filter(pc.equal(table.column("symbol"), "B"))
     none = none.set_column(5, "close", pa.array([None, 0.0, float("nan"), -1.0] * 10, from_pandas=False))
@@ -926,7 +932,7 @@ def test_a_row_of_one_and_symbols_without_prices(tmp_path: Path, route: Callable
     assert seen.equals(plain)
 
 
-def test_rows_in_any_order(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
+def test_rows_may_come_in_any_order(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
     table = daily(["A", "B", "C", "D"], 120)
     expected = build(write(table, tmp_path / "p.parquet"), tmp_path / "plain", features="all")
     assert route(shuffled(table), tmp_path, features="all").equals(expected)
@@ -936,7 +942,7 @@ def test_rows_in_any_order(tmp_path: Path, route: Callable[..., pa.Table]) -> No
 
 
 @pytest.mark.parametrize("how", ["empty", "text", "truncated", "no_footer", "flipped"])
-def test_broken_files(tmp_path: Path, how: str) -> None:
+def test_a_broken_file_is_refused_by_name(tmp_path: Path, how: str) -> None:
     table = daily()
     write(table.slice(0, 90), tmp_path / "in" / "good.parquet")
     path = write(table.slice(90), tmp_path / "in" / "broken.parquet", write_page_checksum=True, compression="none")
@@ -953,7 +959,7 @@ def test_broken_files(tmp_path: Path, how: str) -> None:
     assert "broken.parquet" in refusal(tmp_path / "in", tmp_path)
 
 
-def test_a_broken_file_through_the_process(tmp_path: Path) -> None:
+def test_a_broken_file_is_one_line_of_the_command(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 but not really PAR1")
     done = run_cli("build", "x.parquet", cwd=tmp_path)
     assert done.returncode == 3
@@ -962,7 +968,7 @@ def test_a_broken_file_through_the_process(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
 
 
-def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "does not exist" in refusal(tmp_path / "nowhere", tmp_path)
     assert "does not exist" in refusal(tmp_path / "nowhere.parquet", tmp_path)
 
@@ -981,7 +987,7 @@ def test_start_and_end_cut_rows_but_not_history(tmp_path: Path, route: Callable[
     assert 0 < out.num_rows < whole.num_rows
 
 
-def test_a_window_without_rows(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
+def test_a_window_without_rows_is_refused_unless_it_is_allowed(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
     with pytest.raises(InputRefused, match="no row is left"):
         route(daily(), tmp_path, start="2030-01-01")
     out = route(daily(), tmp_path, start="2030-01-01", allow_empty=True)

@@ -109,7 +109,9 @@ def test_hidden_names_do_not_lie_in_the_output(tmp_path: Path, small: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
-def test_sorted_from_part_to_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str) -> None:
+def test_parts_are_sorted_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str
+) -> None:
     fewer_rows_a_task(monkeypatch, 300)
     keys = sort_keys(build(small, tmp_path / name, strategy="adaptive", jobs=2))
     assert len(keys) == 8 * 300
@@ -145,7 +147,7 @@ def test_row_groups_let_one_symbol_skip_the_rest(tmp_path: Path, bulk: Path, nam
     assert found.fetchall() == [(750,)]
 
 
-def test_a_symbol_longer_than_a_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_symbol_may_be_longer_than_a_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "ROW_GROUP_ROWS", 100)
     table = daily(["A", "B", "C", "D"], 130)
     tail = daily(["E", "F", "G"], 30)
@@ -204,7 +206,7 @@ def chunks(output: Path) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
-def test_plain_features_and_dictionary_symbols(tmp_path: Path, small: Path, name: str) -> None:
+def test_symbols_are_stored_as_a_dictionary_and_features_plain(tmp_path: Path, small: Path, name: str) -> None:
     build(small, tmp_path / name)
     for column, chunk in chunks(tmp_path / name):
         assert ("RLE_DICTIONARY" in chunk.encodings) == (column == "symbol"), column
@@ -217,7 +219,7 @@ CODECS = {"zstd": "ZSTD", "snappy": "SNAPPY", "lz4": "LZ4", "none": "UNCOMPRESSE
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 @pytest.mark.parametrize("compression", CODECS)
-def test_codecs(tmp_path: Path, small: Path, compression: str, name: str) -> None:
+def test_every_compression_holds_the_same_rows(tmp_path: Path, small: Path, compression: str, name: str) -> None:
     out = build(small, tmp_path / name, compression=compression)
     assert {chunk.compression for _, chunk in chunks(tmp_path / name)} == {CODECS[compression]}
     assert out.equals(build(small, tmp_path / "default"))
@@ -263,7 +265,7 @@ def test_the_fingerprint_knows_the_settings_that_matter(tmp_path: Path, small: P
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_types_of_the_new_columns(tmp_path: Path, small: Path, dtype: str) -> None:
+def test_new_columns_have_the_types_that_dtype_says(tmp_path: Path, small: Path, dtype: str) -> None:
     out = build(small, tmp_path / "out", dtype=dtype, benchmark=["Z"])
     facts = {"w_week_end": "date32[day]", "w_bars": "int32", "w_days": "int16"}
     facts |= dict.fromkeys(["w_open", "w_high", "w_low", "w_close", "w_volume"], "double")
@@ -380,7 +382,7 @@ DAMAGE = [
 
 @pytest.mark.parametrize("make", [*PARQUET_OF_OTHERS, *DAMAGE])
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
-def test_anything_else_is_refused(tmp_path: Path, small: Path, name: str, make: Any) -> None:
+def test_an_output_that_this_tool_did_not_make_is_refused(tmp_path: Path, small: Path, name: str, make: Any) -> None:
     make(tmp_path / name)
     before = picture(tmp_path)
     with pytest.raises(OutputConflict, match="choose another --output") as caught:
@@ -472,7 +474,7 @@ def test_what_is_put_there_while_a_run_goes_on_stays(
     assert names_beside(output) == [f".{name}.weekly-cli-work", name], "the work that is done stays done"
 
 
-def test_what_somebody_made_of_an_output_is_somebodys(tmp_path: Path, small: Path) -> None:
+def test_an_output_that_somebody_changed_is_not_replaced(tmp_path: Path, small: Path) -> None:
     """Arrow's tables keep the metadata of what they were read from."""
     build(small, tmp_path / "out", features="w_ret")
     derived = pq.read_table(tmp_path / "out").slice(0, 100)
@@ -494,7 +496,7 @@ def test_an_own_output_may_change_from_a_folder_to_a_file_and_back(tmp_path: Pat
         assert (tmp_path / name).is_file() == name.endswith(".parquet")
 
 
-def test_an_empty_folder_is_nobodys(tmp_path: Path, small: Path) -> None:
+def test_an_empty_folder_may_become_the_output(tmp_path: Path, small: Path) -> None:
     (tmp_path / "out").mkdir()
     assert build(small, tmp_path / "out", features="w_ret").num_rows == 2400
 
@@ -554,7 +556,7 @@ def test_a_target_that_can_not_be_written_ends_before_the_work(
         build(small, locked / "weekly_out.parquet")
 
 
-def test_an_output_through_a_link(tmp_path: Path, small: Path) -> None:
+def test_an_output_through_a_link_is_replaced_where_it_leads(tmp_path: Path, small: Path) -> None:
     """A link that leads to an own output keeps working: what it leads to is the new output afterwards."""
     (tmp_path / "here").symlink_to(tmp_path / "there", target_is_directory=True)
     build(small, tmp_path / "there", features="w_ret")
@@ -566,7 +568,9 @@ def test_an_output_through_a_link(tmp_path: Path, small: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
-def test_a_killed_run(tmp_path: Path, bulk: Path, small: Path, name: str) -> None:
+def test_a_killed_run_leaves_the_old_output_and_the_next_run_tidies_up(
+    tmp_path: Path, bulk: Path, small: Path, name: str
+) -> None:
     build(small, tmp_path / name, features="w_ret")
     before = picture(tmp_path)
     with start_cli("build", bulk, "-o", tmp_path / name, "--strategy", "adaptive", "--jobs", 2, *MANY) as process:

@@ -66,7 +66,7 @@ def findings(proof: Proof) -> str:
     ],
     ids=str,
 )
-def test_an_output_holds(prices: Path, tmp_path: Path, name: str, settings: dict[str, Any]) -> None:
+def test_an_output_passes_every_check(prices: Path, tmp_path: Path, name: str, settings: dict[str, Any]) -> None:
     """The table says itself what it was made of, and with which settings."""
     build(prices, tmp_path / name, **settings)
     before = picture(tmp_path)
@@ -78,7 +78,9 @@ def test_an_output_holds(prices: Path, tmp_path: Path, name: str, settings: dict
 
 
 @pytest.mark.parametrize("on_duplicates", ["first", "last"])
-def test_repeated_and_bad_rows_that_were_dropped(table: pa.Table, tmp_path: Path, on_duplicates: str) -> None:
+def test_dropped_rows_are_held_against_the_setting_that_dropped_them(
+    table: pa.Table, tmp_path: Path, on_duplicates: str
+) -> None:
     again = table.slice(100, 300).set_column(5, "close", pc.add(table.slice(100, 300).column("close"), 1.0))
     bad = table.slice(0, 5).set_column(1, "date", pa.nulls(5, pa.date32()))
     source = write(pa.concat_tables([table, again, bad]), tmp_path / "prices.parquet")
@@ -90,13 +92,13 @@ def test_repeated_and_bad_rows_that_were_dropped(table: pa.Table, tmp_path: Path
     assert "rows" in failed(verify(tmp_path / "other"))
 
 
-def test_columns_computed_anew(table: pa.Table, tmp_path: Path) -> None:
+def test_columns_computed_anew_pass(table: pa.Table, tmp_path: Path) -> None:
     source = write(table.append_column("w_ret", table.column("close")), tmp_path / "prices.parquet")
     build(source, tmp_path / "out", replace_features=True)
     assert findings(verify(tmp_path / "out")) == ""
 
 
-def test_sectors_and_hive_folders_and_symbols_that_are_numbers(table: pa.Table, tmp_path: Path) -> None:
+def test_sectors_hive_folders_and_symbols_that_are_numbers_pass(table: pa.Table, tmp_path: Path) -> None:
     numbers = table.set_column(0, "symbol", pc.index_in(table.column("symbol"), value_set=pa.array(SYMBOLS)))
     for year in (2022, 2023, 2024):
         rows = numbers.filter(pc.equal(pc.year(numbers.column("date")), year))
@@ -111,7 +113,7 @@ def test_sectors_and_hive_folders_and_symbols_that_are_numbers(table: pa.Table, 
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_tables_of_next_to_nothing(table: pa.Table, tmp_path: Path, rows: int) -> None:
+def test_tables_of_next_to_nothing_pass(table: pa.Table, tmp_path: Path, rows: int) -> None:
     source = write(table.slice(0, rows), tmp_path / "prices.parquet")
     build(source, tmp_path / "out.parquet", allow_empty=True)
     proof = verify(tmp_path / "out.parquet")
@@ -231,7 +233,7 @@ def test_damage_is_found(prices: Path, tmp_path: Path, name: str) -> None:
     assert said in findings(proof)
 
 
-def test_a_table_that_was_only_written_again_holds(prices: Path, tmp_path: Path) -> None:
+def test_a_table_that_was_only_written_again_passes(prices: Path, tmp_path: Path) -> None:
     """Or the trials above might find what none of them has changed."""
     build(prices, tmp_path / "out.parquet")
     rewritten(tmp_path / "out.parquet", lambda made: made)
@@ -255,7 +257,9 @@ def test_flipped_bits_are_found(prices: Path, tmp_path: Path, name: str) -> None
     assert verify(tmp_path / name, dates=1, symbols=1).passed
 
 
-def test_a_part_is_missing_or_of_another_run(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_missing_or_of_another_run_is_found(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(prices, tmp_path / "out", strategy="per-symbol")
     assert len(parts(tmp_path / "out")) == len(SYMBOLS)
     lost = parts(tmp_path / "out")[1]
@@ -274,7 +278,7 @@ def test_a_part_is_missing_or_of_another_run(prices: Path, tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("name", "value"), [("week", "W-TUE"), ("available", "week-end"), ("price", "adj"), ("end", "2023-01-01")]
 )
-def test_a_table_that_says_other_settings_than_it_was_made_with(
+def test_settings_that_the_table_was_not_made_with_are_found(
     prices: Path, tmp_path: Path, name: str, value: str
 ) -> None:
     build(prices, tmp_path / "out")
@@ -283,7 +287,7 @@ def test_a_table_that_says_other_settings_than_it_was_made_with(
 
 
 @pytest.mark.parametrize("text", [b"{}", b"no json", b'{"settings": {"week": "W-XXX"}, "features": []}'])
-def test_metadata_that_say_nothing(prices: Path, tmp_path: Path, text: bytes) -> None:
+def test_metadata_that_can_not_be_read_are_found(prices: Path, tmp_path: Path, text: bytes) -> None:
     build(prices, tmp_path / "out.parquet", features="w_ret")
     made = pq.ParquetFile(tmp_path / "out.parquet").read()
     pq.write_table(made.replace_schema_metadata({b"weekly_cli": text}), tmp_path / "out.parquet")
@@ -315,7 +319,7 @@ LEAKS = {"the next bar": next_bar, "the mean of all history": of_whole_history}
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_a_users_feature_that_looks_ahead(
+def test_a_feature_of_ones_own_that_looks_ahead_is_found(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leak: str
 ) -> None:
     add_feature(monkeypatch, LEAKS[leak], "close")
@@ -326,13 +330,15 @@ def test_a_users_feature_that_looks_ahead(
     assert "no formula for w_mine" in proof.checks[5].did
 
 
-def test_a_users_feature_that_does_not(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_of_ones_own_that_does_not_look_ahead_passes(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_feature(monkeypatch, lambda close: close - lag(close, 1), "close")
     build(prices, tmp_path / "out")
     assert findings(verify(tmp_path / "out")) == ""
 
 
-def test_rows_that_see_their_own_week(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_see_their_own_week_are_found(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A leak within the newest bar: it shows only where a cut falls inside of a week."""
     from weekly_cli.compute.weeks import newest_week_seen
 
@@ -343,7 +349,9 @@ def test_rows_that_see_their_own_week(prices: Path, tmp_path: Path, monkeypatch:
     assert "a row sees what comes after it" in findings(proof)
 
 
-def test_rows_that_see_a_week_a_day_too_early(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_see_a_week_a_day_too_early_are_found(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On its last day a week's bar is complete: no cut shows that it may not be seen yet, the reference does."""
     from weekly_cli.compute.weeks import newest_week_seen
 
@@ -356,7 +364,7 @@ def test_rows_that_see_a_week_a_day_too_early(prices: Path, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("name", ["w_rsi_14", "w_beta_aaa_52", "w_week_end"])
-def test_a_feature_that_is_wrong_all_the_time(
+def test_a_feature_that_is_wrong_every_time_is_found(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What builds it again makes the same mistake; the reference implementation does not."""
@@ -399,7 +407,7 @@ def test_recursive_columns_warm_up_and_windows_do_not(tmp_path: Path) -> None:
     assert found["w_rsi_14"].median_bar < found["w_rsi_21"].median_bar < found["w_rsi_30"].median_bar <= 350
 
 
-def test_histories_of_less_than_a_year_have_none(tmp_path: Path) -> None:
+def test_histories_of_less_than_a_year_have_no_warm_up(tmp_path: Path) -> None:
     source = write(daily(n_days=200), tmp_path / "prices.parquet")
     build(source, tmp_path / "out")
     proof = verify(tmp_path / "out")
@@ -417,7 +425,7 @@ NOT_CHECKED: dict[str, tuple[dict[str, int], list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", NOT_CHECKED)
-def test_what_was_not_checked_does_not_hold(prices: Path, tmp_path: Path, name: str) -> None:
+def test_what_was_not_checked_does_not_count_as_passed(prices: Path, tmp_path: Path, name: str) -> None:
     settings, missing, why = NOT_CHECKED[name]
     build(prices, tmp_path / "out", features="w_ret")
     proof = verify(tmp_path / "out", **settings)
@@ -474,7 +482,7 @@ def by_polars(table: pa.Table, path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [by_pandas, by_polars])
-def test_a_table_of_another_program(
+def test_a_table_of_another_program_is_checked_as_far_as_it_goes(
     prices: Path, table: pa.Table, tmp_path: Path, make: Callable[[pa.Table, Path], None]
 ) -> None:
     """Rows, order and input columns are checked; nobody knows how the others were made."""
@@ -489,7 +497,7 @@ def test_a_table_of_another_program(
     assert failed(verify(tmp_path / "theirs.parquet", prices)) == ["rows"]
 
 
-def test_roles_by_hand(table: pa.Table, tmp_path: Path) -> None:
+def test_roles_can_be_given_by_hand(table: pa.Table, tmp_path: Path) -> None:
     renamed = table.rename_columns(["A", "B", *table.column_names[2:]])
     source = write(renamed, tmp_path / "prices.parquet")
     write(in_order(renamed, "A", "B"), tmp_path / "theirs.parquet")
@@ -498,7 +506,7 @@ def test_roles_by_hand(table: pa.Table, tmp_path: Path) -> None:
     assert verify(tmp_path / "theirs.parquet", source, columns=["symbol=A,date=B"]).passed
 
 
-def test_a_table_that_does_not_say_what_it_was_made_of(table: pa.Table, tmp_path: Path) -> None:
+def test_a_table_that_does_not_say_what_it_was_made_of_needs_an_input(table: pa.Table, tmp_path: Path) -> None:
     write(table, tmp_path / "theirs.parquet")
     with pytest.raises(UsageError, match="--input"):
         verify(tmp_path / "theirs.parquet")
@@ -507,7 +515,7 @@ def test_a_table_that_does_not_say_what_it_was_made_of(table: pa.Table, tmp_path
 # ---- the command -----------------------------------------------------------------------------------------
 
 
-def test_the_command(prices: Path, tmp_path: Path) -> None:
+def test_the_command_prints_checks_and_exits_7_where_one_fails(prices: Path, tmp_path: Path) -> None:
     build(prices, tmp_path / "out.parquet")
     done = run_cli("verify", tmp_path / "out.parquet")
     assert (done.returncode, done.stderr) == (0, "")
@@ -525,7 +533,7 @@ def test_the_command(prices: Path, tmp_path: Path) -> None:
     assert {"column", "first_bar", "median_bar", "last_bar", "symbols", "unsettled"} == said["warm_up"][0].keys()
 
 
-def test_the_readmes_session(tmp_path: Path) -> None:
+def test_the_readmes_session_is_what_the_command_prints(tmp_path: Path) -> None:
     """All but the table of the warm-up, whose last digits may be another machine's."""
     assert run_cli("build", ROOT / "sample_data", "-o", "daily_weekly", "-q", cwd=tmp_path).returncode == 0
     done = run_cli("verify", "daily_weekly", cwd=tmp_path)
@@ -536,7 +544,7 @@ def test_the_readmes_session(tmp_path: Path) -> None:
     assert lines[-1] == "daily_weekly passed"
 
 
-def test_the_default_is_the_settings_files(prices: Path, tmp_path: Path) -> None:
+def test_without_a_table_the_output_of_the_settings_file_is_checked(prices: Path, tmp_path: Path) -> None:
     (tmp_path / "weekly.toml").write_text(f'input = "{prices}"\noutput = "mine"\n')
     build(prices, tmp_path / "mine", features="w_ret")
     done = run_cli("verify", cwd=tmp_path)
@@ -554,7 +562,9 @@ def test_the_default_is_the_settings_files(prices: Path, tmp_path: Path) -> None
     ],
     ids=str,
 )
-def test_what_it_refuses(prices: Path, tmp_path: Path, words: list[str], code: int, said: str) -> None:
+def test_what_is_asked_for_wrongly_is_refused(
+    prices: Path, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
     build(prices, tmp_path / "out", features="w_ret")
     done = run_cli("verify", *(word.format(out=tmp_path / "out") for word in words))
     assert (done.returncode, done.stdout) == (code, "")
@@ -562,7 +572,7 @@ def test_what_it_refuses(prices: Path, tmp_path: Path, words: list[str], code: i
     assert done.stderr.count("\n") == 1 or "─ Error ─" in done.stderr
 
 
-def test_a_file_that_is_no_table(prices: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_table_is_told_as_that(prices: Path, tmp_path: Path) -> None:
     (tmp_path / "out.parquet").write_bytes(b"PAR1 and nothing else PAR1")
     done = run_cli("verify", tmp_path / "out.parquet", "--input", prices)
     assert done.returncode == 7
@@ -632,7 +642,7 @@ def test_text_is_the_same_in_every_encoding(kind: pa.DataType) -> None:
     assert hashes.of_column(pa.chunked_array([pa.array(texts, kind)])).tolist() == plain.tolist()
 
 
-def test_rows_mix_their_columns() -> None:
+def test_a_rows_hash_knows_which_value_is_in_which_column() -> None:
     """No two columns, and no two rows, can exchange values unseen."""
     a, b = pa.chunked_array([pa.array([1, 2, 3])]), pa.chunked_array([pa.array([2, 1, 3])])
     rows = hashes.of_rows([a, b], 3)

@@ -168,7 +168,7 @@ SETTINGS: dict[str, Any] = {"benchmark": ["S0"], "features": "w_ret,w_rs_s0", "j
         (FOLDER, "direct", "no exchange", (errno.EIO, errno.EACCES)),
     ],
 )
-def test_every_operation_fails_once(
+def test_whichever_operation_on_the_disk_fails_the_output_is_whole(
     name: str,
     strategy: str,
     change: str,
@@ -245,7 +245,7 @@ def test_an_error_leaves_a_worker_as_it_is(kind: type[WeeklyError]) -> None:
 @pytest.mark.parametrize(
     ("name", "how", "kib"), [(FOLDER, POOL, 1), (FOLDER, POOL, 16), (FILE, DIRECT, 16), (FILE, DIRECT, 128)]
 )
-def test_no_file_may_grow(
+def test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output(
     name: str, how: Sequence[str], kib: int, long_prices: Path, long_wanted: pa.Table, tmp_path: Path
 ) -> None:
     """A limit of the process, which its workers have too; Arrow's own writes meet it."""
@@ -318,7 +318,7 @@ LEVELS = 10
     [(FOLDER, POOL, {"bundle", "part"}), (FILE, DIRECT, {"part", "joined"})],
     ids=[FOLDER, FILE],
 )
-def test_a_full_disk(
+def test_a_full_disk_is_told_and_leaves_the_old_output(
     name: str, how: Sequence[str], met: set[str], disk: Disk, long_prices: Path, long_wanted: pa.Table, tmp_path: Path
 ) -> None:
     """Room for each tenth of what a run takes, and no look at it beforehand."""

@@ -126,7 +126,9 @@ def test_an_unknown_point_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("trial", IN_THE_PARENT, ids=str)
-def test_a_run_that_dies(trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path) -> None:
+def test_a_run_that_dies_at_any_point_leaves_a_whole_output(
+    trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path
+) -> None:
     output = tmp_path / trial.name
     old = old_output(prices, output)
     words = command(prices, output, trial.how)
@@ -138,7 +140,9 @@ def test_a_run_that_dies(trial: Trial, prices: Path, wanted: pa.Table, tmp_path:
 
 
 @pytest.mark.parametrize("trial", IN_A_WORKER, ids=str)
-def test_a_worker_that_dies(trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path) -> None:
+def test_a_worker_that_dies_at_any_point_is_replaced(
+    trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path
+) -> None:
     """Once: the ladder tries again what was in flight."""
     output = tmp_path / trial.name
     old_output(prices, output)
@@ -169,7 +173,7 @@ def test_an_output_that_was_moved_out_of_the_way_comes_back(
     is_done(words, output, wanted)
 
 
-def test_half_of_a_line_spoils_no_other(tmp_path: Path) -> None:
+def test_half_of_a_journals_line_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     storage.append_line(path, b"one")
     path.write_bytes(path.read_bytes() + b"\ntw")
@@ -180,7 +184,7 @@ def test_half_of_a_line_spoils_no_other(tmp_path: Path) -> None:
 # ---- random ends -----------------------------------------------------------------------------------------
 
 
-def test_a_short_soak(tmp_path: Path) -> None:
+def test_random_ends_leave_a_whole_output(tmp_path: Path) -> None:
     counts = {"kill": 3, "worker": 2, "INT": 1, "TERM": 1}
     cycles = soak(tmp_path, counts, seed=3, symbols=40, days=250)
     assert not [cycle for cycle in cycles if cycle.wrong]

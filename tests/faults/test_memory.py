@@ -113,7 +113,7 @@ def panel(symbols: int, days: int) -> pa.Table:
     return prices(np.tile(np.arange(symbols), days), np.repeat(np.arange(days), symbols))
 
 
-def test_two_hundred_columns(tmp_path: Path) -> None:
+def test_a_limit_holds_for_two_hundred_columns(tmp_path: Path) -> None:
     table = panel(500, 600)
     rng = np.random.default_rng(1)
     for number in range(200):
@@ -123,7 +123,7 @@ def test_two_hundred_columns(tmp_path: Path) -> None:
     assert held.peak_mib <= 640
 
 
-def test_long_texts_behind_a_dictionary(tmp_path: Path) -> None:
+def test_a_limit_holds_for_long_texts_behind_a_dictionary(tmp_path: Path) -> None:
     """The file is small: a thousand texts of a kilobyte; the rows are not."""
     table = panel(500, 800)
     texts = pa.array([f"{number:06d}" * 170 for number in range(1000)])
@@ -133,7 +133,7 @@ def test_long_texts_behind_a_dictionary(tmp_path: Path) -> None:
     assert held.peak_mib <= 640
 
 
-def test_one_symbol_of_a_million_rows_among_a_thousand_small_ones(tmp_path: Path) -> None:
+def test_a_limit_holds_for_one_symbol_of_a_million_rows_among_a_thousand_small_ones(tmp_path: Path) -> None:
     few = 120
     symbols = np.concatenate([np.zeros(1_000_000, int), np.repeat(np.arange(1, 1001), few)])
     days = np.concatenate([np.arange(1_000_000) - 400_000, np.tile(np.arange(few), 1000)])
@@ -148,7 +148,7 @@ def test_one_symbol_of_a_million_rows_among_a_thousand_small_ones(tmp_path: Path
     assert held.peak_mib <= int(smallest.removesuffix("MiB"))
 
 
-def test_fifty_thousand_symbols_of_thirty_rows(tmp_path: Path) -> None:
+def test_a_limit_holds_for_fifty_thousand_symbols_of_thirty_rows(tmp_path: Path) -> None:
     pq.write_table(panel(50_000, 30), tmp_path / "many.parquet", row_group_size=100_000)
     held = held_by(tmp_path / "many.parquet", tmp_path / "out", "--memory-limit", "512MiB")
     assert held.peak_mib <= 512
@@ -207,7 +207,9 @@ def test_a_build_lives_in_a_control_group(
     assert report["peak_bytes"]["all"] <= report["budget_bytes"]
 
 
-def test_a_symbol_with_endless_memory_in_a_control_group(tmp_path: Path, control_group: tuple[Path, Path]) -> None:
+def test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out(
+    tmp_path: Path, control_group: tuple[Path, Path]
+) -> None:
     """The system kills workers, and is told from others who do: the budget is halved, and nobody else is left out."""
     group, _ = control_group
     symbols = [f"S{number:02d}" for number in range(40)]

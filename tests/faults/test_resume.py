@@ -321,7 +321,7 @@ def test_the_work_stays_where_it_is_asked_to(prices: Path, tmp_path: Path, monke
     assert names_beside(tmp_path / "out") == ["in", "out"]
 
 
-def test_a_work_folder_elsewhere(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_may_be_done_in_another_folder(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere").mkdir()
     wanted = build(prices, tmp_path / "wanted")
     seen: set[str] = set()

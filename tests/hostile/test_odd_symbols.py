@@ -53,13 +53,13 @@ def renamed(table: pa.Table, names: dict[str, str]) -> pa.Table:
     return table.set_column(0, "symbol", pa.array([names[name] for name in table["symbol"].to_pylist()]))
 
 
-def test_there_are_many() -> None:
+def test_there_are_many_odd_symbols() -> None:
     assert len(ODD) == len(set(ODD)) >= 300
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("order", ["date", "symbol"])
-def test_all_come_out_with_the_features_of_plain_ones(tmp_path: Path, strategy: str, order: str) -> None:
+def test_odd_symbols_come_out_with_the_features_of_plain_ones(tmp_path: Path, strategy: str, order: str) -> None:
     table = in_order(rows("symbol")) if order == "symbol" else rows("date")
     plain = renamed(table, plain_of(ODD))
     made = {}
@@ -70,7 +70,7 @@ def test_all_come_out_with_the_features_of_plain_ones(tmp_path: Path, strategy: 
     assert made["odd"].select(table.column_names).equals(in_order(table))
 
 
-def test_wanted_ones_by_a_file_and_by_a_list(tmp_path: Path) -> None:
+def test_odd_symbols_can_be_asked_for_by_a_file_and_by_a_list(tmp_path: Path) -> None:
     """A file has one a line; what is a line's end, or begins with the sign for a file, goes by the other way."""
     source = write(rows("date"), tmp_path / "p.parquet")
     lines = [name for name in ODD if name and "\n" not in name and not name.endswith("\r")]
@@ -86,7 +86,7 @@ def test_wanted_ones_by_a_file_and_by_a_list(tmp_path: Path) -> None:
         assert out.num_rows == N_DAYS * len(expected)
 
 
-def test_hive_folders(tmp_path: Path) -> None:
+def test_odd_symbols_come_through_hive_folders(tmp_path: Path) -> None:
     """Their names are percent-encoded; the word for null names no symbol, and some are too long for a folder."""
     names = [name for name in ODD if len(quote(name, safe="")) < 240 and name != "__HIVE_DEFAULT_PARTITION__"]
     assert len(names) >= 300
@@ -107,7 +107,7 @@ def test_a_hive_folder_that_is_no_text_is_refused(tmp_path: Path) -> None:
         build(tmp_path / "in", tmp_path / "out")
 
 
-def test_benchmarks(tmp_path: Path) -> None:
+def test_odd_symbols_can_be_benchmarks(tmp_path: Path) -> None:
     """One for each name that a column may get from them; columns are those of plain benchmarks, under other names."""
     chosen = {benchmark_name(name): name for name in ODD if not name.startswith("@")}
     few = list(chosen.values())[::4]

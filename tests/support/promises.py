@@ -42,9 +42,9 @@ PROMISES = (
         "whole. Folders are exchanged in one step on Linux, and renamed in two elsewhere, where the next run puts back "
         "what a death between the two has left; a single file is renamed.",
         (
-            "test_faults::test_a_run_that_dies",
+            "test_faults::test_a_run_that_dies_at_any_point_leaves_a_whole_output",
             "test_faults::test_an_output_that_was_moved_out_of_the_way_comes_back",
-            "test_disk::test_every_operation_fails_once",
+            "test_disk::test_whichever_operation_on_the_disk_fails_the_output_is_whole",
         ),
     ),
     Promise(
@@ -77,9 +77,9 @@ PROMISES = (
         "**A run ends when it is asked to.** SIGINT and SIGTERM: within 5 seconds, codes 130 and 143, no process left "
         "2 seconds later. A parent that is killed takes its workers along within 2 seconds.",
         (
-            "test_cli::test_signals",
+            "test_cli::test_a_signal_ends_the_run_and_its_workers_and_leaves_the_old_output",
             "test_cli::test_an_interrupt_while_workers_start_is_not_lost",
-            "test_cli::test_an_end_that_hangs_is_cut_short",
+            "test_cli::test_a_pool_that_does_not_close_holds_no_end_up",
             "test_resume::test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output",
             "test_resume::test_a_run_that_is_killed_in_its_middle_goes_on",
             "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers",
@@ -95,7 +95,7 @@ PROMISES = (
             "test_retry::test_strict_publishes_nothing",
             "test_retry::test_who_kills_a_worker_from_outside_makes_no_symbol_guilty",
             "test_retry::test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody",
-            "test_memory::test_a_symbol_with_endless_memory_in_a_control_group",
+            "test_memory::test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out",
         ),
     ),
     Promise(
@@ -116,7 +116,7 @@ PROMISES = (
         "**Symbols are data.** They come out exactly as they came, no path is made of them, and nothing in a name "
         "steers the terminal.",
         (
-            "test_odd_symbols::test_all_come_out_with_the_features_of_plain_ones",
+            "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
             "test_architecture::test_no_symbol_is_part_of_a_path",
             "test_escapes::test_every_end_is_printable",
         ),
@@ -126,7 +126,7 @@ PROMISES = (
         "files with `--overwrite`; the current folder, home, what is above them, and mount points never are. An input "
         "is only read.",
         (
-            "test_output::test_anything_else_is_refused",
+            "test_output::test_an_output_that_this_tool_did_not_make_is_refused",
             "test_output::test_what_is_no_parquet_file_is_never_replaced",
             "test_output::test_the_current_folder_is_never_replaced",
             "test_output::test_what_is_put_there_while_a_run_goes_on_stays",
@@ -140,8 +140,8 @@ PROMISES = (
         (
             "test_verify::test_damage_is_found",
             "test_verify::test_flipped_bits_are_found",
-            "test_verify::test_a_users_feature_that_looks_ahead",
-            "test_verify::test_rows_that_see_their_own_week",
+            "test_verify::test_a_feature_of_ones_own_that_looks_ahead_is_found",
+            "test_verify::test_rows_that_see_their_own_week_are_found",
         ),
     ),
 )
@@ -174,28 +174,32 @@ def trials() -> Iterator[Trial]:
     )
     yield Trial(
         "the parent dies at such a point, then goes on",
-        cases(test_faults.test_a_run_that_dies)
+        cases(test_faults.test_a_run_that_dies_at_any_point_leaves_a_whole_output)
         + cases(test_faults.test_an_output_that_was_moved_out_of_the_way_comes_back),
-        "test_faults::test_a_run_that_dies",
+        "test_faults::test_a_run_that_dies_at_any_point_leaves_a_whole_output",
     )
     yield Trial(
         "a worker dies at such a point, once",
-        cases(test_faults.test_a_worker_that_dies),
-        "test_faults::test_a_worker_that_dies",
+        cases(test_faults.test_a_worker_that_dies_at_any_point_is_replaced),
+        "test_faults::test_a_worker_that_dies_at_any_point_is_replaced",
     )
-    errors = sum(len(values[-1]) for values in _values(test_disk.test_every_operation_fails_once))
+    errors = sum(
+        len(values[-1]) for values in _values(test_disk.test_whichever_operation_on_the_disk_fails_the_output_is_whole)
+    )
     yield Trial(
         "sweeps in which every operation on the disk fails once, one after the other: EIO, ENOSPC, EDQUOT, EACCES",
         errors,
-        "test_disk::test_every_operation_fails_once",
+        "test_disk::test_whichever_operation_on_the_disk_fails_the_output_is_whole",
     )
     yield Trial(
         "a disk that is really full, at ten levels, then has room",
-        test_disk.LEVELS * cases(test_disk.test_a_full_disk),
-        "test_disk::test_a_full_disk",
+        test_disk.LEVELS * cases(test_disk.test_a_full_disk_is_told_and_leaves_the_old_output),
+        "test_disk::test_a_full_disk_is_told_and_leaves_the_old_output",
     )
     yield Trial(
-        "a limit on the size of files", cases(test_disk.test_no_file_may_grow), "test_disk::test_no_file_may_grow"
+        "a limit on the size of files",
+        cases(test_disk.test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output),
+        "test_disk::test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output",
     )
     yield Trial(
         "bits flipped in fragments, parts and journals",
@@ -235,8 +239,8 @@ def trials() -> Iterator[Trial]:
         )
     yield Trial(
         "endless memory in a control group",
-        cases(test_memory.test_a_symbol_with_endless_memory_in_a_control_group),
-        "test_memory::test_a_symbol_with_endless_memory_in_a_control_group",
+        cases(test_memory.test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out),
+        "test_memory::test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out",
     )
     yield Trial("a full pipe on stderr", 1, "test_resume::test_a_full_pipe_on_stderr_keeps_no_run_waiting")
     yield Trial("a closed terminal", 1, "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers")
@@ -248,7 +252,7 @@ def trials() -> Iterator[Trial]:
     yield Trial(
         "odd symbols, in two layouts by every strategy",
         len(odd_symbols.symbols()),
-        "test_odd_symbols::test_all_come_out_with_the_features_of_plain_ones",
+        "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
     )
     yield Trial(
         "kinds of damage to a finished table that `verify` finds",

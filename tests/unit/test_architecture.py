@@ -100,7 +100,7 @@ def own_imports(module: str) -> set[str]:
     return {name.removeprefix("weekly_cli.") for name in names}
 
 
-def test_the_reading_of_imports(tmp_path: Path) -> None:
+def test_imports_are_read_as_python_reads_them(tmp_path: Path) -> None:
     """An import in a function counts, one for the type checker does not, its else does."""
     path = tmp_path / "module.py"
     path.write_text(

@@ -56,7 +56,7 @@ def test_nothing_but_an_input_gives_the_defaults() -> None:
     assert resolve({"input": "prices"}) == Config(input=("prices",))
 
 
-def test_given_beats_the_file(tmp_path: Path) -> None:
+def test_what_is_given_beats_the_file(tmp_path: Path) -> None:
     folder = settings_file(tmp_path, 'input = "file"\noutput = "file"\njobs = 2\nmemory-limit = "2GB"\nweek = "W-SUN"')
     found = resolve({"input": "given", "jobs": -2, "memory_limit": "auto"}, folder)
     assert found == Config(input=("given",), output="file", jobs=-2, memory_limit=None, week="W-SUN")
@@ -68,7 +68,7 @@ def test_what_is_not_given_leaves_the_file(tmp_path: Path, nothing: object) -> N
     assert resolve({"input": None, "benchmark": nothing}, folder) == Config(input=("file",), benchmark=("SPY",))
 
 
-def test_false_is_given(tmp_path: Path) -> None:
+def test_false_beats_the_file_too(tmp_path: Path) -> None:
     folder = settings_file(tmp_path, 'input = "file"\nstrict = true')
     assert resolve({"strict": False}, folder).strict is False
 
@@ -104,7 +104,7 @@ def test_only_the_value_that_wins_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, row in SETTINGS.items() if Source.FILE not in row.sources])
-def test_what_is_read_from_the_command_line_alone(tmp_path: Path, name: str) -> None:
+def test_some_settings_are_read_from_the_command_line_alone(tmp_path: Path, name: str) -> None:
     settings_file(tmp_path, f"{name} = true")
     with pytest.raises(UsageError, match=f"weekly.toml: {name} is read from the command line alone"):
         from_file(tmp_path)
@@ -115,14 +115,14 @@ def test_what_is_read_from_the_command_line_alone(tmp_path: Path, name: str) -> 
     assert getattr(resolved({"input": Given("x", "INPUT")}, from_flags({name: True})), name) is True
 
 
-def test_a_variable_that_is_none_comes_with_a_suggestion() -> None:
+def test_a_variable_of_no_setting_comes_with_a_suggestion() -> None:
     environment = {"WEEKLY_CLI_JBOS": "2", "WEEKLY_CLI_JOBS": "2", "WEEKLY_CLI_FAILPOINT": "x", "HOME": "/"}
     assert unknown_variables(environment) == [
         "WEEKLY_CLI_JBOS has no effect: there is no such setting; did you mean WEEKLY_CLI_JOBS?"
     ]
 
 
-def test_a_home_folder_wherever_a_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_is_the_home_folder_wherever_a_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "symbols.txt").write_text("A\nB\n")
     for name, row in SETTINGS.items():
@@ -165,7 +165,7 @@ def test_weekly_toml_beats_the_table_of_pyproject(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'x'\n", "[tool.other]\ninput = 'x'\n"], ids=repr)
-def test_a_pyproject_of_other_tools(tmp_path: Path, text: str) -> None:
+def test_a_pyproject_of_other_tools_says_nothing(tmp_path: Path, text: str) -> None:
     settings_file(tmp_path, text, "pyproject.toml")
     assert resolve({"input": "given"}, tmp_path) == Config(input=("given",))
     assert refusal({}, tmp_path) == NO_INPUT
@@ -179,7 +179,7 @@ def test_without_a_folder_no_file_is_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["on-duplicates", "on_duplicates"])
-def test_names_with_hyphens_or_underscores(tmp_path: Path, name: str) -> None:
+def test_names_may_have_hyphens_or_underscores(tmp_path: Path, name: str) -> None:
     folder = settings_file(tmp_path, f'input = "x"\n{name} = "last"')
     assert resolve({}, folder).on_duplicates == "last"
 
@@ -213,7 +213,7 @@ def test_an_unknown_setting_comes_with_a_suggestion(tmp_path: Path, wrong: tuple
     assert str(tmp_path / "weekly.toml") in said
 
 
-def test_an_unknown_setting_like_no_other() -> None:
+def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
     said = refusal({"input": "x", "zzzzzz": 1})
     assert "zzzzzz" in said
     assert "did you mean" not in said
@@ -314,14 +314,14 @@ def test_every_setting_has_a_refusal() -> None:
     assert {*SETTINGS, "sources"} == {entry.name for entry in dataclasses.fields(Config)}
 
 
-def test_an_end_before_the_start() -> None:
+def test_an_end_before_the_start_is_refused() -> None:
     said = refusal({"input": "x", "start": "2024-03-02", "end": "2024-03-01"})
     assert said == "end 2024-03-01 is before start 2024-03-02"
     assert resolve({"input": "x", "start": "2024-03-01", "end": "2024-03-01"}).start == datetime.date(2024, 3, 1)
 
 
 @pytest.mark.parametrize("value", ["2024-03-01", datetime.date(2024, 3, 1), datetime.datetime(2024, 3, 1, 9, 30)])
-def test_dates_of_every_form(value: object) -> None:
+def test_dates_may_have_every_form_of_toml(value: object) -> None:
     assert resolve({"input": "x", "start": value}).start == datetime.date(2024, 3, 1)
 
 
@@ -375,7 +375,7 @@ def test_any_text_is_a_size_or_a_refusal(text: str) -> None:
         assert found is None or found >= 2**20
 
 
-def test_auto_is_no_number() -> None:
+def test_an_automatic_size_is_none() -> None:
     assert parse_bytes("memory_limit", "auto") is None
 
 
@@ -389,14 +389,14 @@ def test_a_list_of_symbols_is_taken_as_it_stands(symbols: list[str]) -> None:
     assert resolve({"input": "x", "symbols": ",".join(symbols)}).symbols == tuple(dict.fromkeys(symbols))
 
 
-def test_symbols_with_commas_and_blanks() -> None:
+def test_symbols_may_have_commas_and_blanks() -> None:
     assert resolve({"input": "x", "symbols": ["B,C", " A "]}).symbols == ("B,C", " A ")
     assert resolve({"input": "x", "symbols": "B,C, A "}).symbols == ("B", "C", " A ")
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=repr)
 @pytest.mark.parametrize("last", [True, False])
-def test_symbols_of_a_file(tmp_path: Path, ending: str, last: bool) -> None:
+def test_symbols_may_stand_in_a_file(tmp_path: Path, ending: str, last: bool) -> None:
     lines = ["000001", "BRK/B", "A,B", " NA", "ذوب"]
     path = tmp_path / "symbols.txt"
     path.write_bytes((ending.join(lines) + (ending if last else "")).encode())
@@ -405,7 +405,7 @@ def test_symbols_of_a_file(tmp_path: Path, ending: str, last: bool) -> None:
     assert resolve({"input": "x", "symbols": ["NA", f"@{path}"]}).symbols == ("NA", *lines)
 
 
-def test_a_file_of_symbols_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_a_file_of_symbols_may_have_a_byte_order_mark(tmp_path: Path) -> None:
     """As Notepad and Excel write it: the mark is no part of the first symbol."""
     path = tmp_path / "symbols.txt"
     path.write_bytes("AAPL\nMSFT\n".encode("utf-8-sig"))
@@ -413,7 +413,7 @@ def test_a_file_of_symbols_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["not UTF-8", "a folder"])
-def test_a_file_of_symbols_that_can_not_be_read(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_of_symbols_that_can_not_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "symbols.txt"
     path.mkdir() if content is None else path.write_bytes(content)
     assert f"@{path}" in refusal({"input": "x", "symbols": f"@{path}"})

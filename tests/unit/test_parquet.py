@@ -155,13 +155,13 @@ def test_a_copy_of_bytes_that_are_not_there_fails(tmp_path: Path) -> None:
     assert (tmp_path / "target").read_bytes() == b"3456!89"
 
 
-def test_a_file_without_rows(tmp_path: Path) -> None:
+def test_a_file_may_have_no_rows(tmp_path: Path) -> None:
     with RowGroupFile(tmp_path / "empty.parquet", OWN.schema, "zstd") as file:
         file.close(durable=False)
     assert same(pq.ParquetFile(tmp_path / "empty.parquet").read(), empty_table(OWN.schema))
 
 
-def test_leaving_early_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_while_a_file_is_written_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), RowGroupFile(tmp_path / "x.parquet", OWN.schema, "zstd"):
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
@@ -224,7 +224,7 @@ def test_frames_decode_to_the_repeated_values(spans: int, kinds: list[int], kind
 
 
 @given(data=st.data())
-def test_frames_of_any_lengths(data: st.DataObject) -> None:
+def test_frames_of_spans_of_any_lengths_decode(data: st.DataObject) -> None:
     longest = data.draw(st.sampled_from([2, 6, 40, 3000]))
     lengths = np.array(data.draw(st.lists(st.integers(1, longest), min_size=1, max_size=300)))
     width = data.draw(st.sampled_from([4, 8]))
@@ -249,7 +249,7 @@ def test_frames_of_any_lengths(data: st.DataObject) -> None:
         ([1] * 2000 + [5] * 2001, "thousands before the first that repeats"),
     ],
 )
-def test_spans_that_frames_are_not_made_for(lengths: list[int], why: str) -> None:
+def test_no_frames_are_made_where_they_would_not_pay(lengths: list[int], why: str) -> None:
     assert Spans(np.array(lengths), 4).frames(slice(None)) is None, why
 
 
@@ -310,7 +310,7 @@ def copied(source: Path, path: Path, rows: pa.Table = FLAT) -> pa.Table | None:
     "options", [{}, {"data_page_version": "2.0"}, {"use_dictionary": False}, {"data_page_size": 50}]
 )
 @pytest.mark.parametrize("checksums", [True, False])
-def test_chunks_move_from_file_to_file(tmp_path: Path, options: dict[str, Any], checksums: bool) -> None:
+def test_chunks_are_copied_from_file_to_file(tmp_path: Path, options: dict[str, Any], checksums: bool) -> None:
     table = pa.concat_tables([FLAT] * 30)
     source = tmp_path / "source.parquet"
     options = options | {"write_page_checksum": checksums, "write_page_index": True, "write_batch_size": 5}
@@ -329,7 +329,7 @@ def test_chunks_move_from_file_to_file(tmp_path: Path, options: dict[str, Any], 
         pq.ParquetFile(tmp_path / "flipped.parquet", page_checksum_verification=True).read()
 
 
-def test_chunks_of_polars_and_duckdb_move(tmp_path: Path) -> None:
+def test_chunks_of_polars_and_duckdb_are_copied(tmp_path: Path) -> None:
     rows = FLAT.drop_columns(["price"])
     pl.from_arrow(rows).write_parquet(tmp_path / "polars.parquet", compression="zstd")  # type: ignore[union-attr]
     duckdb.sql(f"copy (from rows) to '{tmp_path}/duckdb.parquet' (format parquet, compression zstd)")
@@ -351,7 +351,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_chunks_that_would_mean_something_else_stay(tmp_path: Path, name: str) -> None:
+def test_chunks_that_would_mean_something_else_are_not_copied(tmp_path: Path, name: str) -> None:
     table, options = OTHERS[name]
     if "schema" in options:
         table = table.drop_null().cast(options.pop("schema"))
@@ -380,7 +380,7 @@ def test_footers_of_arrow_survive_decoding_and_encoding(tmp_path: Path) -> None:
     assert thrift.encode(footer) == data[begin:end]
 
 
-def test_every_type_survives() -> None:
+def test_every_thrift_type_survives_encoding_and_decoding() -> None:
     fields = {
         1: thrift.Field(thrift.TRUE, True),
         2: thrift.Field(thrift.FALSE, False),

@@ -138,7 +138,7 @@ def facts(plan: Plan) -> dict[str, Any]:
     return found | {"selected": plan.selected.tolist(), "worker_limits": limits}
 
 
-def test_a_small_dataset_literally() -> None:
+def test_the_plan_of_a_small_dataset_is_literally_this() -> None:
     assert facts(plan_of(scan_of([10, 20, 30]))) == {
         "strategy": "direct",
         "strategy_reason": f"60 rows are done before a pool has started (up to {DIRECT_ROWS:,})",
@@ -153,7 +153,7 @@ def test_a_small_dataset_literally() -> None:
     }
 
 
-def test_a_clustered_dataset_literally() -> None:
+def test_the_plan_of_a_clustered_dataset_is_literally_this() -> None:
     """Row groups of 15 and 45 rows: the first ends within the second symbol."""
     assert facts(plan_of(clustered([10, 20, 30], [15]), strategy="per-symbol", memory_limit=8 * GIB)) == {
         "strategy": "per-symbol",
@@ -178,7 +178,7 @@ def test_a_clustered_dataset_literally() -> None:
     }
 
 
-def test_a_scattered_dataset_literally() -> None:
+def test_the_plan_of_a_scattered_dataset_is_literally_this() -> None:
     found = plan_of(scan_of([70_000, 10, 70_000]), strategy="adaptive", symbols=("S00002", "S00000"), jobs=1)
     assert facts(found) == {
         "strategy": "adaptive",
@@ -263,7 +263,7 @@ def test_batched_cuts_by_symbols_and_adaptive_by_rows() -> None:
 
 
 @pytest.mark.parametrize(("jobs", "cpus", "expected"), [(-1, 8, 8), (-2, 8, 7), (-8, 8, 1), (-9, 8, 1), (5, 2, 5)])
-def test_jobs_as_joblib_reads_them(jobs: int, cpus: int, expected: int) -> None:
+def test_jobs_are_read_as_joblib_reads_them(jobs: int, cpus: int, expected: int) -> None:
     assert requested_workers(jobs, cpus) == expected
 
 
@@ -271,7 +271,7 @@ def test_jobs_as_joblib_reads_them(jobs: int, cpus: int, expected: int) -> None:
     ("jobs", "cpus", "workers", "word"),
     [(-1, 8, 8, ""), (-2, 8, 7, "--jobs -2"), (-2, 1, 1, ""), (5, 8, 5, "--jobs 5"), (5, 3, 3, "CPU affinity")],
 )
-def test_jobs_against_cpus(jobs: int, cpus: int, workers: int, word: str) -> None:
+def test_the_number_of_workers_is_the_least_of_jobs_and_cpus(jobs: int, cpus: int, workers: int, word: str) -> None:
     found = plan_of(scan_of([2500] * 400), resources(cpus), jobs=jobs, strategy="per-symbol")
     assert found.workers == workers
     assert word in found.workers_reason
@@ -446,7 +446,7 @@ def test_one_row_group_of_many_symbols_is_partitioned() -> None:
     assert "rows decoded a row" in found.partition_reason
 
 
-def test_a_disk_that_is_too_small() -> None:
+def test_a_disk_that_is_too_small_is_refused() -> None:
     found = plan_of(scan_of([100_000] * 10))
     check_disk(found, found.disk_bytes)
     with pytest.raises(BudgetError, match=f"about {found.disk_bytes / MIB:.0f} MiB of disk are needed"):
@@ -465,7 +465,7 @@ def test_the_disk_is_for_bundles_and_parts_and_one_file_of_them() -> None:
 # ---- symbols ---------------------------------------------------------------------------------------------
 
 
-def test_wanted_symbols_in_sorted_order_each_once() -> None:
+def test_wanted_symbols_are_taken_in_sorted_order_each_once() -> None:
     found = plan_of(scan_of([1, 2, 3, 4]), symbols=("S00003", "S00001", "S00003"))
     assert found.selected.tolist() == [1, 3]
     assert found.rows == 6
@@ -533,7 +533,7 @@ def test_planning_does_not_need_the_pages_of_other_columns(prices: Path, strateg
     assert plan.rows == 180
 
 
-def test_building_does_need_them(prices: Path, tmp_path: Path) -> None:
+def test_building_does_need_the_pages_of_other_columns(prices: Path, tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="can't be decoded"):
         weekly_cli.build(prices, tmp_path / "out")
 

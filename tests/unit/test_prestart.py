@@ -57,19 +57,19 @@ def test_where_in_doubt_no_pool_is_started(large: Path, started: list[int], sett
     assert not started
 
 
-def test_small_files_get_none(large: Path, started: list[int]) -> None:
+def test_small_files_get_no_pool(large: Path, started: list[int]) -> None:
     os.truncate(large, prestart._ENOUGH_BYTES - 1)
     assert prestart.pool_ahead(Config(input=(str(large),))) is None
     assert not started
 
 
-def test_little_memory_gets_none(large: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_memory_gets_no_pool(large: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekly_cli.run.resources.probe", lambda: Resources(8, "cores", 2**32, "host"))
     assert prestart.pool_ahead(Config(input=(str(large),))) is None
     assert not started
 
 
-def test_it_imports_no_arrow_of_its_own() -> None:
+def test_starting_a_pool_ahead_imports_no_arrow() -> None:
     """Or the workers would have to wait for that."""
     engines = "weekly_cli.run.engines.prestart, weekly_cli.run.engines.pool"
     script = f"import sys, {engines}; sys.exit('pyarrow' in sys.modules)"

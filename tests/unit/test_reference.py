@@ -136,7 +136,7 @@ def test_true_range_follows_the_contract_where_high_is_below_low() -> None:
 
 @pytest.mark.parametrize("available", ["next-week", "week-end"])
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
-def test_golden_weeks(case: Golden, available: Literal["next-week", "week-end"]) -> None:
+def test_the_reference_gives_the_golden_weeks(case: Golden, available: Literal["next-week", "week-end"]) -> None:
     out = reference_table(case.frame(), week=case.week, available=available)
     seen = [
         None if pd.isna(week_end) else (f"{week_end:%Y-%m-%d}", close)
@@ -146,7 +146,7 @@ def test_golden_weeks(case: Golden, available: Literal["next-week", "week-end"])
     pd.testing.assert_frame_equal(out[["symbol", "date", "close"]], case.frame(), check_dtype=False)
 
 
-def test_bars_of_rows_that_are_partly_usable() -> None:
+def test_bars_take_the_usable_part_of_a_row() -> None:
     nan, inf = np.nan, np.inf
     rows = [
         # date, open, high, low, close, volume; the Monday's close is not usable, so nothing of its row counts
@@ -169,7 +169,7 @@ def test_bars_of_rows_that_are_partly_usable() -> None:
     np.testing.assert_allclose(adjusted, bars * [0.5, 0.5, 0.5, 0.5, 1, 1], rtol=1e-15)
 
 
-def test_rows_columns_and_benchmarks() -> None:
+def test_rows_columns_and_benchmarks_are_as_the_contract_says() -> None:
     days = pd.bdate_range("2024-03-04", "2024-03-22")
     daily = pd.concat(
         pd.DataFrame({"date": days, "note": range(15), "symbol": symbol, "close": close})
@@ -206,6 +206,6 @@ def test_rows_columns_and_benchmarks() -> None:
     assert list(nobody.columns) == [name for name in out.columns if "brk_b" not in name]
 
 
-def test_benchmark_that_the_dataset_lacks() -> None:
+def test_a_benchmark_that_the_dataset_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="SPY"):
         reference_table(GOLDEN[0].frame(), benchmarks=("SPY",))

@@ -79,19 +79,19 @@ def amounts(found: Resources) -> tuple[int, int]:
 # ---- each version ----------------------------------------------------------------------------------------
 
 
-def test_no_proc_at_all(tmp_path: Path) -> None:
+def test_without_proc_the_host_is_asked(tmp_path: Path) -> None:
     found = probe(tmp_path)
     assert found == Resources(HOST_CPUS, "the host's cores", HOST_MEMORY, "memory available on the host")
 
 
-def test_version_2(tmp_path: Path) -> None:
+def test_limits_of_version_2_are_found(tmp_path: Path) -> None:
     found = version_2(tmp_path, {"job/cpu.max": "300000 100000", "job/memory.max": str(600 * MIB)}, own="/job")
     assert amounts(found) == (3, 600 * MIB)
     assert "control group" in found.cpus_reason
     assert "control group" in found.memory_reason
 
 
-def test_version_1(tmp_path: Path) -> None:
+def test_limits_of_version_1_are_found(tmp_path: Path) -> None:
     files = {
         "cpu,cpuacct/job/cpu.cfs_quota_us": "250000",
         "cpu,cpuacct/job/cpu.cfs_period_us": "50000",
@@ -116,7 +116,7 @@ def test_hybrid_takes_each_controller_from_where_it_is(tmp_path: Path) -> None:
     assert amounts(probe(tree(tmp_path, V1_OWN.format("/job"), mounts, files))) == (2, 300 * MIB)
 
 
-def test_controllers_in_groups_of_different_names(tmp_path: Path) -> None:
+def test_controllers_may_be_in_groups_of_different_names(tmp_path: Path) -> None:
     own = "7:cpu,cpuacct:/a\n5:memory:/b\n"
     files = {
         "cpu,cpuacct/a/cpu.cfs_quota_us": "400000",
@@ -180,7 +180,7 @@ def test_each_level_has_its_own_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "/worker"])
-def test_a_mount_whose_root_is_the_own_group(tmp_path: Path, below: str) -> None:
+def test_a_mount_may_have_the_own_group_as_its_root(tmp_path: Path, below: str) -> None:
     """Docker on version 1: the process sees its full name, but the mount begins at its group."""
     mounts = (
         V1_CPU_MOUNT.replace(" / /sys", " /docker/abc /sys"),
@@ -196,20 +196,20 @@ def test_a_mount_whose_root_is_the_own_group(tmp_path: Path, below: str) -> None
     assert amounts(probe(tree(tmp_path, V1_OWN.format("/docker/abc" + below), mounts, files))) == (6, 400 * MIB)
 
 
-def test_a_mount_root_that_only_begins_like_the_group(tmp_path: Path) -> None:
+def test_a_mount_root_that_only_begins_like_the_group_is_another(tmp_path: Path) -> None:
     mount = V2_MOUNT.replace(" / /sys", " /pods/a /sys")
     files = {"memory.max": str(70 * MIB), "b/memory.max": str(MIB)}
     assert amounts(version_2(tmp_path, files, own="/pods/ab", mount=mount)) == (HOST_CPUS, 70 * MIB)
 
 
 @pytest.mark.parametrize("own", ["/../sibling", "/gone/long/ago"])
-def test_a_group_outside_of_what_is_mounted(tmp_path: Path, own: str) -> None:
+def test_a_group_outside_of_what_is_mounted_counts_as_the_mounts_root(tmp_path: Path, own: str) -> None:
     """A namespace or a moved process: the mount's root stands for it."""
     files = {"cpu.max": "200000 100000", "memory.max": str(60 * MIB), "a/memory.max": str(MIB)}
     assert amounts(version_2(tmp_path, files, own=own)) == (2, 60 * MIB)
 
 
-def test_a_mount_point_with_a_blank(tmp_path: Path) -> None:
+def test_a_mount_point_may_have_a_blank(tmp_path: Path) -> None:
     mount = V2_MOUNT.replace("/sys/fs/cgroup rw", "/sys/fs/cgroup/my\\040groups rw")
     assert version_2(tmp_path, {"my groups/memory.max": str(40 * MIB)}, mount=mount).memory_bytes == 40 * MIB
 
@@ -218,7 +218,7 @@ def test_a_mount_point_with_a_blank(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["max 100000", "max", "", "\n"])
-def test_a_cpu_max_without_a_limit(tmp_path: Path, text: str) -> None:
+def test_a_cpu_max_without_a_limit_is_none(tmp_path: Path, text: str) -> None:
     assert amounts(version_2(tmp_path, {"cpu.max": text, "memory.max": "max", "memory.high": "max"})) == UNLIMITED
 
 
@@ -229,27 +229,27 @@ def test_huge_numbers_of_version_1_are_none(tmp_path: Path, amount: int) -> None
 
 
 @pytest.mark.parametrize("quota", ["-1", "0", ""])
-def test_a_version_1_quota_that_is_none(tmp_path: Path, quota: str) -> None:
+def test_a_version_1_quota_without_a_number_is_none(tmp_path: Path, quota: str) -> None:
     files = {"cpu,cpuacct/cpu.cfs_quota_us": quota, "cpu,cpuacct/cpu.cfs_period_us": "100000"}
     assert version_1(tmp_path, files).cpus == HOST_CPUS
 
 
 @pytest.mark.parametrize(("quota", "cpus"), [(1_000, 1), (50_000, 1), (100_000, 1), (199_999, 1), (200_000, 2)])
-def test_whole_cores_at_least_one(tmp_path: Path, quota: int, cpus: int) -> None:
+def test_a_quota_gives_whole_cores_and_at_least_one(tmp_path: Path, quota: int, cpus: int) -> None:
     assert version_2(tmp_path / "2", {"cpu.max": f"{quota} 100000"}).cpus == cpus
     files = {"cpu,cpuacct/cpu.cfs_quota_us": str(quota), "cpu,cpuacct/cpu.cfs_period_us": "100000"}
     assert version_1(tmp_path / "1", files).cpus == cpus
 
 
 @pytest.mark.parametrize(("high", "expected"), [("300", 300), ("900", 500), ("max", 500)])
-def test_memory_high_below_memory_max(tmp_path: Path, high: str, expected: int) -> None:
+def test_memory_high_counts_where_it_is_below_memory_max(tmp_path: Path, high: str, expected: int) -> None:
     """Above `high` a group is throttled until it hardly moves: it limits like `max`."""
     text = high if high == "max" else str(int(high) * MIB)
     found = version_2(tmp_path, {"memory.max": str(500 * MIB), "memory.high": text})
     assert found.memory_bytes == expected * MIB
 
 
-def test_memory_high_alone(tmp_path: Path) -> None:
+def test_memory_high_counts_alone(tmp_path: Path) -> None:
     assert version_2(tmp_path, {"memory.max": "max", "memory.high": str(33 * MIB)}).memory_bytes == 33 * MIB
 
 
@@ -305,7 +305,7 @@ def test_more_cache_than_use_gives_no_more_than_the_limit(tmp_path: Path) -> Non
     assert version_2(tmp_path, files).memory_bytes == 100 * MIB
 
 
-def test_the_smallest_of_host_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_the_fewest_of_host_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree(tmp_path, "0::/\n", (V2_MOUNT,), {"cpu.max": "400000 100000", "memory.max": str(2**51)})
     found = probe(root)
     assert (found.cpus, found.cpus_reason) == (4, "CPU quota of the control group")
@@ -320,7 +320,7 @@ def test_the_smallest_of_host_affinity_and_quota(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("real_machine")
-def test_this_machine() -> None:
+def test_this_machine_has_a_core_and_memory() -> None:
     found = probe()
     assert 1 <= found.cpus <= (psutil.cpu_count() or 1)
     assert 0 <= found.memory_bytes <= psutil.virtual_memory().total

@@ -100,7 +100,7 @@ def test_committed_sample_is_small() -> None:
     assert sum(path.stat().st_size for path in COMMITTED.iterdir()) <= 3_000_000
 
 
-def test_schema_and_count(written: SampleFiles, table: pa.Table) -> None:
+def test_the_default_sample_has_its_schema_and_forty_symbols(written: SampleFiles, table: pa.Table) -> None:
     assert table.schema.equals(SCHEMA)
     assert table.num_rows == written.rows > 50_000
     assert pc.count_distinct(table["symbol"]).as_py() == 40
@@ -123,7 +123,7 @@ def test_layouts_hold_the_same_rows(tmp_path: Path, symbols: int, years: int) ->
     assert len(maps) == 1
 
 
-def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: pa.Table) -> None:
+def test_the_size_of_chunks_changes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: pa.Table) -> None:
     monkeypatch.setattr(sample, "_CHUNK_SYMBOLS", 7)
     monkeypatch.setattr(sample, "_ROW_GROUP_ROWS", 5000)
     assert read(write_sample(tmp_path / "date").paths).equals(table)
@@ -135,14 +135,14 @@ def test_a_symbol_has_its_prices_whoever_else_is_there(tmp_path: Path, table: pa
     assert wide.filter(pc.is_in(wide["symbol"], pc.unique(table["symbol"]))).equals(table)
 
 
-def test_same_arguments_same_bytes(tmp_path: Path, written: SampleFiles) -> None:
+def test_the_same_arguments_give_the_same_bytes(tmp_path: Path, written: SampleFiles) -> None:
     again = write_sample(tmp_path)
     assert again.rows == written.rows
     assert [path.read_bytes() for path in again.paths] == [path.read_bytes() for path in written.paths]
 
 
 @pytest.mark.parametrize("seed", [8, -1, 2**70])
-def test_another_seed_other_prices(tmp_path: Path, table: pa.Table, seed: int) -> None:
+def test_another_seed_gives_other_prices(tmp_path: Path, table: pa.Table, seed: int) -> None:
     other = read(write_sample(tmp_path, seed=seed).paths)
     assert set(other["symbol"].to_pylist()) == set(table["symbol"].to_pylist())
     assert not other["close"].equals(table["close"])
@@ -181,7 +181,7 @@ def test_columns_are_stored_as_promised(written: SampleFiles) -> None:
         assert column.has_dictionary_page == (column.path_in_schema in ("symbol", "exchange"))
 
 
-def test_flipped_bit_is_found(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     path = write_sample(tmp_path, symbols=2, years=1).paths[0]
     place = pq.ParquetFile(path).metadata.row_group(0).column(5)
     data = bytearray(path.read_bytes())
@@ -207,7 +207,7 @@ def test_nothing_in_the_folder_is_replaced(tmp_path: Path) -> None:
         ({"layout": "week"}, "unknown layout 'week'; it is one of date, symbol, day"),
     ],
 )
-def test_refusals(tmp_path: Path, arguments: dict[str, int], message: str) -> None:
+def test_impossible_samples_are_refused(tmp_path: Path, arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         write_sample(tmp_path / "out", **arguments)
     assert not (tmp_path / "out").exists()
@@ -215,7 +215,7 @@ def test_refusals(tmp_path: Path, arguments: dict[str, int], message: str) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
 @pytest.mark.parametrize("layout", ["date", "symbol"])
-def test_memory_is_bounded(tmp_path: Path, layout: str) -> None:
+def test_memory_is_bounded_whatever_the_size(tmp_path: Path, layout: str) -> None:
     command = [sys.executable, "-c", _PEAK_SCRIPT, str(tmp_path), layout]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     rows, peak_mib, pandas_imported = done.stdout.split()
@@ -302,7 +302,7 @@ def test_names_are_unique_in_bulk() -> None:
     assert max(map(len, names[8:])) == 5
 
 
-def test_fewer_symbols_fewer_benchmarks() -> None:
+def test_fewer_symbols_come_with_fewer_benchmarks() -> None:
     benchmarks = {n: [name for name in universe.make_universe(n).names if "_" in name] for n in (1, 11, 12, 24)}
     assert {n: len(names) for n, names in benchmarks.items()} == {1: 0, 11: 0, 12: 5, 24: 7}
 
@@ -316,7 +316,7 @@ def test_sector_map_names_symbols_of_the_sample(tmp_path: Path, symbols: int) ->
     assert set(",".join(lines[1:]).split(",")) <= names | {""}
 
 
-def test_sector_map(frame: pd.DataFrame, sectors: list[dict[str, str]]) -> None:
+def test_the_sector_map_leaves_out_a_few_tickers(frame: pd.DataFrame, sectors: list[dict[str, str]]) -> None:
     listed = [row["symbol"] for row in sectors]
     tickers = {name for name in frame["symbol"] if name != "MARKET" and not name.startswith(("SEC_", "SUB_"))}
     assert len(listed) == len(set(listed)) and set(listed) < tickers
@@ -328,7 +328,7 @@ def test_sector_map(frame: pd.DataFrame, sectors: list[dict[str, str]]) -> None:
 # ---- warts -----------------------------------------------------------------------------------------------
 
 
-def test_listings_and_delistings(frame: pd.DataFrame, sessions: pd.DatetimeIndex) -> None:
+def test_some_symbols_are_listed_late_and_some_delisted(frame: pd.DataFrame, sessions: pd.DatetimeIndex) -> None:
     spans = frame.groupby("symbol")["date"].agg(["min", "max", "count"])
     spans = spans[spans["count"] > 1]
     late = spans[spans["min"] > sessions[0]]
@@ -358,7 +358,7 @@ def test_one_symbol_has_one_row_and_one_no_price(frame: pd.DataFrame) -> None:
     assert counts["NULL"] > 1000
 
 
-def test_null_prices_are_parquet_nulls(table: pa.Table) -> None:
+def test_missing_prices_are_nulls(table: pa.Table) -> None:
     rows = table.filter(pc.not_equal(table["symbol"], "NULL"))
     for name in PRICES:
         assert rows[name].null_count >= 2
@@ -366,7 +366,7 @@ def test_null_prices_are_parquet_nulls(table: pa.Table) -> None:
     assert rows["close"].is_null().equals(rows["adj_close"].is_null())
 
 
-def test_zero_prices_and_no_trades(frame: pd.DataFrame) -> None:
+def test_some_prices_are_zero_and_some_days_without_trades(frame: pd.DataFrame) -> None:
     untraded = (frame[["open", "high", "low"]] == 0.0).all(axis=1)
     assert 2 <= untraded.sum() <= 10
     assert (frame.loc[untraded, "volume"] == 0).all() and (frame.loc[untraded, "close"] > 0.0).all()
@@ -375,7 +375,7 @@ def test_zero_prices_and_no_trades(frame: pd.DataFrame) -> None:
     assert zeros["close"] >= 1 and zeros["open"] >= 1 and zeros.sum() <= 10
 
 
-def test_ranges_are_sound_but_for_a_few(frame: pd.DataFrame) -> None:
+def test_all_but_a_few_ranges_are_sound(frame: pd.DataFrame) -> None:
     traded = frame[(frame[PRICES] > 0.0).all(axis=1)]
     crossed = traded["high"] < traded["low"]
     assert crossed.sum() == 1

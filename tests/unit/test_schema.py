@@ -101,7 +101,9 @@ SAME: list[tuple[pa.DataType, pa.DataType, pa.DataType | None]] = [
 
 
 @pytest.mark.parametrize(("a", "b", "expected"), SAME, ids=str)
-def test_the_common_type_of_others(a: pa.DataType, b: pa.DataType, expected: pa.DataType | None) -> None:
+def test_other_types_have_the_common_type_that_loses_nothing(
+    a: pa.DataType, b: pa.DataType, expected: pa.DataType | None
+) -> None:
     assert common_type(a, b) == expected
     assert common_type(b, a) == expected
     assert common_type(a, a) == a
@@ -169,7 +171,7 @@ def test_a_type_that_came_of_two_files_is_named_with_the_file_that_has_it() -> N
     assert all(str(kinds[path]) in said for path in named)
 
 
-def test_a_column_twice_in_one_file() -> None:
+def test_a_column_twice_in_one_file_is_refused() -> None:
     said = refused(("a.parquet", pa.schema([("x", pa.int8()), ("y", pa.int8()), ("x", pa.int8())])))
     assert "a.parquet" in said
     assert "'x'" in said
@@ -214,7 +216,7 @@ ALL_ALIASES = [(role, alias) for role, aliases in ALIASES.items() for alias in a
 
 
 @pytest.mark.parametrize(("role", "alias"), ALL_ALIASES, ids=str)
-def test_every_alias_in_any_case_and_with_blanks(role: str, alias: str) -> None:
+def test_every_alias_is_found_in_any_case_and_with_blanks(role: str, alias: str) -> None:
     for column in (alias, alias.upper(), alias.title(), alias.replace("_", " "), alias.replace("_", "-"), f" {alias} "):
         assert roles_of(with_column(role, column)) == {each: column if each == role else each for each in ROLES}
 
@@ -234,7 +236,7 @@ def test_two_columns_for_a_role_are_ambiguous_until_one_is_chosen(role: str) -> 
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_without_a_column(role: str) -> None:
+def test_a_required_role_without_a_column_is_refused(role: str) -> None:
     columns = with_column(role, "unheard of")
     if role not in REQUIRED_ROLES:
         assert roles_of(columns) == {each: each for each in ROLES if each != role}
@@ -245,7 +247,7 @@ def test_a_role_without_a_column(role: str) -> None:
     assert roles_of(columns, **{role: "unheard of"})[role] == "unheard of"
 
 
-def test_no_column_at_all() -> None:
+def test_a_file_without_columns_is_refused() -> None:
     assert "--columns symbol=" in roles_refused({})
 
 
@@ -279,7 +281,7 @@ WRONG_TYPES = [
 
 
 @pytest.mark.parametrize(("role", "kind"), WRONG_TYPES, ids=str)
-def test_a_type_that_does_not_suit_its_role(role: str, kind: pa.DataType) -> None:
+def test_a_type_that_does_not_suit_its_role_is_refused(role: str, kind: pa.DataType) -> None:
     said = roles_refused(with_column(role, role, kind))
     for word in (f"'{role}'", str(kind), f"--columns {role}="):
         assert word in said
@@ -296,7 +298,7 @@ RIGHT_TYPES = [
 
 
 @pytest.mark.parametrize(("role", "kind"), RIGHT_TYPES, ids=str)
-def test_a_type_that_suits_its_role(role: str, kind: pa.DataType) -> None:
+def test_a_type_that_suits_its_role_is_taken(role: str, kind: pa.DataType) -> None:
     assert roles_of(with_column(role, role, kind)) == {each: each for each in ROLES}
 
 
@@ -318,14 +320,14 @@ def days_found(column: pa.Array | pa.ChunkedArray) -> list[datetime.date | None]
 
 @settings(deadline=None)
 @given(date=st.dates())
-def test_a_date_as_a_number_and_back(date: datetime.date) -> None:
+def test_a_date_is_a_number_and_back(date: datetime.date) -> None:
     assert as_date(day_of(date)) == date
     assert day_of(date) == np.datetime64(date, "D").astype(int)
 
 
 @settings(deadline=None)
 @given(dates=DATE_OR_NONE, kind=st.sampled_from([pa.date32(), pa.date64()]))
-def test_dates(dates: list[datetime.date | None], kind: pa.DataType) -> None:
+def test_dates_are_read_exactly(dates: list[datetime.date | None], kind: pa.DataType) -> None:
     for case in (dates, EDGES):
         assert days_found(pa.array(case, kind)) == case
 
@@ -335,7 +337,7 @@ def test_dates(dates: list[datetime.date | None], kind: pa.DataType) -> None:
     moments=st.lists(st.none() | st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2250, 1, 1))),
     unit=st.sampled_from(["s", "ms", "us", "ns"]),
 )
-def test_timestamps_of_every_unit(moments: list[datetime.datetime | None], unit: str) -> None:
+def test_timestamps_of_every_unit_are_their_dates(moments: list[datetime.datetime | None], unit: str) -> None:
     steps = {"s": 10**6, "ms": 10**3}.get(unit, 1)
     kept = [None if each is None else each.replace(microsecond=each.microsecond // steps * steps) for each in moments]
     expected = [None if each is None else each.date() for each in moments]
@@ -343,7 +345,7 @@ def test_timestamps_of_every_unit(moments: list[datetime.datetime | None], unit:
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us"])
-def test_timestamps_at_the_ends_of_the_calendar(unit: str) -> None:
+def test_timestamps_at_the_ends_of_the_calendar_are_read(unit: str) -> None:
     moments = [datetime.datetime(1, 1, 1), None, datetime.datetime(9999, 12, 31, 23, 59, 59)]
     assert days_found(pa.array(moments, pa.timestamp(unit))) == [FIRST, None, LAST]
 
@@ -386,7 +388,7 @@ def test_days_beyond_the_calendar_are_no_dates() -> None:
     assert days.tolist() == ends
 
 
-def test_zones_on_both_sides_of_the_date_line() -> None:
+def test_zones_on_both_sides_of_the_date_line_have_their_own_date() -> None:
     instant = [datetime.datetime(2024, 3, 1, 20, 0, tzinfo=datetime.UTC)]
     found = {zone: days_found(pa.array(instant, pa.timestamp("s", zone)))[0] for zone in (*ZONES, "+05:30", "-08:00")}
     assert {zone for zone, date in found.items() if date == datetime.date(2024, 3, 2)} == {
@@ -432,7 +434,7 @@ TEXT_KINDS = [
 
 
 @pytest.mark.parametrize("kind", TEXT_KINDS, ids=str)
-def test_iso_text(kind: pa.DataType) -> None:
+def test_iso_text_is_read_and_other_text_is_none(kind: pa.DataType) -> None:
     texts, expected = zip(*ISO, strict=True)
     column = pa.array(texts).cast(kind) if pa.types.is_dictionary(kind) else pa.array(texts, kind)
     assert days_found(column) == list(expected)
@@ -440,12 +442,12 @@ def test_iso_text(kind: pa.DataType) -> None:
 
 @settings(deadline=None)
 @given(dates=DATE_OR_NONE, kind=st.sampled_from(TEXT_KINDS))
-def test_text_of_any_date(dates: list[datetime.date | None], kind: pa.DataType) -> None:
+def test_text_of_any_date_is_read(dates: list[datetime.date | None], kind: pa.DataType) -> None:
     texts = pa.array([None if date is None else date.isoformat() for date in dates], pa.string())
     assert days_found(texts.cast(kind)) == dates
 
 
-def test_a_dictionary_with_a_null_a_doublet_and_a_word_that_no_row_has() -> None:
+def test_a_dictionary_may_have_a_null_a_doublet_and_a_word_that_no_row_has() -> None:
     words = pa.array(["2024-03-01", None, "2024-03-01", "no date", "unused"])
     column = pa.DictionaryArray.from_arrays(pa.array([2, 0, 1, None, 3], pa.int8()), words)
     day = datetime.date(2024, 3, 1)
@@ -489,7 +491,9 @@ def positions(values: list[Any], known: list[Any]) -> list[int]:
     kind=st.sampled_from(SYMBOL_KINDS),
     known_kind=st.sampled_from([pa.string(), pa.large_string()]),
 )
-def test_text_symbols(values: list[str | None], known: list[str], kind: pa.DataType, known_kind: pa.DataType) -> None:
+def test_text_symbols_are_found_among_the_known(
+    values: list[str | None], known: list[str], kind: pa.DataType, known_kind: pa.DataType
+) -> None:
     found = symbol_codes(pa.array(values, pa.string()).cast(kind), pa.array(known, known_kind))
     assert found.dtype == np.int32
     assert found.tolist() == positions(values, known)
@@ -497,7 +501,7 @@ def test_text_symbols(values: list[str | None], known: list[str], kind: pa.DataT
 
 @settings(deadline=None)
 @given(values=st.lists(st.none() | st.integers(0, 9)), kind=st.sampled_from(INTEGERS), coded=st.booleans())
-def test_integer_symbols(values: list[int | None], kind: pa.DataType, coded: bool) -> None:
+def test_integer_symbols_are_found_among_the_known(values: list[int | None], kind: pa.DataType, coded: bool) -> None:
     known = [1, 3, 5, 7, 100]
     column = pa.array(values, kind)
     found = symbol_codes(column.dictionary_encode() if coded else column, pa.array(known, kind))
@@ -506,7 +510,7 @@ def test_integer_symbols(values: list[int | None], kind: pa.DataType, coded: boo
 
 @settings(deadline=None)
 @given(chunks=st.lists(st.lists(TEXT), max_size=5), data=st.data())
-def test_chunks_with_dictionaries_of_their_own(chunks: list[list[str | None]], data: st.DataObject) -> None:
+def test_chunks_may_have_dictionaries_of_their_own(chunks: list[list[str | None]], data: st.DataObject) -> None:
     """Each chunk has its own words in its own order, some unused, and may be a slice."""
     kind = pa.dictionary(pa.int8(), pa.string())
     columns, expected = [], []
@@ -520,13 +524,13 @@ def test_chunks_with_dictionaries_of_their_own(chunks: list[list[str | None]], d
     assert found.tolist() == positions(expected, SYMBOLS)
 
 
-def test_a_null_among_the_words_of_a_dictionary() -> None:
+def test_a_dictionary_may_have_a_null_among_its_words() -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 2], pa.int8()), pa.array(["B", None, "A"]))
     assert symbol_codes(column, pa.array(["A", "B"])).tolist() == [1, -1, -1, 0]
 
 
 @pytest.mark.parametrize(("index", "words"), [(pa.int8(), 127), (pa.int8(), 128), (pa.uint8(), 256)], ids=str)
-def test_a_full_dictionary_of_narrow_indices_with_a_null_row(index: pa.DataType, words: int) -> None:
+def test_a_full_dictionary_of_narrow_indices_may_have_a_null_row(index: pa.DataType, words: int) -> None:
     symbols = [f"S{number:03d}" for number in range(words)]
     column = pa.DictionaryArray.from_arrays(pa.array([0, None, words - 1], index), pa.array(symbols))
     assert symbol_codes(column, pa.array(symbols)).tolist() == [0, -1, words - 1]
@@ -541,7 +545,7 @@ def same(found: np.ndarray[Any, Any], expected: list[float]) -> None:
 
 
 @pytest.mark.parametrize("kind", NUMBERS, ids=str)
-def test_prices_of_every_number_type(kind: pa.DataType) -> None:
+def test_prices_may_have_every_number_type(kind: pa.DataType) -> None:
     column = pa.array([1, None, 3], pa.int8()).cast(kind)
     same(prices(column), [1, np.nan, 3])
     same(prices(column[1:]), [np.nan, 3])
@@ -551,14 +555,14 @@ def test_prices_of_every_number_type(kind: pa.DataType) -> None:
 
 @settings(deadline=None)
 @given(values=st.lists(st.none() | st.decimals(-(10**12), 10**12, places=4)))
-def test_decimal_prices(values: list[decimal.Decimal | None]) -> None:
+def test_prices_may_be_decimals(values: list[decimal.Decimal | None]) -> None:
     expected = [np.nan if value is None else float(value) for value in values]
     for kind in (pa.decimal128(20, 4), pa.decimal256(50, 4)):
         found = prices(pa.array(values, kind))
         np.testing.assert_allclose(found, np.array(expected, np.float64), rtol=1e-15, equal_nan=True)
 
 
-def test_a_column_of_nothing_but_nulls() -> None:
+def test_a_column_may_be_nothing_but_nulls() -> None:
     same(prices(pa.nulls(3)), [np.nan] * 3)
     same(prices(pa.nulls(3, pa.float64())), [np.nan] * 3)
 

@@ -216,7 +216,7 @@ def test_real_prices_equal_the_reference(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("available", AVAILABILITIES)
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
-def test_golden_weeks(case: Golden, available: str, tmp_path: Path) -> None:
+def test_the_job_gives_the_golden_weeks(case: Golden, available: str, tmp_path: Path) -> None:
     found = built(case.frame(), tmp_path, week=case.week, available=available)
     seen = [
         None if pd.isna(close) else (end.isoformat(), close)
