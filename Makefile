@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-large bench-memory soak clean
+.PHONY: help run test test-fast lint docs bench bench-large bench-memory soak clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -24,8 +24,11 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 run: $(VENV)/.installed ## build the sample data's weekly features into daily_weekly/
 	$(BIN)/weekly-cli build --jobs -1
 
-test: lint ## run all tests
+test: lint ## run all tests but the soak's
 	$(BIN)/python -m pytest
+
+test-fast: lint ## run the tests that take no time; under a minute
+	$(BIN)/python -m pytest -m "not slow and not soak"
 
 lint: $(VENV)/.installed-test ## check style, types and generated documentation
 	$(BIN)/ruff check
@@ -45,7 +48,8 @@ bench-large: $(VENV)/.installed-test ## 10,000 symbols x 40 years under 1 GiB; n
 bench-memory: $(VENV)/.installed-test ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/memory.py
 
-soak: $(VENV)/.installed-test ## end 350 random runs at random times; a quarter of an hour
+soak: $(VENV)/.installed-test ## all rounds of the tests that repeat, and 350 random runs ended at random times; half an hour
+	$(BIN)/python -m pytest -m soak
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py
 
 clean: ## remove what the targets made

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from frames import COMMAND, MODULES, build, daily, environment, read, run_cli, wait_for, write
+from rounds import soaked
 
 from weekly_cli.cli.sample import write_sample
 
@@ -78,8 +79,9 @@ def test_without_a_limit_more_is_taken(layouts: dict[str, Path], tmp_path: Path)
     assert held_by(layouts["date"], tmp_path / "out").peak_mib > 360
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
-@pytest.mark.parametrize("layout", ["symbol", "date", "day"])
+@pytest.mark.parametrize(
+    ("layout", "jobs"), soaked([("symbol", 1), ("date", 4), ("day", 4)], [("symbol", 4), ("date", 1), ("day", 1)])
+)
 def test_a_limit_holds_for_every_layout(layouts: dict[str, Path], tmp_path: Path, layout: str, jobs: int) -> None:
     held = held_by(layouts[layout], tmp_path / "out", "--memory-limit", "360MiB", "--jobs", jobs)
     assert held.peak_mib <= 360
@@ -190,7 +192,7 @@ def control_group() -> Iterator[tuple[Path, Path]]:
     pytest.skip("no memory control group can be made here")
 
 
-@pytest.mark.parametrize("layout", ["symbol", "date"])
+@pytest.mark.parametrize("layout", soaked(["date"], ["symbol"]))
 def test_a_build_lives_in_a_control_group(
     layouts: dict[str, Path], tmp_path: Path, control_group: tuple[Path, Path], layout: str
 ) -> None:

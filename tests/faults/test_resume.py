@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -35,20 +36,22 @@ from frames import (
     lives,
     names_beside,
     picture,
+    put,
     read,
     run_cli,
     start_cli,
     wait_for,
     write,
 )
+from rounds import soaked
 
 import weekly_cli
 from weekly_cli.errors import InputRefused, OutputConflict, UsageError
 from weekly_cli.run import pipeline
 from weekly_cli.run.task import Outcome, Task, run_task
 
-#: Bits flipped, half of them in each layout; rounds of starters; readings of an output while it is published.
-FLIPS, ROUNDS, STARTERS, READS, PUBLISHES = 400, 20, 8, 500, 20
+#: Bits flipped at a time; starters at once; readings of an output while it is published.
+FLIPS, STARTERS, READS, PUBLISHES = 20, 8, 500, 20
 
 
 class Killed(BaseException):
@@ -240,8 +243,9 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
     assert names_beside(tmp_path / "out") == ["in", "out", "wanted"]
 
 
+@pytest.mark.parametrize("round_", soaked(range(2), range(2, 10)))
 def test_every_flipped_bit_of_what_is_taken_over_is_found(
-    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, round_: int
 ) -> None:
     few = {"features": "w_close,w_ret"}
     wanted = build(prices, tmp_path / "wanted", **few)
@@ -251,8 +255,8 @@ def test_every_flipped_bit_of_what_is_taken_over_is_found(
     kinds = {path.name.partition("-")[0] for path in files}
     assert kinds - {"bundle"} == {"journal", "part"}
     assert ("bundle" in kinds) == (read(prices).column("date")[0] == read(prices).column("date")[1]), "fragments"
-    rng = np.random.default_rng(11)
-    for turn in range(FLIPS // 2):
+    rng = np.random.default_rng((11, round_))
+    for turn in range(FLIPS):
         path = files[turn % len(files)]
         data = bytearray(path.read_bytes())
         data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
@@ -427,23 +431,23 @@ def held(prices: Path, output: Path) -> Iterator[object]:
         yield process
 
 
-def test_of_many_starters_one_publishes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("round_", soaked(range(3), range(3, 20)))
+def test_of_many_starters_one_publishes(tmp_path: Path, round_: int) -> None:
     """The one that has the lock is stopped until the others have given up."""
     prices = write(daily(), tmp_path / "in/prices.parquet")
     lock = tmp_path / ".out.weekly-cli-lock"
-    for _ in range(ROUNDS):
-        with contextlib.ExitStack() as stack:
-            command = ("build", prices, "-o", tmp_path / "out", "-q")
-            starters = [stack.enter_context(start_cli(*command)) for _ in range(STARTERS)]
-            assert wait_for(lambda: lock.exists() and lock.stat().st_size > 0, 60)
-            first = json.loads(lock.read_text())["pid"]
-            os.kill(first, signal.SIGSTOP)
-            others = [starter for starter in starters if starter.pid != first]
-            assert [starter.wait(60) for starter in others] == [75] * (STARTERS - 1)
-            assert all(f"process {first} " in starter.communicate()[1] for starter in others)
-            os.kill(first, signal.SIGCONT)
-            assert sorted(starter.wait(60) for starter in starters) == [0, *[75] * (STARTERS - 1)]
-        assert names_beside(tmp_path / "out") == ["in", "out"]
+    with contextlib.ExitStack() as stack:
+        command = ("build", prices, "-o", tmp_path / "out", "-q")
+        starters = [stack.enter_context(start_cli(*command)) for _ in range(STARTERS)]
+        assert wait_for(lambda: lock.exists() and lock.stat().st_size > 0, 60)
+        first = json.loads(lock.read_text())["pid"]
+        os.kill(first, signal.SIGSTOP)
+        others = [starter for starter in starters if starter.pid != first]
+        assert [starter.wait(60) for starter in others] == [75] * (STARTERS - 1)
+        assert all(f"process {first} " in starter.communicate()[1] for starter in others)
+        os.kill(first, signal.SIGCONT)
+        assert sorted(starter.wait(60) for starter in starters) == [0, *[75] * (STARTERS - 1)]
+    assert names_beside(tmp_path / "out") == ["in", "out"]
 
 
 def opened(output: Path) -> pa.Table | None:
@@ -491,14 +495,29 @@ def test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing(
     assert gone <= (PUBLISHES if name == "out" else 0)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9])
+#: The signals, and shares of the time that a build takes.
+SIGNALLED = [("SIGINT", 0.1), ("SIGTERM", 0.4), ("SIGHUP", 0.6), ("SIGINT", 0.9)]
+ALL_SIGNALLED = list(itertools.product(["SIGINT", "SIGTERM", "SIGHUP"], [0.1, 0.4, 0.6, 0.9]))
+
+
+@pytest.fixture(scope="module")
+def bulk_old(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("old")
+    build(bulk, folder / "out", features="w_close")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def bulk_wanted(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    return build(bulk, tmp_path_factory.mktemp("wanted") / "out", benchmark=tuple(MANY[1::2]))
+
+
+@pytest.mark.parametrize(("name", "share"), soaked(SIGNALLED, [one for one in ALL_SIGNALLED if one not in SIGNALLED]))
 def test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output(
-    bulk: Path, tmp_path: Path, name: str, share: float
+    bulk: Path, bulk_old: Path, bulk_wanted: pa.Table, tmp_path: Path, name: str, share: float
 ) -> None:
-    """After a share of the time that a build takes; where the switch came first, the new output is whole."""
-    wanted = build(bulk, tmp_path / "wanted", benchmark=tuple(MANY[1::2]))
-    build(bulk, tmp_path / "out", features="w_close")
+    """Where the switch came first, the new output is whole."""
+    put(bulk_old, tmp_path / "out")
     before = picture(tmp_path / "out")
     with start_cli("build", bulk, "-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 2, *MANY) as process:
         time.sleep(1.5 * share)
@@ -508,7 +527,7 @@ def test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output(
         assert wait_for(lambda: not any(map(lives, workers)), 2)
     assert process.returncode in (0, 128 + signal.Signals[name], -signal.Signals[name])
     if process.returncode == 0 or picture(tmp_path / "out") != before:
-        assert read(tmp_path / "out").equals(wanted)
+        assert read(tmp_path / "out").equals(bulk_wanted)
     assert said == ""
 
 

@@ -71,7 +71,7 @@ POISONS: Mapping[str, tuple[Callable[[], NoReturn], str]] = {
     "sys.exit": (exits, "SystemExit: 3"),
     "endless memory": (takes_all_memory, "MemoryError: "),
     "an exception": (raises, "ArithmeticError: a poisonous symbol"),
-    "a hang": (hangs, "took longer than 1.5 s (--task-timeout)"),
+    "a hang": (hangs, "took longer than 0.8 s (--task-timeout)"),
 }
 
 
@@ -108,7 +108,7 @@ def poisoned(
     prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, poisons: Mapping[str, str], **settings: object
 ) -> Report:
     monkeypatch.setattr("weekly_cli.run.pipeline.run_task", Poisoned(poisons))
-    given = {"jobs": 2, "strategy": "batched", "task_timeout": 1.5, "memory_limit": "700MiB", **settings}
+    given = {"jobs": 2, "strategy": "batched", "task_timeout": 0.8, "memory_limit": "700MiB", **settings}
     return weekly_cli.build(prices, output, **given)
 
 

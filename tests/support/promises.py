@@ -164,6 +164,22 @@ def cases(test: Callable[..., Any]) -> int:
     return count
 
 
+def few(test: Callable[..., Any]) -> float:
+    """The share of its rounds that is run without the soak."""
+    share = 1.0
+    for mark in getattr(test, "pytestmark", []):
+        if mark.name == "parametrize":
+            share *= sum(not getattr(one, "marks", ()) for one in mark.args[1]) / len(mark.args[1])
+    return share
+
+
+def rounds(what: str, each: int, test: Callable[..., Any]) -> Trial:
+    """Trials of a test that runs a few of them, and all of them in the soak."""
+    count = each * cases(test)
+    name = f"{test.__module__}::{test.__name__}"
+    return Trial(f"{what}; {round(count * few(test)):,} of them in `make test`, all in `make soak`", count, name)
+
+
 def trials() -> Iterator[Trial]:
     """Every kind of trial."""
     layouts = len(("date", "symbol"))
@@ -183,17 +199,16 @@ def trials() -> Iterator[Trial]:
         cases(test_faults.test_a_worker_that_dies_at_any_point_is_replaced),
         "test_faults::test_a_worker_that_dies_at_any_point_is_replaced",
     )
-    errors = sum(
-        len(values[-1]) for values in _values(test_disk.test_whichever_operation_on_the_disk_fails_the_output_is_whole)
-    )
-    yield Trial(
+    yield rounds(
         "sweeps in which every operation on the disk fails once, one after the other: EIO, ENOSPC, EDQUOT, EACCES",
-        errors,
-        "test_disk::test_whichever_operation_on_the_disk_fails_the_output_is_whole",
+        1,
+        test_disk.test_whichever_operation_on_the_disk_fails_the_output_is_whole,
     )
+    full = test_disk.test_a_full_disk_is_told_and_leaves_the_old_output
     yield Trial(
-        "a disk that is really full, at ten levels, then has room",
-        test_disk.LEVELS * cases(test_disk.test_a_full_disk_is_told_and_leaves_the_old_output),
+        f"a disk that is really full, at ten levels, then has room; {len(test_disk.LEVELS)} levels in `make test`, all "
+        "in `make soak`",
+        (len(test_disk.LEVELS) + len(test_disk.OTHER_LEVELS)) * cases(full) // 2,
         "test_disk::test_a_full_disk_is_told_and_leaves_the_old_output",
     )
     yield Trial(
@@ -201,15 +216,15 @@ def trials() -> Iterator[Trial]:
         cases(test_disk.test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output),
         "test_disk::test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output",
     )
-    yield Trial(
+    yield rounds(
         "bits flipped in fragments, parts and journals",
-        test_resume.FLIPS,
-        "test_resume::test_every_flipped_bit_of_what_is_taken_over_is_found",
+        test_resume.FLIPS * layouts,
+        test_resume.test_every_flipped_bit_of_what_is_taken_over_is_found,
     )
-    yield Trial(
+    yield rounds(
         f"starters at once, {test_resume.STARTERS} a round",
-        test_resume.ROUNDS * test_resume.STARTERS,
-        "test_resume::test_of_many_starters_one_publishes",
+        test_resume.STARTERS,
+        test_resume.test_of_many_starters_one_publishes,
     )
     reads = (
         test_resume.READS
@@ -221,10 +236,10 @@ def trials() -> Iterator[Trial]:
         reads,
         "test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",
     )
-    yield Trial(
+    yield rounds(
         "SIGINT, SIGTERM or SIGHUP at a share of a run",
-        cases(test_resume.test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output),
-        "test_resume::test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output",
+        1,
+        test_resume.test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output,
     )
     for poison in test_retry.POISONS:
         yield Trial(
