@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Two tests at a time, those of a file in one process: what a file makes for its tests is made once.
+TWO    := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast lint docs bench bench-large bench-memory soak clean
@@ -25,10 +27,11 @@ run: $(VENV)/.installed ## build the sample data's weekly features into daily_we
 	$(BIN)/weekly-cli build --jobs -1
 
 test: lint ## run all tests but the soak's
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO) -m "not soak and not alone"
+	$(BIN)/python -m pytest -m "alone and not soak"
 
 test-fast: lint ## run the tests that take no time; under a minute
-	$(BIN)/python -m pytest -m "not slow and not soak"
+	$(BIN)/python -m pytest $(TWO) -m "not slow and not soak and not alone"
 
 lint: $(VENV)/.installed-test ## check style, types and generated documentation
 	$(BIN)/ruff check

@@ -11,13 +11,23 @@ from pathlib import Path
 import pytest
 from frames import write_bulk
 
+#: Rooms whose tests are all slow.
+SLOW_ROOMS = ("faults", "hostile")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     for mark in (
         "slow: takes long enough that `make test-fast` leaves it out",
+        "alone: measures memory, or ends processes at a moment; runs beside no other test",
         "soak: repeats what a few rounds show already; only `make soak` runs it",
     ):
         config.addinivalue_line("markers", mark)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in SLOW_ROOMS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ from frames import build, daily, in_order, picture, run_cli, source_of, write
 import weekly_cli
 from weekly_cli.settings import SETTINGS
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = ["AAA", "BBB"]
 
 

@@ -137,6 +137,7 @@ REFUSED_BY_THE_PARSER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED_BY_THE_PARSER)
 def test_what_the_parser_refuses_is_a_panel_that_names_the_right_help(tmp_path: Path, name: str) -> None:
     words, command, suggestion = REFUSED_BY_THE_PARSER[name]
@@ -169,6 +170,7 @@ NEAR: dict[str, tuple[list[str], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEAR)
 def test_what_is_near_is_suggested(tmp_path: Path, prices: Path, name: str) -> None:
     args, suggestion = NEAR[name]
@@ -178,6 +180,7 @@ def test_what_is_near_is_suggested(tmp_path: Path, prices: Path, name: str) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_error_names_where_a_value_came_from(tmp_path: Path, prices: Path) -> None:
     """Whether it is found when settings are read, or when the input is there."""
     for name, value in (("week", "W-FRD"), ("features", "momentun"), ("symbols", "AAB"), ("price", "closes")):
@@ -200,6 +203,7 @@ def test_a_variable_of_no_setting_is_warned_of(tmp_path: Path, prices: Path) -> 
     ]
 
 
+@pytest.mark.slow
 def test_several_inputs_are_one_dataset(tmp_path: Path) -> None:
     """As a shell makes them of `prices/*.parquet` without quotes; hive folders, and a file that is named twice, too."""
     table = daily(["AAA", "BBB"], 60)
@@ -222,6 +226,7 @@ def test_several_inputs_are_one_dataset(tmp_path: Path) -> None:
     assert "nowhere.parquet" in one_line(missing.stderr)
 
 
+@pytest.mark.slow
 def test_very_many_inputs_do_not_swell_the_output(tmp_path: Path) -> None:
     table = daily([f"S{number:03d}" for number in range(40)], 30, order="symbol")
     files = write_files(table, tmp_path / "prices", 40)
@@ -247,6 +252,7 @@ def test_quiet_json_and_report_may_stand_in_the_file(tmp_path: Path, prices: Pat
     assert done.stderr.startswith("scan:")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["notes", "prices", "other json", "report", "empty", "device"])
 def test_a_report_takes_the_place_of_a_report_only(tmp_path: Path, prices: Path, there: str) -> None:
     target = tmp_path / "run.json"
@@ -311,6 +317,7 @@ def test_symbols_of_an_error_do_not_steer_the_terminal(tmp_path: Path) -> None:
     assert "A\\x1b[31m" in one_line(done.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["auto", "batched"])
 def test_a_memory_limit_that_is_too_small_is_one_line_and_exit_5(tmp_path: Path, prices: Path, strategy: str) -> None:
     done = run_cli("build", prices, "--memory-limit", "8MiB", "--strategy", strategy, "-q", cwd=tmp_path)
@@ -331,6 +338,7 @@ def test_an_output_folder_with_strangers_in_it_is_refused_with_exit_6(tmp_path: 
         assert picture(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_project_is_never_replaced(tmp_path: Path, prices: Path) -> None:
     """`weekly-cli build prices.parquet -o . --overwrite` in the folder that somebody works in."""
     (tmp_path / ".git").mkdir()
@@ -345,6 +353,7 @@ def test_a_project_is_never_replaced(tmp_path: Path, prices: Path) -> None:
             assert picture(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x" * 240, "x" * 300, "x" * 300 + ".parquet"])
 def test_an_output_whose_name_is_too_long_is_one_line_and_exit_6(tmp_path: Path, prices: Path, name: str) -> None:
     done = run_cli("build", prices, "-o", name, "-q", cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
@@ -353,6 +362,8 @@ def test_an_output_whose_name_is_too_long_is_one_line_and_exit_6(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "group", "code"),
     [(signal.SIGINT, False, 130), (signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)],
@@ -380,6 +391,8 @@ def test_a_signal_ends_the_run_and_its_workers_and_leaves_the_old_output(
     )
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 def test_an_interrupt_while_it_scans_can_be_gone_on_from(tmp_path: Path, bulk: Path) -> None:
     """What it leaves is what it had done by then, or nothing, and the same command finishes the work."""
     with start_cli("build", bulk, "-o", tmp_path / "out") as process:
@@ -410,6 +423,7 @@ cli.main()
 """
 
 
+@pytest.mark.alone
 def test_an_interrupt_while_workers_start_is_not_lost(tmp_path: Path, bulk: Path) -> None:
     words = [sys.executable, "-c", INTERRUPTED_START, "build", str(bulk), "-o", str(tmp_path / "out")]
     with subprocess.Popen(
@@ -437,6 +451,8 @@ cli.main()
 """
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 def test_a_pool_that_does_not_close_holds_no_end_up(tmp_path: Path, bulk: Path) -> None:
     words = [sys.executable, "-c", ENDLESS_END, "build", str(bulk), "-o", str(tmp_path / "out"), *MANY]
     with subprocess.Popen(
@@ -524,6 +540,7 @@ def test_a_report_into_a_pipe_leaves_the_pipe(tmp_path: Path, prices: Path) -> N
         os.close(reader)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", [["features"], ["build", "--json", "-q"], ["build", "--help"], ["--help"]], ids=str)
 def test_output_into_a_closed_pipe_ends_normally(tmp_path: Path, prices: Path, args: list[str]) -> None:
     """A pipe without a reader is a normal end, not a bug (exit code 1)."""
@@ -592,6 +609,7 @@ def test_features_lists_every_column_with_its_formula(tmp_path: Path) -> None:
     assert all(re.sub(r"\s+", "", formula)[:12] in shown for formula in formulas)
 
 
+@pytest.mark.slow
 def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path) -> None:
     shown, listed = run_cli("plan", prices, cwd=tmp_path), run_cli("plan", prices, "--json", cwd=tmp_path)
     assert (shown.returncode, shown.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
@@ -606,6 +624,7 @@ def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path
     assert "--strategy" in other["strategy"]
 
 
+@pytest.mark.slow
 def test_plan_takes_the_options_of_build() -> None:
     def options(command: str) -> set[str]:
         return set(re.findall(r"--[a-z][a-z-]+", run_cli(command, "--help").stdout))
@@ -660,6 +679,7 @@ def test_version_names_its_libraries(tmp_path: Path) -> None:
     assert done.stdout == f"weekly-cli {weekly_cli.__version__} ({told})\n"
 
 
+@pytest.mark.slow
 def test_a_sample_can_be_built_and_is_the_same_each_time(tmp_path: Path) -> None:
     done = run_cli("sample", tmp_path / "in", "--symbols", 6, "--years", 1, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
@@ -671,6 +691,7 @@ def test_a_sample_can_be_built_and_is_the_same_each_time(tmp_path: Path) -> None
     assert run_cli("sample", tmp_path / "other", "--layout", "heap", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_in_80_columns(command: str) -> None:
     done = run_cli(command, "--help")
@@ -694,6 +715,7 @@ def test_help_shows_panels_choices_ranges_defaults_and_examples() -> None:
     assert words.count("WEEKLY_CLI_") <= 4, "not on every line"
 
 
+@pytest.mark.slow
 def test_every_example_of_the_help_works(tmp_path: Path, prices: Path) -> None:
     """As it stands there, in a folder where `prices/` and `weekly/` are."""
     write(read(prices), tmp_path / "prices" / "p.parquet")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from frames import COMMAND, daily, environment, write
 
+pytestmark = pytest.mark.slow
+
 #: What is typed, and what the shell makes of it.
 TYPED: dict[str, tuple[str, list[str]]] = {
     "command": ("weekly-cli ver", ["verify"]),
@@ -67,7 +69,7 @@ def test_bash_completes_commands_flags_and_values(folder: Path, name: str) -> No
 
 
 def test_bash_completes_once_it_is_installed(folder: Path) -> None:
-    said = run_shell(folder, "bash", "--norc", "-c", "weekly-cli --install-completion")
+    said = run_shell(folder, "bash", "--norc", "-c", "weekly-cli --install-completion; exit $?")
     assert "bash completion installed" in said
     script = f". ~/.bashrc\n{BASH.format(words='weekly-cli build --week W-TH')}"
     assert run_shell(folder, "bash", "--norc", "-c", script).split() == ["W-THU"]

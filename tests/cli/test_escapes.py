@@ -20,6 +20,8 @@ from weekly_cli.run import pipeline
 from weekly_cli.run.report import render
 from weekly_cli.run.task import Outcome, Task, run_task
 
+pytestmark = pytest.mark.slow
+
 #: Colour, title, clearing the screen by one byte, a bell, a mark that turns the rest around, a line of its own.
 NASTY = "E\x1b[31m\x1b]0;owned\x07\x9b2J\u202e\rX\nY\x7f"
 SHOWN = "E\\x1b[31m\\x1b]0;owned\\x07\\x9b2J\\u202e\\rX\\nY\\x7f"

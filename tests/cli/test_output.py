@@ -75,6 +75,7 @@ def fewer_rows_a_task(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 # ---- readers ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 def test_every_reader_sees_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str) -> None:
     fewer_rows_a_task(monkeypatch, 300)
@@ -131,6 +132,7 @@ def row_groups(output: Path, column: str = "symbol") -> Iterator[tuple[Any, Any,
             yield statistics.min, statistics.max, metadata.row_group(number).num_rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
 def test_row_groups_let_one_symbol_skip_the_rest(tmp_path: Path, bulk: Path, name: str, strategy: str) -> None:
@@ -159,6 +161,7 @@ def test_a_symbol_may_be_longer_than_a_row_group(tmp_path: Path, monkeypatch: py
     assert build(tmp_path / "p.parquet", tmp_path / "whole").equals(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [260, 100, 77])
 @pytest.mark.parametrize("cells", [10**6, 60])
 def test_row_groups_of_the_input_are_copied_where_they_can_be(
@@ -567,6 +570,8 @@ def test_an_output_through_a_link_is_replaced_where_it_leads(tmp_path: Path, sma
 # ---- killed runs -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 def test_a_killed_run_leaves_the_old_output_and_the_next_run_tidies_up(
     tmp_path: Path, bulk: Path, small: Path, name: str
@@ -626,6 +631,7 @@ def same_bits(out: pa.Table, expected: pa.Table) -> None:
     assert feature_bytes(out) == feature_bytes(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["direct", "batched", "per-symbol", "adaptive"])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_same_bits_for_jobs_and_strategies(
@@ -639,6 +645,7 @@ def test_same_bits_for_jobs_and_strategies(
     same_bits(read(tmp_path / "out"), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
 @pytest.mark.parametrize("layout", ["shuffled", "clustered", "thirty", "thirty_clustered", "thirty_shuffled"])
 def test_same_bits_for_every_layout(
@@ -690,6 +697,7 @@ def test_same_bits_for_any_number_of_sets_of_bundles(
     assert 1 < len(seen) <= chunks if most > 1 else len(seen) >= chunks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
 @pytest.mark.parametrize("order", ["date", "symbol"])
 def test_text_of_few_values_leaves_as_it_came(
@@ -720,6 +728,7 @@ def test_text_of_few_values_leaves_as_it_came(
         assert out.column(name).to_pylist() == wanted.column(name).to_pylist()
 
 
+@pytest.mark.slow
 def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:
     """A limit that only just holds the smallest task makes the partition of wide rows go in several chunks."""
     table = daily([f"S{number:03d}" for number in range(200)], 1000)
@@ -751,6 +760,7 @@ def test_two_files_of_one_run_are_the_same_bytes(tmp_path: Path, small: Path) ->
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_many_tasks_of_one_partition_do_not_run_out_of_files(tmp_path: Path) -> None:
     """The partition has a bundle for each task; a shell gives a process 1,024 open files, often 256."""
     import resource

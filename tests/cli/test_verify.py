@@ -23,6 +23,8 @@ from weekly_cli.compute.kernels import lag
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.verify import Proof, hashes, verify
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = ["AAA", "BBB", "CCC", "DDD"]
 CHECKS = ["bytes", "columns", "rows", "values", "look-ahead", "reference", "warm-up"]
 

@@ -25,7 +25,10 @@ from weekly_cli.cli.sample import write_sample
 MIB = 2**20
 SAMPLE_SECONDS = 0.03
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells proportional set sizes")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells proportional set sizes"),
+]
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ from weekly_cli.errors import InputRefused, OutputConflict, UsageError
 from weekly_cli.run import pipeline
 from weekly_cli.run.task import Outcome, Task, run_task
 
+pytestmark = pytest.mark.alone
+
 #: Bits flipped at a time; starters at once; readings of an output while it is published.
 FLIPS, STARTERS, READS, PUBLISHES = 20, 8, 500, 20
 

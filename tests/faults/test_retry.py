@@ -27,6 +27,8 @@ from weekly_cli.run.retry import TaskRetrier
 from weekly_cli.run.task import Outcome, Task, run_task
 from weekly_cli.settings import from_python, resolve
 
+pytestmark = pytest.mark.alone
+
 SYMBOLS = [f"S{number:02d}" for number in range(40)]
 
 

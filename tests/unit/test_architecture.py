@@ -150,6 +150,7 @@ def test_the_readme_tells_the_same_rooms() -> None:
     assert told == [set(layer) for layer in LAYERS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", CONFINED)
 def test_only_some_rooms_import_a_library(library: str) -> None:
     found = {module for module, path in MODULES.items() if library in {room(name) for name in imports(path)}}
@@ -203,6 +204,7 @@ def by_process(log: Path) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", [[], ["build"], ["plan"], ["verify"], ["features"], ["config"], ["sample"]], ids=str)
 def test_help_imports_nothing_heavy(recorded: tuple[dict[str, str], Path], args: list[str]) -> None:
     env, log = recorded
@@ -222,6 +224,7 @@ def test_a_small_build_imports_numpy_and_arrow_and_nothing_else_that_is_heavy(
     assert list(by_process(log).values()) == [{"weekly_cli.cli.process", "weekly_cli.run.task", "pyarrow", "numpy"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["date", "symbol"])
 def test_workers_import_no_pandas(recorded: tuple[dict[str, str], Path], tmp_path: Path, order: str) -> None:
     """Partitioned or not; the parent, which is to start as fast, does not either."""

@@ -139,6 +139,7 @@ def test_what_only_the_command_has_is_no_argument_of_a_function() -> None:
             resolve({"input": "x", name: True})
 
 
+@pytest.mark.slow
 def test_a_flag_beats_the_environment_beats_the_file_through_the_command(tmp_path: Path) -> None:
     write(daily(), tmp_path / "prices.parquet")
     settings_file(tmp_path, 'input = "prices.parquet"\nstrategy = "batched"')
@@ -364,6 +365,7 @@ def test_a_size_may_have_decimals(hundredths: int) -> None:
     assert abs(found - hundredths * 2**30 / 100) <= 1
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(text=st.text(max_size=12))
 def test_any_text_is_a_size_or_a_refusal(text: str) -> None:
@@ -465,6 +467,7 @@ ROW = """    least_rows: int | None = _row(None, kinds.Whole(1), INPUT, "Fewest 
 """
 
 
+@pytest.mark.slow
 def test_a_setting_is_one_row_and_its_use(tmp_path: Path) -> None:
     """A copy of the package gets one line, in one file; everything else follows."""
     package = shutil.copytree(Path(weekly_cli.__file__).parent, tmp_path / "weekly_cli")

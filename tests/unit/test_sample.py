@@ -108,6 +108,7 @@ def test_the_default_sample_has_its_schema_and_forty_symbols(written: SampleFile
     assert set(table["exchange"].to_pylist()) == {"ARCX", "XNAS", "XNYS"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("symbols", "years"), [(1, 1), (5, 2), (40, 3), (300, 2)])
 def test_layouts_hold_the_same_rows(tmp_path: Path, symbols: int, years: int) -> None:
     tables, maps = {}, set()
@@ -213,6 +214,8 @@ def test_impossible_samples_are_refused(tmp_path: Path, arguments: dict[str, int
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
 @pytest.mark.parametrize("layout", ["date", "symbol"])
 def test_memory_is_bounded_whatever_the_size(tmp_path: Path, layout: str) -> None:
