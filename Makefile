@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Two tests at a time, those of a file in one process: what a file makes for its tests is made once.
+TWO    := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-large bench-memory soak clean
+.PHONY: help run test test-fast lint docs bench bench-large bench-memory soak clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -24,8 +26,12 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 run: $(VENV)/.installed ## build the sample data's weekly features into daily_weekly/
 	$(BIN)/weekly-cli build --jobs -1
 
-test: lint ## run all tests
-	$(BIN)/python -m pytest
+test: lint ## run all tests but the soak's
+	$(BIN)/python -m pytest $(TWO) -m "not soak and not alone"
+	$(BIN)/python -m pytest -m "alone and not soak"
+
+test-fast: lint ## run the tests that take no time; under a minute
+	$(BIN)/python -m pytest $(TWO) -m "not slow and not soak and not alone"
 
 lint: $(VENV)/.installed-test ## check style, types and generated documentation
 	$(BIN)/ruff check
@@ -45,8 +51,9 @@ bench-large: $(VENV)/.installed-test ## 10,000 symbols x 40 years under 1 GiB; n
 bench-memory: $(VENV)/.installed-test ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/memory.py
 
-soak: $(VENV)/.installed-test ## end 350 random runs at random times; a quarter of an hour
-	$(BIN)/python tests/soak.py
+soak: $(VENV)/.installed-test ## all rounds of the tests that repeat, and 350 random runs ended at random times; half an hour
+	$(BIN)/python -m pytest -m soak
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis daily_weekly *.egg-info

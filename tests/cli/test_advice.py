@@ -1,0 +1,334 @@
+"""The advice of errors, followed to the letter: it helps, and nothing that somebody has is lost by it."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from frames import build, daily, in_order, picture, run_cli, source_of, write
+
+import weekly_cli
+from weekly_cli.settings import SETTINGS
+
+pytestmark = pytest.mark.slow
+
+SYMBOLS = ["AAA", "BBB"]
+
+
+def prices(folder: Path, table: pa.Table | None = None) -> None:
+    write(daily(SYMBOLS, 120) if table is None else table, folder / "prices.parquet")
+
+
+def repeated(folder: Path) -> None:
+    table = daily(SYMBOLS, 120)
+    prices(folder, pa.concat_tables([table, table.slice(0, 3)]))
+
+
+def with_dates(dates: Callable[[list[dt.date]], list[object]]) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        table = daily(SYMBOLS, 120)
+        prices(folder, table.set_column(1, "date", pa.array(dates(table.column("date").to_pylist()))))
+
+    return make
+
+
+def with_a_feature(folder: Path) -> None:
+    table = daily(SYMBOLS, 120)
+    prices(folder, table.append_column("w_ret", table.column("close")))
+
+
+def renamed(**names: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        table = daily(SYMBOLS, 120)
+        prices(folder, table.rename_columns([names.get(name, name) for name in table.column_names]))
+
+    return make
+
+
+def with_two_closes(folder: Path) -> None:
+    table = daily(SYMBOLS, 120)
+    prices(folder, table.append_column("last", table.column("close")))
+
+
+def beside(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def both(folder: Path) -> None:
+        prices(folder)
+        make(folder)
+
+    return both
+
+
+def notes_in_the_output(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "notes.txt").write_text("precious")
+
+
+def somebodys_prices_in_the_output(folder: Path) -> None:
+    write(daily(["ZZZ"], 10), folder / "out" / "p.parquet")
+
+
+def somebodys_work_folder(folder: Path) -> None:
+    (folder / ".out.weekly-cli-work").mkdir()
+    (folder / ".out.weekly-cli-work" / "notes.txt").write_text("precious")
+    (folder / "work").mkdir()
+
+
+def a_good_table(folder: Path) -> None:
+    build(folder / "prices.parquet", folder / "out")
+
+
+def moved_input(folder: Path) -> None:
+    a_good_table(folder)
+    (folder / "prices.parquet").rename(folder / "moved.parquet")
+
+
+def overwrite_in_the_file(folder: Path) -> None:
+    (folder / "weekly.toml").write_text("overwrite = true\n")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A command that is refused, what its error says, and the commands that follow it to the letter.
+
+    `{name}` in these is the group of that name in `says`. `changes` are the entries that may differ afterwards.
+    """
+
+    make: Callable[[Path], None]
+    refused: str
+    says: str
+    follows: tuple[str, ...]
+    changes: tuple[str, ...] = ("out", "other")
+
+
+BUILD = "build prices.parquet -o out -q"
+ADVICE: dict[str, Advice] = {
+    "repeated rows": Advice(
+        repeated,
+        BUILD,
+        r"remove them, or pass (?P<flag>--on-duplicates) (?P<a>first) or (?P<b>last)",
+        (f"{BUILD} {{flag}} {{a}}", f"{BUILD} {{flag}} {{b}}"),
+    ),
+    "rows without a date": Advice(
+        with_dates(lambda dates: [None, *dates[1:]]),
+        BUILD,
+        r"or pass (?P<flag>--on-bad-rows drop)",
+        (f"{BUILD} {{flag}}",),
+    ),
+    "a date that is none": Advice(
+        with_dates(lambda dates: ["14.03.2024", *map(str, dates[1:])]),
+        BUILD,
+        r"or pass (?P<flag>--on-bad-rows drop)",
+        (f"{BUILD} {{flag}}",),
+    ),
+    "columns that are there": Advice(
+        with_a_feature,
+        BUILD,
+        r"pass (?P<flag>--replace-features) to compute .* leave them out with (?P<other>--features)",
+        (f"{BUILD} {{flag}}", f"{BUILD} {{other}} all,-w_ret"),
+    ),
+    "a role without a column": Advice(
+        renamed(close="Schluss"),
+        BUILD,
+        r"name it with (?P<flag>--columns close=)NAME",
+        (f"{BUILD} {{flag}}Schluss",),
+    ),
+    "a role with two columns": Advice(
+        with_two_closes,
+        BUILD,
+        r"more than one column for close: (?P<a>\w+), (?P<b>\w+); choose with (?P<flag>--columns close=)NAME",
+        (f"{BUILD} {{flag}}{{a}}", f"{BUILD} {{flag}}{{b}}"),
+    ),
+    "a column of another type": Advice(
+        renamed(date="day_text"),
+        f"{BUILD} --columns date=volume",
+        r"choose another with (?P<flag>--columns date=)NAME",
+        (f"{BUILD} {{flag}}day_text",),
+    ),
+    "a small budget": Advice(
+        prices,
+        f"{BUILD} --memory-limit 8MiB --strategy batched",
+        r"pass (?P<flag>--memory-limit \d+MiB) or more",
+        (f"{BUILD} {{flag}} --strategy batched",),
+    ),
+    "nothing left": Advice(
+        prices,
+        f"{BUILD} --start 2030-01-01",
+        r"or pass (?P<flag>--allow-empty) to",
+        (f"{BUILD} --start 2030-01-01 {{flag}}",),
+    ),
+    "somebody's notes": Advice(
+        beside(notes_in_the_output),
+        BUILD,
+        r"choose another (?P<flag>--output), or move it away",
+        (f"{BUILD} {{flag}} other",),
+        ("other",),
+    ),
+    "somebody's prices": Advice(
+        beside(somebodys_prices_in_the_output),
+        BUILD,
+        r"choose another (?P<flag>--output), or move it away",
+        (f"{BUILD} {{flag}} other",),
+        ("other",),
+    ),
+    "the input": Advice(
+        prices,
+        "build prices.parquet -o prices.parquet -q",
+        r"choose another (?P<flag>--output)",
+        ("build prices.parquet -q {flag} other",),
+        ("other",),
+    ),
+    "the current folder": Advice(
+        prices,
+        "build prices.parquet -o . -q --overwrite",
+        r"choose another (?P<flag>--output)",
+        ("build prices.parquet -q --overwrite {flag} other",),
+        ("other",),
+    ),
+    "no input": Advice(
+        prices,
+        "build -q -o out",
+        r"weekly-cli (?P<command>build) PRICES.*(?P<toml>weekly\.toml)",
+        ("{command} prices.parquet -q -o out",),
+    ),
+    "an input that has moved": Advice(
+        beside(moved_input),
+        "verify out",
+        r"name where it is now with (?P<flag>--input)",
+        ("verify out {flag} moved.parquet",),
+        (),
+    ),
+    "a table that says nothing": Advice(
+        lambda folder: prices(folder, in_order(daily(SYMBOLS, 120))),
+        "verify prices.parquet",
+        r"name it with (?P<flag>--input)",
+        ("verify prices.parquet {flag} prices.parquet",),
+        (),
+    ),
+    "somebody's work folder": Advice(
+        beside(somebodys_work_folder),
+        BUILD,
+        r"move it, or pass (?P<flag>--work-dir)",
+        (f"{BUILD} {{flag}} work",),
+    ),
+    "a work folder that is none": Advice(
+        prices,
+        f"{BUILD} --work-dir nowhere",
+        r"(?P<flag>--work-dir) nowhere is not a directory",
+        (f"{BUILD} {{flag}} .",),
+    ),
+    "a setting of the command line": Advice(
+        beside(overwrite_in_the_file),
+        BUILD,
+        r"take it out there",
+        (),
+        (),
+    ),
+    "a report that would be lost": Advice(
+        prices,
+        f"{BUILD} --report prices.parquet",
+        r"(?P<flag>--report) .* choose another file",
+        (f"{BUILD} {{flag}} other",),
+    ),
+    "a folder that is not empty": Advice(
+        prices,
+        "sample .",
+        r"choose a new or an empty folder",
+        ("sample other --symbols 2 --years 1",),
+    ),
+    "workers and none": Advice(
+        prices,
+        f"{BUILD} --task-timeout 60 --strategy direct",
+        r"(?P<flag>--task-timeout) ends workers.*leave one",
+        (f"{BUILD} {{flag}} 60", f"{BUILD} --strategy direct"),
+    ),
+    "nearly a feature": Advice(
+        prices,
+        f"{BUILD} --features momentun",
+        r"did you mean (?P<name>\w+)\?",
+        (f"{BUILD} --features {{name}}",),
+    ),
+    "nearly a symbol": Advice(
+        prices,
+        f"{BUILD} --symbols AAB",
+        r"did you mean (?P<name>\w+)\?",
+        (f"{BUILD} --symbols {{name}}",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_advice_helps_and_nothing_is_lost_by_it(tmp_path: Path, name: str) -> None:
+    one = ADVICE[name]
+    one.make(tmp_path)
+    before = picture(tmp_path)
+    refused = run_cli(*shlex.split(one.refused), cwd=tmp_path)
+    assert refused.returncode in (2, 3, 5, 6), refused.stderr
+    assert picture(tmp_path) == before
+    found = re.search(one.says, refused.stderr)
+    assert found, refused.stderr
+    for command in one.follows:
+        done = run_cli(*shlex.split(command.format(**found.groupdict())), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        after = picture(tmp_path)
+        kept = {path: data for path, data in before.items() if path.split("/")[0] not in one.changes}
+        assert kept.items() <= after.items()
+
+
+@pytest.mark.parametrize("make", [notes_in_the_output, somebodys_prices_in_the_output])
+def test_what_is_in_the_way_may_be_moved(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """The other half of that advice: what was moved stays, and the same command works."""
+    beside(make)(tmp_path)
+    assert "move it away" in run_cli(*shlex.split(BUILD), cwd=tmp_path).stderr
+    (stranger,) = (tmp_path / "out").iterdir()
+    data = stranger.read_bytes()
+    moved = stranger.rename(tmp_path / "moved")
+    assert run_cli(*shlex.split(BUILD), cwd=tmp_path).returncode == 0
+    assert moved.read_bytes() == data
+
+
+def test_no_input_may_be_said_in_the_environment_or_the_file(tmp_path: Path) -> None:
+    prices(tmp_path)
+    assert run_cli("build", "-q", cwd=tmp_path, env={"WEEKLY_CLI_INPUT": "prices.parquet"}).returncode == 0
+    (tmp_path / "weekly.toml").write_text('input = "prices.parquet"\n')
+    assert run_cli("build", "-q", cwd=tmp_path).returncode == 0
+    (tmp_path / "weekly.toml").rename(tmp_path / "pyproject.toml")
+    (tmp_path / "pyproject.toml").write_text('[tool.weekly-cli]\ninput = "prices.parquet"\n')
+    assert run_cli("build", "-q", cwd=tmp_path).returncode == 0
+
+
+#: Flags that errors recommend and that other tests follow: a run that waits, one that starts again, one that is strict.
+ELSEWHERE = {
+    "--wait": "test_resume::test_a_second_run_may_wait",
+    "--fresh": "test_resume::test_another_setting_starts_afresh",
+}
+
+
+def sentences() -> list[str]:
+    """Every text in the code that tells somebody to pass or choose a flag, docstrings and help apart."""
+    found = []
+    for path in Path(weekly_cli.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in docstrings:
+                found += re.findall(r"(?:pass|choose|choose another|with|give) (--[a-z-]+)", node.value)
+    return found
+
+
+def test_every_flag_that_an_error_recommends_is_followed_here() -> None:
+    recommended = set(sentences()) - {"--strict"}  # which is told as the reason, and not as a way out
+    followed = {flag for one in ADVICE.values() for flag in re.findall(r"--[a-z-]+", one.says)}
+    assert len(recommended) >= 8
+    assert recommended <= followed | ELSEWHERE.keys()
+    for module, test in (one.split("::") for one in ELSEWHERE.values()):
+        assert f"def {test}(" in source_of(module)
+    assert not followed & {"--overwrite"}, "no error recommends what may replace somebody's files"
+    assert followed | ELSEWHERE.keys() <= {row.flag for row in SETTINGS.values()} | {"--input"}

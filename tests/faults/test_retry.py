@@ -1,0 +1,324 @@
+"""A task that fails is halved until its symbol stands alone; a worker that dies makes suspects, not culprits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pyarrow as pa
+import pytest
+from frames import MODULES, at_work, build, daily, names_beside, read, report_here, run_words, write
+
+import weekly_cli
+from weekly_cli.errors import EXIT_SYMBOLS_FAILED, SymbolsFailed
+from weekly_cli.events import RunWarning
+from weekly_cli.files import markers
+from weekly_cli.run import resources
+from weekly_cli.run.engines import Cause, Failed
+from weekly_cli.run.report import Report
+from weekly_cli.run.retry import TaskRetrier
+from weekly_cli.run.task import Outcome, Task, run_task
+from weekly_cli.settings import from_python, resolve
+
+pytestmark = pytest.mark.alone
+
+SYMBOLS = [f"S{number:02d}" for number in range(40)]
+
+
+def killed() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def left() -> NoReturn:
+    os._exit(9)
+
+
+def exits() -> NoReturn:
+    sys.exit(3)
+
+
+def aborts() -> NoReturn:
+    os.abort()
+
+
+def takes_all_memory() -> NoReturn:
+    blocks = []
+    while True:
+        blocks.append(bytearray(2**26))
+
+
+def raises() -> NoReturn:
+    raise ArithmeticError("a poisonous symbol")
+
+
+def hangs() -> NoReturn:
+    while True:
+        time.sleep(1.0)
+
+
+DIED = "its worker process died"
+#: What a symbol does to the process that works on it, and how the report puts it.
+POISONS: Mapping[str, tuple[Callable[[], NoReturn], str]] = {
+    "SIGKILL": (killed, DIED),
+    "os._exit": (left, DIED),
+    "abort": (aborts, DIED),
+    "sys.exit": (exits, "SystemExit: 3"),
+    "endless memory": (takes_all_memory, "MemoryError: "),
+    "an exception": (raises, "ArithmeticError: a poisonous symbol"),
+    "a hang": (hangs, "took longer than 0.8 s (--task-timeout)"),
+}
+
+
+class Poisoned:
+    """Tasks as they are, but for the symbols that do something."""
+
+    def __init__(self, poisons: Mapping[str, str]) -> None:
+        self.poisons = dict(poisons)
+
+    def __call__(self, task: Task) -> Outcome:
+        for symbol in task.symbols.to_pylist():
+            if symbol in self.poisons:
+                POISONS[self.poisons[symbol]][0]()
+        return run_task(task)
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(daily(SYMBOLS, order="symbol"), tmp_path_factory.mktemp("prices") / "prices.parquet")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    return build(prices, tmp_path_factory.mktemp("undisturbed") / "out")
+
+
+@pytest.fixture(autouse=True)
+def tasks_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weekly_cli.run.plan._LEAST_TASK_ROWS", 1)
+    monkeypatch.setattr("weekly_cli.run.plan._TASKS_PER_WORKER", 4)
+
+
+def poisoned(
+    prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, poisons: Mapping[str, str], **settings: object
+) -> Report:
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", Poisoned(poisons))
+    given = {"jobs": 2, "strategy": "batched", "task_timeout": 0.8, "memory_limit": "700MiB", **settings}
+    return weekly_cli.build(prices, output, **given)
+
+
+def without(table: pa.Table, symbols: Iterator[str] | list[str]) -> pa.Table:
+    gone = set(symbols)
+    return table.filter(pa.array([symbol not in gone for symbol in table.column("symbol").to_pylist()]))
+
+
+def blamed(poisons: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((symbol, POISONS[kind][1]) for symbol, kind in poisons.items()))
+
+
+@pytest.mark.parametrize("kind", POISONS)
+def test_one_poisonous_symbol_is_left_out(
+    kind: str, prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = poisoned(prices, tmp_path / "out", monkeypatch, {"S17": kind})
+    assert report.rejected == blamed({"S17": kind})
+    assert report.exit_code == EXIT_SYMBOLS_FAILED
+    assert report.symbols == 39
+    assert any("S17" in trouble for trouble in report.warnings)
+    assert read(tmp_path / "out").equals(without(undisturbed, ["S17"]))
+    assert names_beside(tmp_path / "out") == ["out"]
+
+
+@pytest.mark.parametrize(
+    "poisons",
+    [
+        {"S01": "SIGKILL", "S02": "os._exit", "S39": "abort"},
+        {"S00": "SIGKILL", "S20": "SIGKILL", "S21": "SIGKILL"},
+        {"S05": "endless memory", "S18": "a hang", "S30": "sys.exit"},
+    ],
+    ids=str,
+)
+def test_three_poisonous_symbols_are_left_out(
+    poisons: Mapping[str, str], prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who takes all memory may be slow at it, and be taken for hung."""
+    report = poisoned(prices, tmp_path / "out", monkeypatch, poisons)
+    rejected = dict(report.rejected)
+    assert rejected.keys() == poisons.keys()
+    for symbol, kind in poisons.items():
+        slow = [POISONS["a hang"][1]] if kind == "endless memory" else []
+        assert rejected[symbol] in [POISONS[kind][1], *slow]
+    assert read(tmp_path / "out").equals(without(undisturbed, list(poisons)))
+
+
+def test_in_this_process_a_symbol_that_raises_is_left_out(
+    prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisons = {"S17": "an exception"}
+    report = poisoned(prices, tmp_path / "out", monkeypatch, poisons, strategy="direct", task_timeout=None)
+    assert report.rejected == blamed(poisons)
+    assert read(tmp_path / "out").equals(without(undisturbed, poisons))
+
+
+def test_strict_publishes_nothing(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = build(prices, tmp_path / "out", features="w_close")
+    with pytest.raises(SymbolsFailed, match=r"1 symbols failed \(first: S17: ArithmeticError: a poisonous symbol\)"):
+        poisoned(prices, tmp_path / "out", monkeypatch, {"S17": "an exception"}, strict=True)
+    assert read(tmp_path / "out").equals(old)
+    monkeypatch.undo()
+    assert weekly_cli.build(prices, tmp_path / "out", strategy="batched", strict=True).rejected == ()
+    assert names_beside(tmp_path / "out") == ["out"]
+
+
+def test_a_bug_that_fails_every_symbol_is_no_fault_of_theirs(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = dict.fromkeys(SYMBOLS, "an exception")
+    with pytest.raises(RuntimeError, match="every symbol fails: ArithmeticError: a poisonous symbol"):
+        poisoned(prices, tmp_path / "out", monkeypatch, everything, strategy="direct", task_timeout=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def last_started(folder: Path) -> markers.StartMarker | None:
+    written: list[tuple[int, str]] = []
+    for path in at_work(folder, "*.begun"):
+        with contextlib.suppress(FileNotFoundError):  # its run has ended
+            written.append((path.stat().st_mtime_ns, str(path.with_suffix(".parquet"))))
+    return markers.read_start_marker(max(written)[1]) if written else None
+
+
+def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
+    prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that began last is killed as soon as there is another part, up to three times."""
+    kills: list[int] = []
+    ended = threading.Event()
+
+    def kill() -> None:
+        while len(kills) < 3 and not ended.is_set():
+            if len(at_work(tmp_path, "part-*.parquet")) > len(kills):
+                latest = last_started(tmp_path)
+                if latest is not None and psutil.pid_exists(latest.process):
+                    os.kill(latest.process, signal.SIGKILL)
+                    kills.append(latest.process)
+            time.sleep(0.005)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", slow)
+    report = weekly_cli.build(prices, tmp_path / "out", jobs=2, strategy="batched")
+    ended.set()
+    killer.join()
+    assert kills
+    assert report.rejected == ()
+    assert report.warnings
+    assert read(tmp_path / "out").equals(undisturbed)
+
+
+def slow(task: Task) -> Outcome:
+    time.sleep(0.1)
+    return run_task(task)
+
+
+class Dying:
+    """An engine whose workers die of what `deadly` says, with a memory of what it was asked for."""
+
+    def __init__(self, deadly: Callable[[Dying, Task], Cause | None], workers: int = 4) -> None:
+        self.workers, self.deadly = workers, deadly
+        self.asked: list[tuple[int, int]] = []
+
+    def run_tasks(self, tasks: list[Task], run: Callable[[Task], Outcome]) -> Iterator[Outcome | Failed]:
+        self.asked.append((self.workers, len(tasks)))
+        broken = False
+        for task in tasks:
+            cause = Cause.UNFINISHED if broken else self.deadly(self, task)
+            broken |= cause is not None
+            yield Failed(task, cause, str(cause)) if cause else run(task)
+
+    def resize(self, workers: int) -> None:
+        self.workers = workers
+
+
+def planned(prices: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Task]:
+    """The tasks of a run: 8 of 5 symbols."""
+    caught: list[Task] = []
+
+    def catch(tasks: list[Task], *_: object) -> NoReturn:
+        caught.extend(tasks)
+        raise RuntimeError("caught")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="caught"):
+        patched.setattr("weekly_cli.run.pipeline.fan_out", catch)
+        report_here(prices, tmp_path / "planned", jobs=2, strategy="batched")
+    return caught
+
+
+def noted(task: Task) -> Outcome:
+    return Outcome(task.number, part=task.part, symbols=len(task.symbols))
+
+
+def test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system kills while more than one worker runs tasks of more than two symbols."""
+    warnings: list[object] = []
+    tasks = planned(prices, monkeypatch, tmp_path)
+    too_much = Dying(lambda engine, task: Cause.NO_MEMORY if engine.workers * len(task.symbols) > 3 else None)
+    done = list(TaskRetrier(too_much, noted, warnings.append).outcomes(tasks))  # type: ignore[arg-type]
+    assert sum(outcome.symbols for outcome in done) == 40
+    assert not any(outcome.rejected for outcome in done)
+    assert [workers for workers, _ in too_much.asked] == [4, 2, 1]
+    assert len(warnings) == 2
+    assert all(isinstance(trouble, RunWarning) for trouble in warnings)
+
+
+def test_workers_that_never_live_are_no_symbols_fault(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = Dying(lambda *_: Cause.UNFINISHED)
+    with pytest.raises(RuntimeError, match="worker processes die whatever they do"):
+        list(TaskRetrier(never, noted, lambda _: None).outcomes(planned(prices, monkeypatch, tmp_path)))
+    assert len(never.asked) < 50
+
+
+def test_kills_for_lack_of_memory_are_told_from_others(
+    prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the counter alone: the first death is such a one, the others are not."""
+    counts = iter([0, 1])
+    monkeypatch.setattr(resources, "memory_kills", lambda: next(counts, 1))
+    report = poisoned(prices, tmp_path / "out", monkeypatch, {"S17": "SIGKILL"})
+    assert report.rejected == blamed({"S17": "SIGKILL"})
+    assert report.warnings[0].startswith("the system killed its worker process for lack of memory: ")
+    assert report.warnings[1].startswith("its worker process died: ")
+    assert read(tmp_path / "out").equals(without(undisturbed, ["S17"]))
+
+
+def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
+    prices: Path, undisturbed: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small data is worked on in the command's own process, and a symbol that kills it would do so again."""
+    script = (
+        "import sys, test_retry, weekly_cli.run.pipeline as p\n"
+        "p.run_task = test_retry.Poisoned({'S17': 'SIGKILL'})\n"
+        "report = p.build(sys.argv[1], sys.argv[2])\nprint(report.strategy, report.rejected)"
+    )
+    words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out")]
+    first, second = (run_words(words, env=MODULES) for _ in range(2))
+    assert first.returncode == -signal.SIGKILL
+    assert second.returncode == 0, second.stderr
+    assert second.stdout == f"batched {blamed({'S17': 'SIGKILL'})}\n"
+    assert read(tmp_path / "out").equals(without(undisturbed, ["S17"]))
+
+
+def test_a_timeout_needs_workers(prices: Path) -> None:
+    with pytest.raises(weekly_cli.errors.UsageError, match="strategy direct has none"):
+        resolve(from_python({"input": str(prices), "strategy": "direct", "task_timeout": 5}))

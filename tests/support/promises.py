@@ -1,0 +1,296 @@
+"""What is promised, what holds each promise, and how often it was tried: the README's page is made of this.
+
+The counts are those of the tests themselves; `test_promises` holds that every test that is named is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import hostile
+import odd_symbols
+import soak
+import test_disk
+import test_faults
+import test_hostile
+import test_memory
+import test_resume
+import test_retry
+import test_verify
+
+
+class Promise(NamedTuple):
+    """A promise and the tests that hold it."""
+
+    text: str
+    tests: tuple[str, ...]
+
+
+class Trial(NamedTuple):
+    """A kind of trial, how many there are, and the test that runs them."""
+
+    what: str
+    count: int
+    test: str
+
+
+PROMISES = (
+    Promise(
+        "**The switch is atomic.** Whatever ends a run, the old output is there untouched or the new one is there "
+        "whole. Folders are exchanged in one step on Linux, and renamed in two elsewhere, where the next run puts back "
+        "what a death between the two has left; a single file is renamed.",
+        (
+            "test_faults::test_a_run_that_dies_at_any_point_leaves_a_whole_output",
+            "test_faults::test_an_output_that_was_moved_out_of_the_way_comes_back",
+            "test_disk::test_whichever_operation_on_the_disk_fails_the_output_is_whole",
+        ),
+    ),
+    Promise(
+        "**A reader never sees a mixture.** Parts are named by the checksum of their bytes: who listed a folder before "
+        "it was switched finds the same bytes, or is told that a file has gone, and lists it again. Who opens a single "
+        "file for every column anew should keep it open instead.",
+        ("test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",),
+    ),
+    Promise(
+        "**What is done stays done.** The same command goes on from what is proven by its bytes; another input, "
+        "setting or version starts afresh and says so.",
+        (
+            "test_resume::test_the_same_command_goes_on",
+            "test_resume::test_what_is_half_done_takes_half_of_the_work",
+            "test_resume::test_another_input_starts_afresh",
+            "test_resume::test_another_setting_starts_afresh",
+            "test_resume::test_every_flipped_bit_of_what_is_taken_over_is_found",
+        ),
+    ),
+    Promise(
+        "**One run makes an output.** The lock is the system's and ends with its holder; the others end at once with "
+        "code 75, or wait.",
+        (
+            "test_resume::test_of_many_starters_one_publishes",
+            "test_resume::test_a_second_run_is_told_who_holds_the_output",
+            "test_resume::test_a_second_run_may_wait",
+        ),
+    ),
+    Promise(
+        "**A run ends when it is asked to.** SIGINT and SIGTERM: within 5 seconds, codes 130 and 143, no process left "
+        "2 seconds later. A parent that is killed takes its workers along within 2 seconds.",
+        (
+            "test_cli::test_a_signal_ends_the_run_and_its_workers_and_leaves_the_old_output",
+            "test_cli::test_an_interrupt_while_workers_start_is_not_lost",
+            "test_cli::test_a_pool_that_does_not_close_holds_no_end_up",
+            "test_resume::test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output",
+            "test_resume::test_a_run_that_is_killed_in_its_middle_goes_on",
+            "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers",
+        ),
+    ),
+    Promise(
+        "**No innocent symbol is blamed.** A symbol that kills its worker, raises, hangs (`--task-timeout`) or takes "
+        "all memory is left out and named, everything else is published with code 4; `--strict` publishes nothing. "
+        "Deaths that are nobody's fault cost time only.",
+        (
+            "test_retry::test_one_poisonous_symbol_is_left_out",
+            "test_retry::test_three_poisonous_symbols_are_left_out",
+            "test_retry::test_strict_publishes_nothing",
+            "test_retry::test_who_kills_a_worker_from_outside_makes_no_symbol_guilty",
+            "test_retry::test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody",
+            "test_memory::test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out",
+        ),
+    ),
+    Promise(
+        "**Bad input gets one clear line**, which names the file and what is wrong with it, and is never taken for "
+        "good in silence.",
+        (
+            "test_hostile::test_no_input_is_a_bug",
+            "test_hostile::test_a_refusal_is_one_line_that_names_the_file_and_leaves_all_as_it_was",
+            "test_hostile::test_what_is_taken_comes_out_as_arrow_reads_it",
+            "test_parquet::test_footers_tell_what_arrow_says_they_do",
+        ),
+    ),
+    Promise(
+        "**An input is of one moment.** If somebody writes to it while it is read, nothing is published.",
+        ("test_resume::test_an_input_that_changes_while_it_is_read_is_refused",),
+    ),
+    Promise(
+        "**Symbols are data.** They come out exactly as they came, no path is made of them, and nothing in a name "
+        "steers the terminal.",
+        (
+            "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
+            "test_architecture::test_no_symbol_is_part_of_a_path",
+            "test_escapes::test_every_end_is_printable",
+        ),
+    ),
+    Promise(
+        "**Nothing of yours is touched.** What this tool did not make is never removed or replaced, but for Parquet "
+        "files with `--overwrite`; the current folder, home, what is above them, and mount points never are. An input "
+        "is only read.",
+        (
+            "test_output::test_an_output_that_this_tool_did_not_make_is_refused",
+            "test_output::test_what_is_no_parquet_file_is_never_replaced",
+            "test_output::test_the_current_folder_is_never_replaced",
+            "test_output::test_what_is_put_there_while_a_run_goes_on_stays",
+            "test_output::test_an_output_never_replaces_its_input",
+            "test_resume::test_what_somebody_else_made_in_its_place_stays",
+        ),
+    ),
+    Promise(
+        "**What is finished can be proven.** `weekly-cli verify` finds a row, a value, a type, an order, a bit or a "
+        "look-ahead that is not as it should be.",
+        (
+            "test_verify::test_damage_is_found",
+            "test_verify::test_flipped_bits_are_found",
+            "test_verify::test_a_feature_of_ones_own_that_looks_ahead_is_found",
+            "test_verify::test_rows_that_see_their_own_week_are_found",
+        ),
+    ),
+)
+
+NOT_PROMISED = (
+    "Power loss on a disk that lies: files and folders are flushed before and after the switch, and a disk that says "
+    "so before it is true can lose them all the same.",
+    "Network filesystems without locks, such as some NFS: two runs may both believe that they hold the output's.",
+    "A library that crashes: no damaged file is known that ends a process. If one did so all the same, the old output "
+    "would stand, but no line would say why.",
+    "A second SIGINT or SIGTERM: it ends the run at once, workers follow, and the next run tidies up.",
+)
+
+
+def cases(test: Callable[..., Any]) -> int:
+    """How often pytest runs a function, by its own parameters."""
+    count = 1
+    for mark in getattr(test, "pytestmark", []):
+        count *= len(mark.args[1]) if mark.name == "parametrize" else 1
+    return count
+
+
+def few(test: Callable[..., Any]) -> float:
+    """The share of its rounds that is run without the soak."""
+    share = 1.0
+    for mark in getattr(test, "pytestmark", []):
+        if mark.name == "parametrize":
+            share *= sum(not getattr(one, "marks", ()) for one in mark.args[1]) / len(mark.args[1])
+    return share
+
+
+def rounds(what: str, each: int, test: Callable[..., Any]) -> Trial:
+    """Trials of a test that runs a few of them, and all of them in the soak."""
+    count = each * cases(test)
+    name = f"{test.__module__}::{test.__name__}"
+    return Trial(f"{what}; {round(count * few(test)):,} of them in `make test`, all in `make soak`", count, name)
+
+
+def trials() -> Iterator[Trial]:
+    """Every kind of trial."""
+    layouts = len(("date", "symbol"))
+    yield Trial(
+        "points on the disk at which a test ends the process",
+        len(test_faults.POINTS),
+        "test_faults::test_every_point_is_in_the_code_and_is_tried",
+    )
+    yield Trial(
+        "the parent dies at such a point, then goes on",
+        cases(test_faults.test_a_run_that_dies_at_any_point_leaves_a_whole_output)
+        + cases(test_faults.test_an_output_that_was_moved_out_of_the_way_comes_back),
+        "test_faults::test_a_run_that_dies_at_any_point_leaves_a_whole_output",
+    )
+    yield Trial(
+        "a worker dies at such a point, once",
+        cases(test_faults.test_a_worker_that_dies_at_any_point_is_replaced),
+        "test_faults::test_a_worker_that_dies_at_any_point_is_replaced",
+    )
+    yield rounds(
+        "sweeps in which every operation on the disk fails once, one after the other: EIO, ENOSPC, EDQUOT, EACCES",
+        1,
+        test_disk.test_whichever_operation_on_the_disk_fails_the_output_is_whole,
+    )
+    full = test_disk.test_a_full_disk_is_told_and_leaves_the_old_output
+    yield Trial(
+        f"a disk that is really full, at ten levels, then has room; {len(test_disk.LEVELS)} levels in `make test`, all "
+        "in `make soak`",
+        (len(test_disk.LEVELS) + len(test_disk.OTHER_LEVELS)) * cases(full) // 2,
+        "test_disk::test_a_full_disk_is_told_and_leaves_the_old_output",
+    )
+    yield Trial(
+        "a limit on the size of files",
+        cases(test_disk.test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output),
+        "test_disk::test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output",
+    )
+    yield rounds(
+        "bits flipped in fragments, parts and journals",
+        test_resume.FLIPS * layouts,
+        test_resume.test_every_flipped_bit_of_what_is_taken_over_is_found,
+    )
+    yield rounds(
+        f"starters at once, {test_resume.STARTERS} a round",
+        test_resume.STARTERS,
+        test_resume.test_of_many_starters_one_publishes,
+    )
+    reads = (
+        test_resume.READS
+        * layouts
+        * cases(test_resume.test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing)
+    )
+    yield Trial(
+        f"readings of an output, {test_resume.READS} during {test_resume.PUBLISHES} publishes",
+        reads,
+        "test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",
+    )
+    yield rounds(
+        "SIGINT, SIGTERM or SIGHUP at a share of a run",
+        1,
+        test_resume.test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output,
+    )
+    for poison in test_retry.POISONS:
+        yield Trial(
+            f"a symbol with {poison}"
+            if poison in ("endless memory", "an exception", "a hang")
+            else f"a symbol that ends its worker by {poison}",
+            1
+            + sum(
+                poison in poisons.values() for poisons in _values(test_retry.test_three_poisonous_symbols_are_left_out)
+            ),
+            "test_retry::test_one_poisonous_symbol_is_left_out",
+        )
+    yield Trial(
+        "endless memory in a control group",
+        cases(test_memory.test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out),
+        "test_memory::test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out",
+    )
+    yield Trial("a full pipe on stderr", 1, "test_resume::test_a_full_pipe_on_stderr_keeps_no_run_waiting")
+    yield Trial("a closed terminal", 1, "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers")
+    yield Trial(
+        "hostile files and folders, each by two routes",
+        len(hostile.files()) * len(test_hostile.ROUTES),
+        "test_hostile::test_no_input_is_a_bug",
+    )
+    yield Trial(
+        "odd symbols, in two layouts by every strategy",
+        len(odd_symbols.symbols()),
+        "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
+    )
+    yield Trial(
+        "kinds of damage to a finished table that `verify` finds",
+        len(test_verify.DAMAGE),
+        "test_verify::test_damage_is_found",
+    )
+
+
+def _values(test: Callable[..., Any]) -> list[Any]:
+    """The parameters of a function that has them in one mark."""
+    (mark,) = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    return list(mark.args[1])
+
+
+def page() -> str:
+    """The promises, each with the tests that hold it, and what is not promised."""
+    lines = [f"- {promise.text} ({', '.join(f'`{test}`' for test in promise.tests)})" for promise in PROMISES]
+    return "\n".join([*lines, "", "Not promised:", "", *(f"- {text}" for text in NOT_PROMISED)])
+
+
+def table() -> str:
+    """The table of trials, and that of the soak."""
+    rows = [f"| {trial.what} | {trial.count:,} | `{trial.test}` |" for trial in trials()]
+    soaked = soak.table(json.loads(soak.FIGURES.read_text(encoding="utf-8")))
+    head = ["| trial | how many | test |", "| --- | ---: | --- |"]
+    return "\n".join([*head, *rows, "", "`make soak` ends runs at random times of their length:", "", *soaked])
