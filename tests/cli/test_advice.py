@@ -200,7 +200,7 @@ ADVICE: dict[str, Advice] = {
     "an input that has moved": Advice(
         beside(moved_input),
         "verify out",
-        r"name where it is now with (?P<flag>--input)",
+        r"name its new location with (?P<flag>--input)",
         ("verify out {flag} moved.parquet",),
         (),
     ),

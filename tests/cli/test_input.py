@@ -875,7 +875,7 @@ def test_an_empty_dataset_is_refused_unless_it_is_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     source = write(daily().slice(0, 0), tmp_path / "p.parquet")
-    with pytest.raises(InputRefused, match="0 rows came in"):
+    with pytest.raises(InputRefused, match="0 rows were read"):
         build_here(source, tmp_path / "out", strategy=strategy)
     assert not (tmp_path / "out").exists()
     out = build_here(source, tmp_path / "out", strategy=strategy, allow_empty=True)
@@ -898,7 +898,7 @@ def test_empty_files_among_full_ones_change_nothing(tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     assert "no Parquet file" in refusal(tmp_path / "in", tmp_path)
-    assert "matches no file" in refusal(f"{tmp_path}/in/*.parquet", tmp_path)
+    assert "matches no files" in refusal(f"{tmp_path}/in/*.parquet", tmp_path)
 
 
 def test_symbols_of_one_row_or_without_prices_come_out(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
@@ -974,7 +974,7 @@ def test_start_and_end_cut_rows_but_not_history(tmp_path: Path, route: Callable[
 
 
 def test_a_window_without_rows_is_refused_unless_it_is_allowed(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
-    with pytest.raises(InputRefused, match="no row is left"):
+    with pytest.raises(InputRefused, match="no rows are left"):
         route(daily(), tmp_path, start="2030-01-01")
     out = route(daily(), tmp_path, start="2030-01-01", allow_empty=True)
     assert out.num_rows == 0
@@ -982,17 +982,17 @@ def test_a_window_without_rows_is_refused_unless_it_is_allowed(tmp_path: Path, r
 
 
 EMPTY: dict[str, tuple[pa.Table, dict[str, Any], str]] = {
-    "no rows": (daily().slice(0, 0), {}, "0 rows came in"),
+    "no rows": (daily().slice(0, 0), {}, "0 rows were read"),
     "late start": (
         daily(),
         {"start": "2030-01-01"},
-        "180 lie outside of --start 2030-01-01, as the dates go",
+        "180 are outside --start 2030-01-01, as the dates go",
     ),
-    "early end": (daily(), {"end": "1999-12-31"}, "180 lie outside of --end 1999-12-31"),
+    "early end": (daily(), {"end": "1999-12-31"}, "180 are outside --end 1999-12-31"),
     "null closes": (
         daily().set_column(5, "close", pa.nulls(180, pa.float64())),
         {},
-        "not one weekly bar, and nothing is published: 180 rows came in from .*; 180 have no usable close",
+        "no weekly bars, and nothing is published: 180 rows were read from .*; 180 have no usable close",
     ),
     "no dates": (
         daily().set_column(1, "date", pa.nulls(180, pa.date32())),
@@ -1002,7 +1002,7 @@ EMPTY: dict[str, tuple[pa.Table, dict[str, Any], str]] = {
     "unread dates": (
         daily().set_column(1, "date", pa.array(["03/14/2024"] * 180)),
         {"on_bad_rows": "drop"},
-        r"180 rows have something that is no date .*\(first: '03/14/2024' in row 0 .*2024-03-14, 20240314",
+        r"180 rows have something other than a date .*\(first: '03/14/2024' in row 0 .*2024-03-14, 20240314",
     ),
 }
 

@@ -470,7 +470,7 @@ def test_what_is_put_there_while_a_run_goes_on_stays(
         if getattr(event, "stage", None) == "fan out" and isinstance(event, StageEnded):
             (output / "notes.txt" if output.is_dir() else output).write_text("precious")
 
-    with pytest.raises(OutputConflict, match="changed by somebody else"):
+    with pytest.raises(OutputConflict, match="changed by another program"):
         config = resolve(from_python({"input": str(small), "output": str(output), "features": "w_ret"}))
         pipeline.run(config, somebody_writes)
     kept = output / "notes.txt" if output.is_dir() else output

@@ -463,7 +463,7 @@ def test_the_input_is_found_from_any_folder(table: pa.Table, tmp_path: Path, mon
     (tmp_path / "a" / "prices.parquet").rename(tmp_path / "c" / "moved.parquet")
     done = run_cli("verify", tmp_path / "a" / "out", cwd=tmp_path / "c")
     assert done.returncode == 2
-    assert f"{tmp_path}/a/prices.parquet, which is not there any more" in done.stderr
+    assert f"{tmp_path}/a/prices.parquet, which no longer exists" in done.stderr
     assert "--input" in done.stderr
     done = run_cli("verify", tmp_path / "a" / "out", "--input", "moved.parquet", cwd=tmp_path / "c")
     assert done.returncode == 0

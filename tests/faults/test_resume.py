@@ -348,7 +348,7 @@ def test_what_somebody_else_made_in_its_place_stays(prices: Path, tmp_path: Path
         case "link":
             place.symlink_to(tmp_path / "precious", target_is_directory=True)
     before = picture(tmp_path)
-    with pytest.raises(OutputConflict, match="did not make it"):
+    with pytest.raises(OutputConflict, match="was not created by weekly-cli"):
         build(prices, tmp_path / "out", fresh=True)
     assert picture(tmp_path) == before
 

@@ -324,7 +324,7 @@ def codec_changed(data: bytes, codec: int) -> bytes:
 
 
 def no_parquet() -> Iterator[tuple[str, Hostile]]:
-    """What is no Parquet file, or none that Arrow can read."""
+    """What is not a Parquet file, or none that Arrow can read."""
     data = parquet(prices())
     contents = {
         "empty": b"",

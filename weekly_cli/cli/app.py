@@ -244,7 +244,7 @@ def _layers(typed: Typed) -> tuple[Layer, ...]:
     try:
         folder = Path.cwd()
     except FileNotFoundError as error:
-        raise UsageError("the current folder is not there any more; change to one that is") from error
+        raise UsageError("the current folder no longer exists; change to one that does") from error
     return from_file(folder), from_environment(os.environ), from_flags(typed)
 
 

@@ -132,7 +132,7 @@ def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[R
     Raises
     ------
     InputRefused
-        If counts contradict each other, or bytes lie outside of the file: memory is planned with them.
+        If counts contradict each other, or bytes are outside the file: memory is planned with them.
     """
     try:
         told, groups = read_row_groups(footer)

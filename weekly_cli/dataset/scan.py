@@ -203,8 +203,8 @@ def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[
 def unread_dates_sentence(count: int, first: str) -> str:
     """Say that so many dates are none that can be read, and what can."""
     return (
-        f"{count:,} rows have something that is no date where their date should be (first: {first}); dates are read as "
-        "2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, of the years 1 to 9999)"
+        f"{count:,} rows have something other than a date in their date column (first: {first}); dates must look like "
+        "2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, years 1 to 9999)"
     )
 
 
@@ -319,7 +319,7 @@ class _Fold:
         few = 2 * self.bad_count < self._footers.rows
         if self._unread_count:
             unread = unread_dates_sentence(self._unread_count, self._first_unread)
-            way_out = "; write them so" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
+            way_out = "; rewrite them" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
             return f"column {date!r} of {self._footers.where}: {unread}{way_out}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
         more = len(self._bad_files) - _OFFENDERS_SHOWN

@@ -43,7 +43,7 @@ def _of_name(name: str, output: Path | None) -> list[tuple[Path, HiveKeys]]:
     try:
         files = _found(path, name)
     except OSError as error:
-        raise InputRefused(f"{name} can't be looked through: {error.strerror}: {error.filename}") from error
+        raise InputRefused(f"{name} can't be searched: {error.strerror}: {error.filename}") from error
     if output is None:
         return files
     outer = (path if path.exists() else Path(*_before_glob(path))).resolve()
@@ -59,16 +59,16 @@ def _found(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
     if path.is_dir():
         files = [file for file in _walk(path, set()) if file.suffix.lower() in PARQUET_SUFFIXES]
         if not files:
-            raise InputRefused(f"{name} holds no Parquet file (*{', *'.join(PARQUET_SUFFIXES)})")
+            raise InputRefused(f"{name} contains no Parquet files (*{', *'.join(PARQUET_SUFFIXES)})")
         return [(file, _hive_keys(file)) for file in files]
     if _is_glob(name):
         base = Path(*_before_glob(path))
         found = base.glob(str(path.relative_to(base)))
         files = sorted(file for file in found if file.is_file() and not _hidden(file.relative_to(base)))
         if not files:
-            raise InputRefused(f"{name} matches no file")
+            raise InputRefused(f"{name} matches no files")
         return [(file, _hive_keys(file)) for file in files]
-    raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or quoted globs")
+    raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or globs in quotes")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,9 @@ def refuse_changed(states: Mapping[Path, FileState]) -> None:
             what = "was changed"
         else:
             continue
-        raise InputRefused(f"{path} {what} while it was read; run the same command again when nobody writes to it")
+        raise InputRefused(
+            f"{path} {what} while it was being read; run the same command again when nothing else writes to it"
+        )
 
 
 def leads_somewhere(name: str) -> bool:

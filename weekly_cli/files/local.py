@@ -195,7 +195,7 @@ def _remove_work_folder(folder: Path) -> None:
         return
     ours = folder.is_dir() and not folder.is_symlink() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
     if not ours:
-        raise OutputConflict(f"{folder} is in the way, and weekly-cli did not make it; move it, or pass --work-dir")
+        raise OutputConflict(f"{folder} is in the way, and was not created by weekly-cli; move it, or pass --work-dir")
     _remove_tree(folder)
 
 

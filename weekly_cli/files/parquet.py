@@ -25,7 +25,7 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
     Raises
     ------
     InputRefused
-        If it can't be read, or is no Parquet file.
+        If it can't be read, or is not a Parquet file.
     """
     try:
         return pq.ParquetFile(

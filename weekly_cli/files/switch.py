@@ -44,8 +44,8 @@ def put_in_place(made: Path, target: Path, before: Listing) -> None:
 
 def _changed(target: Path) -> OutputConflict:
     return OutputConflict(
-        f"{target} was changed by somebody else while it was built again, and stays as it is now; "
-        "run the same command again when nobody writes to it, or choose another --output"
+        f"{target} was changed by another program during the build, and is left as it is; "
+        "run the same command again when nothing else writes to it, or choose another --output"
     )
 
 

@@ -130,7 +130,7 @@ def check_report(config: Config) -> None:
         raise UsageError(f"{named} lies in the output {output}, which is replaced as a whole; choose another file")
     records.check_writable(Path(config.report), config.named("report"))
     if path.is_file() and path.stat().st_size and not _is_report(path):
-        raise UsageError(f"{named} is there already and is not a report of weekly-cli; choose another file")
+        raise UsageError(f"{named} already exists and is not a report of weekly-cli; choose another file")
 
 
 def _is_report(path: Path) -> bool:
@@ -158,13 +158,13 @@ def _holds(folder: Path, name: str) -> bool:
 
 def _sentence(output: Path, others: list[Path], overwrite: bool) -> str:
     if others == [output]:
-        what = "is no Parquet file" if overwrite else "was not written by weekly-cli"
-        return f"{output} is there already and {what}; choose another --output, or move it away"
+        what = "is not a Parquet file" if overwrite else "was not written by weekly-cli"
+        return f"{output} already exists and {what}; choose another --output, or move it away"
     named = ", ".join(str(path.relative_to(output)) for path in itertools.islice(others, _STRANGERS_SHOWN))
     more = " and more" if len(others) > _STRANGERS_SHOWN else ""
     count = f"{len(others):,} {'entry' if len(others) == 1 else 'entries'}"
     what = "neither weekly-cli's nor Parquet files" if overwrite else "not weekly-cli's"
     return (
-        f"{output} is there already, with {count} in it that {'is' if len(others) == 1 else 'are'} {what}: "
+        f"{output} already exists and contains {count} that {'is' if len(others) == 1 else 'are'} {what}: "
         f"{named}{more}; choose another --output, or move {'it' if len(others) == 1 else 'them'} away"
     )

@@ -28,14 +28,16 @@ def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Ou
     if config.allow_empty:
         return
     if not any(outcome.rows for outcome in outcomes):
-        what, bars_too = "no row is left to write", False
+        what, bars_too = "no rows are left to write", False
     elif not any(outcome.bars for outcome in outcomes):
-        what, bars_too = "there is not one weekly bar", True
+        what, bars_too = "there are no weekly bars", True
     else:
         return
     steps = "; ".join(_steps(config, scan, plan, outcomes, bars_too))
-    way_out = "what is in the output's place stays" if stands else "or pass --allow-empty to publish an empty output"
-    raise InputRefused(f"{what}, and nothing is published: {steps}. Change what takes the rows away; {way_out}")
+    way_out = "the existing output is unchanged" if stands else "or pass --allow-empty to publish an empty output"
+    raise InputRefused(
+        f"{what}, and nothing is published: {steps}. Change the setting or the input that removes the rows; {way_out}"
+    )
 
 
 def refuse_duplicates(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome]) -> None:
@@ -79,14 +81,14 @@ def refuse_failures(config: Config, outcomes: Sequence[Outcome]) -> None:
 
 def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], bars_too: bool) -> Iterator[str]:
     where, rows = scan.footers.where, scan.footers.rows
-    yield f"{rows:,} rows came in from {where}"
+    yield f"{rows:,} rows were read from {where}"
     if scan.bad_rows > scan.unread_dates:
         yield f"{scan.bad_rows - scan.unread_dates:,} of them have no symbol or no date (--on-bad-rows drop)"
     if scan.unread_dates:
         yield unread_dates_sentence(scan.unread_dates, scan.first_unread_date)
     rows -= scan.bad_rows
     if plan.rows < rows:
-        yield f"{rows - plan.rows:,} are of other symbols than --symbols or --max-symbols ask for"
+        yield f"{rows - plan.rows:,} belong to symbols that --symbols or --max-symbols exclude"
     repeated = sum(outcome.duplicates for outcome in outcomes)
     if repeated:
         yield f"{repeated:,} repeat a symbol's date (--on-duplicates {config.on_duplicates})"
@@ -97,7 +99,7 @@ def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], 
         yield f"{sum((outcome.quality for outcome in outcomes), Quality()).unusable_close:,} have no usable close"
     elif plan.rows > repeated and (config.start or config.end):
         yield (
-            f"{plan.rows - repeated:,} lie outside of {_window(config)}, as the dates go from "
+            f"{plan.rows - repeated:,} are outside {_window(config)}, as the dates go from "
             f"{as_date(scan.first_day)} to {as_date(scan.last_day)}"
         )
 

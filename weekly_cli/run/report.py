@@ -248,7 +248,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("CPU use", f"{report.cpu_use:.0%} of the fan-out's wall time x workers"),
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
         ("bytes", moved),
-        ("quality", "; ".join(odd) or "nothing odd"),
+        ("quality", "; ".join(odd) or "nothing unusual"),
         ("dropped", "; ".join(dropped)),
         ("warnings", "; ".join(report.warnings)),
         ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),

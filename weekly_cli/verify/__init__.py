@@ -111,9 +111,7 @@ def _recorded_input(output: str, paths: Sequence[str] | None) -> Sequence[str]:
         raise UsageError(f"{output} does not say what it was made of; name it with --input")
     for path in paths:
         if not discovery.leads_somewhere(path):
-            raise UsageError(
-                f"{output} was made of {path}, which is not there any more; name where it is now with --input"
-            )
+            raise UsageError(f"{output} was made of {path}, which no longer exists; name its new location with --input")
     return paths
 
 
