@@ -439,6 +439,15 @@ def test_the_current_folder_is_never_replaced(tmp_path: Path, monkeypatch: pytes
         assert picture(tmp_path) == before
 
 
+def test_a_sector_map_is_never_replaced(tmp_path: Path, small: Path) -> None:
+    sectors = write(pa.table({"symbol": ["Z"], "sector": ["NA"]}), tmp_path / "out" / "sectors.parquet")
+    before = picture(tmp_path)
+    for output in (tmp_path / "out", sectors):
+        with pytest.raises(OutputConflict, match="would replace the sector map"):
+            build(small, output, sector_map=str(sectors), overwrite=True)
+    assert picture(tmp_path) == before
+
+
 def test_home_the_root_and_mount_points_are_never_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path
 ) -> None:
