@@ -112,14 +112,14 @@ class ChunkEncoder:
             repeated = np.repeat(values, self._lengths[layout.there])
             page = self._compress(np.concatenate([np.frombuffer(layout.levels, np.uint8), repeated.view(np.uint8)]))
         else:
-            page = frames.frame(layout.levels, values)
+            page = frames.frame(values)
         return self._one_page(column.name, physical, page, len(layout.levels) + layout.rows * values.itemsize)
 
     def _frames(self, layout: _Layout, width: int) -> SpanFrames | None:
         if width not in self._spans:
             self._spans[width] = Spans(self._lengths, width)
         if width not in layout.frames:
-            layout.frames[width] = self._spans[width].frames(layout.there)
+            layout.frames[width] = self._spans[width].frames(layout.there, layout.levels)
         return layout.frames[width]
 
     def _is_dense(self, values: NDArray[np.generic]) -> bool:

@@ -24,7 +24,6 @@ _MAGIC = b"\x28\xb5\x2f\xfd"
 #: One segment (no window), a content size of four bytes, no checksum: a page has its own.
 _DESCRIPTOR = b"\xa0"
 _MOST_BLOCK_BYTES = 127 * 1024  # the format's 128 KiB, less room for a block's own headers
-_MOST_OPENING_SPANS = 1024
 _LEAST_REPEATED_BYTES = 512  # a block must not be larger than all that a frame holds
 _COMPRESSED = 2
 _RLE, _FSE = 1, 2
@@ -98,50 +97,58 @@ class Spans:
             repeats = np.where(self.repeated, lengths, longest) - 1
             self.match = _Codes(_MATCH_BASES, _MATCH_BITS, repeats, width)
 
-    def frames(self, there: NDArray[np.bool_] | slice) -> SpanFrames | None:
-        """Return what makes the frames of columns that are in the spans `there`.
+    def frames(self, there: NDArray[np.bool_] | slice, prefix: bytes = b"") -> SpanFrames | None:
+        """Return what makes the frames of `prefix` and of columns that are in the spans `there`.
 
-        None where little repeats, or a block would not hold a span or what lies between two that repeat.
+        None where little repeats, or a block would not hold a span, what lies between two that repeat, or all that
+        lies before the first that does.
         """
         lengths, repeated = self.lengths[there], self.repeated[there]
         repeats = (int(lengths.sum()) - len(lengths)) * self.width
         if 2 * np.count_nonzero(repeated) <= len(lengths) or repeats < _LEAST_REPEATED_BYTES or self.match is None:
             return None
-        if int(np.argmax(repeated)) >= _MOST_OPENING_SPANS:
-            return None
         try:
-            return SpanFrames(self, there)
+            return SpanFrames(self, there, prefix)
         except ValueError:
             return None
 
 
 class SpanFrames:
-    """Frames of columns whose values are in the same spans.
+    """Frames of `prefix` and of columns whose values are in the same spans.
 
     Raises
     ------
     ValueError
-        If too many values lie between two that repeat.
+        If the prefix and what is repeated first do not fit into a block, or too many values lie between two that
+        repeat.
     """
 
-    def __init__(self, spans: Spans, there: NDArray[np.bool_] | slice) -> None:
+    def __init__(self, spans: Spans, there: NDArray[np.bool_] | slice, prefix: bytes) -> None:
         assert spans.match is not None
-        self._match, self._width = spans.match, spans.width
+        self._match, self._width, self._prefix = spans.match, spans.width, prefix
         lengths, repeated = spans.lengths[there], spans.repeated[there]
         self._rows = int(lengths.sum())
         self._opening = int(np.argmax(repeated)) + 1
         self._opening_rows = int(lengths[: self._opening].sum())
+        opening_bytes = len(prefix) + self._opening_rows * self._width
+        if opening_bytes > _MOST_BLOCK_BYTES:
+            raise ValueError(f"an opening block of {opening_bytes:,} bytes")
         # The opening block has the first of them.
         self._which = np.arange(len(spans.lengths))[there][self._opening :] if self._match.extra is not None else None
         states = self._match.states[there][self._opening :]
         self._blocks = self._sequences(lengths[self._opening :], repeated[self._opening :], states)
 
-    def frame(self, prefix: bytes, values: NDArray[np.generic]) -> bytes:
-        """Return a frame of `prefix` (at most some KB) and the repeated values, one of `values` for each span."""
+    def frame(self, values: NDArray[np.generic]) -> bytes:
+        """Return a frame of the prefix and the repeated values, one of `values` for each span."""
         literals = memoryview(values.view(np.uint8))  # type: ignore[arg-type]
-        size = len(prefix) + self._rows * self._width
+        size = len(self._prefix) + self._rows * self._width
         begin = self._opening * self._width
-        pieces = [_MAGIC, _DESCRIPTOR, size.to_bytes(4, "little"), *self._opening_block(prefix + literals[:begin])]
+        pieces = [
+            _MAGIC,
+            _DESCRIPTOR,
+            size.to_bytes(4, "little"),
+            *self._opening_block(self._prefix + literals[:begin]),
+        ]
         for spans, sequences in self._blocks:
             end = begin + spans * self._width
             pieces += _block(literals[begin:end], sequences, last=end == len(literals))
