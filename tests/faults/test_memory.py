@@ -220,9 +220,9 @@ def test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out(
     symbols = [f"S{number:02d}" for number in range(40)]
     prices = write(daily(symbols, order="symbol"), tmp_path / "prices.parquet")
     script = (
-        "import sys, test_retry, weekly_cli.run.pipeline as p\n"
-        "p.run_task = test_retry.Poisoned({'S17': 'endless memory'})\n"
-        "report = p.build(sys.argv[1], sys.argv[2], strategy='batched')\n"
+        "import sys, test_retry\nfrom weekly_cli.run import fan_out, pipeline\n"
+        "fan_out.run_task = test_retry.Poisoned({'S17': 'endless memory'})\n"
+        "report = pipeline.build(sys.argv[1], sys.argv[2], strategy='batched')\n"
         "print(report.rejected)\nprint(*report.warnings, sep='\\n')"
     )
     words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out")]

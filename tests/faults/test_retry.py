@@ -307,9 +307,9 @@ def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
 ) -> None:
     """Small data is worked on in the command's own process, and a symbol that kills it would do so again."""
     script = (
-        "import sys, test_retry, weekly_cli.run.pipeline as p\n"
-        "p.run_task = test_retry.Poisoned({'S17': 'SIGKILL'})\n"
-        "report = p.build(sys.argv[1], sys.argv[2])\nprint(report.strategy, report.rejected)"
+        "import sys, test_retry\nfrom weekly_cli.run import fan_out, pipeline\n"
+        "fan_out.run_task = test_retry.Poisoned({'S17': 'SIGKILL'})\n"
+        "report = pipeline.build(sys.argv[1], sys.argv[2])\nprint(report.strategy, report.rejected)"
     )
     words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out")]
     first, second = (run_words(words, env=MODULES) for _ in range(2))
