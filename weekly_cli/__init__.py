@@ -1,7 +1,7 @@
 """Weekly features for daily prices: Parquet in, Parquet out, without look-ahead.
 
-`build` does what `weekly-cli build` does; `add_weekly_features` does it for a pandas frame. Both are imported when
-they are first used, so that `import weekly_cli` costs nothing.
+`build` does the same as `weekly-cli build`; `add_weekly_features` does it for a pandas DataFrame. Both are imported on
+first use, so that `import weekly_cli` costs nothing.
 """
 
 from __future__ import annotations

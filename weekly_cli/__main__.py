@@ -1,4 +1,4 @@
-"""`python -m weekly_cli` is `weekly-cli`."""
+"""Runs `weekly-cli` as `python -m weekly_cli`."""
 
 from weekly_cli.cli import main
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 
 class WeeklyError(Exception):
-    """An expected end that is not a success; its text is the one line that the user reads."""
+    """An expected failure; its text is the one line that the user reads."""
 
     exit_code = 1
 
 
 class UsageError(WeeklyError):
-    """A setting or an argument that can't be used as it stands."""
+    """A setting or an argument that is not valid."""
 
     exit_code = 2
 
@@ -28,31 +28,31 @@ class InputRefused(WeeklyError):
 
 
 class SymbolsFailed(WeeklyError):
-    """Some symbols failed, and nothing is to be published then."""
+    """Some symbols failed, so nothing may be published."""
 
     exit_code = 4
 
 
 class BudgetError(WeeklyError):
-    """The smallest possible task does not fit into the memory budget."""
+    """The smallest possible task does not fit the memory budget."""
 
     exit_code = 5
 
 
 class OutputConflict(WeeklyError):
-    """Something that this tool did not write is in the output's place, or the place can't be written to."""
+    """Something that this tool did not write is at the output's location, or the location can't be written to."""
 
     exit_code = 6
 
 
 class DiskError(WeeklyError):
-    """The disk of the output is full, or it fails; what is there is as it was, or whole."""
+    """The output's disk is full or fails; the output there is either unchanged or complete."""
 
     exit_code = 74
 
 
 class OutputBusy(WeeklyError):
-    """Another run is making the output."""
+    """Another run is building the output."""
 
     exit_code = 75
 

@@ -1,4 +1,4 @@
-"""What a run tells its listeners; silence is `ignore`."""
+"""The events that a run sends to its listeners; `ignore` is the listener that does nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """A stage has done `rows` of `total_rows` rows, and `symbols` of `total_symbols` symbols where it knows them."""
+    """A stage has processed `rows` of `total_rows` rows, and `symbols` of `total_symbols` symbols if it knows them."""
 
     stage: str
     rows: int
@@ -19,7 +19,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class StageEnded:
-    """A stage has ended after `seconds`; `what` says in a few words what came of it."""
+    """A stage has ended after `seconds`; `what` describes the result in a few words."""
 
     stage: str
     seconds: float
@@ -28,7 +28,7 @@ class StageEnded:
 
 @dataclass(frozen=True)
 class RunWarning:
-    """Something went wrong that the run goes on from; `what` says it in a sentence."""
+    """A problem that does not stop the run; `what` describes it in a sentence."""
 
     what: str
 
@@ -38,4 +38,4 @@ Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """Listen to nothing."""
+    """Ignore an event."""

@@ -1,8 +1,8 @@
-"""Points of a run at which a test lets its process die, as a power cut or a full memory would: by SIGKILL.
+"""Failpoints: points of a run at which a test kills the process by SIGKILL, as a power cut or full memory would.
 
 `WEEKLY_CLI_FAILPOINT=stage:point:n` kills the process that reaches the point for the n-th time. Each process counts
-for itself; with `stage:point:n:folder` only the one that can make the folder dies, so that a task is not killed
-again wherever it is tried again.
+separately; with `stage:point:n:folder` only the process that can create the folder dies, so that a task is not killed
+again when it is retried.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from weekly_cli.errors import UsageError
 
 VARIABLE = "WEEKLY_CLI_FAILPOINT"
-#: Files are told apart by the beginnings of their names.
+#: Files are distinguished by the beginning of their names.
 FILES = ("bundle", "benchmarks", "part", "joined")
 POINTS = (
     *("lock:touched", "lock:acquired", "lock:written", "lock:unlinked", "lock:released"),
@@ -40,12 +40,12 @@ _visits = itertools.count(1)
 
 @functools.cache
 def armed() -> _Armed | None:
-    """Return what the environment asks for; None, as a rule: nothing.
+    """Return the failpoint that the environment sets; None, the normal case: none is set.
 
     Raises
     ------
     UsageError
-        If there is no such point.
+        If the point does not exist.
     """
     text = os.environ.get(VARIABLE)
     if text is None:
@@ -57,7 +57,7 @@ def armed() -> _Armed | None:
 
 
 def reached(point: str) -> None:
-    """Die here if this is the point, and the visit, that the environment asks for."""
+    """Kill this process if this is the point, and the visit, that the environment sets."""
     wanted = armed()
     if wanted is None or wanted.point != point or next(_visits) != wanted.visit:
         return

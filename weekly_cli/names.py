@@ -1,4 +1,4 @@
-"""Column names: the roles of the input's columns, their aliases, and how a benchmark becomes part of a name."""
+"""Column names: the roles of the input's columns, their aliases, and the benchmark's part of a column name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PRICE_ROLES = ("open", "high", "low", "close")
 ROLES = (*KEY_ROLES, *PRICE_ROLES, "volume")
 REQUIRED_ROLES = ("symbol", "date", "close")
 
-#: Names under which a role is found, compared without case and with blanks and hyphens read as underscores.
+#: Names by which a role is found; case is ignored, and blanks and hyphens are read as underscores.
 ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "code", "instrument", "security", "sym", "stock", "asset", "secid"),
     "date": ("date", "timestamp", "datetime", "day", "time", "trade_date", "trading_date", "session"),
@@ -21,9 +21,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "px_volume", "v"),
 }
 
-#: The last days that weeks may have, as pandas names anchored weekly offsets.
+#: The last day of the week, named like pandas' anchored weekly offsets.
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
-#: From when on a bar can be seen.
+#: When a bar becomes visible.
 AVAILABILITIES = ("next-week", "week-end")
 
 #: Columns of a sector map, in the order in which their features are written.
@@ -31,7 +31,7 @@ SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
 
 
 def normal(name: str) -> str:
-    """Return `name` as aliases are compared.
+    """Return `name` in the form in which aliases are compared.
 
     >>> normal("Trade Date")
     'trade_date'
@@ -40,7 +40,7 @@ def normal(name: str) -> str:
 
 
 def benchmark_name(symbol: object) -> str:
-    """Return the part of a column name that stands for the benchmark `symbol`.
+    """Return the part of a column name that names the benchmark `symbol`.
 
     >>> benchmark_name("BRK/B")
     'brk_b'
@@ -49,7 +49,7 @@ def benchmark_name(symbol: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that can't steer a terminal: control characters as escapes.
+    """Return text that can't affect a terminal: control characters are escaped.
 
     >>> printable("A\\x1b[31mB")
     'A\\\\x1b[31mB'
@@ -58,7 +58,7 @@ def printable(text: str) -> str:
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """Return a question that names the known word nearest to one that is none; nothing where none is near.
+    """Return a question that suggests the known word nearest to an unknown one; empty if none is near.
 
     >>> did_you_mean("momentun", ["momentum", "trend"])
     '; did you mean momentum?'

@@ -1,4 +1,4 @@
-"""The command line: settings as typed, one call, one view, an exit code."""
+"""The command line: typed settings, one call, one view, an exit code."""
 
 from weekly_cli.cli.process import main
 

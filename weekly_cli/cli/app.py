@@ -1,4 +1,4 @@
-"""The Typer application: a command is settings as typed, one call, one view, and an exit code."""
+"""The Typer application: a command is typed settings, one call, one view, and an exit code."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _application(
 
 
 def command(*settings: str, examples: Sequence[str] = (), note: str = "") -> Callable[[Callable[..., int]], Any]:
-    """Make a command of a function: it takes these settings, and returns its exit code."""
+    """Turn a function into a command: it takes these settings and returns its exit code."""
     epilog = "\n".join([*(["Examples:"] if examples else []), *(f"  {line}" for line in examples)])
     epilog = "\n\n".join(part for part in (epilog, note) if part)
 
@@ -238,7 +238,7 @@ def sample(
 
 
 def _layers(typed: Typed) -> tuple[Layer, ...]:
-    """Return what the settings file, the environment and the command line say, and warn of variables that are none."""
+    """Return the values from the settings file, the environment and the command line; warn about unknown variables."""
     for sentence in unknown_variables(os.environ):
         say(f"warning: {sentence}")
     try:
@@ -250,9 +250,9 @@ def _layers(typed: Typed) -> tuple[Layer, ...]:
 
 @contextlib.contextmanager
 def _importing() -> Iterator[None]:
-    """Keep the garbage collector from what is imported, which stays to the end.
+    """Exclude imported modules, which live until the process ends, from garbage collection.
 
-    Looking through it took 47 of the 257 ms of a small build, about half of them when the interpreter ended.
+    Scanning them took 47 of the 257 ms of a small build, about half of it when the interpreter exited.
     """
     gc.disable()
     try:

@@ -1,7 +1,7 @@
-"""Typer's commands, with errors that name the right help and do not steer the terminal.
+"""Typer's commands, with errors that name the right help and can't affect the terminal.
 
-What the parser refuses is told in a panel by Typer; some of its errors do not know the command whose help to name, and
-what was typed stands in them as it came.
+Typer shows what its parser refuses in a panel; some of its errors lack the command whose help to name, and contain the
+typed text unescaped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from weekly_cli.names import printable
 
-#: What Typer raises for words that it can't use; it has no public name of its own.
+#: The exception that Typer raises for arguments that it can't use; it has no public name.
 _UsageError: Any = typer.BadParameter.__base__
 
 
@@ -30,23 +30,23 @@ def _told_of(ctx: typer.Context) -> Iterator[None]:
 
 
 class Command(TyperCommand):
-    """One command."""
+    """A single command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words."""
+        """Parse the arguments."""
         with _told_of(ctx):
             return super().parse_args(ctx, args)
 
 
 class Commands(TyperGroup):
-    """All of them."""
+    """The group of all commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words before a command."""
+        """Parse the arguments before a command."""
         with _told_of(ctx):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that the first word names."""
+        """Find the command that the first argument names."""
         with _told_of(ctx):
             return super().resolve_command(ctx, args)

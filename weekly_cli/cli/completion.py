@@ -1,6 +1,6 @@
-"""What a shell completes values by.
+"""Shell completion of values.
 
-numpy and Arrow are imported here where names are only known with them: nobody waits for a completion as for `--help`.
+numpy and Arrow are imported here where names require them: a completion may take longer than `--help`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from weekly_cli.settings import SETTINGS, Setting, from_environment, from_file, 
 from weekly_cli.settings.sources import winning
 
 Complete = Callable[[typer.Context, str], list[str]]
-#: More symbols than a shell can show in a useful way.
+#: The most symbols offered; a shell can't usefully show more.
 _MOST_SYMBOLS = 500
 
 
 def of(row: Setting) -> Complete | None:
-    """Return what completes a setting's value; None: nothing, and the shell offers files."""
+    """Return the function that completes a setting's value; None: there is none, and the shell offers files."""
     if row.kind.choices:
         choices = row.kind.choices
         return lambda ctx, incomplete: [choice for choice in choices if choice.startswith(incomplete)]
@@ -59,7 +59,7 @@ _COMPLETERS: dict[str, Complete] = {
 
 
 def _in_a_list(incomplete: str, words: Iterable[str], excluding: str = "") -> list[str]:
-    """Return what the last word of a list with commas may become; it may be excluded with a sign before it."""
+    """Return completions of the last word in a comma-separated list; an `excluding` sign may precede the word."""
     before, comma, last = incomplete.rpartition(",")
     sign = excluding if excluding and last.startswith(excluding) else ""
     taken = before.split(",")
@@ -71,18 +71,18 @@ def _in_a_list(incomplete: str, words: Iterable[str], excluding: str = "") -> li
 
 
 def _input_columns(ctx: typer.Context) -> Iterator[str]:
-    """Yield the columns of the first file of the input, as far as it is typed or stands in the settings."""
+    """Yield the columns of the first input file, if the input is typed or in the settings."""
     try:
         from weekly_cli.files import discovery, parquet
 
         for path, _ in discovery.find_inputs(_input(ctx), None)[:1]:
             yield from parquet.open_parquet(path).schema_arrow.names
-    except (WeeklyError, OSError):  # a shell that asks for names is no place for errors
+    except (WeeklyError, OSError):  # completion in a shell is not a place to show errors
         return
 
 
 def _input_symbols(ctx: typer.Context) -> list[str]:
-    """Return the first symbols of the input, likewise."""
+    """Return the first symbols of the input, if it is typed or in the settings."""
     try:
         from weekly_cli.dataset.footers import read_footers
         from weekly_cli.dataset.scan import scan
@@ -94,12 +94,12 @@ def _input_symbols(ctx: typer.Context) -> list[str]:
         config = Config(input=tuple(names), on_bad_rows="drop")
         found = scan(read_footers(config, None), config, 1, lambda _: None)
         return list(map(str, found.symbols[:_MOST_SYMBOLS].to_pylist()))
-    except (WeeklyError, OSError):  # likewise
+    except (WeeklyError, OSError):  # as in `_input_columns`
         return []
 
 
 def _input(ctx: typer.Context) -> list[str]:
-    # Typer does not assign arguments where the last option still lacks its value.
+    # Typer does not assign arguments if the last option still lacks its value.
     typed = ctx.params.get("input") or [word for word in ctx.args if not word.startswith("-")]
     given = winning(from_file(Path.cwd()), from_environment(os.environ), from_flags({"input": typed})).get("input")
     return [] if given is None else list(given.read(SETTINGS["input"].kind))

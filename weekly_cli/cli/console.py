@@ -1,4 +1,4 @@
-"""What the command writes: data on stdout, everything else on stderr, whether or not somebody reads it there."""
+"""The command's output: data on stdout, everything else on stderr, whether or not anything reads it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from weekly_cli.names import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: How long, in all, a pipe that nobody reads may keep a run waiting.
+#: The total time that a pipe that nothing reads may delay a run.
 _PATIENCE_SECONDS = 1.0
-#: A pipe that is ready takes this much without waiting.
+#: A pipe that is ready accepts this many bytes without blocking.
 _WRITE_BYTES = 1024
 
 
 class BestEffortStream:
-    """stderr: whether somebody reads it, or can, makes no difference to a run.
+    """stderr for a run that must not depend on its reader.
 
-    Text that a full pipe, a closed one or a terminal that has gone does not take is dropped.
+    Text that can't be written, because a pipe is full or closed or the terminal is gone, is dropped.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -41,10 +41,10 @@ class BestEffortStream:
         return self._stream.fileno()
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is buffered."""
 
     def write(self, text: str) -> int:
-        """Write what can be written, and return the length of the text."""
+        """Write as much as possible, and return the length of the text."""
         with contextlib.suppress(OSError):
             self._stream.flush()
             if self.isatty() or os.name != "posix" or not _has_descriptor(self._stream):
@@ -67,12 +67,12 @@ class BestEffortStream:
 def _has_descriptor(stream: TextIO) -> bool:
     try:
         return stream.fileno() >= 0
-    except OSError:  # made up, such as a test's
+    except OSError:  # not a real file, such as a test's stream
         return False
 
 
 def console(*, stderr: bool) -> Console:
-    """Return a console that prints text as it is."""
+    """Return a console that prints text unchanged."""
     from rich.console import Console
 
     file = cast("IO[str]", BestEffortStream(sys.stderr)) if stderr else None
@@ -86,5 +86,5 @@ def print_json(value: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr; what a symbol or a path may smuggle in does not steer the terminal."""
+    """Write a line to stderr; control characters, as a symbol or a path may contain, can't affect the terminal."""
     BestEffortStream(sys.stderr).write(printable(text) + "\n")

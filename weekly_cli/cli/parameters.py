@@ -1,4 +1,4 @@
-"""Settings as Typer parameters: made from the table, so that a command needs no copy of thirty of them."""
+"""Settings as Typer parameters: generated from the table, so that a command needs no copy of thirty of them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from weekly_cli.cli import completion
 from weekly_cli.settings import SETTINGS, Setting
 from weekly_cli.settings.kinds import Switch
 
-#: What stands on the command line of the settings that a command takes, by name: texts, lists of texts, switches.
+#: The values on the command line of the settings that a command takes, by name: texts, lists of texts, switches.
 Typed = Mapping[str, Any]
 
 
 def with_settings(names: Sequence[str], command: Callable[..., int]) -> Callable[..., None]:
-    """Return a Typer command that takes settings beside its own parameters, and ends with its return value as code.
+    """Return a Typer command that takes settings besides its own parameters, and exits with `command`'s return value.
 
-    `command` is called with what was typed of the settings, and with its own parameters by name.
+    `command` is called with the typed values of the settings, and with its own parameters by name.
     """
 
     @functools.wraps(command)
@@ -48,7 +48,7 @@ _TAKEN_BACK = "no_"
 
 
 def info_of(parameter: inspect.Parameter) -> object:
-    """Return what Typer is told of a parameter."""
+    """Return Typer's description of a parameter."""
     return parameter.annotation.__metadata__[0]
 
 
@@ -57,7 +57,7 @@ def _parameters(names: Sequence[str]) -> Iterator[inspect.Parameter]:
         row = SETTINGS[name]
         is_switch = isinstance(row.kind, Switch)
         yield _parameter(name, bool if is_switch else list[str] if row.kind.repeatable else str, _of(row))
-        if is_switch and row.variable is not None:  # a file or the environment may say what is to be taken back
+        if is_switch and row.variable is not None:  # a file or the environment may set a switch, which --no-NAME resets
             yield _parameter(_TAKEN_BACK + name, bool, typer.Option(f"--no-{row.flag.removeprefix('--')}", hidden=True))
 
 
@@ -81,12 +81,12 @@ def _of(row: Setting) -> Any:
 
 
 def flags(row: Setting) -> list[str]:
-    """Return how a setting is given."""
+    """Return a setting's flags."""
     return [row.flag, row.short] if row.short else [row.flag]
 
 
 def help_text(row: Setting) -> str:
-    """Return what a setting does, with its default, and its variable where that is shown, in rich's markup."""
+    """Return what a setting does, with its default, and with its variable if that is shown, in rich's markup."""
     notes = [f"default: {row.shown_default}"] if row.shown_default else []
     notes += [f"variable: {row.variable}"] if row.shows_variable else []
     return row.help + "".join(f" [dim]({note})[/dim]" for note in notes)

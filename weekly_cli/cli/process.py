@@ -1,6 +1,6 @@
-"""The process: signals, exit codes, and how a command that did not end well is told of.
+"""The process: signals, exit codes, and how a failed command is reported.
 
-Nothing heavy is imported before a command runs: `--help` needs neither numpy nor pyarrow.
+No large library is imported before a command runs: `--help` needs neither numpy nor pyarrow.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Stopped(BaseException):
 
 
 def _stop(signum: int, _: object) -> NoReturn:
-    """Stop in good order, if that does not take too long; who asks again has no time for it."""
+    """Stop cleanly, if that does not take too long; a second signal stops the process immediately."""
     for number in _STOPPING:
         signal.signal(number, _stop_at_once)
     overdue = threading.Timer(_STOP_SECONDS, os._exit, (128 + signum,))
@@ -39,13 +39,14 @@ def _stop_at_once(signum: int, _: object) -> NoReturn:
     os._exit(128 + signum)
 
 
-#: Workers see that their parent has gone, and the next run removes what stays.
+#: A clean stop may take this long. After that, workers notice that their parent is gone, and the next run removes what
+#: is left.
 _STOP_SECONDS = 4.0
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def _bug(error: Exception) -> int:
-    """Say in one line that this is a bug, and where its traceback is."""
+    """Report in one line that this is a bug, and where its traceback is."""
     import traceback
 
     from weekly_cli.files import records
@@ -59,7 +60,7 @@ def _bug(error: Exception) -> int:
 def _code() -> int:
     """Run the command and return its exit code."""
     try:
-        failpoints.armed()  # what is wrong with it shows at once
+        failpoints.armed()  # so that an error in it shows immediately
         from weekly_cli.cli.app import app
 
         app(prog_name="weekly-cli")
@@ -80,15 +81,15 @@ def _code() -> int:
 
 
 def _code_of(code: object) -> int:
-    """Return the code that a command, or the parser, has asked to exit with."""
+    """Return the exit code that a command or the parser requested."""
     if code in (None, EXIT_DONE):
         return EXIT_DONE
-    # Typer and rich leave with 1 where the reader of their text has gone, `weekly-cli --help | head -1`.
+    # Typer and rich exit with 1 if the reader of their text is gone, as in `weekly-cli --help | head -1`.
     return _reader_has_gone() if code == EXIT_BUG else int(str(code))
 
 
 def _reader_has_gone() -> int:
-    # The interpreter would flush into the pipe again when it ends.
+    # The interpreter would flush to the pipe again when it exits.
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lives
     return 128 + signal.SIGPIPE
 
@@ -98,16 +99,16 @@ def main() -> NoReturn:
     for number in _STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background
             signal.signal(number, _stop)
-    # Arrow's own pools keep what they freed: a partition held twice its chunks. Of weight only before the import.
+    # Arrow's own pools keep freed memory: a partition used twice that of its chunks. Only effective before the import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # numpy's BLAS starts a thread for each core, of which none is ever used here: 100 ms of CPU.
+    # numpy's BLAS starts a thread for each core, and none of them is ever used here: 100 ms of CPU.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _leave(_code())
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process; to let the interpreter take itself apart in order is 6 % of a small build."""
-    with contextlib.suppress(OSError):  # nobody is there to read it
+    """End the process; the interpreter's normal shutdown would take 6 % of a small build."""
+    with contextlib.suppress(OSError):  # the reader is gone
         sys.stdout.flush()
     atexit._run_exitfuncs()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""How a run goes, on stderr: live bars on a terminal, one line a stage elsewhere."""
+"""The progress of a run, on stderr: live bars on a terminal, one line per stage elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def listener(console: Console) -> Iterator[Listener]:
-    """Yield a listener that shows progress on `console` as it can."""
+    """Yield a listener that shows progress on `console`, live if it is a terminal."""
     if not console.is_terminal:
         yield _Lines(console)
         return

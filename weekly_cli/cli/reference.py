@@ -1,4 +1,4 @@
-"""The parts of the README that are made from the code; `make docs` writes them, `make lint` checks them."""
+"""The parts of the README that are generated from the code; `make docs` writes them, `make lint` checks them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def exit_codes() -> str:
 
 
 def feature_table() -> str:
-    """Return the registry as a Markdown table."""
+    """Return the feature registry as a Markdown table."""
     rows = [
         (row.family, f"`{row.name}`", row.formula.replace("|", "\\|"), str(row.first_bar), row.parity)
         for row in templates()
@@ -32,7 +32,7 @@ def feature_table() -> str:
 
 
 def settings_table() -> str:
-    """Return every setting as a Markdown table: what it does, its values, and where it may stand beside the flag."""
+    """Return every setting as a Markdown table: what it does, its values, and its sources besides the flag."""
     rows = [
         (_names(row), row.help, _values(row), _shown(row.shown_default), "yes" if Source.FILE in row.sources else "no")
         for row in SETTINGS.values()
@@ -41,7 +41,7 @@ def settings_table() -> str:
 
 
 def command_reference() -> str:
-    """Return every command, the settings that it takes by name, and its own options, as Markdown."""
+    """Return every command, the names of its settings, and its own options, as Markdown."""
     return "\n\n".join(_command(info.name or "", info.callback) for info in app.registered_commands if info.callback)
 
 

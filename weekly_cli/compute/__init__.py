@@ -1,1 +1,1 @@
-"""Weekly bars and features of arrays: what is computed, with no file and no dataset in sight."""
+"""Weekly bars and features, computed on arrays; this package knows no files and no datasets."""

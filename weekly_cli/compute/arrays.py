@@ -1,7 +1,7 @@
-"""numpy to Arrow and back without a copy, and without pandas.
+"""Converts numpy arrays to Arrow and back without a copy and without pandas.
 
-`pa.array`, `pa.scalar` and `Array.to_numpy` import pandas where it is installed, which takes a third of a second in
-every process; the buffers themselves are at hand without it.
+`pa.array`, `pa.scalar` and `Array.to_numpy` import pandas if it is installed, which takes a third of a second in every
+process; the buffers themselves are available without it.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _ARROW_TYPES = {
 
 
 def numpy_type(kind: pa.DataType) -> type[np.generic]:
-    """Return the numpy type of the values of a fixed-width number or date32."""
+    """Return the numpy type for the values of a fixed-width number or date32."""
     return _NUMPY_TYPES[str(kind)]
 
 
 def from_numpy(
     values: NDArray[np.generic], kind: pa.DataType | None = None, known: NDArray[np.bool_] | None = None
 ) -> pa.Array:
-    """Return an Arrow array on the memory of `values`, null where `known` is false."""
+    """Return an Arrow array that shares the memory of `values`, null where `known` is false."""
     values = np.ascontiguousarray(values)
     bitmap = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
     return pa.Array.from_buffers(kind or _ARROW_TYPES[values.dtype], len(values), [bitmap, pa.py_buffer(values)])
@@ -60,19 +60,19 @@ def empty_table(schema: pa.Schema) -> pa.Table:
 
 
 def positions(keep: NDArray[np.bool_]) -> pa.Array:
-    """Return where `keep` is true, for `take`."""
+    """Return the positions at which `keep` is true, for `take`."""
     return from_numpy(np.flatnonzero(keep))
 
 
 def text_array(texts: Sequence[str]) -> pa.Array:
-    """Return texts as a string array; bytes of the command line that are no UTF-8 stay the bytes that they were."""
+    """Return texts as a string array; command-line bytes that are not UTF-8 are kept unchanged."""
     encoded = [text.encode(errors="surrogateescape") for text in texts]
     offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
 def to_numpy(column: Column, fill: float | None = None) -> NDArray[Any]:
-    """Return the values of a fixed-width column, `fill` where it is null; without nulls and chunks it is a view."""
+    """Return the values of a fixed-width column, `fill` where it is null; a view for a single chunk without nulls."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     arrays = [_chunk(chunk, fill) for chunk in chunks]
     if len(arrays) == 1:

@@ -1,8 +1,8 @@
-"""Daily rows to weekly bars.
+"""Builds weekly bars from daily rows.
 
-On rows sorted by (symbol, date) a week is a run of rows with equal symbol and week number, so every price of a
-bar is one `reduceat` over the starts of the runs. Nearly every row is usable: all are reduced as they are, and the
-few bars that hold a row that is not are made again from what is usable in them.
+In rows sorted by (symbol, date) a week is a run of rows with equal symbol and week number, so every price of a bar is
+one `reduceat` over the starts of the runs. Nearly every row is usable: all rows are reduced as they are, and the few
+bars that contain an unusable row are computed again from their usable values.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class WeeklyBars:
 
 @dataclass(frozen=True)
 class Quality:
-    """Counts of what is odd in the daily rows; none of it is an error.
+    """Counts of anomalies in the daily rows; none of them is an error.
 
     `unusable_close` rows contribute nothing; the other prices are counted in the rows whose close is usable.
     """
@@ -60,24 +60,24 @@ class Quality:
         return Quality(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-@np.errstate(all="ignore")  # a product that overflows is not usable, and is counted; a sum is stored as null
+@np.errstate(all="ignore")  # an overflowing product is unusable, and is counted; a sum is stored as null
 def weekly_bars(
     codes: Ints, days: Ints, raw: Mapping[str, Floats], adjusted: Floats | None, anchor: str
 ) -> tuple[WeeklyBars, Quality]:
-    """Return the weekly bars of the usable rows, and what is odd in the rows.
+    """Return the weekly bars of the usable rows, and the counts of anomalies in the rows.
 
-    A bar has the first open, the highest high, the lowest low, the last close and the summed volume of its rows. One
-    that has no usable open, high or low takes the first, the highest or the lowest of its closes instead.
+    A bar has the first open, the highest high, the lowest low, the last close and the summed volume of its rows. A bar
+    without a usable open, high or low takes the first, the highest or the lowest of its closes instead.
 
     Parameters
     ----------
     codes, days : int64[rows]
         Position of the row's symbol in the task, and days since 1970-01-01: sorted by both, each pair once.
     raw : mapping of role to float64[rows]
-        The prices and the volume that the input has, NaN where null; `close` at least.
+        The prices and the volume that the input has, NaN where null; at least `close`.
     adjusted : float64[rows], optional
-        An adjusted close: it becomes the close, and open, high and low are scaled with it. A row then needs both
-        closes to be usable.
+        An adjusted close: it becomes the close, and open, high and low are scaled with it. A row is then usable only
+        if both closes are.
     anchor : str
         The weekday on which weeks end, one of `weeks.ANCHORS`.
     """
@@ -107,7 +107,7 @@ def weekly_bars(
 def _as_used(
     raw: Mapping[str, Floats], adjusted: Floats | None
 ) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_] | None]]:
-    """Return the columns as the bars use them, and where each is unusable; None: nowhere."""
+    """Return the columns that the bars use, and where each is unusable; None: nowhere."""
     columns = dict(raw)
     if adjusted is not None:
         factor = adjusted / raw["close"]
@@ -136,7 +136,7 @@ def _reduced(columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[A
 def _of_usable_rows(
     number: Ints, columns: Mapping[str, Floats], bad: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[Ints, dict[str, NDArray[Any]], Quality]:
-    """Return the numbers of the bars that have a usable row, their days and prices, and what is odd in the rows."""
+    """Return the numbers of the bars with a usable row, their days and prices, and the counts of anomalies."""
     usable = ~bad["close"]
     number = number[usable]
     starts = run_starts(number)
@@ -149,7 +149,7 @@ def _of_usable_rows(
 
 
 def _filled(columns: Mapping[str, Floats], starts: Ints) -> dict[str, Floats]:
-    """Return columns without NaN that reduce to what the usable values do, or the closes where none is."""
+    """Return columns without NaN that reduce to the same as the usable values, or to the closes if none is usable."""
     filled, close = dict(columns), columns["close"]
     n_rows = len(close)
     lengths = np.diff(starts, append=n_rows)
@@ -183,9 +183,9 @@ def _crossed(columns: Mapping[str, Floats]) -> tuple[NDArray[np.bool_], NDArray[
 
 
 def _unusable(x: Floats, role: str) -> NDArray[np.bool_] | None:
-    """Tell which prices are NaN, infinite, zero or negative, which volumes NaN, infinite or negative; None: none.
+    """Tell which prices are NaN, infinite, zero or negative, or which volumes NaN, infinite or negative; None: none.
 
-    Nearly always none is, which the extremes tell in two passes.
+    Nearly always none is, and two passes for the extremes are enough to see that.
     """
     least, most = x.min(initial=np.inf), x.max(initial=-np.inf)
     if (least >= 0.0 if role == "volume" else least > 0.0) and most < np.inf:
@@ -198,7 +198,7 @@ def _either(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> NDArray
 
 
 def run_starts(*keys: NDArray[np.generic]) -> Ints:
-    """Return the positions where a run of rows with equal keys begins, for rows grouped by the keys."""
+    """Return the positions at which runs of rows with equal keys begin, for rows grouped by the keys."""
     rows = len(keys[0])
     changed = np.zeros(rows, bool)
     changed[:1] = True

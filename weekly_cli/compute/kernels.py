@@ -1,16 +1,16 @@
 """Array functions on panels: no labels, no input or output, no options.
 
-A panel is float64[bars, symbols]: row k holds bar k of every symbol. NaN stands where a value is undefined and
-below a symbol's last bar. Histories all begin in row 0, so a recursion's seed has one row for all symbols.
+A panel is float64[bars, symbols]: row k has bar k of every symbol. Values are NaN where they are undefined and below a
+symbol's last bar. All histories begin in row 0, so a recursion's seed is in the same row for all symbols.
 
-Every function works column by column with element-wise operations only (never numpy's own reductions, whose
-order of summation depends on the array's shape), so a symbol's values do not depend on its neighbours.
+Every function works column by column with element-wise operations only (never numpy's own reductions, whose order of
+summation depends on the array's shape), so a symbol's values do not depend on its neighbors.
 
-Windows are merged from windows of power-of-two lengths: a window of 52 is one of 4, one of 16 and one of 32.
-Means and squared deviations merge by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm
-for computing sample variances": nothing is subtracted that was added before, so a value that has left the window
-has no influence, there is no cancellation, and a window of equal values has a deviation of exactly 0. It takes
-about 3 log2(n) passes instead of n. A NaN inside a window makes its value NaN.
+Windows are merged from windows of power-of-two lengths: a window of 52 is one of 4, one of 16 and one of 32. Means and
+squared deviations merge by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing
+sample variances": nothing that was added is ever subtracted, so a value that has left the window has no influence,
+there is no cancellation, and a window of equal values has a deviation of exactly 0. This takes about 3 log2(n) passes
+instead of n. A NaN inside a window makes its value NaN.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Merge = Callable[[_State, _State, int, int], _State]
 
 
 def relative_distance(x: Panel, reference: Panel) -> Panel:
-    """Return how far `x` is from `reference`, as a share of it; both float64[bars, symbols]."""
+    """Return the distance of `x` from `reference`, as a share of `reference`; both float64[bars, symbols]."""
     return x / reference - 1.0
 
 
@@ -48,7 +48,7 @@ def difference(x: Panel) -> Panel:
 
 
 def _rolling(state: _State, n: int, merge: _Merge) -> _State:
-    """Return the window statistics of length `n`, merged from `state`, those of length 1."""
+    """Return the window statistics of length `n`, merged from `state`, the statistics of length 1."""
     bars = len(state[0])
     if bars < n:
         return tuple(np.full_like(part, np.nan) for part in state)
@@ -108,7 +108,7 @@ def _merge_comoments(older: _State, newer: _State, n_older: int, n_newer: int) -
 
 
 def rolling_mean(x: Panel, n: int) -> Panel:
-    """Return the mean over the last `n` bars, NaN where one of them is."""
+    """Return the mean over the last `n` bars, NaN where one of them is NaN."""
     return _rolling((x,), n, _merge_means)[0]
 
 
@@ -126,23 +126,23 @@ def rolling_comoments(x: Panel, y: Panel, n: int) -> tuple[Panel, Panel, Panel]:
 
 
 def rolling_max(x: Panel, n: int) -> Panel:
-    """Return the largest value of the last `n` bars, NaN where one of them is."""
+    """Return the largest value of the last `n` bars, NaN where one of them is NaN."""
     return _rolling((x,), n, lambda older, newer, *_: (np.maximum(older[0], newer[0]),))[0]
 
 
 def rolling_min(x: Panel, n: int) -> Panel:
-    """Return the smallest value of the last `n` bars, NaN where one of them is."""
+    """Return the smallest value of the last `n` bars, NaN where one of them is NaN."""
     return _rolling((x,), n, lambda older, newer, *_: (np.minimum(older[0], newer[0]),))[0]
 
 
-#: A ratio less 1 is off by some 1e-16: a deviation below this is rounding, and a z-score of it would be noise.
+#: A ratio minus 1 is off by about 1e-16: a deviation below this is rounding, and its z-score would be noise.
 _ROUNDING = 1e-14
 
 
 def z_score(x: Panel, n: int) -> Panel:
     """Return (x - mean) / population standard deviation over the last `n` bars; NaN where the latter is 0.
 
-    `x` is a ratio less 1; a deviation that its rounding explains counts as 0.
+    `x` is a ratio minus 1; a deviation that its rounding explains counts as 0.
     """
     mean, squares = rolling_moments(x, n)
     squares[squares <= n * _ROUNDING**2] = np.nan
@@ -156,18 +156,19 @@ def sample_deviation(x: Panel, n: int) -> Panel:
     return np.sqrt(squares, out=squares)
 
 
-#: Rows of a stretch: of a long history, the number of steps is this and a stretch for each of them, not one a row.
+#: Rows per stretch: a long history takes this many steps plus one per stretch, not one per row.
 _STRETCH = 16
 
 
 def smoothed(x: Panel, alpha: float, first: int, n_seed: int) -> Panel:
     """Return s = s[-1] + alpha (x - s[-1]), seeded with the mean of the rows `first` to `first + n_seed - 1`.
 
-    The first value stands in the last of those rows. Once x is NaN, s is NaN from there on.
+    The first value is in the last of those rows. Once x is NaN, s stays NaN.
 
-    What a row contributes fades by 1 - alpha a row, so stretches of rows are smoothed at the same time, each as if
-    all were 0 before, and then are told what had come before. A panel of 2,080 rows and 31 symbols takes 0.17 of the
-    time of a step for each row, one of 520 rows and 126 symbols 0.4.
+    A row's contribution fades by a factor of 1 - alpha per row, so all stretches of rows are smoothed at the same time,
+    each as if everything before it were 0, and the contribution of the earlier rows is added afterwards. Compared with
+    one step per row, this takes 0.17 of the time for a panel of 2,080 rows and 31 symbols, and 0.4 for one of 520 rows
+    and 126 symbols.
     """
     seeded = first + n_seed - 1
     if seeded >= len(x):
@@ -195,10 +196,10 @@ def smoothed(x: Panel, alpha: float, first: int, n_seed: int) -> Panel:
 
 
 def ema(x: Panel, span: int, first: int, n_seed: int) -> Panel:
-    """Return the exponential moving average with alpha = 2 / (span + 1), seeded as `smoothed` says."""
+    """Return the exponential moving average with alpha = 2 / (span + 1), seeded as in `smoothed`."""
     return smoothed(x, 2.0 / (span + 1), first, n_seed)
 
 
 def wilder(x: Panel, n: int, first: int) -> Panel:
-    """Return Wilder's smoothing with alpha = 1 / n, seeded with the mean of `n` rows from row `first` on."""
+    """Return Wilder's smoothing with alpha = 1 / n, seeded with the mean of the `n` rows that begin at row `first`."""
     return smoothed(x, 1.0 / n, first, n)

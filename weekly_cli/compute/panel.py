@@ -1,6 +1,6 @@
-"""Ragged bars to panels and back.
+"""Converts ragged bars to panels and back.
 
-Symbols stand next to each other in a panel, so a group of symbols with histories of like length wastes little.
+Symbols are side by side in a panel, so a group of symbols with histories of similar length wastes little space.
 A group is a contiguous range of symbols whose panel has at most `MAX_CELLS` cells.
 """
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Floats, Ints
 
-#: Cells of one panel: 64Ki float64 are half a MiB, so that a kernel's operands stay in a core's L2 cache.
+#: Cells of one panel: 64Ki float64 values are half a MiB, so that a kernel's operands stay in a core's L2 cache.
 MAX_CELLS = 64 * 1024
 
 
 def symbol_groups(bars_per_symbol: Ints, max_cells: int = MAX_CELLS) -> Iterator[tuple[int, int]]:
     """Yield contiguous ranges (first, last + 1) of symbols whose panels have at most `max_cells` cells.
 
-    A symbol with more bars than that is a group of its own.
+    A symbol with more bars than that is a separate group.
 
     >>> list(symbol_groups(np.array([5, 5, 5, 40, 1, 1]), max_cells=10))
     [(0, 2), (2, 3), (3, 4), (4, 6)]
@@ -37,7 +37,7 @@ def symbol_groups(bars_per_symbol: Ints, max_cells: int = MAX_CELLS) -> Iterator
 
 
 class PanelShape:
-    """How the ragged bars of a group of symbols lie in a panel of shape [longest history, symbols]."""
+    """How the ragged bars of a group of symbols map to a panel of shape [longest history, symbols]."""
 
     def __init__(self, bars_per_symbol: Ints) -> None:
         symbols = len(bars_per_symbol)
@@ -50,7 +50,7 @@ class PanelShape:
         self.cells = self.bar_number * symbols + np.repeat(np.arange(symbols), bars_per_symbol)
 
     def panel(self, ragged: NDArray[np.generic]) -> Floats:
-        """Return the panel of `ragged` [bars in all], NaN below each symbol's last bar."""
+        """Return the panel of `ragged` [all bars], NaN below each symbol's last bar."""
         out = np.full(self.shape, np.nan)
         out.ravel()[self.cells] = ragged
         return out

@@ -1,8 +1,8 @@
-"""Weekly values back onto daily rows, without look-ahead.
+"""Puts weekly values on daily rows, without look-ahead.
 
-A row sees the last bar of its symbol whose week is no newer than the newest week that its day may see. Rows that
-see the same bar stand together (a span), so a column is gathered once per span and repeated over its rows,
-straight into the buffer that is written.
+A row sees the last bar of its symbol whose week is not newer than the newest week that its day may see. Rows that see
+the same bar are adjacent (a span), so a column is gathered once per span and repeated over its rows, directly into the
+buffer that is written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEY_WEEKS = 2**32
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which columns to compute, and by which conventions."""
+    """Which columns to compute, and with which conventions."""
 
     features: tuple[Feature, ...]
     steps: Mapping[str, Step]
@@ -43,7 +43,7 @@ class BenchmarkBars:
     Attributes
     ----------
     keys : int64[bars of all benchmarks]
-        Ascending keys of (benchmark, week), as `bar_keys` makes them.
+        Ascending keys of (benchmark, week), computed by `bar_keys`.
     close : float64[bars of all benchmarks]
     compared : mapping of benchmark name to int64[symbols]
         The number of each symbol's benchmark; -1: none.
@@ -71,7 +71,7 @@ def bar_keys(codes: Ints, week: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class SpanColumn:
-    """A column's value for every span of rows, and in which spans it is missing (None: in none)."""
+    """A column's value for every span of rows, and the spans in which it is missing (None: in none)."""
 
     name: str
     kind: pa.DataType
@@ -79,14 +79,14 @@ class SpanColumn:
     missing: NDArray[np.bool_] | None
 
     def repeated(self, lengths: Ints) -> pa.Array:
-        """Return a value for each row of spans of `lengths` rows."""
+        """Return a value for each row of spans with `lengths` rows."""
         valid = None if self.missing is None else np.repeat(~self.missing, lengths)
         return from_numpy(np.repeat(self.values, lengths), self.kind, valid)
 
 
 @dataclass(frozen=True)
 class BarColumn:
-    """A column's value for every bar of a block, and which are missing (None: none)."""
+    """A column's value for every bar of a block, and which values are missing (None: none)."""
 
     name: str
     kind: pa.DataType
@@ -98,8 +98,8 @@ class BarColumn:
 class Block:
     """The columns of a contiguous range of symbols, ready to be repeated over their daily rows.
 
-    Rows `first` to `stop` belong to the block. Span i begins at row `starts[i]` and sees bar `bars[i]` of the
-    block, or none where that is -1.
+    Rows `first` to `stop` belong to the block. Span i begins at row `starts[i]` and sees bar `bars[i]` of the block, or
+    none if that is -1.
     """
 
     first: int
@@ -112,7 +112,7 @@ class Block:
     def spans(self, first: int, stop: int) -> tuple[Ints, Iterator[SpanColumn]]:
         """Return the lengths of the spans in the rows from `first` to `stop`, and the columns' values for them.
 
-        Both bounds are starts of symbols or within one.
+        Each bound is the start of a symbol or inside of one.
         """
         begin = int(np.searchsorted(self.starts, first, "right")) - 1
         end = int(np.searchsorted(self.starts, stop, "left"))
@@ -127,12 +127,12 @@ class Block:
             if column.missing is not None:
                 missing = column.missing[seen] if nothing is None else column.missing[seen] | nothing
                 missing = missing if missing.any() else None
-            # A span that sees no bar takes the last one's value under its null.
+            # A span that sees no bar has the last bar's value under its null.
             values = column.values[seen] if len(column.values) else np.zeros(len(seen), column.values.dtype)
             yield SpanColumn(column.name, column.kind, values, missing)
 
     def arrays(self) -> list[pa.Array]:
-        """Return the columns, a value for each row of the block."""
+        """Return the columns with a value for each row of the block."""
         lengths, columns = self.spans(self.first, self.stop)
         return [column.repeated(lengths) for column in columns]
 
@@ -195,7 +195,7 @@ def _columns(
 
 
 def _stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
-    """Return values in the type in which they are stored; what is not finite, or is not in it, is missing."""
+    """Return values in their stored type; those that are not finite, or not finite in that type, are missing."""
     kind = arrow_type(feature, dtype)
     numpy_kind = numpy_type(kind)
     cast = values.astype(numpy_kind) if np.issubdtype(numpy_kind, np.floating) else values
@@ -218,7 +218,7 @@ def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """The rows from `first` to `stop`, and their columns as spans of `lengths` rows; `whole`: as asked for."""
+    """The rows from `first` to `stop`, and their columns as spans of `lengths` rows; `whole`: a requested range."""
 
     first: int
     stop: int
@@ -230,15 +230,15 @@ class RowGroup:
 def row_groups(
     found: Iterable[Block], most_rows: int, copyable_row_groups: Iterable[tuple[int, int]] = ()
 ) -> Iterator[RowGroup]:
-    """Cut blocks into row groups of at most `most_rows`, between symbols where one does not exceed that.
+    """Cut blocks into row groups of at most `most_rows`, between symbols unless a single symbol has more rows.
 
     Parameters
     ----------
     found : iterable of Block
-        In the order of their rows, which they cover.
+        In row order, without gaps.
     most_rows : int
     copyable_row_groups : iterable of (first, stop)
-        Ascending ranges of rows that are to be row groups of their own, whatever their size.
+        Ascending ranges of rows that each become one row group, regardless of their size.
     """
     waiting = deque(copyable_row_groups)
     held: list[Block] = []
@@ -280,7 +280,7 @@ def _one_column(parts: Sequence[SpanColumn]) -> SpanColumn:
 
 
 def _between_symbols(symbol_starts: Ints, first: int, stop: int, most_rows: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows from `first` to `stop` between symbols, and within those that have more than `most_rows` rows."""
+    """Cut the rows from `first` to `stop` between symbols, and inside of symbols with more than `most_rows` rows."""
     inside = symbol_starts[(symbol_starts > first) & (symbol_starts < stop)]
     bounds: Sequence[int] = [*dict.fromkeys(inside.tolist()), stop]
     begin = first

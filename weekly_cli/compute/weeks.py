@@ -1,8 +1,8 @@
-"""The only place that knows what a week is and from which day its bar may be seen.
+"""The only module that defines what a week is and from which day its bar may be seen.
 
-Days are counted from 1970-01-01, a Thursday, as Arrow's date32 does. A week is named by its last day, the
-anchor's weekday, as pandas' anchored weekly offsets name it ("W-FRI" is Saturday to Friday). Weeks are numbered
-so that week 0 ends on the first anchor day on or after 1970-01-01 minus three days; numbers ascend with time.
+Days are counted from 1970-01-01, a Thursday, as in Arrow's date32. A week is named by its last day, the anchor's
+weekday, like pandas' anchored weekly offsets ("W-FRI" is Saturday to Friday). Weeks are numbered so that week 0 ends on
+the first anchor day on or after 1970-01-01 minus three days; numbers ascend with time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Days = TypeVar("Days", int, "NDArray[np.int32]", "NDArray[np.int64]")
 
 
 def week_number(day: Days, anchor: str) -> Days:
-    """Return the number of the week in which `day` lies.
+    """Return the number of the week that contains `day`.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def week_end(week: Days, anchor: str) -> Days:
 def newest_week_seen(day: Days, anchor: str, available: str) -> Days:
     """Return the number of the newest week whose bar may be seen on `day`.
 
-    Two clocks: a bar happens until its week's end; it is known from the day after ("next-week"), or from that
-    very day ("week-end"). A day sees the newest week that was known by then, so an unfinished week is never seen.
+    There are two clocks: a bar happens until the end of its week; it is known from the day after ("next-week"), or from
+    that day itself ("week-end"). A day sees the newest week that is known by then, so an unfinished week is never seen.
 
     >>> friday = 1  # 1970-01-02
     >>> newest_week_seen(friday, "W-FRI", "week-end") - newest_week_seen(friday, "W-FRI", "next-week")

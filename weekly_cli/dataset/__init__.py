@@ -1,1 +1,1 @@
-"""The input as tables of one schema: what columns it has, where its rows are, what its keys say."""
+"""The input as tables with one schema: its columns, the location of its rows, and its keys."""

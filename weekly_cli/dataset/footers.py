@@ -1,4 +1,4 @@
-"""What the footers of the input say: schema, roles, row groups, sizes; no page is read."""
+"""Reads the input's footers: schema, roles, row groups, sizes; no page is read."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from weekly_cli.settings import Config
 
 @dataclass(frozen=True)
 class Footers:
-    """What the footers say: the input's schema, its row groups as pieces, and sizes.
+    """The facts from the footers: the input's schema, its row groups as pieces, and sizes.
 
     Attributes
     ----------
     integer_ranges : mapping
-        Smallest and largest value of each integer column whose footers all tell.
+        Smallest and largest value of each integer column for which all footers have statistics.
     row_bytes : float
-        Estimated bytes of a row in memory.
+        Estimated bytes per row in memory.
     identity : str
         A hash of the files' paths, inodes, sizes, times and footers.
     states : mapping of path to FileState
-        What each file was when its footer was read.
+        The state of each file when its footer was read.
     """
 
     where: str
@@ -48,22 +48,22 @@ class Footers:
 
     @property
     def rows(self) -> int:
-        """Rows in all."""
+        """Total number of rows."""
         return sum(piece.rows_in_group for piece in self.pieces)
 
 
 def read_footers(config: Config, output: Path | None) -> Footers:
-    """Read the footers of the input, which is not what lies in the place of `output`, if there is one.
+    """Read the footers of the input, which does not include what is at `output`, if given.
 
     Raises
     ------
     InputRefused
-        If a file can't be read, schemas don't agree, or a role is not found.
+        If a file can't be read, schemas are not compatible, or a role is not found.
     """
     found = discovery.find_inputs(config.input, output)
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
-    leaves: _Leaves | None = None  # files have the same ones more often than not
+    leaves: _Leaves | None = None  # most files have the same ones
     ranges = _IntegerRanges()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     states: dict[Path, FileState] = {}
@@ -101,9 +101,9 @@ def read_footers(config: Config, output: Path | None) -> Footers:
 
 @dataclass(frozen=True)
 class _Leaves:
-    """The columns of a file's pages: path and type, whether values repeat within a row.
+    """The leaf columns of a file: path and type, and whether values repeat within a row.
 
-    `integers` are the integer columns, and whether each has a sign.
+    `integers` are the integer columns, and whether each is signed.
     """
 
     schema: pq.ParquetSchema
@@ -132,7 +132,7 @@ def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[R
     Raises
     ------
     InputRefused
-        If counts contradict each other, or bytes are outside the file: memory is planned with them.
+        If counts contradict each other, or byte ranges are outside the file: memory is planned with them.
     """
     try:
         told, groups = read_row_groups(footer)
@@ -153,7 +153,7 @@ def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[R
     return groups
 
 
-#: No page's body is shortened by more; what a codec makes of nothing but zeros is some thousandth.
+#: No page is compressed by more than this; a codec reduces all zeros to about a thousandth.
 _MOST_RATIO = 2**20
 
 
@@ -168,7 +168,7 @@ def _damaged(path: Path, what: str) -> InputRefused:
 
 
 def _with_keys(schema: pa.Schema, keys: discovery.HiveKeys) -> pa.Schema:
-    """Return a file's schema with its hive keys as text columns; a column of the file itself wins."""
+    """Return a file's schema with its hive keys as text columns; a column of the file itself takes precedence."""
     for key, _ in keys:
         if key not in schema.names:
             schema = schema.append(pa.field(key, pa.string()))
@@ -194,7 +194,7 @@ class _IntegerRanges:
         self._ranges: dict[str, tuple[int, int] | None] = {}
 
     def add(self, chunks: Sequence[ChunkFooter], integers: Mapping[str, bool]) -> None:
-        """Add a row group's chunks, of the columns that are integers in its file and may have signs."""
+        """Add a row group's chunks; `integers` are its file's integer columns, and whether each is signed."""
         for chunk in chunks:
             if chunk.path not in integers:
                 continue
@@ -211,7 +211,7 @@ class _IntegerRanges:
 
 
 def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
-    """Return the smallest and the largest of a chunk's integers; None: unknown."""
+    """Return the smallest and the largest integer of a chunk; None: unknown."""
     width = {"INT32": 4, "INT64": 8}.get(chunk.kind)
     if (chunk.signed_only and not signed) or chunk.least is None or chunk.most is None:
         return None
@@ -221,12 +221,12 @@ def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
 
 
 class _TextBytes:
-    """Sizes of columns without a fixed width, from the footers."""
+    """Estimates the sizes of columns without a fixed width, from the footers."""
 
     _OVERHEAD_BYTES, _LEAST_BYTES = 8.0, 16.0
     _CODE_BYTES = 4
-    #: Text whose dictionaries take at most this share of a byte a row is carried as a dictionary. Every fragment
-    #: and every row group of the output has one, and each may hold the values of all that it was made from.
+    #: Text whose dictionaries take at most this share of a byte per row is kept as a dictionary. Every fragment and
+    #: every row group of the output has one, and each may contain the values of everything that it was built from.
     _MOST_DICTIONARY_BYTES = 1 / 20
 
     def __init__(self) -> None:
@@ -246,14 +246,14 @@ class _TextBytes:
                 self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(chunk)
 
     def _of_dictionary(self, chunk: ChunkFooter) -> float:
-        """Return the bytes of a chunk's dictionary, infinity if it has none or not all values come from it."""
+        """Return the bytes of a chunk's dictionary, infinity if it has none or not all values are in it."""
         plain = self._CODE_BYTES * chunk.values < chunk.size_bytes
         if plain or chunk.dictionary_offset is None:
             return float("inf")
         return float(chunk.data_offset - chunk.dictionary_offset)
 
     def repeated(self, schema: pa.Schema) -> frozenset[str]:
-        """Return the text columns of few values, all of which lie behind small dictionaries."""
+        """Return the text columns with few distinct values, all of which are in small dictionaries."""
         most = self._rows * self._MOST_DICTIONARY_BYTES
         small = {name for name, size in self._dictionary_bytes.items() if size <= most}
         return frozenset(column.name for column in schema if column.name in small and is_text(column.type))
@@ -273,7 +273,7 @@ class _TextBytes:
 
 
 def _decoded_bytes(chunk: ChunkFooter) -> int:
-    """Estimate the bytes of texts that lie behind a dictionary by the longer of its extremes."""
+    """Estimate the decoded bytes of dictionary-encoded text from the longer of its extremes."""
     if chunk.dictionary_offset is None or chunk.least is None or chunk.most is None:
         return 0
     if chunk.kind != "BYTE_ARRAY":

@@ -1,8 +1,8 @@
-"""What there is, from the footers and the key columns only.
+"""The scan: what the input contains, from the footers and the key columns only.
 
-The footers give schema, rows and sizes; the key columns (symbol, date) give the rows of each symbol, where in
-each row group a symbol lies, the dates' span and the rows without a key. Row groups are decoded by threads and
-folded in input order.
+The footers provide schema, rows and sizes; the key columns (symbol, date) provide the rows of each symbol, where each
+symbol is in each row group, the range of dates, and the rows without a key. Threads decode row groups, and the results
+are combined in input order.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk
 from weekly_cli.settings import Config
 
-#: A row group in which a symbol comes in more runs than this, on average, is not clustered by symbol.
+#: A row group in which a symbol has more runs than this, on average, is not clustered by symbol.
 _RUNS_PER_SYMBOL = 4
 _FOLD_SYMBOLS = 64 * 1024
-#: A symbol that lies in more row groups than this, on average, is scattered; it bounds what a scan remembers.
+#: Symbols that are in more row groups than this, on average, are scattered; this limits the memory of a scan.
 _PLACES_PER_SYMBOL = 64
 _OFFENDERS_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Presence:
-    """Where symbols lie: entry i says that `codes[i]` has its rows of piece `pieces[i]` within [first, stop)."""
+    """Where symbols are: entry i says that the rows of `codes[i]` in piece `pieces[i]` are within [first, stop)."""
 
     codes: Ints
     pieces: Ints
@@ -46,7 +46,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class Scan:
-    """What there is.
+    """What the input contains.
 
     Attributes
     ----------
@@ -54,15 +54,15 @@ class Scan:
         Every symbol once, sorted (text by its UTF-8 bytes).
     rows_per_symbol : int64[symbols]
     presence : Presence or None
-        None where symbols are scattered over the row groups.
+        None if symbols are scattered over the row groups.
     first_day, last_day : int
-        Days since 1970-01-01; 0 and -1 without rows.
+        Days since 1970-01-01; 0 and -1 if there are no rows.
     bad_rows : int
-        Rows without a symbol or a date, which will be dropped.
+        Rows without a symbol or a date, which are dropped.
     unread_dates : int
-        Those of them that have something in place of a date which is none.
+        Those of them that have a value in the date column that is not a valid date.
     first_unread_date : str
-        The first of these, and where it is.
+        The first of these values, and its location.
     """
 
     footers: Footers
@@ -78,7 +78,7 @@ class Scan:
 
     @cached_property
     def layout(self) -> str:
-        """How the data lies, in words."""
+        """The order of the data, in words."""
         if self.presence is not None:
             return "clustered by symbol"
         return "in date order" if self.sorted_by_date else "in no order"
@@ -89,7 +89,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class _Keys:
-    """What the keys of one table say; `first` and `stop` are None where the symbols are scattered."""
+    """The facts from the keys of one table; `first` and `stop` are None if the symbols are scattered."""
 
     piece: int
     symbols: pa.Array
@@ -112,9 +112,9 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     footers : Footers
     config : Config
     threads : int
-        Row groups decoded at the same time.
+        Row groups decoded in parallel.
     on_rows : callable
-        Told the number of rows read so far.
+        Called with the number of rows read so far.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _encoded(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> None:
-    """Refuse symbols that are no text, which Arrow does not look at: they could be neither sorted nor named."""
+    """Refuse symbols that are not valid UTF-8, which Arrow does not check: they could be neither sorted nor named."""
     try:
         symbols.validate(full=True)
     except pa.ArrowInvalid as error:
@@ -194,14 +194,14 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names
 
 
 def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Return the rows that have something in place of a date which is none."""
+    """Return the rows that have a value in the date column that is not a valid date."""
     if known is None:
         return np.empty(0, np.int64)
     return np.flatnonzero(~known & is_known(dates))
 
 
 def unread_dates_sentence(count: int, first: str) -> str:
-    """Say that so many dates are none that can be read, and what can."""
+    """Return a sentence that says how many dates can't be read, and which formats can."""
     return (
         f"{count:,} rows have something other than a date in their date column (first: {first}); dates must look like "
         "2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, years 1 to 9999)"
@@ -214,7 +214,7 @@ def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
 
 
 def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[Ints, Ints] | tuple[None, None]:
-    """Return the first row and the row after the last of each symbol, None where symbols are scattered."""
+    """Return the first row and the row after the last of each symbol, None if symbols are scattered."""
     starts = run_starts(codes)
     if len(starts) > _RUNS_PER_SYMBOL * np.count_nonzero(counts):
         return None, None
@@ -228,7 +228,7 @@ def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[In
 
 
 def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
-    """Return the files that hold a row of one of the (symbol's position, day) pairs, by reading the keys again."""
+    """Return the files with a row of one of the (symbol's position, day) pairs; this reads the keys again."""
     footers = scan.footers
     numbers = np.unique([symbol for symbol, _ in rows])
     symbols = scan.symbols.take(from_numpy(numbers))
@@ -245,7 +245,7 @@ def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
 
 
 class _Fold:
-    """Adds up what the tables' keys say, in input order."""
+    """Combines the facts from the tables' keys, in input order."""
 
     def __init__(self, footers: Footers) -> None:
         self._footers = footers
@@ -285,7 +285,7 @@ class _Fold:
         return self._footers.pieces[keys.piece].row_group
 
     def _fold(self) -> None:
-        """Number the symbols that are waiting; new ones get the next numbers."""
+        """Number the waiting symbols; new ones get the next numbers."""
         if not self._waiting:
             return
         symbols = pa.concat_arrays([plain_symbols(keys.symbols).cast(self._known.type) for keys in self._waiting])

@@ -1,4 +1,4 @@
-"""Roles and checks of columns: what each file holds, how the files' schemas become one, and keys as numbers."""
+"""Roles and checks of columns: the columns of each file, how the files' schemas are unified, and keys as numbers."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _SECONDS_OF_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 @dataclass(frozen=True)
 class DatasetSchema:
-    """The input's input columns, and which of them has which role.
+    """The input's columns, and which column has which role.
 
     Attributes
     ----------
     arrow : pa.Schema
-        The columns in order, as they will leave.
+        The columns in order, with the types in which they are written.
     roles : mapping of role to column name
     dictionary_text : frozenset of column names
-        Text that travels as a dictionary until it is written.
+        Text that is kept as a dictionary until it is written.
     """
 
     arrow: pa.Schema
@@ -48,26 +48,26 @@ class DatasetSchema:
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The columns of symbol and date."""
+        """The symbol and date columns."""
         return tuple(self.roles[role] for role in KEY_ROLES)
 
     def working_type(self, name: str) -> pa.DataType:
-        """Return the type in which a column travels until it is written in its own."""
+        """Return the type in which a column is processed until it is written in its original type."""
         kind = working_type(self.arrow.field(name).type)
         as_it_is = name not in self.dictionary_text or pa.types.is_dictionary(kind)
         return kind if as_it_is else pa.dictionary(pa.int32(), kind)
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Tell whether a type is a string, plain, large, as a view or behind a dictionary."""
+    """Tell whether a type is a string: plain, large, a view, or dictionary-encoded."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def working_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type nearest to a column's own that can be gathered and put together.
+    """Return the type nearest to a column's own that can be gathered and concatenated.
 
-    Arrow can't gather views, and row groups' dictionaries may need more than a narrow index when they meet.
+    Arrow can't gather views, and a narrow index may be too small for the combined dictionaries of several row groups.
     """
     if pa.types.is_string_view(kind):
         return pa.large_string()
@@ -82,21 +82,21 @@ def working_type(kind: pa.DataType) -> pa.DataType:
 
 
 def unify(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
-    """Return the one schema that holds every file's columns and loses nothing.
+    """Return the one schema that has every file's columns and loses nothing.
 
     Parameters
     ----------
     schemas : sequence of (path, schema)
-        In the order of the files; the first file's column order wins, columns that it lacks follow.
+        In the order of the files; the first file's column order is kept, and columns that it lacks follow.
 
     Raises
     ------
     InputRefused
-        If a column's types can't be brought together without loss, a file lacks a column that is not nullable,
-        or a file has two columns of one name.
+        If a column's types can't be unified without loss, a file lacks a column that is not nullable, or a file has
+        two columns with the same name.
     """
     fields: dict[str, pa.Field] = {}
-    kinds: dict[str, dict[pa.DataType, str]] = {}  # of each column: every type, and the first file that has it
+    kinds: dict[str, dict[pa.DataType, str]] = {}  # for each column: every type, and the first file that has it
     previous: pa.Schema | None = None
     for path, schema in schemas:
         if previous is not None and schema.equals(previous):
@@ -112,13 +112,13 @@ def unify(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
     for name, found in kinds.items():
         fields[name] = fields[name].with_type(_common_of(name, found))
     _refuse_absent(schemas, fields, {name: next(iter(found.values())) for name, found in kinds.items()})
-    if len(schemas) > 1:  # files may have different words, which together need a wider index
+    if len(schemas) > 1:  # files may have different values, which together need a wider index
         fields = {name: column.with_type(_wide_dictionary(column.type)) for name, column in fields.items()}
     return pa.schema(list(fields.values()))
 
 
 def _common_of(name: str, kinds: Mapping[pa.DataType, str]) -> pa.DataType:
-    """Return the type that holds every value of all `kinds`, or refuse, naming two files that differ."""
+    """Return the type that can represent every value of all `kinds`, or refuse and name two files that differ."""
     for (one, path_one), (other, path_other) in combinations(kinds.items(), 2):
         if common_type(one, other) is None:
             raise InputRefused(
@@ -138,7 +138,7 @@ def _wide_dictionary(kind: pa.DataType) -> pa.DataType:
 def _refuse_absent(
     schemas: Sequence[tuple[str, pa.Schema]], fields: dict[str, pa.Field], home: Mapping[str, str]
 ) -> None:
-    """Make columns that some file lacks nullable; refuse where the column must not be null."""
+    """Make columns that some file lacks nullable; refuse columns that must not be null."""
     for path, schema in schemas:
         if len(schema) == len(fields):
             continue
@@ -151,7 +151,7 @@ def _refuse_absent(
 
 
 def common_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
-    """Return the type that holds every value of both exactly, None if there is none.
+    """Return the type that can represent every value of both exactly, None if there is none.
 
     >>> common_type(pa.int32(), pa.int64())
     DataType(int64)
@@ -183,7 +183,7 @@ _EXACT_BITS = {"float": 24, "double": 53}
 
 
 def _smallest_number(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
-    """Return the narrowest number that holds every value of all `kinds`, whatever their order."""
+    """Return the narrowest number type that can represent every value of all `kinds`, regardless of their order."""
     holding = [number for number in _NUMBERS if all(_holds(number, kind) for kind in kinds)]
     return min(holding, key=lambda number: number.bit_width, default=None)
 
@@ -197,7 +197,7 @@ def _numeric(kind: pa.DataType) -> bool:
 
 
 def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
-    """Tell whether every value of `narrow` is exactly a value of `wide`."""
+    """Tell whether `wide` can represent every value of `narrow` exactly."""
     if pa.types.is_floating(narrow):
         return bool(pa.types.is_floating(wide) and wide.bit_width >= narrow.bit_width)
     if pa.types.is_floating(wide):
@@ -219,16 +219,16 @@ def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str, setting:
     ----------
     schema : pa.Schema
     given : mapping of role to column name
-        What `--columns` says; the other roles are found by their aliases without case.
+        The value of `--columns`; the other roles are found by their aliases, ignoring case.
     where : str
-        The input, for the error.
+        The input, for error messages.
     setting : str
-        Where `given` came from, likewise.
+        Where `given` came from, for error messages.
 
     Raises
     ------
     InputRefused
-        If a role that is needed is missing, one has two columns, or a column's type does not suit its role.
+        If a required role is missing, a role has two columns, or a column's type does not suit its role.
     """
     roles: dict[str, str] = {}
     for role in ROLES:
@@ -279,12 +279,12 @@ def check_type(role: str, name: str, kind: pa.DataType, where: str) -> None:
 
 
 def symbol_codes(symbols: Column, known: pa.Array) -> NDArray[np.int32]:
-    """Return the position of each symbol in `known` as int32[rows], -1 where it is null or not there."""
+    """Return the position of each symbol in `known` as int32[rows], -1 if it is null or not in `known`."""
     return SymbolCodes(known)(symbols)
 
 
 class SymbolCodes:
-    """What `symbol_codes` does, for many columns: a dictionary that is the one before is not looked up again."""
+    """`symbol_codes` for many columns: a dictionary that equals the previous one is not looked up again."""
 
     def __init__(self, known: pa.Array) -> None:
         self._known = known
@@ -307,7 +307,7 @@ class SymbolCodes:
 
 
 def plain_symbols(symbols: pa.Array) -> pa.Array:
-    """Return symbols without a dictionary around them."""
+    """Return symbols without dictionary encoding."""
     return symbols.dictionary_decode() if pa.types.is_dictionary(symbols.type) else symbols
 
 
@@ -319,8 +319,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 def session_days(dates: Column) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None]:
     """Return the session date of each row in days since 1970-01-01, and which rows have one (None: all).
 
-    A zoned timestamp's session date is the date in its zone. Text is read as ISO 8601. Text that is no date, and
-    what lies beyond the years 1 to 9999, counts as none.
+    The session date of a timestamp with a time zone is the date in that zone. Text is read as ISO 8601. Text that is
+    not a date, and values beyond the years 1 to 9999, count as missing.
     """
     chunks = dates.chunks if isinstance(dates, pa.ChunkedArray) else [dates]
     column = pa.chunked_array([_date32(chunk) for chunk in chunks], pa.date32())
@@ -347,7 +347,7 @@ def _date32(dates: pa.Array) -> pa.Array:
 
 
 def _of_calendar(moments: pa.Array, seconds: float) -> pa.Array:
-    """Return moments of `seconds` each, null where they lie beyond the calendar: as days they would wrap around."""
+    """Return timestamps in units of `seconds`, null beyond the calendar: as days they would wrap around."""
     counts = arrays.to_numpy(moments.view(pa.int64()), 0)
     first, last = (int((day + more) * _DAY_SECONDS / seconds) for day, more in ((_FIRST_DAY, -1), (_LAST_DAY, 2)))
     if counts.min(initial=0) >= first and counts.max(initial=0) <= last:
@@ -364,10 +364,10 @@ def _parsed(text: bytes | None) -> datetime.date | None:
 
 
 def as_text(value: pa.Scalar) -> str:
-    """Return a value as an error tells it, whatever it is."""
+    """Return any value as text for an error message."""
     try:
         return str(value.as_py())
-    except (ValueError, OverflowError):  # bytes that are no text, a moment that Python has no date for
+    except (ValueError, OverflowError):  # bytes that are not valid text, or a timestamp that Python can't represent
         whole = pa.int32() if value.type == pa.date32() else pa.int64()
         return str(value.cast(pa.large_binary() if is_text(value.type) else whole).as_py())
 
@@ -388,6 +388,6 @@ def prices(column: Column) -> NDArray[np.float64]:
 
 
 def name_collisions(own: Iterable[str], added: Iterable[str]) -> list[str]:
-    """Return the names of `added` that the input has already, in order."""
+    """Return the names of `added` that are already in the input, in order."""
     owned = set(own)
     return [name for name in added if name in owned]

@@ -1,4 +1,4 @@
-"""The symbols that a run is about, and where their rows are."""
+"""The symbols that a run processes, and where their rows are."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from weekly_cli.settings import Config
 
 
 def select_symbols(scan: Scan, config: Config) -> Ints:
-    """Return the positions of the symbols that `--symbols` and `--max-symbols` leave.
+    """Return the positions of the symbols that `--symbols` and `--max-symbols` select.
 
     Raises
     ------
     InputRefused
-        If the input has none of a symbol that was asked for.
+        If a requested symbol is not in the input.
     """
     selected = np.arange(len(scan.symbols))
     if config.symbols is not None:
@@ -32,7 +32,7 @@ def select_symbols(scan: Scan, config: Config) -> Ints:
 
 
 def find_symbol(symbols: pa.Array, symbol: str, setting: str, where: str) -> int:
-    """Return the position of `symbol` among the input's; `setting` asked for it, `where` names the input.
+    """Return the position of `symbol` among the input's; errors name `setting`, which requested it, and `where`.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def find_symbol(symbols: pa.Array, symbol: str, setting: str, where: str) -> int
     """
     try:
         position = int(symbol_codes(text_array([symbol]).cast(symbols.type), symbols)[0])
-    except pa.ArrowInvalid:  # text that is no number, asked of integer symbols
+    except pa.ArrowInvalid:  # text that is not a number, but the symbols are integers
         position = -1
     if position < 0:
         hint = did_you_mean(symbol, map(str, symbols.to_pylist()))
@@ -50,7 +50,7 @@ def find_symbol(symbols: pa.Array, symbol: str, setting: str, where: str) -> int
 
 
 def pieces_with(scan: Scan, presence: Presence, wanted: Ints) -> tuple[Piece, ...]:
-    """Return the pieces of the input in which `wanted` symbols lie, each no longer than they need."""
+    """Return the pieces of the input that contain `wanted` symbols, each no longer than needed."""
     if wanted[-1] - wanted[0] == len(wanted) - 1:
         bounds = np.searchsorted(presence.codes, [wanted[0], wanted[-1] + 1])
         entries = np.arange(bounds[0], bounds[1])
@@ -68,5 +68,5 @@ def pieces_with(scan: Scan, presence: Presence, wanted: Ints) -> tuple[Piece, ..
 
 
 def pieces_of(scan: Scan, wanted: Ints) -> tuple[Piece, ...]:
-    """Return the pieces of the input that may hold rows of `wanted` symbols."""
+    """Return the pieces of the input that may contain rows of `wanted` symbols."""
     return scan.footers.pieces if scan.presence is None else pieces_with(scan, scan.presence, wanted)

@@ -1,6 +1,6 @@
-"""The input as tables of one schema, piece by piece.
+"""The input as tables with one schema, piece by piece.
 
-A piece is a range of rows of one row group. A range is cheap to end early (the reader stops decoding there) and
+A piece is a range of rows of one row group. Ending a range early is cheap (the reader stops decoding there), but it
 can't begin late (Parquet decodes a row group from its first page), so reading a piece costs `stop` rows.
 """
 
@@ -25,7 +25,7 @@ from weekly_cli.files import discovery, disk, parquet
 
 Result = TypeVar("Result")
 
-#: Rows that are decoded at a time; pyarrow's own default for a row group.
+#: Rows decoded at a time; pyarrow's own default for a row group.
 BATCH_ROWS = 1024 * 1024
 _EARLY_STOP_ROWS = 64 * 1024
 _EARLY_STOP_SHARE = 0.8
@@ -33,7 +33,7 @@ _EARLY_STOP_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Piece:
-    """The rows from `start` to `stop` of one row group of a file; `keys` are the file's hive keys."""
+    """The rows from `start` to `stop` of one of a file's row groups; `keys` are the file's hive keys."""
 
     path: str
     row_group: int
@@ -59,12 +59,12 @@ def tables(
     batch_rows: int = BATCH_ROWS,
     use_threads: bool = False,
 ) -> Iterator[tuple[Piece, int, pa.Table]]:
-    """Yield (piece, first row in the row group, table) for the pieces in order, `batch_rows` rows at most each.
+    """Yield (piece, first row in the row group, table) for the pieces in order, at most `batch_rows` rows each.
 
-    With `use_threads` Arrow's own threads decode columns at the same time.
+    With `use_threads`, Arrow's own threads decode columns in parallel.
 
-    The tables have the dataset's columns (or those of `columns`) in the types in which they travel, except that a
-    text symbol column may come as a dictionary.
+    The tables have the dataset's columns (or those in `columns`) in their working types, except that a text symbol
+    column may be a dictionary.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
         dictionaries.add(schema.roles["symbol"])
     try:
         return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
-    except KeyError:  # this file lacks one of them: it is a hive key, or null throughout
+    except KeyError:  # this file lacks one of them: it is a hive key, or all null
         return parquet.open_parquet(piece.path, verify=True)
 
 
@@ -128,7 +128,7 @@ def _refuse_short(piece: Piece, rows: int) -> None:
 
 
 def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, pa.DataType]) -> pa.Table:
-    """Return the table with the columns of `wanted` in their types; of the symbol's, only that it is there."""
+    """Return the table with the columns of `wanted` in their types; the symbol column keeps the type that it has."""
     keys = dict(piece.keys)
     there = set(table.column_names)
     arrays = []
@@ -146,7 +146,7 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
 
 
 def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None:
-    """Refuse values that a damaged page looks up beyond its dictionary: Arrow does not look before they are used."""
+    """Refuse codes beyond the dictionary, as a damaged page may have: Arrow does not check them until they are used."""
     for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
         least, most = pc.min_max(chunk.indices).values()
         if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
@@ -180,10 +180,10 @@ def chunks(
     batch_rows: int = BATCH_ROWS,
     use_threads: bool = False,
 ) -> Iterator[Chunk]:
-    """Yield the rows of `symbols` that have a date, with the row's symbol as its position in `symbols`.
+    """Yield the rows of `symbols` that have a date, each with the position of its symbol in `symbols`.
 
-    `columns` (default all) must name the symbol and the date; the symbol's column itself is left out, for
-    `symbols` holds its values.
+    `columns` (default all) must name the symbol and the date; the symbol column itself is left out, because `symbols`
+    has its values.
     """
     symbol, date = schema.key_columns
     codes_of = SymbolCodes(symbols)
@@ -207,10 +207,10 @@ def chunks(
 def chunks_ahead(
     pieces: Sequence[Piece], schema: DatasetSchema, symbols: pa.Array, most_rows: int, threads: int
 ) -> Iterator[Chunk]:
-    """Yield what `chunks` does, of at most `most_rows` rows each, decoded by threads.
+    """Yield the same as `chunks`, with at most `most_rows` rows each, decoded by threads.
 
-    Runs of row groups that are no larger are decoded at the same time, a few ahead; a larger one in batches, its
-    columns at the same time.
+    Runs of row groups up to that size are decoded in parallel, a few ahead; a larger row group is decoded in batches,
+    its columns in parallel.
     """
 
     def task(run: Sequence[Piece]) -> Callable[[], Iterable[Chunk]]:
@@ -223,7 +223,7 @@ def chunks_ahead(
 
 
 def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:
-    """Yield (begin, end) of runs of consecutive pieces that lie in row groups of `most_rows` rows together."""
+    """Yield (begin, end) of runs of consecutive pieces whose row groups have at most `most_rows` rows in total."""
     begin, rows = 0, 0
     for end, piece in enumerate(pieces):
         if end > begin and rows + piece.rows_in_group > most_rows:
@@ -235,7 +235,7 @@ def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:
 
 
 def in_order(tasks: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:
-    """Run tasks in threads, one ahead for each, and yield what they return in their order."""
+    """Run tasks in threads, one ahead for each thread, and yield their results in order."""
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[Result]] = deque()
         for task in tasks:

@@ -1,1 +1,1 @@
-"""Paths and files: the only room that opens a path."""
+"""Paths and files: the only package that opens a path."""

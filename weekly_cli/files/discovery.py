@@ -1,4 +1,4 @@
-"""The files of the input: of files, folders and globs, with the hive keys in their paths."""
+"""Finds the input files from files, folders and globs, with the hive keys in their paths."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ HiveKeys = tuple[tuple[str, str | None], ...]
 
 
 def find_inputs(names: Sequence[str], output: Path | None) -> list[tuple[Path, HiveKeys]]:
-    """Return the Parquet files of files, folders and globs, with the hive keys of each, in path order for each name.
+    """Return the Parquet files that the names lead to, with the hive keys of each, in path order for each name.
 
-    A file that several names lead to counts once. What lies in the place of `output`, if there is one, is no input: an
-    output inside of the input's folder is made again.
+    A name is a file, a folder or a glob. A file that several names lead to counts once. Whatever is at `output`, if
+    given, is not input: an output inside of the input's folder is built again.
 
     Raises
     ------
     InputRefused
-        If a name leads to nothing, or a folder or glob holds no Parquet file.
+        If a name leads to nothing, or a folder or glob contains no Parquet file.
     OutputConflict
         If the output would replace an input.
     """
@@ -73,7 +73,7 @@ def _found(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
 
 @dataclass(frozen=True)
 class FileState:
-    """What the system says of a file: what changes with its bytes, and when anything of it did."""
+    """The system's record of a file: what changes when its bytes change, and when anything about it last changed."""
 
     inode: int
     size_bytes: int
@@ -87,7 +87,7 @@ def file_state(path: Path) -> FileState:
     Raises
     ------
     InputRefused
-        If it is not there any more, or can't be looked at.
+        If it no longer exists, or can't be examined.
     """
     try:
         state = path.stat()
@@ -97,7 +97,7 @@ def file_state(path: Path) -> FileState:
 
 
 def refuse_changed(states: Mapping[Path, FileState]) -> None:
-    """Refuse files that are not what they were: rows of two states may have been mixed.
+    """Refuse files that have changed: rows of two states may have been mixed.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def refuse_changed(states: Mapping[Path, FileState]) -> None:
 
 
 def leads_somewhere(name: str) -> bool:
-    """Tell whether a path or a glob leads to something."""
+    """Tell whether a path exists, or the folder in which a glob begins."""
     path = Path(name)
     return path.exists() or (_is_glob(name) and Path(*_before_glob(path)).exists())
 
@@ -126,7 +126,7 @@ def _is_glob(name: str) -> bool:
 
 
 def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Yield the files below a folder in path order; a folder that links lead to again is gone through once."""
+    """Yield the files below a folder in path order; a folder that links lead to again is visited once."""
     real = folder.resolve()
     if real in seen:
         return

@@ -1,4 +1,4 @@
-"""What a disk refuses, in one line with its path; and what is done with bytes there."""
+"""Disk errors as one-line messages with the path, and operations on the bytes of files."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EEXIST, 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say in one line, with its path, what the system has against a change on the disk of the output.
+    """Turn a system error during a change on the output's disk into a one-line error with the path.
 
     Raises
     ------
     OutputConflict
-        If the place is not one to write to.
+        If the location can't be written to.
     DiskError
-        If the disk is full, or fails.
+        If the disk is full or fails.
     """
     try:
         yield
@@ -48,7 +48,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading(path: Path | str) -> Iterator[None]:
-    """Say in one line, with its path, why a file that this run has written can't be read.
+    """Turn an error while reading a file that this run has written into a one-line error with the path.
 
     Raises
     ------
@@ -64,21 +64,21 @@ def reading(path: Path | str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says; Arrow's may have several."""
+    """Return the first line of an error's message; Arrow's may have several."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 @contextlib.contextmanager
 def mapped(path: Path) -> Iterator[memoryview]:
-    """Give the bytes of a file without reading them all into memory."""
+    """Provide the bytes of a file without reading them all into memory."""
     with pa.memory_map(str(path)) as source:
         yield memoryview(source.read_buffer()).cast("B")
 
 
 def copy_bytes(source: Path, begin: int, stop: int, target: BinaryIO) -> None:
-    """Append the bytes from `begin` to `stop` of a file to one that is open.
+    """Append the bytes from `begin` to `stop` of a file to an open file.
 
-    Inside the kernel where it can: 0.23 s for 587 MB, against 0.4 s through this process.
+    The kernel copies them where it can: 0.23 s for 587 MB, against 0.4 s through this process.
     """
     target.flush()
     with source.open("rb", buffering=0) as stream:
@@ -91,10 +91,10 @@ def copy_bytes(source: Path, begin: int, stop: int, target: BinaryIO) -> None:
 
 
 def _copied(source: int, target: int, begin: int, stop: int) -> int:
-    """Copy some bytes between open files and return how many."""
+    """Copy some bytes between open files and return their number."""
     copied = 0
     if hasattr(os, "copy_file_range"):
-        with contextlib.suppress(OSError):  # not between these files; what is wrong beyond that, the write will tell
+        with contextlib.suppress(OSError):  # not possible between these files; the write reports other errors
             copied = os.copy_file_range(source, target, stop - begin, offset_src=begin)
     return copied or os.write(target, os.pread(source, min(stop - begin, _COPY_BYTES), begin))
 

@@ -1,7 +1,7 @@
-"""The output on a local disk: a lock beside it, a work folder beside it, and an atomic switch.
+"""The output on a local disk: a lock and a work folder beside it, and an atomic switch.
 
-The work folder stays where a run was cut off, for the next one to resume. It has its mark from its first moment on, and
-loses it last: half removed, it is still known as this tool's.
+The work folder stays if a run is interrupted, so that the next run can resume. Its mark is there from the first moment
+and is removed last: a half-removed folder can still be recognized as this tool's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from weekly_cli.files.switch import put_in_place, restore_displaced_output
 from weekly_cli.files.target import Listing, check_target, place
 from weekly_cli.settings import Config
 
-#: Every folder that this tool works in has a file of this name from its first moment on.
+#: Every folder that this tool works in contains a file with this name from the first moment.
 _MARK = "made-by-weekly-cli"
 _JOURNAL, _WORK = "journal", ".weekly-cli-work"
 
@@ -36,7 +36,7 @@ class LocalStore(OutputStore):
     Raises
     ------
     OutputConflict
-        If something that this tool did not write is in its place, or it is a place that is never replaced.
+        If something that this tool did not write is there, or the location is one that is never replaced.
     """
 
     def __init__(self, config: Config) -> None:
@@ -50,7 +50,7 @@ class LocalStore(OutputStore):
 
     @property
     def standing(self) -> bool:
-        """Whether something stood in the output's place when the run began."""
+        """Whether something was already at the output's location when the run began."""
         return bool(self._before)
 
     def lock(self) -> AbstractContextManager[None]:
@@ -59,7 +59,7 @@ class LocalStore(OutputStore):
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[None]:
-        """Give the run its work folder, and put an output back that a dead run has moved out of the way."""
+        """Provide the run's work folder, and restore an output that a dead run has moved out of the way."""
         self._work = _work_place(self._output, self._config)
         with writing(self._work.parent):
             if (self._work / _MARK).is_file():
@@ -69,7 +69,7 @@ class LocalStore(OutputStore):
                 _make_work_folder(self._work)
         keep, self.worth_keeping = self._config.keep_work, (self._work / _JOURNAL).exists()
         try:
-            self._before = check_target(self._output, self._config)  # once more: nobody else may publish from now on
+            self._before = check_target(self._output, self._config)  # check again: no other run can publish from now on
             with Flusher() as self._flusher:
                 yield
         except BaseException:
@@ -77,7 +77,7 @@ class LocalStore(OutputStore):
             raise
         finally:
             if not keep:
-                with contextlib.suppress(WeeklyError):  # how the run ended counts; the next one removes what stays
+                with contextlib.suppress(WeeklyError):  # the run's own error counts; the next run removes what is left
                     restore_displaced_output(self._work, self._output)
                     _remove_tree(self._work)
 
@@ -86,7 +86,7 @@ class LocalStore(OutputStore):
         return str(self._work / name)
 
     def free_bytes(self) -> int:
-        """Return the free bytes of the disk."""
+        """Return the disk's free bytes."""
         return shutil.disk_usage(self._work).free
 
     def journal(self) -> list[bytes]:
@@ -94,7 +94,7 @@ class LocalStore(OutputStore):
         return records.lines(self._work / _JOURNAL)
 
     def write_journal(self, line: bytes) -> None:
-        """Add a line."""
+        """Append a line to the journal."""
         records.append_line(self._work / _JOURNAL, line)
 
     def proof(self, address: str) -> list[int]:
@@ -102,23 +102,23 @@ class LocalStore(OutputStore):
         return [Path(address).stat().st_size, disk.checksum(Path(address))]
 
     def is_proven(self, address: str, proof: Collection[int]) -> bool:
-        """Tell whether a file is there with this size and checksum."""
+        """Tell whether a file exists and has this size and checksum."""
         try:
             return [Path(address).stat().st_size] == list(proof)[:1] and self.proof(address) == list(proof)
         except (OSError, DiskError):
             return False
 
     def clear(self, but: Collection[str], *, keep_journal: bool) -> None:
-        """Empty the work folder, but for some files."""
+        """Empty the work folder, except for some files."""
         _empty(self._work, {*map(Path, but), *([self._work / _JOURNAL] if keep_journal else [])})
 
     def add_part(self, address: str) -> None:
-        """Flush a part to disk in a thread; one file of all parts is flushed as a whole."""
+        """Flush a part to disk in a thread; a single output file is flushed only after all parts are joined."""
         if self._flusher is not None and not is_single_file(self._output):
             self._flusher.add(Path(address))
 
     def commit(self, parts: Mapping[str, int], new_file: NewFile) -> int:
-        """Put the parts in the output's place."""
+        """Publish the parts as the output."""
         if self._flusher is not None:
             self._flusher.wait()
         if is_single_file(self._output):
@@ -140,8 +140,8 @@ class LocalStore(OutputStore):
     def _folder_of_parts(self, parts: Mapping[str, int]) -> tuple[Path, int]:
         """Link the parts into a new folder and return it with its size.
 
-        Their names tell their bytes: who listed the folder before it was switched and opens a file after that finds
-        the same bytes or none, and never takes what two runs made for one table.
+        Their names include a checksum of their bytes: a reader that listed the folder before the switch and opens a
+        file after it finds the same bytes or no file, and never mixes the files of two runs into one table.
         """
         folder = self._work / "output"
         with writing(folder):
@@ -155,7 +155,7 @@ class LocalStore(OutputStore):
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or another one where the filesystem knows no second names."""
+    """Give a file a second name, or rename it where the filesystem does not support hard links."""
     with writing(target):
         try:
             os.link(source, target)
@@ -184,12 +184,12 @@ def _work_place(output: Path, config: Config) -> Path:
 
 
 def _remove_work_folder(folder: Path) -> None:
-    """Remove a work folder of an earlier run.
+    """Remove an earlier run's work folder.
 
     Raises
     ------
     OutputConflict
-        If it is not one.
+        If it is not a work folder.
     """
     if not os.path.lexists(folder):
         return
@@ -200,7 +200,7 @@ def _remove_work_folder(folder: Path) -> None:
 
 
 def _make_work_folder(folder: Path) -> None:
-    """Make a work folder that has its mark from its first moment on."""
+    """Create a work folder that has its mark from the first moment."""
     new = folder.with_name(f"{folder.name}-new")
     _remove_work_folder(new)
     try:
@@ -210,14 +210,14 @@ def _make_work_folder(folder: Path) -> None:
         failpoints.reached("work:marked")
         new.rename(folder)
     except BaseException:
-        with contextlib.suppress(OSError, WeeklyError):  # the reason counts; the next run removes what stays
+        with contextlib.suppress(OSError, WeeklyError):  # the first error counts; the next run removes what is left
             _remove_work_folder(new)
         raise
     failpoints.reached("work:renamed")
 
 
 def _remove_tree(folder: Path) -> None:
-    """Remove a folder that this tool made, its mark last: half removed, it is still known as ours."""
+    """Remove a folder that this tool made, its mark last: half removed, it can still be recognized."""
     failpoints.reached("work:removing")
     _empty(folder, ())
     with writing(folder):
@@ -228,7 +228,7 @@ def _remove_tree(folder: Path) -> None:
 
 
 def _empty(folder: Path, but: Collection[Path]) -> None:
-    """Remove what this tool has made in a folder of its own, but for some files and for its mark."""
+    """Remove what this tool has written to one of its folders, except for some files and the mark."""
     with writing(folder):
         found = list(folder.iterdir())
     for path in found:

@@ -1,4 +1,4 @@
-"""The lock of a local output: the operating system's, so that it ends with its holder, however that ends."""
+"""The lock of a local output: an operating system lock, so it ends with its owner, however that process ends."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _READ_AGAIN = 5
 def only_run(output: Path, wait_seconds: float) -> Iterator[None]:
     """Hold the output's lock.
 
-    The folders above the output are made where they are missing, and removed again if they stay empty.
+    Missing folders above the output are created, and removed again if they stay empty.
 
     Raises
     ------
     OutputBusy
-        If another run holds it for longer than `wait_seconds`.
+        If another run holds it longer than `wait_seconds`.
     OutputConflict
         If the folder of the output can't be written to.
     """
@@ -42,7 +42,7 @@ def only_run(output: Path, wait_seconds: float) -> Iterator[None]:
         try:
             with writing(output.parent):
                 output.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()  # what is wrong with the folder is no reason to wait
+                path.touch()  # a problem with the folder is not a reason to wait
                 failpoints.reached("lock:touched")
                 try:
                     lock.acquire()
@@ -56,12 +56,12 @@ def only_run(output: Path, wait_seconds: float) -> Iterator[None]:
             failpoints.reached("lock:written")
             yield
         finally:
-            if not lock.is_locked:  # interrupted on the way to it: its file is to go all the same, if it is nobody's
+            if not lock.is_locked:  # interrupted before it was acquired: remove its file anyway, if no one holds it
                 with contextlib.suppress(Timeout, OSError):
                     lock.acquire(timeout=0)
             if lock.is_locked:
-                with contextlib.suppress(OSError):  # a lock that nobody holds is free, whatever its file
-                    path.unlink(missing_ok=True)  # who waits for this very file sees that it has no name any more
+                with contextlib.suppress(OSError):  # a lock that no one holds is free, even if its file exists
+                    path.unlink(missing_ok=True)  # a process waiting for this file sees that its name is gone
                 failpoints.reached("lock:unlinked")
                 lock.release()
                 failpoints.reached("lock:released")
@@ -77,7 +77,7 @@ def _myself() -> dict[str, object]:
 
 
 def _holder(path: Path) -> str:
-    """Return who holds a lock, in words; it says so a moment after it has it."""
+    """Return a description of the lock's holder, which writes it a moment after it acquires the lock."""
     for _ in range(_READ_AGAIN):
         try:
             holder = json.loads(path.read_text(encoding="utf-8"))

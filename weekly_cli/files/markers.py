@@ -1,7 +1,7 @@
-"""Start markers: which process has begun to make a part. They tell suspects from innocents when a worker dies.
+"""Start markers: which process has begun to write a part. They identify the suspects when a worker dies.
 
-A marker says who, and nothing of when: clocks of two machines have nothing to do with each other, so that whoever wants
-to know how long a part takes counts from when it first sees the marker.
+A marker records the process and not the time: the clocks of two machines may disagree, so a process that needs to know
+how long a part takes counts from the moment it first sees the marker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from weekly_cli.files.disk import writing
 
 
 class StartMarker(NamedTuple):
-    """The machine and the process that have begun to make a part."""
+    """The machine and the process that have begun to write a part."""
 
     host: str
     process: int
@@ -27,12 +27,12 @@ class StartMarker(NamedTuple):
 
 
 def write_start_marker(part: str) -> None:
-    """Leave word that this process makes a part.
+    """Record that this process has begun a part.
 
     Raises
     ------
     DiskError, OutputConflict
-        If the disk does not take it.
+        If the disk refuses it.
     """
     path = _marker(part)
     with writing(path):
@@ -40,18 +40,18 @@ def write_start_marker(part: str) -> None:
 
 
 def remove_start_marker(part: str) -> None:
-    """Take such a word back."""
+    """Remove a part's start marker."""
     path = _marker(part)
     with writing(path):
         path.unlink(missing_ok=True)
 
 
 def read_start_marker(part: str) -> StartMarker | None:
-    """Return who has begun a part; None: nobody."""
+    """Return which process has begun a part; None: no process has."""
     try:
         process, _, host = _marker(part).read_text(encoding="utf-8").partition(" ")
         return StartMarker(host, int(process))
-    except (FileNotFoundError, ValueError):  # not at all, or it is being written
+    except (FileNotFoundError, ValueError):  # there is none, or it is being written
         return None
 
 

@@ -1,7 +1,8 @@
-"""Parquet files in the making.
+"""Parquet files being written.
 
-A file is written aside, closed, checked by its footer and flushed to disk before it gets its name: a writer that
-is left by an exception closes into a file that is valid and short, and a full disk may show only in the footer.
+A file is written under a temporary name, closed, checked by its footer and flushed to disk before it gets its name: a
+writer that is closed after an exception leaves a file that is valid but too short, and a full disk may show up only in
+the footer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def is_single_file(output: Path) -> bool:
 
 
 class OutputFile(ABC):
-    """A Parquet file in the making, aside: `close` proves it and gives it its name; leaving early discards it."""
+    """A Parquet file being written under a temporary name: `close` checks and renames it; an exception discards it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,11 +36,11 @@ class OutputFile(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """Write what is left, the footer last."""
+        """Write the remaining data, the footer last."""
 
     @abstractmethod
     def abandon(self) -> None:
-        """Let go of a file that is not to be finished."""
+        """Release a file that will not be finished."""
 
     def close(self, *, durable: bool) -> int:
         """Finish, check the footer, rename; return the file's size in bytes.
@@ -47,7 +48,7 @@ class OutputFile(ABC):
         Raises
         ------
         DiskError
-            If the file that was closed does not hold every row that was written.
+            If the closed file does not contain every row that was written.
         """
         with writing(self.path):
             self.finish()
@@ -67,14 +68,14 @@ class OutputFile(ABC):
         return size
 
     def reached(self, step: str) -> None:
-        """Tell the failpoints of a step."""
+        """Trigger the failpoint of a step."""
         failpoints.reached(f"{self.path.stem.partition('-')[0]}:{step}")
 
     def discard(self) -> None:
         """Remove what was written."""
-        with contextlib.suppress(OSError, pa.ArrowException):  # the first error is the one to tell
+        with contextlib.suppress(OSError, pa.ArrowException):  # the first error is the one to report
             self.abandon()
-        with contextlib.suppress(OSError):  # likewise; what stays goes with its folder
+        with contextlib.suppress(OSError):  # likewise; what is left is removed with its folder
             self.aside.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -86,7 +87,7 @@ class OutputFile(ABC):
 
 
 class ParquetOutput(OutputFile):
-    """A file of tables, as Arrow writes it."""
+    """A file of tables, written by Arrow."""
 
     def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
         super().__init__(path)
@@ -95,7 +96,7 @@ class ParquetOutput(OutputFile):
         self.reached("opened")
 
     def write(self, table: pa.Table, row_group_rows: int | None = None) -> None:
-        """Append a table, as one row group unless `row_group_rows` cuts it."""
+        """Append a table as one row group, or as several with `row_group_rows` rows each."""
         with writing(self.path):
             self._writer.write_table(table, row_group_size=row_group_rows or max(1, table.num_rows))
         self.rows += table.num_rows
@@ -106,28 +107,28 @@ class ParquetOutput(OutputFile):
         self._writer.close()
 
     def abandon(self) -> None:
-        """Close the writer, which makes a valid but short file of it."""
+        """Close the writer, which leaves a valid but incomplete file."""
         self._writer.close()
 
 
 class Flusher:
-    """Flushes finished files to disk in a thread, while other work goes on; leaving waits for the last."""
+    """Flushes finished files to disk in a thread, while other work continues; a normal exit waits for the last one."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1)
         self._flushes: list[Future[None]] = []
 
     def add(self, path: Path) -> None:
-        """Flush a file soon."""
+        """Queue a file to be flushed."""
         self._flushes.append(self._pool.submit(flush, path))
 
     def wait(self) -> None:
-        """Wait for all that was added.
+        """Wait until all added files are flushed.
 
         Raises
         ------
         DiskError
-            If one could not be flushed.
+            If a file could not be flushed.
         """
         for waiting in self._flushes:
             waiting.result()

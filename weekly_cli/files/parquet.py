@@ -1,4 +1,4 @@
-"""Parquet files and small tables, opened; what can't be read is refused in one line."""
+"""Opens Parquet files and small tables; a file that can't be read is refused with a one-line message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METADATA_KEY = b"weekly_cli"
 
 
 def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
-    """Open a Parquet file; `verify` checks page checksums, `dictionaries` names columns to read as such.
+    """Open a Parquet file; `verify` checks page checksums, `dictionaries` names columns to read as dictionaries.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
 
 
 def open_own(path: Path | str) -> pq.ParquetFile:
-    """Open a file that this run has written, with its page checksums checked.
+    """Open a file that this run has written, and check its page checksums.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def open_own(path: Path | str) -> pq.ParquetFile:
 
 
 def footer_bytes(path: Path) -> bytes:
-    """Return the footer of an input file as it is there.
+    """Return the footer of an input file, unparsed.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def _reading_input(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def mapped_input(path: Path) -> Iterator[memoryview]:
-    """Give the bytes of an input file as `mapped` does.
+    """Provide the bytes of an input file, as `mapped` does.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def mapped_input(path: Path) -> Iterator[memoryview]:
 
 
 def read_table_file(name: str, what: str) -> pa.Table:
-    """Return a small table from CSV (every column as text) or Parquet.
+    """Return a small table from a CSV (every column as text) or Parquet file.
 
     Raises
     ------
@@ -124,7 +124,7 @@ _MAGIC = (b"PAR1", b"PARE")
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell by its first and last bytes whether a file is Parquet, whatever its name."""
+    """Tell by its first and last bytes whether a file is Parquet, regardless of its name."""
     with path.open("rb") as stream:
         first = stream.read(4)
         size = stream.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Small files: JSON, text, lines of a journal, logs; and whether a file can be made before the work begins."""
+"""Small files: JSON, text, journal lines, logs; and checks, before the work begins, that a file can be created."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weekly_cli.files.disk import reading, writing
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one step; into a device, a pipe or what a link leads to where `path` is one of those."""
+    """Write a JSON file in one step; if `path` is a device, a pipe or a link, write directly to it or its target."""
     text = json.dumps(value, indent=2) + "\n"
     if _is_special(path):
         path.write_text(text, encoding="utf-8")
@@ -24,7 +24,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file says, None where it is none."""
+    """Return the content of a JSON file, None if it is not valid JSON or can't be read."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -42,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append a line to a file; it begins with a line break, as half of another one may stand before it."""
+    """Append a line to a file; it begins with a line break, because the file may end in an incomplete line."""
     failpoints.reached("journal:before")
     half = len(line) // 2
     with writing(path), path.open("ab") as stream:
@@ -54,7 +54,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def lines(path: Path) -> list[bytes]:
-    """Return the lines of a file of this tool's own, none of one that is not there."""
+    """Return the lines of a file that this tool wrote, none if the file does not exist."""
     with reading(path):
         return path.read_bytes().split(b"\n") if path.exists() else []
 
@@ -64,12 +64,12 @@ def _is_special(path: Path) -> bool:
 
 
 def new_folder(folder: Path) -> None:
-    """Make a folder, or take an empty one.
+    """Create a folder, or accept an empty one.
 
     Raises
     ------
     OutputConflict
-        If it holds something, or can't be made.
+        If it is not empty, or can't be created.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def new_folder(folder: Path) -> None:
 
 
 def check_writable(path: Path, flag: str) -> None:
-    """Raise UsageError if a file can't be made at `path`: before the work begins, not after."""
+    """Raise UsageError if a file can't be created at `path`: before the work begins, not after."""
     try:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
@@ -94,7 +94,7 @@ def check_writable(path: Path, flag: str) -> None:
 
 
 def check_name(path: Path, flag: str) -> None:
-    """Raise UsageError if a path is no text: Arrow opens no such file."""
+    """Raise UsageError if a path is not valid UTF-8: Arrow can't open such a file."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -113,7 +113,7 @@ def write_log(text: str) -> Path:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Give a folder for a while, where temporary files go."""
+    """Provide a temporary folder for as long as the context lasts."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="weekly-cli-") as folder:

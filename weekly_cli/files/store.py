@@ -1,8 +1,8 @@
-"""Where an output goes, and where a run makes it: what every kind of storage has to offer.
+"""Where an output goes, and where a run builds it: the interface of every kind of storage.
 
 A run locks its output, begins (and finds what an earlier run of the same output has left), adds parts, writes its
-journal, and commits. Whatever ends it, the old output stands, or the new one is whole. Addresses of what a run makes
-are texts that only the store, and the writers that workers open them with, understand.
+journal, and commits. However the run ends, either the old output is unchanged or the new one is complete. Addresses are
+strings that only the store, and the writers with which workers open them, understand.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class OutputStore(ABC):
     Attributes
     ----------
     name : str
-        The output, as a sentence names it.
+        The output's name in messages.
     worth_keeping : bool
-        Whether what the run has made so far would save a next run work: then it stays when the run is cut off.
+        Whether the work so far would save a later run work: if so, it stays when the run is interrupted.
     """
 
     name: str
@@ -36,23 +36,23 @@ class OutputStore(ABC):
     @property
     @abstractmethod
     def standing(self) -> bool:
-        """Whether an output stands in its place."""
+        """Whether an output already exists at its location."""
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[None]:
-        """Make this the only run of the output, for as long as the context lasts.
+        """Make this the only run of the output for as long as the context lasts.
 
         Raises
         ------
         OutputBusy
-            If another run has it.
+            If another run has the lock.
         """
 
     @abstractmethod
     def begin(self) -> AbstractContextManager[None]:
-        """Recover what a dead run has left half done, and give the run a place to work in; the lock must be held.
+        """Recover what a dead run has left half done, and provide a place to work in; the lock must be held.
 
-        What the run has made goes at the end, unless it was cut off and is `worth_keeping`, or is to be kept.
+        The work is removed at the end, unless the run was interrupted and it is `worth_keeping`, or settings keep it.
 
         Raises
         ------
@@ -62,15 +62,15 @@ class OutputStore(ABC):
 
     @abstractmethod
     def address(self, name: str) -> str:
-        """Return the address of something that the run makes."""
+        """Return the address of a file that the run will write."""
 
     @abstractmethod
     def free_bytes(self) -> int:
-        """Return how much more the run may write."""
+        """Return how many more bytes the run may write."""
 
     @abstractmethod
     def journal(self) -> list[bytes]:
-        """Return the lines of the journal of this run, or of the one that it resumes; a last one may be half."""
+        """Return the journal lines of this run or of the one that it resumes; the last one may be incomplete."""
 
     @abstractmethod
     def write_journal(self, line: bytes) -> None:
@@ -78,32 +78,32 @@ class OutputStore(ABC):
 
     @abstractmethod
     def proof(self, address: str) -> list[int]:
-        """Return the size and the CRC-32 of all bytes of what a run has made."""
+        """Return the size and the CRC-32 of all bytes of a file that a run has written."""
 
     @abstractmethod
     def is_proven(self, address: str, proof: Collection[int]) -> bool:
-        """Tell whether what an earlier run has made is there, and as it was."""
+        """Tell whether a file that an earlier run has written exists and is unchanged."""
 
     @abstractmethod
     def clear(self, but: Collection[str], *, keep_journal: bool) -> None:
-        """Remove what earlier runs have made, but for some addresses."""
+        """Remove what earlier runs have written, except for some addresses."""
 
     @abstractmethod
     def add_part(self, address: str) -> None:
-        """Take a finished part: make it durable while the run goes on."""
+        """Accept a finished part: make it durable while the run continues."""
 
     @abstractmethod
     def commit(self, parts: Mapping[str, int], new_file: NewFile) -> int:
-        """Make the parts, in order, the output, in one step; return its bytes.
+        """Publish the parts, in order, as the output in one step; return its size in bytes.
 
         Parameters
         ----------
         parts : mapping of address to int
-            Finished parts with the checksums of their bytes; none makes an empty output.
+            Finished parts with the checksums of their bytes; no parts make an empty output.
         new_file : callable
 
         Raises
         ------
         OutputConflict
-            If somebody else has written in the output's place since the run began.
+            If another process has written to the output's location since the run began.
         """

@@ -1,4 +1,4 @@
-"""Which store an output's path leads to."""
+"""Selects the store for an output's path."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def open_store(config: Config) -> OutputStore:
     Raises
     ------
     OutputConflict
-        If the output is not to be replaced.
+        If the output must not be replaced.
     """
     return LocalStore(config)

@@ -1,4 +1,4 @@
-"""The atomic switch of a local output: two names exchanged in one step, or renamed in two that can be undone."""
+"""The atomic switch of a local output: two names exchanged in one step, or two renames that can be undone."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from weekly_cli.errors import OutputConflict
 from weekly_cli.files.disk import flush, writing
 from weekly_cli.files.target import Listing, listing
 
-#: Where an output waits that is moved out of the way, and from where it comes back if nothing takes its place.
+#: Where an output is kept that was moved out of the way, and from where it is restored if nothing replaces it.
 _REPLACED = "replaced"
 
 
 def put_in_place(made: Path, target: Path, before: Listing) -> None:
-    """Put a finished file or folder in its place in one step; what stood there is left in the folder of `made`.
+    """Put a finished file or folder in its place in one step; what was there before moves to the folder of `made`.
 
     Raises
     ------
     OutputConflict
-        If that is not what `before` lists any more: somebody else has written there, and gets it back.
+        If the target no longer matches `before`: another process has written there, and its files are restored.
     """
     if made.is_dir():
         flush(made)
@@ -50,7 +50,7 @@ def _changed(target: Path) -> OutputConflict:
 
 
 def _replace_by_two_renames(made: Path, target: Path, before: Listing) -> None:
-    """Replace what no system call replaces in one step; `restore_displaced_output` knows what is missing in between."""
+    """Replace a target where no system call can in one step; `restore_displaced_output` undoes a half-done switch."""
     displaced = made.with_name(_REPLACED)
     target.rename(displaced)
     failpoints.reached("publish:moved")
@@ -65,7 +65,7 @@ def _replace_by_two_renames(made: Path, target: Path, before: Listing) -> None:
 
 
 def restore_displaced_output(work: Path, output: Path) -> None:
-    """Put an output back that was moved out of the way and that nothing has replaced."""
+    """Restore an output that was moved out of the way and that nothing has replaced."""
     with writing(output):
         if (work / _REPLACED).exists() and not output.exists():
             (work / _REPLACED).rename(output)
@@ -76,7 +76,7 @@ _UNKNOWN_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def exchange(a: Path, b: Path) -> bool:
-    """Switch two names in one atomic step; False where the system can't."""
+    """Switch two names in one atomic step; return False where the system can't."""
     if not sys.platform.startswith("linux"):
         return False
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

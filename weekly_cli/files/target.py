@@ -1,7 +1,7 @@
-"""The output's place: where it is, and what may be replaced there.
+"""The output's location: where it is, and what may be replaced there.
 
-Nothing that this tool did not write is ever replaced, with one exception that has to be asked for: Parquet files, with
-`--overwrite`. Some places are never replaced, whatever stands there and whatever is asked for.
+Nothing that this tool did not write is ever replaced, with one exception that the user must request: Parquet files,
+with `--overwrite`. Some locations are never replaced, no matter what is there and what is requested.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ def wrote(path: Path) -> bool:
     return not any(True for _ in strangers(path, overwrite=False))
 
 
-#: What other writers of Parquet folders leave beside their files.
+#: Files that other writers of Parquet folders leave beside their data.
 _COMPANIONS = ("_SUCCESS", "_metadata", "_common_metadata")
 
 
-#: How a part in an output's folder is named: its number, and the CRC-32 of its bytes.
+#: The name of a part in an output folder: its number, and the CRC-32 of its bytes.
 PART_NAME = re.compile(r"part-\d{5,}-([0-9a-f]{8})\.parquet")
 
 
 def strangers(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield what stands at `path`, or in it, and is not this tool's to replace.
+    """Yield the entries at `path`, or in it, that this tool must not replace.
 
-    A file is that carries this tool's mark, and in a folder a part's name; with `overwrite` any Parquet file is, and
-    the usual companions of one. A link, a hidden file, an empty folder or a folder in the output's own are somebody's.
+    It may replace a file that has this tool's mark and, in a folder, a part's name; with `overwrite`, any Parquet file
+    and its usual companions. A link, a hidden file, an empty folder or a folder inside the output belongs to others.
     """
     if path.is_symlink() or not path.is_dir():
         if not (_is_plain_file(path) and (is_parquet(path) if overwrite else _carries_mark(path))):
@@ -59,7 +59,7 @@ def _is_plain_file(path: Path) -> bool:
 
 
 def _is_part(path: Path) -> bool:
-    """Tell a part of an output from what somebody has made of one: metadata travel, names tell a file's own bytes."""
+    """Tell a part from a file derived from one: metadata is copied along, but a part's name matches its bytes."""
     return PART_NAME.fullmatch(path.name) is not None and _carries_mark(path)
 
 
@@ -71,7 +71,7 @@ Listing = frozenset[tuple[str, int, int, int]]
 
 
 def listing(path: Path) -> Listing:
-    """Return what stands at `path` and below it: names, inodes, sizes and times; empty where nothing does."""
+    """Return what is at `path` and below it: names, inodes, sizes and times; empty if there is nothing."""
     if not os.path.lexists(path):
         return frozenset()
     entries = [path, *path.rglob("*")] if path.is_dir() else [path]
@@ -89,20 +89,20 @@ def _carries_mark(path: Path) -> bool:
 
 
 def place(output: str) -> Path:
-    """Return where an output goes; what a link leads to is replaced there, and the link stays."""
+    """Return where an output goes; if it is a link, its target is replaced and the link stays."""
     return Path(output).resolve()
 
 
 def check_target(output: Path, config: Config) -> Listing:
-    """Refuse an output place that holds something else, and return what stands there.
+    """Refuse an output location that contains something else, and return what is already there.
 
     Raises
     ------
     OutputConflict
-        If the place is one that is never replaced, or holds something that this tool did not write and that
+        If the location is one that is never replaced, or contains something that this tool did not write and that
         `--overwrite` does not cover.
     UsageError
-        If its path is no text.
+        If its path is not valid UTF-8.
     """
     records.check_name(output, config.named("output"))
     _refuse_never_replaced(output)
@@ -119,7 +119,7 @@ def check_target(output: Path, config: Config) -> Listing:
 
 
 def check_report(config: Config) -> None:
-    """Refuse a place for the report where it can't be written, or where something else would be lost by it.
+    """Refuse a report path that can't be written, or where the report would overwrite something else.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def _is_report(path: Path) -> bool:
 
 
 def _refuse_never_replaced(output: Path) -> None:
-    """Refuse the current folder, home, every folder above them, and mount points."""
+    """Refuse the current folder, the home folder, every folder above them, and mount points."""
     what = None
     if _holds(output, os.curdir):
         what = "the current folder or one above it"
@@ -156,7 +156,7 @@ def _refuse_never_replaced(output: Path) -> None:
 
 
 def _holds(folder: Path, name: str) -> bool:
-    inner = Path(os.path.expanduser(name)).resolve()  # noqa: PTH111 - a user without a home has none to lose
+    inner = Path(os.path.expanduser(name)).resolve()  # noqa: PTH111 - a user without a home folder can't lose it
     return folder == inner or folder in inner.parents
 
 

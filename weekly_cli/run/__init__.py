@@ -1,1 +1,1 @@
-"""A run: what is to do, who does it, and what came of it."""
+"""A run: what there is to do, which process does it, and the results."""

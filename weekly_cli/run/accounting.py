@@ -1,4 +1,4 @@
-"""Where the input's rows went: what takes rows away, step by step, and whether anything is left to publish."""
+"""Row accounting: what removes input rows, step by step, and whether anything is left to publish."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _OFFENDERS_SHOWN = 3
 
 
 def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], stands: bool) -> None:
-    """Refuse a result without rows, or without a single weekly bar, unless `allow_empty` asks for it.
+    """Refuse a result without rows, or without a single weekly bar, unless `allow_empty` allows it.
 
-    It would take the place of an output that has some; where one `stands`, the flag is not recommended either.
+    Such a result could replace an output that has rows; if one exists (`stands`), the error does not suggest the flag.
 
     Raises
     ------
     InputRefused
-        Telling how many rows came in, and what took them away.
+        Its message says how many rows came in and what removed them.
     """
     if config.allow_empty:
         return
@@ -41,12 +41,12 @@ def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Ou
 
 
 def refuse_duplicates(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome]) -> None:
-    """Refuse rows that repeat a symbol's date, unless the settings say which counts.
+    """Refuse rows that repeat a symbol's date, unless the settings say which one to use.
 
     Raises
     ------
     InputRefused
-        Naming the first of them, and the files that they are in.
+        Its message names the first of them and the files that contain them.
     """
     count = sum(outcome.duplicates for outcome in outcomes)
     if config.on_duplicates != "error" or not count:
@@ -65,7 +65,7 @@ def refuse_duplicates(config: Config, scan: Scan, plan: Plan, outcomes: Sequence
 
 
 def refuse_failures(config: Config, outcomes: Sequence[Outcome]) -> None:
-    """Refuse to publish without the symbols that failed, with `strict`.
+    """With `strict`, refuse to publish an output that lacks the symbols that failed.
 
     Raises
     ------

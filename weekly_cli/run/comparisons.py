@@ -1,4 +1,4 @@
-"""Which symbol each symbol is compared with, and the benchmarks' weekly bars as a file that workers read."""
+"""The symbol that each symbol is compared with, and the benchmarks' weekly bars as a file that workers read."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Comparisons:
     Attributes
     ----------
     names : tuple of str
-        What stands for `{b}` in the columns' names, in their order.
+        What replaces `{b}` in the column names, in their order.
     symbols : tuple of int
-        The benchmarks' positions among the scan's symbols; a benchmark's number is its place here.
+        The benchmarks' positions among the scan's symbols; a benchmark's number is its index here.
     numbers : mapping of name to int64[selected symbols]
         The number of each selected symbol's benchmark; -1: none.
     """
@@ -49,7 +49,7 @@ class Comparisons:
 
 
 def compare(config: Config, wanted: Wanted, symbols: pa.Array, selected: Ints, where: str) -> Comparisons:
-    """Return the comparisons that the wanted features of the `selected` ones of all symbols need.
+    """Return the comparisons that the wanted features need for the `selected` symbols out of all `symbols`.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _as_symbols(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
 
 
 def _numbers(mapped: pa.Array, find: Callable[[str], int], known: dict[int, int]) -> Ints:
-    """Return the number of each symbol's benchmark, numbering new ones."""
+    """Return the number of each symbol's benchmark; new benchmarks get the next numbers."""
     encoded = mapped.dictionary_encode()
     of_entry = [known.setdefault(find(symbol), len(known)) for symbol in encoded.dictionary.to_pylist()]
     numbers: Ints = np.array([*of_entry, -1])[to_numpy(encoded.indices, -1)]
@@ -96,7 +96,7 @@ def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks
     Raises
     ------
     InputRefused
-        If a benchmark has several rows on one day and the job does not say which counts.
+        If a benchmark has several rows on one day and the job does not say which one to use.
     """
     keys, closes = [np.empty(0, np.int64)], [np.empty(0)]
     for numbers, bars in _benchmark_bars(scan, plan, np.array(comparisons.symbols), tasks, job):
@@ -110,7 +110,7 @@ def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks
 def _benchmark_bars(
     scan: Scan, plan: Plan, benchmarks: Ints, tasks: Sequence[Task], job: Job
 ) -> Iterator[tuple[Ints, WeeklyBars]]:
-    """Yield (benchmark's number by code, bars): from the bundles where they are, else from the input."""
+    """Yield (benchmark's number by code, bars): from the bundles if they contain them, else from the input."""
     place = np.searchsorted(plan.selected, benchmarks)
     selected = np.append(plan.selected, -1)[place] == benchmarks
     bundled = selected & plan.partition

@@ -1,4 +1,4 @@
-"""Tasks to outcomes: run on an engine, tried again where they fail, written down as they end."""
+"""From tasks to outcomes: tasks run on an engine, are retried if they fail, and are recorded as they end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def fan_out(
     store: OutputStore,
     stages: Stages,
 ) -> list[Outcome]:
-    """Run the tasks, each failure in smaller ones, and return what came of them and of an earlier run's, in order.
+    """Run the tasks, retry failures in smaller ones, and return their and an earlier run's outcomes, in order.
 
     Raises
     ------
     InputRefused
         If a task finds that the input can't be used.
     RuntimeError
-        If nothing works.
+        If every task fails.
     """
     outcomes = list(resumed.outcomes)
     rows, symbols = (sum(getattr(one, name) for one in outcomes) for name in ("rows", "symbols"))
@@ -51,7 +51,7 @@ def fan_out(
 
 @contextlib.contextmanager
 def nothing_worth_keeping(store: OutputStore) -> Iterator[None]:
-    """Keep nothing of a run whose rows are refused: the input itself must change."""
+    """Discard the work of a run whose rows are refused: the input itself must change."""
     try:
         yield
     except InputRefused:

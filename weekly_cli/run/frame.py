@@ -1,4 +1,4 @@
-"""The same columns for a pipeline that holds a pandas frame."""
+"""The same weekly columns for a pandas DataFrame in memory."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def add_weekly_features(
     available: str = "next-week",
     dtype: str = "float32",
 ) -> pd.DataFrame:
-    """Return the frame's rows, sorted by symbol and date, with the weekly columns after their own.
+    """Return the frame's rows, sorted by symbol and date, with the weekly columns after the input columns.
 
-    The values are those that `weekly-cli build` writes, and the new columns have the types that
-    `pandas.read_parquet` gives for its output: a missing value is NaN (None in `w_week_end`).
+    The values are those that `weekly-cli build` writes, and the new columns have the types that `pandas.read_parquet`
+    returns for its output: a missing value is NaN (None in `w_week_end`).
 
     Parameters
     ----------
     df : pandas.DataFrame
-        Daily rows, [rows, columns]; the index is not looked at and the result has a new one.
+        Daily rows, [rows, columns]; the index is ignored, and the result has a new one.
     features, benchmark, columns, price, week, available, dtype
-        As the flags of `weekly-cli build`.
+        The same as the flags of `weekly-cli build`.
     sector_map : pandas.DataFrame, optional
-        Columns symbol, and any of sector, sector_equal_weight, subsector.
+        Column symbol, and any of sector, sector_equal_weight, subsector.
 
     Raises
     ------
     weekly_cli.errors.UsageError
-        If an argument has no sense.
+        If an argument is not valid.
     weekly_cli.errors.InputRefused
-        If a column is missing or has a wrong type, a row has no symbol or date, or a symbol's date is there twice.
+        If a column is missing or has a wrong type, a row has no symbol or date, or a symbol's date occurs twice.
     """
     settings = {
         "features": features,

@@ -1,4 +1,4 @@
-"""From a plan to tasks: all that a worker needs to know, and nothing heavy."""
+"""Turns a plan into tasks: everything that a worker needs to know, and nothing large."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make_job(
 def make_tasks(
     scan: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons, store: OutputStore
 ) -> list[Task]:
-    """Return the tasks of a plan with where their rows are and where their parts go."""
+    """Return the tasks of a plan, with the locations of their rows and of their parts."""
     return [
         Task(
             number=number,

@@ -1,8 +1,8 @@
-"""What a run is, and what of it is proven done: its fingerprint, its identity, and its journal.
+"""What identifies a run, and which of its work is proven done: its fingerprint, its identity, and its journal.
 
-The journal lies in the work folder. Its lines, each with a checksum of its own, say what the run is, how it was cut
-into tasks, and for every finished file its size and the checksum of all its bytes: what a next run takes over is not
-what is there, but what is as it was.
+The journal is in the work folder. Its lines, each with its own checksum, record the run's identity, how it was cut
+into tasks, and the size and the checksum of all bytes of every finished file: a later run reuses only files that are
+unchanged, not every file that exists.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from weekly_cli.run.task import Outcome, Task, part_span
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
-#: An output's metadata, which every part has, name no more inputs than this if fewer folders say the same.
+#: An output's metadata, which every part has, names no more inputs than this if fewer folders list the same files.
 _MOST_NAMED_INPUTS = 20
 
 
 def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
-    The input counts by its files' names and row groups' sizes, not by its bytes nor by where it lies; the sector map by
-    what it says.
+    The input is represented by its files' names and row group sizes, not by its bytes or its location; the sector map
+    by its content.
     """
     names = _names_of_files(footers)
     facts = {
@@ -50,23 +50,23 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
 
 
 def _names_of_files(footers: Footers) -> dict[str, str]:
-    """Return each input file's path below the folder that holds all of them, wherever that lies."""
+    """Return each input file's path relative to the folder that contains all of them, wherever that is."""
     absolute = {piece.path: str(Path(piece.path).absolute()) for piece in footers.pieces}
     root = os.path.commonpath([str(Path(path).parent) for path in set(absolute.values())] or ["/"])
     return {path: os.path.relpath(known, root) for path, known in absolute.items()}
 
 
 def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
-    """Return what two runs have in common if one may go on from where the other was cut off.
+    """Return a digest that two runs must share if one may resume where the other was interrupted.
 
-    Besides the fingerprint: the input files' sizes, times and footers, and how files are written.
+    It covers the fingerprint, the input files' sizes, times and footers, and how files are written.
     """
     values = fingerprint(footers, config, wanted)
     return _digest([values, footers.identity, config.compression, config.writer, config.strategy])
 
 
 def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, Any]:
-    """Return what the output's metadata tell: how it was made, and all that it takes to make it again."""
+    """Return the output's metadata: how it was built, and everything that is needed to build it again."""
     input = _few_names(config.input, footers)
     return {
         "version": __version__,
@@ -84,7 +84,7 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
 
 
 def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
-    """Return the inputs as typed, or the folders that hold just the files of very many."""
+    """Return the inputs as typed, or, if there are very many, the folders that contain exactly these files."""
     if len(input) <= _MOST_NAMED_INPUTS:
         return input
     folders = sorted({str(Path(name).parent) for name in input})
@@ -102,9 +102,9 @@ def _digest(facts: Any) -> str:
 
 @dataclass(frozen=True)
 class ResumeState:
-    """What an earlier run has left that is proven: how it cut its tasks, the fragments, the finished parts.
+    """The proven work of an earlier run: how it cut its tasks, its fragments, and its finished parts.
 
-    `direct` says whether it did all in its own process.
+    `direct` says whether it did everything in its own process.
     """
 
     direct: bool
@@ -114,11 +114,11 @@ class ResumeState:
 
     @property
     def crashed_in_process(self) -> bool:
-        """Whether the run's own process died of what should have been a worker's task."""
+        """Whether the run's own process died on work that a worker should have done."""
         return self.direct and not self.outcomes
 
     def remaining_tasks(self, tasks: Sequence[Task]) -> list[Task]:
-        """Return what is left to do of the run's tasks."""
+        """Return what remains of the run's tasks."""
         done = sorted(part_span(outcome.part) for outcome in self.outcomes if outcome.part is not None)
         found = []
         for task in tasks:
@@ -132,7 +132,7 @@ class ResumeState:
 
 
 class Journal:
-    """The journal of a run: lines that say what it is, and what of it is proven done."""
+    """The journal of a run: lines that record its identity and which of its work is proven done."""
 
     def __init__(self, store: OutputStore) -> None:
         self._store = store
@@ -143,22 +143,22 @@ class Journal:
         return bool(self._store.journal())
 
     def begin(self, identity: str, new: ResumeState) -> None:
-        """Start again: what an earlier run has left there goes."""
+        """Start a new journal; the files of an earlier run are removed."""
         self._store.clear((), keep_journal=False)
         self._add("run", {"identity": identity, "direct": new.direct, "cuts": list(new.cuts)})
 
     def partitioned(self, done: Partitioned) -> None:
-        """Say that all bundles are written."""
+        """Record that all bundles are written."""
         bundles = sorted(_bundles(done))
         self._add("partition", asdict(done) | {"bundles": {name: self._store.proof(name) for name in bundles}})
 
     def finished(self, outcome: Outcome) -> None:
-        """Say that a part is written."""
+        """Record that a part is written."""
         assert outcome.part is not None
         self._add("part", asdict(outcome) | {"proof": [outcome.bytes_written, outcome.checksum]})
 
     def resumed(self, identity: str) -> ResumeState | None:
-        """Return what is proven of an earlier run with the same identity; None: it was another one."""
+        """Return the proven work of an earlier run with the same identity; None: the identity differs."""
         lines = list(self._lines())
         run = next((entry for kind, entry in lines if kind == "run"), None)
         if run is None or run["identity"] != identity:
@@ -178,7 +178,7 @@ class Journal:
         self._store.write_journal(b"%08x %s" % (zlib.crc32(text), text))
 
     def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the lines that are complete; a run that is killed may leave half of one."""
+        """Yield the complete lines; a run that is killed may leave half a line."""
         for line in self._store.journal():
             check, _, text = line.partition(b" ")
             if check == b"%08x" % zlib.crc32(text):
@@ -187,7 +187,7 @@ class Journal:
 
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
-    """Return the outcome of an earlier run; the time that it took is not this run's."""
+    """Return the outcome of an earlier run, without its times, which are not this run's."""
     facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written", "checksum")}
     return Outcome(**facts, quality=Quality(**entry["quality"]), duplicates=entry["duplicates"])
 

@@ -1,14 +1,14 @@
 """One pass over the input: every row goes to the bundle of its task, sorted by symbol.
 
-The pass holds one chunk of rows at a time, and what is decoded of the next. A stable sort by the symbol's code brings
-the chunk's rows into symbol order (16-bit codes are sorted by radix) and keeps their input order within a symbol;
-each task's rows are then one slice, appended to its bundle as a row group: a sorted run. The worker reads the runs of
-its task at once and merges them. What a bundle's footer will say of its row groups is held until it is closed, so
-much input fills several sets of bundles, one after the other.
+The pass keeps one chunk of rows in memory, plus what is already decoded of the next. A stable sort by symbol code puts
+the chunk's rows in symbol order (16-bit codes are radix-sorted) and keeps the input order within a symbol; each task's
+rows are then one slice, which is appended to its bundle as a row group: a sorted run. The worker reads all runs of its
+task at once and merges them. A bundle's footer data stays in memory until the bundle is closed, so large inputs fill
+several sets of bundles, one after the other.
 
-A bundle's columns are named by their position, so that any name can pass. A symbol is a number: its position in
-the task. Integer columns are narrowed where the footers prove that nothing is lost, and text of few values is a
-dictionary.
+A bundle's columns are named by their position, so that any column name works. A symbol is a number: its position in
+the task. Integer columns are narrowed where the footers prove that nothing is lost, and text with few distinct values
+is stored as a dictionary.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from weekly_cli.run.plan import Plan
 _CODE, _DAY = "code", "day"
 
 
-#: Bundles that are open at a time: a writer holds a file and buffers. More tasks than that share bundles.
+#: Bundles that are open at a time: each writer has an open file and buffers. With more tasks, bundles are shared.
 _MOST_BUNDLES = 64
-#: Column chunks of all bundles that are open: each takes a KiB until its footer is written.
+#: Column chunks of all open bundles: each takes a KiB of memory until the footer is written.
 _MOST_COLUMN_CHUNKS = 32 * 1024
 
 
 @dataclass(frozen=True)
 class Fragments:
-    """Where the rows of a task's `symbols` are: bundles and row groups of them, in input order."""
+    """Where a task's rows are: bundles and their row groups, in input order; `symbols` is the number of its symbols."""
 
     symbols: int
     runs: tuple[tuple[str, tuple[int, ...]], ...]
@@ -52,7 +52,7 @@ class Fragments:
 
 @dataclass(frozen=True)
 class Partitioned:
-    """What the partition wrote: each task's fragments, bytes in all, and the bytes that narrower types saved."""
+    """What the partition wrote: each task's fragments, total bytes, and the bytes that narrower types saved."""
 
     fragments: tuple[Fragments, ...]
     bytes_written: int
@@ -60,7 +60,7 @@ class Partitioned:
 
 
 def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) -> pa.Schema:
-    """Return the columns of a bundle: code and day of each row, and the input columns but the symbol."""
+    """Return the columns of a bundle: code and day of each row, and the input columns except the symbol."""
     own = _input_columns(schema)
     kinds = [_narrowed(schema.working_type(column.name), ranges.get(column.name)) for column in own]
     keys = [_CODE] if _day_column(schema) != _DAY else [_CODE, _DAY]
@@ -77,7 +77,7 @@ def _input_columns(schema: DatasetSchema) -> list[pa.Field]:
 
 
 def _day_column(schema: DatasetSchema) -> str:
-    """Return the bundle's column of session dates: the date's own where that is a date and no more."""
+    """Return the bundle's column of session dates: the input's date column itself where its type is a plain date."""
     dates = [
         str(position)
         for position, column in enumerate(_input_columns(schema))
@@ -106,10 +106,10 @@ def partition(
     scan : Scan
     plan : Plan
     address : callable
-        Says where a bundle of this name goes.
+        Returns the path of the bundle with this name.
     threads : int
     on_rows : callable
-        Told the number of rows routed so far.
+        Called with the number of rows routed so far.
     """
     footers = scan.footers
     pieces, schema, ranges = footers.pieces, footers.schema, footers.integer_ranges
@@ -136,7 +136,7 @@ def partition(
                 )
                 for first, stop in _shares(len(cuts) - 1)
             ]
-            # The pool is left first, and waits: to close a bundle into which a thread writes ends the process.
+            # The pool exits first, and waits: closing a bundle while a thread writes to it crashes the process.
             pool = stack.enter_context(ThreadPoolExecutor(threads))
             while batch is not None and sum(bundle.column_chunks for bundle in bundles) < _MOST_COLUMN_CHUNKS:
                 done += sum(len(chunk.codes) for chunk in batch)
@@ -145,7 +145,7 @@ def partition(
                 except pa.ArrowInvalid:
                     _refuse_wrong_ranges(pieces, schema, kinds)
                     raise
-                if plan.low_memory:  # for a third more time, half as much memory
+                if plan.low_memory:  # takes a third more time and half as much memory
                     pa.default_memory_pool().release_unused()
                 on_rows(done)
                 batch = next(batches, None)
@@ -165,7 +165,7 @@ def _shares(tasks: int) -> list[tuple[int, int]]:
 
 
 class _Bundle(output_file.ParquetOutput):
-    """A bundle in the making: every write is a row group of one of its tasks."""
+    """A bundle being written: every write is a row group of one of its tasks."""
 
     def __init__(self, path: Path, kinds: pa.Schema, repeated: list[str], first_task: int, stop_task: int) -> None:
         super().__init__(path, kinds, compression="none", use_dictionary=repeated, write_statistics=False)
@@ -175,7 +175,7 @@ class _Bundle(output_file.ParquetOutput):
         self._columns = len(kinds)
 
     def route(self, table: pa.Table, bounds: Sequence[int]) -> None:
-        """Write the rows of each task of the bundle: `bounds[i]` is the first row of task i."""
+        """Write the rows of each of the bundle's tasks: `bounds[i]` is the first row of task i."""
         for number, groups in enumerate(self._row_groups, self._first_task):
             rows = bounds[number + 1] - bounds[number]
             if rows:
@@ -185,11 +185,11 @@ class _Bundle(output_file.ParquetOutput):
 
     @property
     def column_chunks(self) -> int:
-        """Column chunks so far."""
+        """Column chunks written so far."""
         return self._written * self._columns
 
     def row_groups(self) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield each task that has rows here, and its row groups."""
+        """Yield each task that has rows in the bundle, and its row groups."""
         return ((task, tuple(groups)) for task, groups in enumerate(self._row_groups, self._first_task) if groups)
 
 
@@ -198,7 +198,7 @@ def _width(kind: pa.DataType) -> int:
 
 
 def _gathered(parts: Iterator[Chunk], most_rows: int) -> Iterator[list[Chunk]]:
-    """Yield lists of consecutive parts, of at most `most_rows` rows unless a single part has more."""
+    """Yield lists of consecutive parts with at most `most_rows` rows, unless a single part has more."""
     batch: list[Chunk] = []
     rows = 0
     for part in parts:
@@ -219,7 +219,7 @@ def _route(
     bundles: Sequence[_Bundle],
     pool: ThreadPoolExecutor,
 ) -> None:
-    """Write a chunk's rows; `batch` is emptied, so that each column is let go of when it is gathered."""
+    """Write a chunk's rows; `batch` is emptied, so that each column is freed once it is gathered."""
     codes = np.concatenate([part.codes for part in batch])
     order = np.argsort(codes.astype(np.uint16) if cuts[-1] <= 2**16 else codes, kind="stable")
     counts = np.bincount(codes, minlength=int(cuts[-1]))
@@ -241,11 +241,11 @@ def _route(
     table = pa.table(columns, schema=kinds)
     bounds = np.append(0, np.cumsum(counts))[cuts].tolist()
     for _ in pool.map(lambda bundle: bundle.route(table, bounds), bundles):
-        pass  # taking the results raises what a bundle's thread raised
+        pass  # consuming the results re-raises a bundle thread's exception
 
 
 def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: pa.Schema) -> None:
-    """Refuse the file whose integers do not fit into the types that its footer's statistics promised."""
+    """Refuse the file whose integers do not fit the types that its footer's statistics allow."""
     own = _input_columns(schema)
     narrow = {column.name: kinds.field(str(place)).type for place, column in enumerate(own)}
     narrow = {name: kind for name, kind in narrow.items() if kind != schema.working_type(name)}
@@ -261,7 +261,7 @@ def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: 
 
 
 def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
-    """Yield the runs of a task, those of a bundle as one table if `at_once`."""
+    """Yield the runs of a task; with `at_once`, all runs of a bundle as one table."""
     for bundle, row_groups in fragments.runs:
         file = parquet.open_own(bundle)
         for groups in [row_groups] if at_once else [(group,) for group in row_groups]:
@@ -271,11 +271,11 @@ def _runs(fragments: Fragments, *, at_once: bool) -> Iterator[pa.Table]:
 
 
 def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:
-    """Yield a task's rows in input order, with the input columns as they were.
+    """Yield a task's rows in input order, with the input columns in their working types.
 
-    `codes` (ascending) names the symbols wanted by their numbers in the planned task; a row's code is the position
-    of its symbol there. All of them are read at once, so that a column is in one piece; some of them run by run,
-    so that no more than one run of the others is held.
+    `codes` (ascending) are the wanted symbols' numbers in the planned task; a row's code is the position of its symbol
+    in `codes`. If all symbols are wanted, they are read at once, so that each column is in one piece; if only some
+    are, run by run, so that no more than one run of unwanted rows is in memory.
     """
     own = _input_columns(schema)
     names, day = [column.name for column in own], _day_column(schema)

@@ -50,19 +50,19 @@ def build(input: str | Path | Sequence[str | Path], output: str | Path = "daily_
     Returns
     -------
     Report
-        The record of the run: counts, seconds, bytes, memory, reasons.
+        What the run did: counts, seconds, bytes, memory, reasons.
 
     Raises
     ------
     weekly_cli.errors.WeeklyError
-        UsageError, InputRefused, BudgetError or OutputConflict, as the exit codes of the command say.
+        UsageError, InputRefused, BudgetError or OutputConflict, matching the command's exit codes.
     """
     given = {"input": input, "output": output, **settings}
     return run(resolve(from_python({name: _without_paths(value) for name, value in given.items()})))
 
 
 def _without_paths(value: Any) -> Any:
-    """Return a value with paths as texts."""
+    """Return a value with its paths converted to strings."""
     if isinstance(value, list | tuple):
         return [_without_paths(item) for item in value]
     return str(value) if isinstance(value, Path) else value
@@ -70,7 +70,7 @@ def _without_paths(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Run:
-    """What every stage of a run may use: what is asked for, what there is to do it with, and where it goes."""
+    """What every stage of a run may use: the settings, the resources, and the output."""
 
     config: Config
     wanted: Wanted
@@ -87,10 +87,10 @@ def run(
     engine: Engine | None = None,
     start_engine: StartEngine | None = None,
 ) -> Report:
-    """Do what the settings ask for, telling `listener` how it goes, and return the record.
+    """Do what the settings ask for, send events to `listener`, and return the report.
 
-    `engine` is a pool that has been started already; the run ends it. `start_engine` starts one of so many workers,
-    as a rule on joblib's loky.
+    `engine` is a pool that is already started; the run ends it. `start_engine` starts one with a given number of
+    workers, on joblib's loky by default.
     """
     store = open_store(config)
     with contextlib.ExitStack() as stack:
@@ -123,7 +123,7 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
 
 def _start_pool(config: Config, available: Resources) -> StartEngine:
     def start(workers: int) -> Engine:
-        from weekly_cli.run.engines.pool import Pool  # joblib takes a fifth of a second, which small data need not wait
+        from weekly_cli.run.engines.pool import Pool  # joblib takes a fifth of a second, too long for small data
 
         return Pool(workers, budget_bytes(config, available), config.task_timeout)
 
@@ -131,7 +131,7 @@ def _start_pool(config: Config, available: Resources) -> StartEngine:
 
 
 def _scan(run: _Run) -> Scan:
-    """Read footers and keys; the pool starts meanwhile where there will be one."""
+    """Read footers and keys; the pool, if one will be needed, starts meanwhile."""
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
         footers = read_footers(config, place(config.output))
@@ -146,13 +146,13 @@ def _scan(run: _Run) -> Scan:
 
 
 def _wants_pool(footers: Footers, config: Config) -> bool:
-    """Tell whether it is plain before the plan that there will be a pool."""
+    """Tell whether it is certain before the plan that there will be a pool."""
     small = footers.rows <= DIRECT_ROWS and config.strategy == "auto" and config.task_timeout is None
     return not small and config.strategy != "direct"
 
 
 def _plan(run: _Run, found: Scan) -> tuple[Plan, ResumeState]:
-    """Decide on tasks and pool, and on what of an earlier run is good for this one."""
+    """Decide on tasks and pool, and on which results of an earlier run can be used."""
     with run.stages.stage("plan") as summary:
         this = identity(found.footers, run.config, run.wanted)
         had_journal, resumed = run.journal.exists, run.journal.resumed(this)
@@ -172,7 +172,7 @@ def _plan(run: _Run, found: Scan) -> tuple[Plan, ResumeState]:
 
 
 def _plan_after(run: _Run, found: Scan, resumed: ResumeState | None) -> Plan:
-    """Return the plan after what an earlier run has done, or died of."""
+    """Return the plan, given what an earlier run finished or crashed on."""
     if resumed is not None and resumed.crashed_in_process and run.config.strategy == "auto":
         plan = make_plan(found, replace(run.config, strategy="batched"), run.wanted, run.resources)
         return replace(plan, strategy_reason="the last run died while it did this in its own process")
@@ -180,7 +180,7 @@ def _plan_after(run: _Run, found: Scan, resumed: ResumeState | None) -> Plan:
 
 
 def _partition(run: _Run, found: Scan, plan: Plan, resumed: ResumeState) -> Partitioned | None:
-    """Write the bundles, unless the input's own row ranges serve, or an earlier run's bundles."""
+    """Write the bundles, unless tasks read the input's row ranges or an earlier run's bundles can be used."""
     if not plan.partition:
         return None
     if resumed.partitioned is not None:
@@ -204,7 +204,7 @@ def _partition(run: _Run, found: Scan, plan: Plan, resumed: ResumeState) -> Part
 def _tasks(
     run: _Run, found: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons
 ) -> Sequence[Task]:
-    """Return the tasks; the benchmarks' bars, which all may need, are computed here, once."""
+    """Return the tasks; the benchmarks' bars, which all tasks may need, are computed once, here."""
     tasks = make_tasks(found, plan, job, partitioned, comparisons, run.store)
     if job.benchmark_file is not None:
         write_benchmark_file(found, plan, comparisons, tasks, job)
@@ -212,7 +212,7 @@ def _tasks(
 
 
 def _fan_out(run: _Run, found: Scan, plan: Plan, resumed: ResumeState, tasks: Sequence[Task]) -> Sequence[Outcome]:
-    """Run what is left of the tasks, and refuse what is not to be published.
+    """Run the remaining tasks, and refuse results that must not be published.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def _fan_out(run: _Run, found: Scan, plan: Plan, resumed: ResumeState, tasks: Se
 
 
 def _publish(run: _Run, found: Scan, job: Job, outcomes: Sequence[Outcome]) -> int:
-    """Switch the output, if nobody else has written in its place, and return its bytes.
+    """Switch the output, unless another process has written there, and return its size in bytes.
 
     Raises
     ------

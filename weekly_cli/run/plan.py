@@ -1,8 +1,8 @@
-"""What to do: scan x configuration x resources -> tasks, pool and reasons. Pure: it reads nothing.
+"""The plan: scan x configuration x resources -> tasks, pool and reasons. Pure: it reads nothing.
 
-Sizes are estimates from the schema. A task holds its daily rows about twice (as decoded, and sorted or as
-numbers), and on top of that the panels and the row group that it is writing; a worker has what its interpreter
-and libraries take besides.
+Sizes are estimates from the schema. A task keeps its daily rows in memory about twice (as decoded, and sorted or as
+numbers), plus the panels and the row group that it is writing; a worker also needs memory for its interpreter and
+libraries.
 """
 
 from __future__ import annotations
@@ -26,55 +26,55 @@ from weekly_cli.run.resources import Resources, requested_workers
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
-#: Up to so many rows a pool costs more than it saves: 0.93 s against 0.91 s (date order) and 0.77 s (clustered).
+#: Up to this many rows a pool costs more than it saves: 0.93 s against 0.91 s (date order) and 0.77 s (clustered).
 DIRECT_ROWS = 1_000_000
-#: Tasks for each worker, so that the last ones to finish leave little idle.
+#: Tasks per worker, so that few workers are idle while the last tasks finish.
 _TASKS_PER_WORKER = 6
 _LEAST_TASK_ROWS = 64 * 1024
-#: A task may grow to this over its target, to end where a row group of the input does.
+#: A task may grow to this multiple of its target, so that it ends where an input row group does.
 _FULLEST = 1.5
-#: Rows decoded for each row wanted up to which the input's own row ranges serve as fragments. Partitioning
+#: Up to this many rows decoded per wanted row, tasks read row ranges of the input instead of fragments. Partitioning
 #: decodes, gathers, writes and reads every row once more.
 _MOST_DECODED = 1.6
-#: Longest history over the median up to which symbols count as alike.
+#: Up to this ratio of the longest history to the median, symbols count as alike.
 _ALIKE = 2.0
 
-#: Sizes are estimates: this share of the budget is given away.
+#: Sizes are estimates, so a plan assigns only this share of the budget.
 _PLANNED = 0.92
-#: Bytes of a worker and of the parent (with loky's own two processes) before they hold any row, as proportional set
-#: sizes. These and the sizes below are what tasks of 0.1 to 1 million rows took, and then some.
+#: Bytes of a worker and of the parent (with loky's own two processes) before they have any rows, as proportional set
+#: sizes. These and the sizes below are what tasks of 0.1 to 1 million rows took, plus a margin.
 WORKER_BYTES = 70 * 2**20
 PARENT_BYTES = 160 * 2**20
-#: What a task holds whatever its size (panels of a group, a row group in the making), and for each row.
+#: Memory of a task, regardless of its size (panels of a group, a row group being written) and per row.
 _WORKING_BYTES = 80 * 2**20
 _NUMBERS_BYTES_PER_ROW = 140
 _COPIES = 2.2
-#: What the partition holds for each row of a chunk: its columns, each as it was decoded or in symbol order, and as
-#: much as one to two chunks that are decoded meanwhile.
+#: Memory of the partition per row of a chunk: its columns, each as decoded or in symbol order, and one to two chunks
+#: that are decoded at the same time.
 _CHUNK_COPIES = 4.0
 _CHUNK_NUMBERS_BYTES_PER_ROW = 100
-#: The buffers of the bundles that are open.
+#: The buffers of the open bundles.
 _BUNDLES_BYTES = 64 * 2**20
-#: Larger chunks save nothing: a chunk's column should stay in the cache while it is gathered. 9.6 million rows in
-#: chunks of 0.25, 0.5, 1 and 4 Mi took 1.85, 1.75, 1.85 and 2.3 CPU seconds to partition, the parent 260, 310, 390 and
-#: 1,050 MiB, and the workers 0.75, 0.65, 0.6 and 0.6 to read and sort.
+#: Larger chunks save nothing: a chunk's column should stay in the cache while it is gathered. With chunks of 0.25, 0.5,
+#: 1 and 4 Mi rows, 9.6 million rows took 1.85, 1.75, 1.85 and 2.3 CPU seconds to partition, 260, 310, 390 and 1,050 MiB
+#: in the parent, and 0.75, 0.65, 0.6 and 0.6 CPU seconds to read and sort in the workers.
 _MOST_CHUNK_ROWS = 2**19
-#: Unless there were more chunks than this: each gives every task a run, a row group of its bundle to be written,
-#: remembered and found.
+#: Chunks are larger if there would be more of them than this: each adds a run to every task, which is a row group of
+#: its bundle to write, keep track of and read.
 _MANY_CHUNKS = 24
-#: A column of text in one piece ends at 2 GiB.
+#: A text column in one piece is limited to 2 GiB.
 _MOST_CHUNK_BYTES = 2**30
-#: With a budget below this, chunks and tasks give back at their end what allocators keep.
+#: With a budget below this, chunks and tasks release the memory that allocators keep when they end.
 _PLENTY_BYTES = 4 * 2**30
 _LEAST_CHUNK_ROWS = 2**12
 
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """The symbols from `first` to `stop` of the selected ones, their rows, and where they lie.
+    """The range from `first` to `stop` of the selected symbols, its number of rows, and where they are.
 
-    `pieces` is None where the rows come from a bundle that the partition is to write; `decoded_rows` is what
-    reading them costs.
+    `pieces` is None where the rows come from a bundle that the partition will write; `decoded_rows` is the number of
+    rows that must be decoded to read them.
     """
 
     first: int
@@ -97,9 +97,9 @@ class Plan:
     worker_limits : tuple of (str, int)
         Every limit on the number of workers; `workers` is the smallest, `workers_reason` its name.
     chunk_rows : int
-        Rows that the partition holds at a time.
+        Rows that the partition processes at a time.
     disk_bytes : int
-        What bundles and parts may take.
+        Estimated disk space of bundles and parts.
     """
 
     strategy: str
@@ -119,12 +119,12 @@ class Plan:
 
     @property
     def low_memory(self) -> bool:
-        """Whether memory is worth more than the time that it takes to give it back."""
+        """Whether memory is worth more than the time that it takes to release it."""
         return self.budget_bytes < _PLENTY_BYTES
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """Where the tasks begin among the selected symbols, and their end."""
+        """The positions at which tasks begin among the selected symbols, and the end."""
         return (*(task.first for task in self.tasks), len(self.selected))
 
     @cached_property
@@ -136,12 +136,12 @@ class Plan:
 def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, kept_cuts: Sequence[int] = ()) -> Plan:
     """Return the plan of a run.
 
-    `kept_cuts` are where tasks began in an earlier run, and its end: they are kept if their tasks fit.
+    `kept_cuts` are the cuts of an earlier run's tasks, including the end: they are kept if their tasks fit.
 
     Raises
     ------
     BudgetError
-        If the budget can't hold the largest symbol's task.
+        If the largest symbol's task does not fit the budget.
     InputRefused
         If a wanted symbol is not in the input.
     """
@@ -206,12 +206,12 @@ class _Sizes:
         return min(wanted, max(_LEAST_CHUNK_ROWS, fits))
 
 
-#: Bytes that a repeated value of 4 bytes takes in the output: 0.8 with zstd, of 60 columns and ten years of prices.
+#: Bytes that a repeated 4-byte value takes in the output: 0.8 with zstd, for 60 columns and ten years of prices.
 _STORED_BYTES = {"zstd": 1.0, "snappy": 2.0, "lz4": 2.0, "none": 4.0}
 
 
 def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partition: bool, n_tasks: int) -> int:
-    """Estimate the bytes of the bundles, of the parts, and of the file that they become."""
+    """Estimate the bytes of the bundles, the parts, and the file into which they are joined."""
     footers = scan.footers
     own = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
     added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
@@ -227,7 +227,7 @@ def _budget(config: Config, resources: Resources) -> tuple[int, str]:
 
 
 def _most_rows_of_a_task(planned: int, workers: int, largest: int, sizes: _Sizes) -> int:
-    """Return the rows that a task may have so that as many workers as possible run; each must hold any symbol."""
+    """Return the most rows of a task that let as many workers as possible run; any symbol must fit into a task."""
     for wanted in range(workers, 1, -1):
         most = sizes.most_rows((planned - PARENT_BYTES) // wanted - WORKER_BYTES)
         if most >= max(largest, _LEAST_TASK_ROWS):
@@ -240,12 +240,12 @@ def _fitting_workers(planned: int, task_bytes: int) -> int:
 
 
 def budget_bytes(config: Config, resources: Resources) -> int:
-    """Return the bytes that all processes of a run together may hold."""
+    """Return the bytes of memory that all processes of a run together may use."""
     return _budget(config, resources)[0]
 
 
 def early_workers(footers: Footers, config: Config, resources: Resources) -> int:
-    """Return how many workers a plan may start: the pool comes up while the parent scans."""
+    """Return how many workers a plan may need: the pool starts while the parent scans."""
     planned = int(_PLANNED * _budget(config, resources)[0])
     fitting = _fitting_workers(planned, _Sizes(footers.row_bytes).task_bytes(_LEAST_TASK_ROWS, _LEAST_TASK_ROWS))
     return max(1, min(requested_workers(config.jobs, resources.cpus), resources.cpus, fitting))
@@ -295,7 +295,7 @@ def _target_rows(total: int, jobs: int, most: int) -> int:
 
 
 def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
-    """Return whether a selected symbol begins in another piece than the one before it ends in."""
+    """Return a function that tells whether a selected symbol begins in another piece than its predecessor ends in."""
     if scan.presence is None:
         return lambda _: True
     presence = scan.presence
@@ -305,7 +305,7 @@ def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
 
 
 def _kept(cuts: Sequence[int], rows: Ints, most: int) -> list[int]:
-    """Return an earlier run's cuts if they are of these symbols and no task holds more than `most` rows, or none."""
+    """Return an earlier run's cuts if they fit these symbols and no task has more than `most` rows, else none."""
     if not len(cuts) or cuts[0] != 0 or cuts[-1] != len(rows):
         return []
     held = np.concatenate([[0], rows.cumsum()])
@@ -313,11 +313,11 @@ def _kept(cuts: Sequence[int], rows: Ints, most: int) -> list[int]:
 
 
 def _task_cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool]) -> list[int]:
-    """Return where tasks begin among the selected symbols, and their end.
+    """Return the positions at which tasks begin among the selected symbols, and the end.
 
-    "per-symbol" cuts everywhere, "batched" after equal numbers of symbols, "adaptive" after `target` rows. The latter
-    two cut up to half a task later if a row group of the input begins there, and never put more than `most` rows into
-    a task of several symbols.
+    "per-symbol" cuts after every symbol, "batched" after equal numbers of symbols, "adaptive" after `target` rows. The
+    latter two cut up to half a task later if an input row group begins there, and never put more than `most` rows into
+    a task with several symbols.
     """
     symbols = len(rows)
     if strategy == "per-symbol" or not symbols:
@@ -375,7 +375,7 @@ def _worker_limits(
 
 
 def check_disk(plan: Plan, free_bytes: int) -> None:
-    """Raise BudgetError if the disk can't hold what a plan writes before the old output goes."""
+    """Raise BudgetError if the disk lacks space for what a plan writes before the old output is removed."""
     if plan.disk_bytes > free_bytes:
         raise BudgetError(
             f"about {plan.disk_bytes / 2**20:,.0f} MiB of disk are needed beside the output, "

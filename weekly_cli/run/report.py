@@ -1,4 +1,4 @@
-"""The record of a run, and its view on a terminal; the JSON is the record itself."""
+"""The report of a run, and how it is shown on a terminal; the JSON is the report itself."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Report:
     rows, symbols, weeks, columns : int
         Daily rows written, symbols written, weekly bars, columns of the output.
     seconds : mapping
-        Wall seconds by stage and in all ("total").
+        Wall seconds by stage, and their sum ("total").
     worker_seconds : mapping
-        Seconds within tasks by their stage, added up over the tasks.
+        Seconds within tasks by stage, summed over the tasks.
     cpu_use : float
-        CPU seconds of the tasks over wall seconds of the fan-out times its workers.
+        CPU seconds of the tasks divided by (wall seconds of the fan-out x workers).
     peak_bytes : mapping
-        "parent" and "largest_worker" are resident sizes, "all" is the sampled sum of proportional set sizes.
+        "parent" and "largest_worker" are resident sizes; "all" is the sampled sum of proportional set sizes.
     bytes_saved : int
-        What narrower types saved: in the bundles, and of float64 in the features.
+        Bytes saved by narrower types: in the bundles, and in the features compared with float64.
     rejected : tuple of (symbol, reason)
         Symbols that failed and are not in the output.
     warnings : tuple of str
-        What went wrong that the run went on from.
+        Problems that did not stop the run.
     """
 
     output: str
@@ -87,26 +87,26 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The code with which the command ends after this run."""
+        """The exit code of the command after this run."""
         return EXIT_SYMBOLS_FAILED if self.rejected else EXIT_DONE
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON has it."""
+        """Return the report as it is written to JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What the stages of a run gave.
+    """The results of a run's stages.
 
     Attributes
     ----------
     seconds : mapping
         Wall seconds by stage.
     bytes_written : int
-        Of the output.
+        Size of the output.
     peak_bytes : int
-        The most that all processes held together, sampled.
+        The most memory that all processes used together, sampled.
     """
 
     partitioned: Partitioned | None
@@ -118,7 +118,7 @@ class Ran:
 
 
 def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> Report:
-    """Return the record of a run."""
+    """Return the report of a run."""
     outcomes, seconds, partitioned = ran.outcomes, ran.seconds, ran.partitioned
     rows = sum(outcome.rows for outcome in outcomes)
     rejected = tuple(entry for outcome in outcomes for entry in outcome.rejected)
@@ -202,7 +202,7 @@ _QUALITY_WORDS = {
 
 
 def render(report: Report) -> RenderableType:
-    """Return the report as a table of 80 columns at most."""
+    """Return the report as a table at most 80 columns wide."""
     table = _table()
     for name, value in _report_lines(report):
         table.add_row(name, printable(value))
@@ -258,7 +258,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
 
 
 def render_plan(scan: Scan, plan: Plan) -> RenderableType:
-    """Return a plan as a table of 80 columns at most."""
+    """Return a plan as a table at most 80 columns wide."""
     table = _table()
     for name, value in plan_lines(scan, plan).items():
         table.add_row(name.replace("_", " "), printable(str(value)))
@@ -266,7 +266,7 @@ def render_plan(scan: Scan, plan: Plan) -> RenderableType:
 
 
 def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
-    """Return what a plan says, for the table and the JSON."""
+    """Return the lines that describe a plan, for the table and the JSON."""
     rows = [task.rows for task in plan.tasks]
     limits = "; ".join(f"{name}: {limit}" for name, limit in plan.worker_limits)
     footers = scan.footers

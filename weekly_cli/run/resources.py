@@ -1,9 +1,9 @@
-"""CPU and memory as this process really has them.
+"""The CPUs and the memory that this process can really use.
 
-psutil and joblib know the host. A container or a batch system gives less through control groups, which nest: the
-limit that holds is the smallest on the way from this process's own group up to the root of the hierarchy. Both
-versions are read: `/proc/self/cgroup` names the groups, `/proc/self/mountinfo` where the hierarchies are mounted
-and which group is the root of the mount.
+psutil and joblib report those of the host. A container or a batch system grants less through control groups, which
+nest: the effective limit is the smallest one between this process's own group and the root of the hierarchy. Both
+versions are read: `/proc/self/cgroup` names the groups, and `/proc/self/mountinfo` says where the hierarchies are
+mounted and which group is the root of the mount.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-#: The shares that `--memory-limit auto` takes: of the host's free memory, where the page cache and the other
-#: processes of the user live in the rest; and of what a control group leaves, which was set aside for this work.
+#: The shares that `--memory-limit auto` takes: of the host's free memory, whose rest is for the page cache and the
+#: user's other processes; and of what a control group leaves free, which was set aside for this work.
 HOST_SHARE, GROUP_SHARE = 0.6, 0.8
 
 _NO_LIMIT_BYTES = 2**60  # version 1 writes a huge page-aligned number for "none"
@@ -28,7 +28,7 @@ _NO_LIMIT_BYTES = 2**60  # version 1 writes a huge page-aligned number for "none
 
 @dataclass(frozen=True)
 class Limit:
-    """An amount and what set it."""
+    """A limit and what imposes it."""
 
     amount: float
     reason: str
@@ -37,7 +37,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Resources:
-    """What this process may use: whole CPUs, bytes of memory that are free for it now, and how much of them to take."""
+    """What this process may use: CPUs, bytes of memory that are free for it now, and the share of them to take."""
 
     cpus: int
     cpus_reason: str
@@ -47,14 +47,14 @@ class Resources:
 
 
 def probe(root: Path = Path("/")) -> Resources:
-    """Return what this process may use; `root` is where `/proc` and `/sys` are looked up."""
+    """Return what this process may use; `root` is the folder that contains `/proc` and `/sys`."""
     cpus = min(_cpu_limits(root), key=lambda limit: limit.amount)
     memory = min(_memory_limits(root), key=lambda limit: limit.amount * limit.share)
     return Resources(max(1, int(cpus.amount)), cpus.reason, int(memory.amount), memory.reason, memory.share)
 
 
 def requested_workers(jobs: int, cpus: int) -> int:
-    """Return the number of workers that `--jobs` means, as joblib reads it.
+    """Return the number of workers that `--jobs` means, by joblib's rules.
 
     >>> requested_workers(-1, 8), requested_workers(-2, 8), requested_workers(3, 8)
     (8, 7, 3)
@@ -63,7 +63,7 @@ def requested_workers(jobs: int, cpus: int) -> int:
 
 
 def memory_kills(root: Path = Path("/")) -> int:
-    """Return how many processes of this process's control group (without one: of the host) memory's lack has killed.
+    """Return how many processes the system has killed for lack of memory, in this process's control group or the host.
 
     Sources: `memory.events` (version 2), `memory.oom_control` (version 1), `/proc/vmstat`.
     """
@@ -96,7 +96,7 @@ def _memory_limits(root: Path) -> Iterator[Limit]:
 
 
 def _host_memory(root: Path) -> int:
-    """Return the bytes that the host can give; psutil, which knows them on every system, takes 6 ms to import."""
+    """Return the host's available bytes; psutil, which reports them on every system, takes 6 ms to import."""
     for line in _text(root / "proc/meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -106,13 +106,13 @@ def _host_memory(root: Path) -> int:
 
 
 def _memory_in_use(group: Path) -> int:
-    """Return the group's bytes in use that can't be given back: the page cache goes when memory is short."""
+    """Return the group's bytes in use that can't be reclaimed: the page cache is dropped when memory is short."""
     used = _number(group / "memory.current")
     if used is None:
         used = _number(group / "memory.usage_in_bytes") or 0
     stat = dict(line.split(" ", 1) for line in _text(group / "memory.stat").splitlines() if " " in line)
     cache = int(stat.get("file", stat.get("total_cache", 0)))
-    shared = int(stat.get("shmem", stat.get("total_shmem", 0)))  # counted as cache, but it does not go
+    shared = int(stat.get("shmem", stat.get("total_shmem", 0)))  # counted as cache, but can't be reclaimed
     return max(0, used - max(0, cache - shared))
 
 
@@ -129,7 +129,7 @@ def _version_1_quota(group: Path) -> float | None:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii", errors="replace").strip()
-    except OSError:  # no such limit, or not ours to see
+    except OSError:  # no such limit, or no permission to read it
         return ""
 
 
@@ -139,7 +139,7 @@ def _number(path: Path) -> int | None:
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of this process's control groups for a controller, from its own up to each mount's root."""
+    """Yield the folders of this process's control groups for a controller, from its own group to each mount's root."""
     own = _own_groups(root)
     for mount_root, mount_point, version, controllers in _mounts(root):
         name = own.get("") if version == 2 else own.get(controller)
@@ -151,13 +151,13 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
         group = mount / name.lstrip("/")
         if (
             ".." in group.parts or not group.is_dir()
-        ):  # the group is outside of what is mounted here: its mount's root stands for it
+        ):  # the group is outside of what is mounted here: use the mount's root instead
             group = mount
         yield from (folder for folder in (group, *group.parents) if folder == mount or mount in folder.parents)
 
 
 def _own_groups(root: Path) -> dict[str, str]:
-    """Return the process's group by controller; the one of version 2 under an empty name."""
+    """Return the process's group by controller; the version 2 group has an empty name."""
     groups: dict[str, str] = {}
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, name = line.split(":", 2)
@@ -166,7 +166,7 @@ def _own_groups(root: Path) -> dict[str, str]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[str, str, int, tuple[str, ...]]]:
-    """Yield (root, mount point, version, controllers) of every mounted hierarchy of control groups."""
+    """Yield (root, mount point, version, controllers) of every mounted control group hierarchy."""
     for line in _text(root / "proc/self/mountinfo").splitlines():
         mount, _, source = line.partition(" - ")
         mount_root, mount_point = mount.split()[3:5]
@@ -179,7 +179,7 @@ def _mounts(root: Path) -> Iterator[tuple[str, str, int, tuple[str, ...]]]:
 class MemoryMeter:
     """Samples the memory of this process and its descendants twice a second until it is stopped.
 
-    Shared pages count once: proportional set sizes where the system tells them, resident sizes elsewhere.
+    Shared pages count once: proportional set sizes where the system reports them, resident sizes elsewhere.
     """
 
     _SECONDS = 0.5
@@ -213,15 +213,15 @@ def _held(process: psutil.Process) -> int:
 
     try:
         memory = process.memory_full_info()
-    except psutil.Error:  # gone since it was listed, or not ours to see
+    except psutil.Error:  # it has ended since it was listed, or may not be read
         return 0
     return int(getattr(memory, "pss", memory.rss))
 
 
 def peak_bytes() -> int:
-    """Return the largest resident size that this process has had.
+    """Return the largest resident size that this process has had, in bytes.
 
-    Linux' `getrusage` hands a parent's peak down to what it starts, so the process's own status is asked first.
+    On Linux, `getrusage` passes a parent's peak on to its child processes, so `/proc/self/status` is read first.
     """
     status = Path("/proc/self/status")
     if status.exists():

@@ -1,9 +1,9 @@
-"""What becomes of tasks that fail: the ladder down to the symbol.
+"""How failed tasks are retried, down to single symbols.
 
-A task that raises is halved, and its halves run with what else is left. A dead worker fails only what was unfinished,
-which runs again in halves on half the workers. A task that had begun when a worker died is a suspect: it runs when all
-others are done, alone in a worker of its own, and is halved for as long as it dies there. A symbol that can't be
-halved is left out, and named with the reason.
+A task that raises is halved, and its halves run with the remaining tasks. A dead worker fails only the unfinished
+tasks, which run again in halves on half the workers. A task that had begun when a worker died is a suspect: it runs
+after all others are done, alone in a separate worker, and is halved as long as that worker dies. A single symbol that
+fails is left out, and the report names it with the reason.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from weekly_cli.events import Listener, RunWarning
 from weekly_cli.run.engines import Cause, Engine, Failed, RunTask
 from weekly_cli.run.task import Outcome, Task
 
-#: More symbols than this do not fail one by one: something is wrong with the tool or the machine.
+#: If more symbols than this fail, something is wrong with the tool or the machine.
 _MOST_REJECTED = 100
-#: Nor do so many workers die with no task done between: halving a million symbols down to one takes 20.
+#: The same if more workers than this die with no task done in between: halving a million symbols down to one takes 20.
 _MOST_DEATHS = 30
-#: A symbol is not left out for one death, which may have come from outside.
+#: A symbol is not left out for a single death, which may have an outside cause.
 _DEATHS_OF_A_SYMBOL = 2
 
 
 class TaskRetrier:
-    """Runs the tasks of a run, and what they are cut into when they fail.
+    """Runs the tasks of a run, and the smaller tasks into which failed ones are cut.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class TaskRetrier:
     run : callable
         Task -> outcome; it runs where the engine runs tasks.
     listener : callable
-        Is told of every trouble.
+        Receives a warning for every failure.
     done : int
-        How many tasks are known to work.
+        How many tasks have already succeeded.
     """
 
     def __init__(self, engine: Engine, run: RunTask, listener: Listener, done: int = 0) -> None:
@@ -43,12 +43,12 @@ class TaskRetrier:
         self._last: Failed | None = None
 
     def outcomes(self, tasks: Sequence[Task]) -> Generator[Outcome]:
-        """Yield what came of the tasks; a symbol that fails has an outcome with nothing but its name and the reason.
+        """Yield the outcomes of the tasks; that of a symbol that fails has only its name and the reason.
 
         Raises
         ------
         RuntimeError
-            If nothing works, or too much fails: that is not the data's fault.
+            If every task or too many tasks fail: the data is not the cause.
         """
         waiting, suspects = list(tasks), []
         while waiting:
@@ -70,7 +70,7 @@ class TaskRetrier:
             raise RuntimeError(f"every symbol fails: {self._last.reason}\n{self._last.details}")
 
     def _finished(self, tasks: Sequence[Task], failed: list[Failed]) -> Generator[Outcome]:
-        """Run tasks, yield the outcomes of those that end well, and list the others."""
+        """Run tasks, yield the outcomes of those that succeed, and append the others to `failed`."""
         for result in self._engine.run_tasks(tasks, self._run):
             if isinstance(result, Outcome):
                 self._done, self._deaths = self._done + 1, 0
@@ -83,7 +83,7 @@ class TaskRetrier:
                 raise RuntimeError(f"worker processes die whatever they do: {failed[0].reason}")
 
     def _retreat(self, failed: Sequence[Failed], n_waiting: int, n_suspects: int) -> None:
-        """Go on with half the workers if one has died."""
+        """Continue with half the workers if one has died."""
         deaths = [one for one in failed if one.cause is not Cause.RAISED]
         if not deaths:
             return
@@ -98,7 +98,7 @@ class TaskRetrier:
         )
 
     def _alone(self, suspect: Task) -> Generator[Outcome]:
-        """Run a task in a worker of its own, halved for as long as that dies."""
+        """Run a task alone in a worker, and halve it as long as the worker dies."""
         self._engine.resize(1)
         waiting = [(suspect, 0)]
         while waiting:
@@ -124,7 +124,7 @@ class TaskRetrier:
 
 
 def halves(task: Task) -> list[Task]:
-    """Return two tasks with half of the symbols each, which spare memory; none for a task of one symbol."""
+    """Return two low-memory tasks with half of the symbols each; none for a task with one symbol."""
     symbols = len(task.symbols)
     if symbols < 2:
         return []

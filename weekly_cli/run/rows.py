@@ -1,4 +1,4 @@
-"""The daily rows of a task: read, sorted, each symbol's date once."""
+"""The daily rows of a task: read, sorted, and without duplicate dates of a symbol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from weekly_cli.run.partition import read_fragments
 if TYPE_CHECKING:
     from weekly_cli.run.task import Job, Task
 
-#: Row groups of the input that are no smaller, and not so many times larger than ours, are copied where they can be.
+#: Input row groups with at least this many rows, and at most this many times the rows of an output row group, are
+#: copied where possible.
 LEAST_COPIED_ROWS = 32 * 1024
 _MOST_COPIED_GROUPS = 4
 _OFFENDERS_SHOWN = 3
@@ -28,7 +29,7 @@ _OFFENDERS_SHOWN = 3
 class TaskRows:
     """Daily rows sorted by (code, day), each pair once; `table` has the input columns without the symbol.
 
-    `copyable_row_groups` are row groups of the input that lie in these rows as they are, by their first row.
+    `copyable_row_groups` are input row groups that these rows contain unchanged, by their first row.
     """
 
     codes: Ints
@@ -58,7 +59,7 @@ def sorted_rows(task: Task) -> TaskRows:
 
 
 def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
-    """Return the input's row groups that may be copied, by their first row; all rows are as the input has them."""
+    """Return the input's row groups that may be copied, by their first row; all rows must be in input order."""
     pieces = task.pieces or ()
     if task.job.low_memory or sum(piece.stop - piece.start for piece in pieces) != n_rows:
         return {}
@@ -72,11 +73,11 @@ def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
 
 
 def sort_order(codes: Ints, days: Ints) -> Ints | None:
-    """Return the stable order by (code, day), None for rows that are in it."""
+    """Return the stable order by (code, day), None if the rows already have it."""
     if _in_order(codes, days):
         return None
     n_codes = int(codes.max()) + 1
-    # 16-bit numbers are sorted by radix. Most input is in date order within a symbol.
+    # 16-bit numbers are radix-sorted. Most input is in date order within a symbol.
     order = np.argsort(codes.astype(np.uint16) if n_codes <= 2**16 else codes, kind="stable")
     if _in_order(codes[order], days[order]):
         return order

@@ -1,6 +1,6 @@
 """One task: read its daily rows, compute the weekly columns, write its part of the output.
 
-A task says everything by value and names its rows by paths; nothing heavy comes back.
+A task carries all of its settings by value and refers to its rows by path; nothing large is returned.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from weekly_cli.run.partition import Fragments
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.rows import TaskRows, sorted_rows, within_window
 
-#: Rows of a row group of the output: some forty symbols of ten years, so that a query for one skips the rest,
-#: and one column of it stays in a core's L2 cache while it is made; fewer of wide rows, for its input columns are
-#: held while it is written.
+#: Rows of an output row group: about forty symbols of ten years, so that a query for one symbol skips the rest, and
+#: one of its columns fits into a core's L2 cache while it is computed. Wide rows get fewer, because the input columns
+#: are in memory while the row group is written.
 ROW_GROUP_ROWS = 128 * 1024
 _ROW_GROUP_OWN_BYTES = 16 * 2**20
 _LEAST_ROW_GROUP_ROWS = 4 * 1024
-#: A history shorter than the longest window of a year lacks at least a column.
+#: A history shorter than the longest window, a year, leaves at least one column empty.
 SHORT_HISTORY_BARS = 52
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all tasks of a run have in common; the fields are `Config`'s where the names are."""
+    """What all tasks of a run have in common; fields that are named as in `Config` mean the same."""
 
     schema: DatasetSchema
     features: str
@@ -62,12 +62,12 @@ class Job:
 
     @property
     def row_group_rows(self) -> int:
-        """The most rows of a row group of the output."""
+        """The maximum number of rows in an output row group."""
         return min(ROW_GROUP_ROWS, max(_LEAST_ROW_GROUP_ROWS, int(_ROW_GROUP_OWN_BYTES / self.row_bytes)))
 
     @property
     def input_schema(self) -> pa.Schema:
-        """The input columns as they leave."""
+        """The input columns as they are written to the output."""
         return pa.schema([column for column in self.schema.arrow if column.name not in self.replaced])
 
     def recipe(self) -> Recipe:
@@ -86,14 +86,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """One task: the symbols (sorted), where their rows are, and where the part goes.
+    """One task: the symbols (sorted), the location of their rows, and the path of the part.
 
     Attributes
     ----------
     pieces : tuple of Piece or None
-        The input's own row ranges; None: `fragments` hold the rows.
+        Row ranges of the input; None: the rows are in `fragments`.
     planned_codes : range or tuple of int
-        The number of each symbol in the task as it was planned (and partitioned), ascending.
+        The number of each symbol in the task as planned (and partitioned), ascending.
     compared : mapping of benchmark name to tuple of int
         The number of each symbol's benchmark in the benchmark file; -1: none.
     """
@@ -109,11 +109,11 @@ class Task:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Which of the run's symbols it has, as first and stop."""
+        """The task's range of the run's symbols, as first and stop."""
         return part_span(self.part)
 
     def cut(self, first: int, stop: int) -> Task:
-        """Return the task of its symbols from `first` to `stop`."""
+        """Return a task for its symbols from `first` to `stop`."""
         begin, path = self.span[0], Path(self.part)
         return replace(
             self,
@@ -130,14 +130,14 @@ def part_name(first: int, stop: int) -> str:
 
 
 def part_span(part: str) -> tuple[int, int]:
-    """Return which of the run's symbols a part has, as first and stop."""
+    """Return a part's range of the run's symbols, as first and stop."""
     _, first, stop = Path(part).stem.split("-")
     return int(first), int(stop)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task gives back; the seconds are by stage, the peak is the worker process's own.
+    """What a task returns; the seconds are by stage, the peak is that of the worker process.
 
     `first_duplicates` are (position of the symbol in the planned task, day).
     """
@@ -159,7 +159,7 @@ class Outcome:
 
 
 class _Clock:
-    """Seconds by stage; a stage lasts until the next begins."""
+    """Seconds by stage; a stage lasts until the next one begins."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -177,7 +177,7 @@ class _Clock:
 
 
 def run_task(task: Task) -> Outcome:
-    """Do a task and write its part.
+    """Run a task and write its part.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def run_task(task: Task) -> Outcome:
     rows = within_window(rows, task.job)
     written, checksum = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
-    if task.job.low_memory:  # keeping what is freed saves 6 % of the time, and takes half as much memory again
+    if task.job.low_memory:  # keeping freed memory saves 6 % of the time and takes 50 % more memory
         pa.default_memory_pool().release_unused()
     return Outcome(
         number=task.number,
@@ -223,7 +223,7 @@ def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
 
 
 def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
-    """Count the weeks inside of histories that have no bar, and the histories of less than a year."""
+    """Count the weeks without a bar inside of histories, and the histories of less than a year."""
     per_symbol = np.bincount(bars.codes, minlength=n_symbols)
     gaps = bars.weeks[1:] - bars.weeks[:-1] - 1
     inside = bars.codes[1:] == bars.codes[:-1]
@@ -237,7 +237,7 @@ def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
 
 
 def weekly_closes(task: Task) -> tuple[WeeklyBars, int]:
-    """Return the weekly bars of a task's symbols, of which only the closes are to be used, and the repeated rows."""
+    """Return the weekly bars of a task's symbols, whose closes alone are valid, and the number of repeated rows."""
     rows = sorted_rows(task)
     raw = {"close": prices(rows.table.column(task.job.schema.roles["close"]))}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
@@ -245,7 +245,7 @@ def weekly_closes(task: Task) -> tuple[WeeklyBars, int]:
 
 
 def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:
-    """Write the benchmarks' weekly closes; `keys` as `bar_keys` makes them from a benchmark's number."""
+    """Write the benchmarks' weekly closes; `keys` are those that `bar_keys` computes from a benchmark's number."""
     table = pa.table([from_numpy(keys), from_numpy(close)], names=["key", "close"])
     with output_file.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
         output.write(table)
@@ -265,7 +265,7 @@ def _benchmarks(task: Task) -> BenchmarkBars:
 
 
 def part_file(path: Path, job: Job) -> PartWriter:
-    """Open a file with the columns of the output; dictionaries serve texts only."""
+    """Open a file with the columns of the output; only text columns get dictionaries."""
     dictionaries = [column.name for column in job.input_schema if _repeats(column.type)]
     return new_writer(job.writer, path, job.output_schema(), job.compression, use_dictionary=dictionaries)
 
@@ -295,7 +295,7 @@ def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBa
 
 
 def _own(task: Task, rows: TaskRows, first: int, stop: int) -> pa.Table:
-    """Return the input columns of the rows from `first` to `stop`, ready to be written."""
+    """Return the input columns of the rows from `first` to `stop`, ready for writing."""
     symbol = task.job.schema.roles["symbol"]
     own = task.job.input_schema
     columns = [
@@ -309,13 +309,13 @@ def _own(task: Task, rows: TaskRows, first: int, stop: int) -> pa.Table:
 
 
 def _as_written(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return a column in its own type; text that came as a dictionary stays one, for the writer as the symbols do."""
+    """Return a column in its original type; text that was read as a dictionary stays one, as the symbols do."""
     behind = pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(kind)
     return column if behind else column.cast(kind)
 
 
 def _symbol_column(symbols: pa.Array, codes: NDArray[np.int64]) -> pa.Array:
-    """Return the symbol of each code; text as a dictionary, so that the writer need not find its values again."""
+    """Return the symbol of each code; text as a dictionary, so that the writer does not have to build one."""
     if not is_text(symbols.type):
         return symbols.take(from_numpy(codes))
     first, stop = int(codes[0]), int(codes[-1]) + 1

@@ -1,4 +1,4 @@
-"""What a run computes, resolved once: the features, and what stands for `{b}` in those that compare."""
+"""What a run computes, resolved once: the features, and what replaces `{b}` in the names of the relative ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Wanted:
     features : tuple of Feature
         In output order.
     comparisons : tuple of str
-        What stands for `{b}`: the benchmarks as named, then the sector map's columns.
+        What replaces `{b}`: the names of the benchmarks, then the sector map's columns.
     sector_map : pa.Table or None
         Its known columns, as text.
     """
@@ -43,11 +43,11 @@ class Wanted:
 
     @property
     def compares(self) -> bool:
-        """Whether a feature compares symbols with others."""
+        """Whether any feature compares a symbol with another one."""
         return any(feature.family == "relative" for feature in self.features)
 
     def refuse_collisions(self, columns: Sequence[str], config: Config) -> None:
-        """Refuse features that the input has as columns already, unless they are to be replaced.
+        """Refuse features whose names the input's columns already use, unless they are to be replaced.
 
         Raises
         ------
@@ -63,12 +63,12 @@ class Wanted:
 
 
 def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
-    """Return what the settings ask for; a sector map that is no file may be given.
+    """Return what the settings ask for; a sector map that is not a file may be passed as a table.
 
     Raises
     ------
     UsageError
-        If a feature is unknown, the sector map can't be used, or two comparisons would give the same columns.
+        If a feature is unknown, the sector map can't be used, or two comparisons would produce the same columns.
     """
     sector_map = _read_sector_map(config) if sector_map is None else _checked(sector_map, "sector_map")
     names = [benchmark_name(symbol) for symbol in config.benchmark]
@@ -92,7 +92,7 @@ def _checked(table: pa.Table, named: str) -> pa.Table:
     Raises
     ------
     UsageError
-        If it has no symbols, names one twice, or has no column that is known.
+        If it has no symbol column, lists a symbol twice, or has no known column.
     """
     columns = [name for name in SECTOR_COLUMNS if name in table.column_names]
     if "symbol" not in table.column_names or not columns:

@@ -1,7 +1,7 @@
-"""Kinds of values: how a setting's text is read, what a value must be, how help and editors show it.
+"""Kinds of values: how a setting's text is parsed, how a value is checked, and how help and editors show it.
 
-A kind knows nothing of settings. What it refuses is a `ValueError` that says what it takes, such as "takes a whole
-number, not 'two'"; whose value that is, and where it came from, stands before it.
+A kind knows nothing about settings. It refuses a value with a `ValueError` that says what it takes, such as "takes a
+whole number, not 'two'"; the caller puts the setting's name and the value's source in front of it.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class Kind:
     Attributes
     ----------
     metavar : str
-        What stands for a value in the help.
+        The placeholder for a value in the help.
     choices : tuple of str
-        All values there are; none: too many to tell.
+        All possible values; empty: too many to list.
     repeatable : bool
         Whether a flag may be given more than once.
     completer : str
-        What a shell completes a value by, where `choices` do not say it.
+        How a shell completes a value, if `choices` is empty.
     least : float or None
         The smallest value.
     none : str
-        The word for None in a configuration, where there is one.
+        The word for None in a configuration, if there is one.
     """
 
     metavar = "TEXT"
@@ -51,15 +51,15 @@ class Kind:
     none = ""
 
     def parse(self, texts: Sequence[str]) -> Any:
-        """Return the value of a flag, given so often, or of a variable."""
+        """Return the value of a flag, which may be given several times, or of a variable."""
         return self.check(texts[-1])
 
     def check(self, value: Any) -> Any:
-        """Return a value of a settings file or of Python as the configuration has it."""
+        """Convert a value from a settings file or from Python to the one in the configuration."""
         return text_of(value)
 
     def plain(self, value: Any) -> Any:
-        """Return a value of the configuration as JSON and TOML have it."""
+        """Convert a value of the configuration to its JSON and TOML form."""
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -73,13 +73,13 @@ class PathName(Kind):
     metavar, completer = "PATH", "path"
 
     def check(self, value: Any) -> str:
-        """Return the path without `~`."""
+        """Return the path with `~` expanded."""
         path = text_of(value)
         if "\0" in path:
             raise ValueError(f"takes a path, which has no NUL, not {value!r}")
         if not path:
             raise ValueError("takes a path, not an empty text")
-        return os.path.expanduser(path)  # noqa: PTH111 - what is nobody's home stays as it is
+        return os.path.expanduser(path)  # noqa: PTH111 - an unknown user's `~name` stays as it is
 
 
 class PathNames(PathName):
@@ -88,27 +88,27 @@ class PathNames(PathName):
     metavar, repeatable = "PATH...", True
 
     def parse(self, texts: Sequence[str]) -> Any:
-        """Return the paths; each text is one."""
+        """Return the paths; each text is one path."""
         return self.check(texts)
 
     def check(self, value: Any) -> Any:
-        """Return the paths of a text or of a list of texts."""
+        """Return the paths from a text or a list of texts."""
         paths = texts_of(value)
         if not paths:
             raise ValueError("takes at least one path")
         return tuple(super(PathNames, self).check(path) for path in paths)
 
     def plain(self, value: Any) -> Any:
-        """Return one path as it is, more as a list."""
+        """Return one path as text, several as a list."""
         return value[0] if len(value) == 1 else list(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return a text or a list of them."""
+        """Return the schema of a text or a list of texts."""
         return one_or_more("string")
 
 
 class Choice(Kind):
-    """One of some words."""
+    """One of several words."""
 
     def __init__(self, *choices: str) -> None:
         self.choices = choices
@@ -123,7 +123,7 @@ class Choice(Kind):
         return str(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return the words."""
+        """Return the schema of the words."""
         return {"enum": list(self.choices)}
 
 
@@ -133,7 +133,7 @@ class Switch(Kind):
     metavar = ""
 
     def parse(self, texts: Sequence[str]) -> bool:
-        """Return what a variable says; a flag is no text."""
+        """Return the value of a variable; a flag is not text."""
         word = texts[-1].lower()
         if word not in (*_TRUE, *_FALSE):
             raise ValueError(f"is true or false, not {texts[-1]!r}")
@@ -146,7 +146,7 @@ class Switch(Kind):
         return value
 
     def schema(self) -> dict[str, Any]:
-        """Return a boolean."""
+        """Return the schema of a boolean."""
         return {"type": "boolean"}
 
 
@@ -159,7 +159,7 @@ class Whole(Kind):
         self.least = least
 
     def parse(self, texts: Sequence[str]) -> int:
-        """Return the number that a text is."""
+        """Parse the number in a text."""
         try:
             return self.check(int(texts[-1]))
         except ValueError as error:
@@ -176,12 +176,12 @@ class Whole(Kind):
         return value
 
     def schema(self) -> dict[str, Any]:
-        """Return a whole number with its bound."""
+        """Return the schema of a whole number with its lower bound."""
         return {"type": "integer"} | ({} if self.least is None else {"minimum": self.least})
 
 
 class Jobs(Whole):
-    """A number of workers as joblib counts them."""
+    """A number of workers by joblib's rules."""
 
     def check(self, value: Any) -> int:
         """Return the number."""
@@ -190,12 +190,12 @@ class Jobs(Whole):
         return int(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return a whole number that is not 0."""
+        """Return the schema of a whole number that is not 0."""
         return {"type": "integer", "not": {"const": 0}}
 
 
 class Seconds(Kind):
-    """A time; `above_zero` leaves out none at all."""
+    """A duration; `above_zero` excludes 0."""
 
     metavar, least = "SECONDS", 0
 
@@ -203,7 +203,7 @@ class Seconds(Kind):
         self._above_zero = above_zero
 
     def parse(self, texts: Sequence[str]) -> float:
-        """Return the number that a text is."""
+        """Parse the number in a text."""
         try:
             return self.check(float(texts[-1]))
         except ValueError as error:
@@ -220,17 +220,17 @@ class Seconds(Kind):
         return float(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return a number with its bound."""
+        """Return the schema of a number with its lower bound."""
         return {"type": "number", "exclusiveMinimum" if self._above_zero else "minimum": 0}
 
 
 class Date(Kind):
-    """A day of the calendar."""
+    """A calendar day."""
 
     metavar = "DATE"
 
     def check(self, value: Any) -> datetime.date:
-        """Return the day of a date, a moment or an ISO text."""
+        """Return the day of a date, a datetime or an ISO text."""
         if isinstance(value, datetime.datetime):
             return value.date()
         if isinstance(value, datetime.date):
@@ -247,7 +247,7 @@ class Date(Kind):
         return value.isoformat()
 
     def schema(self) -> dict[str, Any]:
-        """Return a text of a date."""
+        """Return the schema of a date as text."""
         return {"type": "string", "format": "date"}
 
 
@@ -277,7 +277,7 @@ class Size(Kind):
         return size
 
     def schema(self) -> dict[str, Any]:
-        """Return a text with a unit, or plain bytes."""
+        """Return the schema of a text with a unit, or of plain bytes."""
         pattern = r"^(auto|\s*\d+(\.\d+)?\s*([KMGTkmgt][Ii]?)?[Bb]?\s*)$"
         return {"anyOf": [{"type": "string", "pattern": pattern}, {"type": "integer", "minimum": 2**20}]}
 
@@ -296,7 +296,7 @@ def text_of(value: Any) -> str:
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
-    """Return one text, or a list of them, as a tuple."""
+    """Return one text or a list of texts as a tuple."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Sequence):
         raise ValueError(f"takes text or a list of texts, not {value!r}")
@@ -304,5 +304,5 @@ def texts_of(value: Any) -> tuple[str, ...]:
 
 
 def one_or_more(kind: str) -> dict[str, Any]:
-    """Return the JSON schema of one value or a list of them."""
+    """Return the JSON schema of one value or a list of values."""
     return {"anyOf": [{"type": kind}, {"type": "array", "items": {"type": kind}}]}

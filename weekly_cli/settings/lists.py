@@ -12,16 +12,16 @@ from weekly_cli.settings.kinds import Kind, one_or_more, text_of, texts_of
 
 
 class Names(Kind):
-    """One or more names: text has commas between them, a list is taken as it stands."""
+    """One or more names: comma-separated in text; a list is used as it is."""
 
     metavar, repeatable = "NAME,...", True
 
     def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of all texts."""
+        """Return the names from all texts."""
         return tuple(name for text in texts for name in self.check(text))
 
     def check(self, value: Any) -> tuple[str, ...]:
-        """Return the names of a text or of a list."""
+        """Return the names from a text or a list."""
         return tuple(filter(None, value.split(","))) if isinstance(value, str) else texts_of(value)
 
     def plain(self, value: tuple[str, ...]) -> Any:
@@ -29,17 +29,17 @@ class Names(Kind):
         return list(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return a text or a list of them."""
+        """Return the schema of a text or a list of texts."""
         return one_or_more("string")
 
 
 class Symbols(Names):
-    """Symbols, or `@FILE` with one a line."""
+    """Symbols, or `@FILE` with one per line."""
 
     metavar, completer = "SYMBOL,...", "symbols"
 
     def check(self, value: Any) -> tuple[str, ...]:
-        """Return the symbols, each once; an empty one may be one."""
+        """Return the symbols, each once; an empty name is allowed."""
         symbols: list[str] = []
         for text in value.split(",") if isinstance(value, str) else texts_of(value):
             symbols += _symbols_of_file(text) if text.startswith("@") else [text]
@@ -48,50 +48,50 @@ class Symbols(Names):
         return tuple(dict.fromkeys(symbols))
 
     def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the symbols of all texts."""
+        """Return the symbols from all texts."""
         return tuple(dict.fromkeys(super().parse(texts)))
 
 
 def _symbols_of_file(text: str) -> list[str]:
     try:
-        path = Path(os.path.expanduser(text[1:]))  # noqa: PTH111 - likewise
+        path = Path(os.path.expanduser(text[1:]))  # noqa: PTH111 - as in `PathName`
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, ValueError) as error:  # the latter: not UTF-8, or a NUL in its name
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the file's name
         raise ValueError(f"{text} can't be read: {error}") from error
     return [line.removesuffix("\r") for line in lines if line.removesuffix("\r")]
 
 
 class Benchmarks(Names):
-    """Symbols to compare with."""
+    """Symbols to compare the others with."""
 
     metavar, completer = "SYMBOL,...", "symbols"
 
 
 class Features(Kind):
-    """Families, columns and exclusions, with commas between."""
+    """Families, columns and exclusions, separated by commas."""
 
     metavar, repeatable, completer = "NAME,...", True, "features"
 
     def parse(self, texts: Sequence[str]) -> str:
-        """Return all texts as one."""
+        """Join all texts into one."""
         return self.check(texts)
 
     def check(self, value: Any) -> str:
-        """Return a text, or a list of them, as one text."""
+        """Return a text or a list of texts as one text."""
         return ",".join(texts_of(value))
 
     def schema(self) -> dict[str, Any]:
-        """Return a text or a list of them."""
+        """Return the schema of a text or a list of texts."""
         return one_or_more("string")
 
 
 class Roles(Kind):
-    """Which column has which role: ROLE=COLUMN, with commas between, or a table."""
+    """Which column has which role: ROLE=COLUMN pairs separated by commas, or a table."""
 
     metavar, repeatable, completer = "ROLE=COLUMN,...", True, "columns"
 
     def parse(self, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-        """Return the pairs of all texts."""
+        """Return the pairs from all texts."""
         return self.check(texts)
 
     def check(self, value: Any) -> tuple[tuple[str, str], ...]:
@@ -113,6 +113,6 @@ class Roles(Kind):
         return dict(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return a table of roles, a text or a list of them."""
+        """Return the schema of a table of roles, a text or a list of texts."""
         table = {"type": "object", "additionalProperties": False, "properties": {r: {"type": "string"} for r in ROLES}}
         return {"anyOf": [table, *one_or_more("string")["anyOf"]]}

@@ -1,4 +1,4 @@
-"""The JSON schema of a settings file, for editors that complete and check TOML by one."""
+"""The JSON schema of a settings file, for editors that use one to complete and check TOML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from weekly_cli.settings.table import SETTINGS, Source
 
 
 def file_schema() -> dict[str, Any]:
-    """Return the schema of `weekly.toml`: every setting that may stand there, with hyphens or underscores."""
+    """Return the schema of `weekly.toml`: every setting that it may contain, with hyphens or underscores."""
     properties: dict[str, Any] = {}
     for row in SETTINGS.values():
         if Source.FILE not in row.sources:

@@ -1,7 +1,8 @@
-"""Where values come from: flags, the environment, a settings file, Python; and which of them wins.
+"""The sources of values: flags, the environment, a settings file, Python; and which of them takes precedence.
 
-A flag beats the environment, which beats the settings file: `weekly.toml`, or `[tool.weekly-cli]` in `pyproject.toml`,
-in the current folder. Only the value that wins is read, and an error about it names where it came from.
+A flag overrides the environment, which overrides the settings file: `weekly.toml`, or `[tool.weekly-cli]` in
+`pyproject.toml`, in the current folder. Only the value that takes precedence is parsed, and an error about it names
+its source.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ NO_INPUT = (
 
 
 class Given(NamedTuple):
-    """A value that was given, and how an error names it; `is_text` says whether it is still to be parsed."""
+    """A value that was given, and its name in error messages; `is_text` says whether it must still be parsed."""
 
     value: Any
     name: str
     is_text: bool = False
 
     def read(self, kind: Kind) -> Any:
-        """Return the value as the configuration has it.
+        """Return the value for the configuration.
 
         Raises
         ------
@@ -49,13 +50,13 @@ Layer = Mapping[str, Given]
 
 
 def from_flags(typed: Mapping[str, Any]) -> Layer:
-    """Return what stands on the command line: texts, lists of texts, switches; None is not given."""
+    """Return the values from the command line: texts, lists of texts, switches; None means not given."""
     rows = [(SETTINGS[name], value) for name, value in typed.items() if value is not None and value != []]
     return {row.name: Given(value, row.flag, not isinstance(value, bool)) for row, value in rows}
 
 
 def from_environment(environment: Mapping[str, str]) -> Layer:
-    """Return what the environment says; an empty variable says nothing."""
+    """Return the values from the environment; an empty variable is ignored."""
     return {
         row.name: Given(text, row.variable, is_text=True)
         for row in SETTINGS.values()
@@ -64,7 +65,7 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that looks like a setting's and is none."""
+    """Return a sentence for each variable that looks like a setting's but is not one."""
     known = [row.variable for row in SETTINGS.values() if row.variable]
     told = []
     for name in sorted(environment):
@@ -79,12 +80,12 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def from_file(folder: Path) -> Layer:
-    """Return what the settings file in a folder says, if there is one.
+    """Return the values from the settings file in a folder, if there is one.
 
     Raises
     ------
     UsageError
-        If it can't be read, or names what is no setting, or one that is not for files.
+        If it can't be read, or names an unknown setting or one that is not allowed in files.
     """
     path = folder / SETTINGS_FILE
     table = _toml(path)
@@ -104,12 +105,12 @@ def from_file(folder: Path) -> Layer:
 
 
 def from_python(values: Mapping[str, Any]) -> Layer:
-    """Return the arguments of a function; None and empty lists are not given.
+    """Return the values from a function's arguments; None and empty lists mean not given.
 
     Raises
     ------
     UsageError
-        If one is no setting, or only the command has it.
+        If one is not a setting, or is for the command only.
     """
     rows = [(_known(name, ""), value) for name, value in values.items()]
     for row, _ in rows:
@@ -119,12 +120,12 @@ def from_python(values: Mapping[str, Any]) -> Layer:
 
 
 def resolve(*layers: Layer) -> Config:
-    """Return the settings of a run; a later layer beats an earlier one.
+    """Return the settings of a run; a later layer overrides an earlier one.
 
     Raises
     ------
     UsageError
-        If a value has no sense, two contradict each other, or there is no input.
+        If a value is not valid, two values contradict each other, or there is no input.
     """
     given = winning(*layers)
     if "input" not in given or given["input"].value in ("", []):
@@ -140,12 +141,12 @@ def resolve(*layers: Layer) -> Config:
 
 
 def resolve_some(names: Iterable[str], *layers: Layer) -> dict[str, Any]:
-    """Return some settings by name, where none is given the default.
+    """Return some settings by name, with the default for those that are not given.
 
     Raises
     ------
     UsageError
-        If a value has no sense.
+        If a value is not valid.
     """
     given = winning(*layers)
     rows = [SETTINGS[name] for name in names]
@@ -153,7 +154,7 @@ def resolve_some(names: Iterable[str], *layers: Layer) -> dict[str, Any]:
 
 
 def winning(*layers: Layer) -> dict[str, Given]:
-    """Return of each setting what was given last."""
+    """Return the last given value of each setting."""
     given: dict[str, Given] = {}
     for layer in layers:
         given.update(layer)

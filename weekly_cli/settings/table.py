@@ -1,8 +1,8 @@
-"""The one table of settings: each is a row, and everything that is told of it elsewhere is made of that row.
+"""The single table of settings: each setting is a row, and everything shown about it elsewhere is derived from the row.
 
-To add a setting, add a row to `Config`, and use it. Its flag, its variable, its place in the settings file, the checks
-of its value, help, completion, the editor's schema, the reference in the README, and whether an output that was made
-with another value is another one, follow from the row.
+To add a setting, add a row to `Config` and use it. Its flag, its variable, its key in the settings file, the checks of
+its value, help, completion, the editor's schema, the reference in the README, and whether another value makes a
+different output: all of these follow from the row.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Source(Flag):
 
 
 ANYWHERE = Source.FLAG | Source.ENVIRONMENT | Source.FILE | Source.PYTHON
-#: What may end with something of the user's being replaced is asked for each time anew.
+#: Settings that can let user files be replaced must be given again for each run.
 EACH_TIME = Source.FLAG | Source.PYTHON
-#: What only the command has: a function returns what it has to say.
+#: Settings of the command only: a function returns its results instead.
 OF_THE_COMMAND = Source.FLAG | Source.ENVIRONMENT | Source.FILE
 
 INPUT, FEATURES, OUTPUT, RUN, RESOURCES = "Input", "Features", "Output", "Run", "Resources"
@@ -44,24 +44,24 @@ INPUT, FEATURES, OUTPUT, RUN, RESOURCES = "Input", "Features", "Output", "Run", 
 
 @dataclass(frozen=True)
 class Setting:
-    """A row of the table, but for name and default.
+    """A row of the table, except for name and default.
 
     Attributes
     ----------
     help : str
         What it does.
     panel : str
-        Under which heading the help shows it.
+        The heading under which the help shows it.
     short : str
-        Its flag of one letter, such as "-o".
+        Its one-letter flag, such as "-o".
     is_argument : bool
-        Whether it is given by its place, without a flag.
+        Whether it is positional, without a flag.
     sources : Source
         Where its value may come from.
     changes_values : bool
-        Whether a run with another value makes another output.
+        Whether a run with another value makes a different output.
     shows_variable : bool
-        Whether the help names its variable; all of them follow one rule.
+        Whether the help names its variable; the names of all variables follow one rule.
     """
 
     kind: Kind
@@ -77,17 +77,17 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """How it is given on the command line."""
+        """Its name on the command line."""
         return self.name.upper() if self.is_argument else "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str | None:
-        """The environment's variable that gives it, if it may come from there."""
+        """Its environment variable, if it may come from the environment."""
         return f"{VARIABLE_PREFIX}{self.name.upper()}" if Source.ENVIRONMENT in self.sources else None
 
     @property
     def shown_default(self) -> str:
-        """The default as the help shows it; nothing where there is nothing to show."""
+        """The default as the help shows it; empty if there is nothing to show."""
         return str(self.default or self.kind.none or "")
 
 
@@ -100,9 +100,9 @@ def _row(default: Any, kind: Kind, panel: str, help: str, **more: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a run was asked for: every field but `sources` is a setting.
+    """The settings of a run: every field except `sources` is a setting.
 
-    `sources` says of settings that were given where they came from, as an error names them.
+    `sources` has the source of each setting that was given, as it is named in error messages.
     """
 
     # ---- Input
@@ -203,21 +203,21 @@ class Config:
 
     @property
     def role_columns(self) -> dict[str, str]:
-        """The columns that were named for their roles."""
+        """The columns that were assigned to roles by the user."""
         return dict(self.columns)
 
     @property
     def where(self) -> str:
-        """The input, as a sentence names it."""
+        """The input's name in messages."""
         more = len(self.input) - 1
         return f"{self.input[0]} and {more:,} more" if more else self.input[0]
 
     def named(self, name: str) -> str:
-        """Return a setting as an error names it: its flag, or where its value came from."""
+        """Return a setting's name in error messages: its flag, or the source of its value."""
         return self.sources.get(name, SETTINGS[name].flag)
 
     def changing_values(self) -> dict[str, Any]:
-        """Return, in plain values, the settings that change the output's values and are not the defaults."""
+        """Return, as plain values, the settings that change the output's values and differ from their defaults."""
         return {
             name: row.kind.plain(value)
             for name, row in SETTINGS.items()

@@ -1,9 +1,9 @@
-"""Proof on demand that a finished table is right: `weekly-cli verify`.
+"""Checks on demand that a finished table is correct: `weekly-cli verify`.
 
-It reads the input and the table again, and asks four questions, each in a module of its own: are all `rows` there, is
-there `lookahead`, are values those of the `reference` implementation, how long is the `warmup`. All rows are read once
-on each side; what is built again is a sample of symbols, drawn by chance from a seed.
-Memory does not grow with the number of rows.
+It reads the input and the table again and answers four questions, each in a separate module: are all `rows` there, is
+there `lookahead`, do values equal those of the `reference` implementation, and how long is the `warmup`. All rows are
+read once on each side; a random sample of symbols, drawn from a seed, is built again. Memory does not grow with the
+number of rows.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from weekly_cli.verify.warmup import measure
 __all__ = ["Proof", "verify"]
 
 N_DATES, N_SYMBOLS, SEED = 5, 20, 0
-#: The checks of what is built again.
+#: The checks of the sample that is built again.
 _OF_THE_SAMPLE = ("values", "look-ahead", "reference", "warm-up")
 
 
@@ -57,43 +57,43 @@ def verify(
     seed: int = SEED,
     listener: Callable[[Check], None] = lambda _: None,
 ) -> Proof:
-    """Check a table that `build` has made, or that some other program has made of daily rows.
+    """Check a table that `build`, or some other program, has built from daily rows.
 
     Parameters
     ----------
     output : str or Path
         The table: a file, or a folder of parts.
     input : str or Path, optional
-        What it was made of; the default is what the table's metadata say.
+        The input from which it was built; the default is the one in the table's metadata.
     columns
-        Roles of the input's columns, as `build` takes them; for tables that do not say it themselves.
+        Roles of the input's columns, as in `build`; for tables whose metadata does not have them.
     sector_map : str or Path, optional
-        Where the file is now that the table was made with.
+        The current path of the sector map with which the table was built.
     dates : int
-        How many times the input is cut.
+        How many times the input is cut and built again.
     symbols : int
         How many symbols are built again.
     seed : int
-        Of what is drawn by chance.
+        Seed of the random draws.
     listener : callable
-        Told of each check when it is done.
+        Called with each check when it is done.
 
     Returns
     -------
     Proof
-        Its `passed` says whether nothing was found against the table.
+        Its `passed` is true if no check has findings.
 
     Raises
     ------
     weekly_cli.errors.WeeklyError
-        UsageError if the input is not known, InputRefused if it, or the table as a whole, can't be read.
+        UsageError if the input is not known, InputRefused if it, or the complete table, can't be read.
     """
     files = [path for path, _ in discovery.find_inputs([str(output)], None)]
     record, trouble = _record(files)
     said = {"columns": columns} if record is None else dict(record.get("settings", {}))
     if record is not None:
         said["features"] = ",".join(record.get("features", ()))
-        said |= record.get("paths", {})  # which lead there from any folder
+        said |= record.get("paths", {})  # absolute, so they work from any folder
     if sector_map is not None:
         said["sector_map"] = str(sector_map)
     said["input"] = [str(input)] if input is not None else _recorded_input(str(output), said.get("input"))
@@ -106,7 +106,7 @@ def verify(
 
 
 def _recorded_input(output: str, paths: Sequence[str] | None) -> Sequence[str]:
-    """Return the input that a table names, which must still be there."""
+    """Return the input that a table's metadata names, which must still exist."""
     if paths is None:
         raise UsageError(f"{output} does not say what it was made of; name it with --input")
     for path in paths:
@@ -116,11 +116,11 @@ def _recorded_input(output: str, paths: Sequence[str] | None) -> Sequence[str]:
 
 
 def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
-    """Return what the first file that can be read says of how it was made, and what is wrong with that."""
+    """Return the build record of the first file that can be read, and what is wrong with the record."""
     for path in files:
         try:
             metadata = parquet.open_parquet(path).schema_arrow.metadata or {}
-        except WeeklyError:  # what is wrong with it is told when its bytes are checked
+        except WeeklyError:  # the check of its bytes reports what is wrong with it
             continue
         if parquet.METADATA_KEY not in metadata:
             return None, None
@@ -134,7 +134,7 @@ def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
 
 
 class _Verification:
-    """The checks in their order; what refutes the table as a whole ends them."""
+    """Runs the checks in order; a finding that refutes the complete table ends them."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class _Verification:
         self.threads = resources.probe().cpus
 
     def all(self, trouble: str | None, n_dates: int, n_symbols: int, seed: int) -> Proof:
-        """Run all checks and return their record."""
+        """Run all checks and return the proof."""
         footers = read_footers(self.config, None)
         with self._checking("bytes") as check:
             check_bytes(check, self.files, self.record is not None)
@@ -180,7 +180,7 @@ class _Verification:
         return self.proof
 
     def _without_sample(self, n_symbols: int, codes: Ints, read: tuple[Tally, Tally, NDArray[np.bool_]] | None) -> str:
-        """Return why no symbol can be built again; nothing if some can."""
+        """Return why no symbol can be built again; empty if some can."""
         if self.record is None:
             return "the table does not say how it was made"
         if read is None:
@@ -193,7 +193,7 @@ class _Verification:
         return "" if same[codes].any() else "no symbol of the sample has the input's rows in the table"
 
     def _not_checked(self, why: str, *names: str) -> Proof:
-        """Add checks to the record that had nothing to look at, with the reason."""
+        """Add the checks that had nothing to check to the proof, with the reason."""
         for name in names:
             check = Check(name, not_checked=why)
             self.proof.checks.append(check)
@@ -204,7 +204,7 @@ class _Verification:
         return checking(self.proof, name, self.listener)
 
     def _columns(self, found: Scan, trouble: str | None) -> Sides | None:
-        """Check the table's columns, and what it says of itself, against what they should be."""
+        """Compare the table's columns, and its metadata, with what they should be."""
         with self._checking("columns") as check:
             check.findings += [trouble] if trouble is not None else []
             with of_the_table():
@@ -224,18 +224,18 @@ class _Verification:
         return None
 
     def _settings_of_table(self, found: Scan, schema: pa.Schema) -> Config:
-        """Return the settings to read the table by: the input's roles, as far as it has their columns."""
+        """Return the settings to read the table with: the input's roles for the columns that the table has."""
         roles = {role: name for role, name in found.footers.schema.roles.items() if name in schema.names}
         return replace(self.config, input=(self.proof.table,), columns=tuple(roles.items()))
 
     def _replaced(self, found: Scan) -> list[str]:
-        """Return the input's columns that were computed again."""
+        """Return the input's columns that were replaced by computed ones."""
         if self.record is None:
             return []
         return name_collisions(found.footers.schema.arrow.names, self.wanted.columns)
 
     def _own(self, check: Check, found: Scan, schema: pa.Schema) -> Iterator[str]:
-        """Yield the input's columns that the table has in the same type; tell of the others."""
+        """Yield the input's columns that the table has with the same type; report the others."""
         replaced = self._replaced(found)
         for column in found.footers.schema.arrow:
             if column.name in replaced:
@@ -251,7 +251,7 @@ class _Verification:
                 check.findings.append(f"{column.name} is {kind} in the table, {column.type} in the input")
 
     def _said(self, check: Check, found: Scan, schema: pa.Schema) -> str:
-        """Check a table's schema against its own record; return in words what it says."""
+        """Compare a table's schema with its own build record; return a description of the record."""
         assert self.record is not None
         features = self.wanted.features
         replaced = self._replaced(found)
@@ -275,7 +275,7 @@ class _Verification:
         return f"{made}; the input's paths or sizes, or the tool's version, are others by now"
 
     def _rows(self, sides: Sides, codes: Ints) -> tuple[Tally, Tally, NDArray[np.bool_]] | None:
-        """Read both sides and check their rows against each other; return them, and which symbols are the same."""
+        """Read both sides and compare their rows; return the tallies, and which symbols are the same."""
         needed = needed_columns(sides.found, self.config)
         names = list(dict.fromkeys([*sides.found.footers.schema.key_columns, *sides.own, *needed]))
         with self._checking("rows") as check:
@@ -289,7 +289,7 @@ class _Verification:
     def _sample(
         self, sides: Sides, codes: Ints, of_input: Tally, of_table: Tally, same: NDArray[np.bool_]
     ) -> tuple[SampledSymbols, Rows]:
-        """Return the sample without the symbols whose rows differ already, and its rows in the table."""
+        """Return the sample without the symbols whose rows already differ, and its rows in the table."""
         codes = codes[same[codes]]
         rows, there = of_input.sampled(), of_table.sampled().in_order()
         features = tuple(one for one in self.wanted.features if one.name in there.table.column_names)

@@ -1,7 +1,8 @@
-"""Rows as numbers: equal rows have equal hashes, whatever their columns' encoding.
+"""Hashes of rows: equal rows have equal hashes, regardless of their columns' encoding.
 
-A column's hash looks at bits: 0.0 is not -0.0, and a null is no value. Text is the same text plain, large, as a view
-or behind a dictionary. A row's hash mixes its columns' once more, so that two rows that exchange a value change both.
+A column's hash depends on bits: 0.0 is not -0.0, and a null equals no value. Text has the same hash whether plain,
+large, a view or dictionary-encoded. A row's hash mixes those of its columns again, so that exchanging a value between
+two rows changes both hashes.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def _of(array: pa.Array) -> Hashes:
 
 
 def _values(array: pa.Array) -> Hashes:
-    """Return hashes of values; where an array is null they mean nothing."""
+    """Return hashes of values; where the array is null, they are meaningless."""
     kind = array.type
     if pa.types.is_null(kind):
         return np.full(len(array), _NULL)
@@ -66,7 +67,7 @@ def _values(array: pa.Array) -> Hashes:
 
 
 def _of_words(array: pa.Array, width: int) -> Hashes:
-    """Return hashes of values of `width` bytes."""
+    """Return hashes of values with `width` bytes."""
     data = np.frombuffer(array.buffers()[1], np.uint8)
     values = data[array.offset * width :][: len(array) * width].reshape(len(array), width)
     if width in (1, 2, 4, 8):
@@ -93,7 +94,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _of_lists(array: pa.Array) -> Hashes:
-    """Return hashes of lists: of their lengths, and of each member with its place."""
+    """Return hashes of lists: of their lengths, and of each element with its position."""
     lengths = np.asarray((pc.list_value_length(_as_list(array))).fill_null(0)).astype(np.int64)
     members = _of(_as_list(array).flatten())
     starts = np.cumsum(lengths) - lengths

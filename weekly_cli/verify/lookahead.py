@@ -1,7 +1,7 @@
-"""No look-ahead: what a row sees does not change by a bit when everything after its day is cut from the input.
+"""The look-ahead check: what a row sees does not change by a bit when everything after its day is cut from the input.
 
-The cuts fall inside of weeks as often as not: so a leak from later rows of the row's own week, or within the newest
-bar, shows as well as one from later weeks.
+About half of the cuts are inside of weeks: so a leak from later rows of the row's own week, or within the newest bar,
+is detected as well as one from later weeks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weekly_cli.verify.rows import Rows, Sides, same
 
 
 def check_values(check: Check, sides: Sides, sample: SampledSymbols, there: Rows) -> Rows:
-    """Check the table's weekly columns against those of a build of the sample now, which is returned."""
+    """Compare the table's weekly columns with those of a new build of the sample, which is returned."""
     made = sample.rebuilt()
     names = [feature.name for feature in sample.features]
     check.did = (
@@ -31,7 +31,7 @@ def check_values(check: Check, sides: Sides, sample: SampledSymbols, there: Rows
 
 
 def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, made: Rows, n_dates: int, seed: int) -> None:
-    """Cut the input after each of some dates, build, and compare all rows up to there with the uncut build's."""
+    """Cut the input after each of some dates, build it, and compare all earlier rows with those of the uncut build."""
     names = [feature.name for feature in sample.features]
     cuts = cut_days(sides, sample, n_dates, seed)
     if not len(cuts):
@@ -57,7 +57,7 @@ def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, made: Ro
 
 
 def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> Ints:
-    """Return days after which to cut, half of them inside of a week, on which all benchmarks have begun."""
+    """Return days after which to cut, half of them inside of a week, by which all benchmarks have begun."""
     rows = sample.rows
     of_symbols = rows.where(np.isin(rows.codes, sample.codes))
     days = np.unique(of_symbols.days)
@@ -66,7 +66,7 @@ def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> I
     weeks = week_number(days, sample.config.week)
     inside = np.append(weeks[1:] == weeks[:-1], False)
     able = days >= max(begun, default=np.iinfo(np.int64).min)
-    able[-1:] = False  # after the last day there is nothing to cut
+    able[-1:] = False  # there is nothing to cut after the last day
     rng = np.random.default_rng(seed)
     found: list[int] = []
     for pool, count in ((days[able & inside], -(-n_dates // 2)), (days[able], n_dates)):

@@ -1,4 +1,4 @@
-"""What was checked, and what was found."""
+"""The checks that were made, and their findings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 from weekly_cli.errors import InputRefused
 
-#: Findings of a check that are told; the rest are counted.
+#: Findings of a check that are listed; the others are only counted.
 MOST_TOLD = 5
 
 
 class Refuted(Exception):
-    """A table is not what it should be in a way that leaves a check nothing more to look at."""
+    """A table is wrong in a way that leaves a check nothing more to examine."""
 
 
 @dataclass
 class Check:
-    """One check: what it did in words, every finding against the table, or why nothing was checked."""
+    """One check: a description of what it did, every finding against the table, or why nothing was checked."""
 
     name: str
     did: str = ""
@@ -30,21 +30,21 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found against the table."""
+        """Whether there are no findings against the table."""
         return not self.findings
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """How long a column depends on where history began.
+    """How long a column depends on where the history begins.
 
     Attributes
     ----------
     median_bar, last_bar : int or None
-        The bar k from which a symbol's value moves by less than a thousandth, of the median symbol and of the last
-        one that comes to that; None: it does not.
+        The bar k from which a symbol's value changes by less than a thousandth: for the median symbol, and for the last
+        symbol that reaches that; None: it is not reached.
     symbols, unsettled : int
-        Symbols that have the column, and those whose histories are too short to come to that.
+        Symbols that have the column, and those whose histories are too short to reach that.
     """
 
     column: str
@@ -57,7 +57,7 @@ class WarmUp:
 
 @dataclass
 class Proof:
-    """The record of a verification; every check is in it, whether there was something for it to look at or not."""
+    """The record of a verification; it has every check, whether or not the check had anything to examine."""
 
     table: str
     input: str
@@ -66,12 +66,12 @@ class Proof:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found against the table."""
+        """Whether there are no findings against the table."""
         return all(check.passed for check in self.checks)
 
     @property
     def not_checked(self) -> list[str]:
-        """The names of the checks that looked at nothing."""
+        """The names of the checks that checked nothing."""
         return [check.name for check in self.checks if check.not_checked]
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Proof:
 
 @contextlib.contextmanager
 def checking(proof: Proof, name: str, listener: Callable[[Check], None]) -> Iterator[Check]:
-    """Add a check to the record, and tell it when it is done; what refutes the table ends the check alone."""
+    """Add a check to the proof, and report it when it is done; a refutation of the table ends only this check."""
     check = Check(name)
     began = time.perf_counter()
     try:
@@ -95,7 +95,7 @@ def checking(proof: Proof, name: str, listener: Callable[[Check], None]) -> Iter
 
 @contextlib.contextmanager
 def of_the_table() -> Iterator[None]:
-    """Take what can't be read of the table for a finding against it."""
+    """Treat a part of the table that can't be read as a finding against it."""
     try:
         yield
     except InputRefused as error:

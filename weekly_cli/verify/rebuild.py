@@ -1,4 +1,4 @@
-"""Builds of a few symbols' rows, in a folder of their own: what the tool makes of an input that was cut."""
+"""Builds a few symbols' rows in a separate folder: the tool's output for an input that was cut."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from weekly_cli.settings import Config
 from weekly_cli.verify.proof import Refuted
 from weekly_cli.verify.rows import Rows, Sides
 
-#: What the warm-up's count of bars needs, whatever the table has.
+#: Columns that the warm-up check needs to count bars, whether or not the table has them.
 _COUNTED = ("w_week_end", "w_bars")
 
 
 @dataclass(frozen=True)
 class SampledSymbols:
-    """Some symbols of the input with all that their weekly columns are made of.
+    """Some symbols of the input with everything from which their weekly columns are computed.
 
     Attributes
     ----------
     codes : int64[sampled symbols]
         Their positions among the scan's symbols.
     rows : Rows
-        Their rows and those of the symbols that they are compared with, in the input's order.
+        Their rows and those of the symbols that they are compared with, in input order.
     comparisons : Comparisons
-        Who is compared with whom, of `codes`.
+        The benchmarks with which each of `codes` is compared.
     features : tuple of Feature
-        Of the table.
+        The features that the table has.
     """
 
     config: Config
@@ -53,7 +53,7 @@ class SampledSymbols:
         return np.array(self.comparisons.symbols, np.int64)
 
     def rebuilt(self, keep: NDArray[np.bool_] | None = None) -> Rows:
-        """Return the weekly columns, and `w_week_end` and `w_bars` in any case, that a build of some rows makes.
+        """Return the weekly columns of a build of some rows, always including `w_week_end` and `w_bars`.
 
         Raises
         ------
@@ -95,18 +95,18 @@ class SampledSymbols:
 
 
 def needed_columns(found: Scan, config: Config) -> list[str]:
-    """Return the columns that weekly columns are made of, without the symbol's."""
+    """Return the columns from which weekly columns are computed, without the symbol column."""
     schema = found.footers.schema
     names = [name for role, name in schema.roles.items() if role != "symbol"]
     return list(dict.fromkeys([*names, *([config.price] if config.price else [])]))
 
 
 def chosen(sides: Sides, most: int, seed: int) -> Ints:
-    """Return the codes of at most so many symbols, drawn by chance."""
+    """Return the codes of at most `most` symbols, drawn at random."""
     drawn = np.random.default_rng(seed).choice(sides.selected, min(most, len(sides.selected)), replace=False)
     return np.sort(drawn).astype(np.int64)
 
 
 def compared(sides: Sides, codes: Ints) -> Comparisons:
-    """Return whom symbols are compared with."""
+    """Return the symbols with which symbols are compared."""
     return compare(sides.config, sides.wanted, sides.found.symbols, codes, sides.config.where)

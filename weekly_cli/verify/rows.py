@@ -1,8 +1,8 @@
-"""Whole: every row of the input is in the table once, input columns equal, in order, and every byte as it was written.
+"""The completeness check: the table has every input row once, in order, with equal input columns and unchanged bytes.
 
-Each side is read once, in batches, into a count and a sum of row hashes for each symbol. Sums do not depend on the
-order of rows, and differ where a row is missing, doubled or changed. Only symbols whose sums differ are read again,
-to tell the first row that does.
+Each side is read once, in batches, into a count and a sum of row hashes per symbol. Sums do not depend on the order of
+rows, and differ if a row is missing, doubled or changed. Only symbols whose sums differ are read again, to find the
+first row that differs.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from weekly_cli.verify import hashes
 from weekly_cli.verify.proof import MOST_TOLD, Check, Refuted, of_the_table
 
 _BATCH_ROWS = 256 * 1024
-#: Rows of symbols that are checked against each other row by row at a time.
+#: Rows of symbols that are compared row by row at a time.
 _COMPARED_ROWS = 1024 * 1024
 
 
 @dataclass
 class Rows:
-    """Rows of some symbols: their codes, their days, and columns."""
+    """Rows of some symbols: their codes, days and columns."""
 
     codes: Ints
     days: Ints
@@ -49,18 +49,18 @@ class Rows:
         return len(self.codes)
 
     def where(self, keep: NDArray[np.bool_]) -> Rows:
-        """Return the rows that are kept."""
+        """Return the rows for which `keep` is true."""
         return Rows(self.codes[keep], self.days[keep], self.table.filter(pa.array(keep)))
 
     def in_order(self) -> Rows:
-        """Return the rows sorted by (code, day), in their order where both are equal."""
+        """Return the rows in a stable sort by (code, day)."""
         order = sort_order(self.codes, self.days) if len(self) else None
         if order is None:
             return self
         return Rows(self.codes[order], self.days[order], self.table.take(from_numpy(order)))
 
     def once(self, on_duplicates: str) -> Rows:
-        """Return sorted rows with each (code, day) once, as `--on-duplicates` says."""
+        """Return sorted rows with each (code, day) once, selected as `--on-duplicates` does."""
         again = (np.diff(self.codes) == 0) & (np.diff(self.days) == 0)
         if on_duplicates == "error" or not again.any():
             return self
@@ -71,16 +71,16 @@ class Rows:
 
 @dataclass(frozen=True)
 class Sides:
-    """The input and the table that is said to be made of it.
+    """The input and the table that is supposed to be built from it.
 
     Attributes
     ----------
     selected : int64[symbols that the table should have]
         Their positions among the scan's symbols.
     own : tuple of str
-        The input columns that are checked against each other, without the symbol's.
+        The input columns that are compared, without the symbol column.
     ours : bool
-        Whether this tool says to have written the table.
+        Whether the table's metadata says that this tool wrote it.
     """
 
     config: Config
@@ -92,7 +92,7 @@ class Sides:
     ours: bool
 
     def window(self, days: Ints) -> NDArray[np.bool_]:
-        """Tell which days the settings let through."""
+        """Tell which days are within the settings' date range."""
         keep = np.ones(len(days), bool)
         if self.config.start is not None:
             keep &= days >= day_of(self.config.start)
@@ -107,16 +107,16 @@ class Sides:
 
 @dataclass
 class Tally:
-    """What one side holds.
+    """The contents of one side.
 
     Attributes
     ----------
     counts, sums : int64[symbols], uint64[symbols]
         Rows of each symbol, and the sum of their hashes.
     sample : list of Rows
-        All rows of the symbols that were asked for, in the side's order.
+        All rows of the requested symbols, in the side's order.
     strangers, disorder : str or None
-        The first row of no symbol of the input or without a date, and the first that should stand before another.
+        The first row without a date or with a symbol that the input lacks, and the first row that should be earlier.
     """
 
     counts: Ints
@@ -129,11 +129,11 @@ class Tally:
 
     @property
     def rows(self) -> int:
-        """Rows in all."""
+        """Total number of rows."""
         return int(self.counts.sum())
 
     def sampled(self) -> Rows:
-        """Return the sample as one."""
+        """Return the sample as one `Rows`."""
         codes, days = (np.concatenate([getattr(rows, name) for rows in self.sample]) for name in ("codes", "days"))
         return Rows(codes, days, pa.concat_tables([rows.table for rows in self.sample]).unify_dictionaries())
 
@@ -142,7 +142,7 @@ class Tally:
 
 
 def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
-    """Check every page against its checksum, and every part against the one in its name."""
+    """Compare every page with its checksum, and every part with the checksum in its name."""
     pages = unchecked = named = 0
     for path in files:
         with of_the_table(), parquet.mapped_input(path) as data:
@@ -181,11 +181,11 @@ def tally(
     Parameters
     ----------
     columns : sequence of str or None
-        What to decode; None: all.
+        The columns to decode; None: all.
     sample : int64[symbols]
-        The codes of the symbols whose rows are kept whole.
+        The codes of the symbols whose rows are kept.
     kept : sequence of str or None
-        Their columns; None: all but the symbol's.
+        The columns of these rows; None: all except the symbol.
     """
     wanted = np.zeros(len(sides.found.symbols), bool)
     wanted[sample] = True
@@ -264,7 +264,7 @@ def _fold(whole: Tally, part: Tally, sides: Sides) -> None:
 
 
 def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> NDArray[np.bool_]:
-    """Check the two sides' sums against each other and return bool[symbols], which are the same."""
+    """Compare the two sides' sums and return bool[symbols]: which are the same."""
     expected = np.zeros(len(of_input.counts), bool)
     expected[sides.selected] = True
     check.did = (
@@ -299,7 +299,7 @@ def _batches(sides: Sides, suspects: Ints) -> Iterator[Ints]:
 
 
 def _differences(sides: Sides, codes: Ints, expected: NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
-    """Yield (code, first difference) of each of some symbols that differs."""
+    """Yield (code, first difference) for each of the given symbols that differs."""
     schema = sides.found.footers.schema
     wanted = _rows_of(sides, codes, pieces_of(sides.found, codes), schema).once(sides.config.on_duplicates)
     wanted = wanted.where(sides.window(wanted.days) & expected[wanted.codes])
@@ -326,7 +326,7 @@ def _rows_of(sides: Sides, codes: Ints, pieces: Sequence[source.Piece], schema: 
 
 
 def _difference(sides: Sides, wanted: Rows, there: Rows) -> str | None:
-    """Return the first difference of one symbol's rows in words; None: there is none."""
+    """Return a description of the first difference in one symbol's rows; None: there is none."""
     days, places = np.unique(np.concatenate([wanted.days, there.days]), return_inverse=True)
     counts = [
         np.bincount(places[: len(wanted)], minlength=len(days)),
@@ -349,12 +349,12 @@ def _difference(sides: Sides, wanted: Rows, there: Rows) -> str | None:
 
 
 def same(a: Rows, b: Rows, names: Sequence[str]) -> tuple[str, int] | None:
-    """Return the first (column, row) at which rows of the same keys differ in a bit; None: nowhere.
+    """Return the first (column, row) at which rows with the same keys differ in any bit; None: nowhere.
 
     Raises
     ------
     Refuted
-        If their keys are not the same.
+        If their keys differ.
     """
     if len(a) != len(b) or (a.codes != b.codes).any() or (a.days != b.days).any():
         raise Refuted(f"{len(a):,} rows, where {len(b):,} others are expected")

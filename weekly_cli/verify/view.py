@@ -1,4 +1,4 @@
-"""Views of a proof: a line for each check as it ends, and the table of the warm-up."""
+"""Views of a proof: a line for each check as it ends, and the warm-up table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def render_check(check: Check) -> RenderableType:
-    """Return what a check did and found."""
+    """Return a table of what a check did and its findings."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
@@ -28,7 +28,7 @@ def render_check(check: Check) -> RenderableType:
 
 
 def render_warm_up(rows: tuple[WarmUp, ...]) -> RenderableType:
-    """Return, for each column that depends on where history began, when it does no more."""
+    """Return a table that shows, for each column that depends on where the history begins, when it no longer does."""
     from rich.table import Table
 
     table = Table("warm-up", "first bar", "median symbol", "last symbol", "still moving", box=None, pad_edge=False)
@@ -39,7 +39,7 @@ def render_warm_up(rows: tuple[WarmUp, ...]) -> RenderableType:
 
 
 def conclusion(proof: Proof) -> str:
-    """Return the last line."""
+    """Return the last line of the verification."""
     missing = f"; not checked: {', '.join(proof.not_checked)}" if proof.not_checked else ""
     if not proof.passed:
         failed = [check.name for check in proof.checks if not check.passed]

@@ -1,8 +1,7 @@
-"""Warm-up: how long a column depends on where history began.
+"""Warm-up: how long a column depends on where the history begins.
 
-Every symbol's first year is cut, the rest built again, and each bar's value compared with the one that knew that
-year.
-A window's column is the same from its first bar on; a recursive one comes near it by and by.
+Every symbol's first year is cut, the rest is built again, and each bar's value is compared with the one computed with
+that year. A window's column is the same from its first bar; a recursive one approaches the other value gradually.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows
 
 YEAR_DAYS = 365
-#: Of the column's usual size, which is its median magnitude in a symbol's history.
+#: As a share of the column's typical size, which is its median magnitude in a symbol's history.
 SMALL = 1e-3
 
 
 def measure(check: Check, sample: SampledSymbols, made: Rows) -> tuple[WarmUp, ...]:
-    """Return the columns that move when a year is cut, with the bar from which they move by less than `SMALL`.
+    """Return the columns that change when a year is cut, with the bar from which they change by less than `SMALL`.
 
-    `made` are the rows of a build of the whole sample.
+    `made` are the rows of a build of the complete sample.
     """
     rows = sample.rows
     first, last = (_by_code(rows, len(sample.found.symbols), which) for which in (np.minimum, np.maximum))
-    # From the first day of a week on: half a bar is another bar, for every column.
+    # Keep complete weeks: half a bar is a different bar, for every column.
     begin = week_end(week_number(first + YEAR_DAYS, sample.config.week), sample.config.week) + 1
     whole_years = last >= begin
     begins, long = begin[rows.codes], whole_years[rows.codes]
@@ -51,7 +50,7 @@ def measure(check: Check, sample: SampledSymbols, made: Rows) -> tuple[WarmUp, .
 
 
 def _measured(feature: Feature) -> bool:
-    return feature.family != "bars"  # facts of one bar, and the count of those before it
+    return feature.family != "bars"  # facts of one bar, and the count of bars before it
 
 
 def _by_code(rows: Rows, n_symbols: int, which: np.ufunc) -> Ints:
@@ -61,7 +60,7 @@ def _by_code(rows: Rows, n_symbols: int, which: np.ufunc) -> Ints:
 
 
 def _bars(rows: Rows) -> Rows:
-    """Return the first row that sees each bar, its day being the bar's."""
+    """Return the first row that sees each bar, with the bar's day as its day."""
     seen = rows.where(np.asarray(rows.table.column("w_week_end").is_valid()))
     weeks = to_numpy(seen.table.column("w_week_end").cast(pa.int32())).astype(np.int64)
     new = np.ones(len(seen), bool)
@@ -70,7 +69,7 @@ def _bars(rows: Rows) -> Rows:
 
 
 def _warm_up(feature: Feature, shorter: Rows, whole: Rows, codes: Ints) -> WarmUp | None:
-    """Return when a column comes near; None: it does not move at all."""
+    """Return when a column settles; None: it does not change at all."""
     settled: list[int] = []
     symbols, moves = 0, False
     for code in codes.tolist():
@@ -84,7 +83,7 @@ def _warm_up(feature: Feature, shorter: Rows, whole: Rows, codes: Ints) -> WarmU
         symbols += 1
         moves |= bool((short[known] != full[known]).any())
         apart = np.abs(short[known] - full[known]) > SMALL * np.median(np.abs(full[known]))
-        after = int(np.flatnonzero(np.append(True, apart))[-1])  # how many values lie before those that stay near
+        after = int(np.flatnonzero(np.append(True, apart))[-1])  # the number of values before those that stay near
         if after < len(known):
             settled.append(int(bar[known[after]]))
     if not moves:

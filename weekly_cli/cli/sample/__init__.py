@@ -1,16 +1,16 @@
-"""Made-up daily prices with the anomalies of real ones: the same arguments give the same rows, whatever the layout.
+"""Synthetic daily prices with the anomalies of real ones: the same arguments produce the same rows in every layout.
 
-Randomness is counter-based: the words of a symbol's year are Philox at the place (seed, symbol, year), so
-every block can be drawn alone and in any order, and neither the layout nor the size of a chunk changes a bit.
-Bells are sums of four uniform 16-bit numbers, so no value hangs on how numpy makes its normal numbers.
+Randomness is counter-based: the words of a symbol's year are Philox output at (seed, symbol, year), so every block can
+be drawn alone and in any order, and neither the layout nor the size of a chunk changes a bit. Bells are sums of four
+uniform 16-bit numbers, so no value depends on how numpy generates normal numbers.
 
-Prices follow one market factor down a tree (market, sectors, subsectors, tickers): the log return of a day is
-beta times the parent's return, plus a bell scaled by that day's burst. Bursts are log-normal, which makes
-the tails heavy, and they move ranges and volume too. Returns add up to the level of the total return; the raw
-close is the level without the splits and dividends that are still to come, so `adj_close` ends at the close.
+Prices follow one market factor down a tree (market, sectors, subsectors, tickers): the log return of a day is beta
+times the parent's return, plus a bell scaled by that day's burst. Bursts are log-normal, which makes the tails heavy,
+and they affect ranges and volume too. Returns add up to the level of the total return; the raw close is the level
+without the splits and dividends that are still to come, so `adj_close` ends at the close.
 
-A block [symbols, sessions of one year] is simulated at a time; only the level is carried to the next year. By
-symbol, the years of one row group's symbols stand together; by date, the symbols of one year do.
+A block [symbols, sessions of one year] is simulated at a time; only the level is carried to the next year. By symbol,
+the years of one row group's symbols are written together; by date, the symbols of one year are.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SECTORS_FILE = "sectors.csv"
 _ROW_GROUP_ROWS = 256 * 1024
 _FILE_ROWS = 16 * _ROW_GROUP_ROWS
 _MIN_FILES = 4
-#: Symbols simulated together in date order: a column of their year is half a megabyte, which a core caches.
+#: Symbols simulated together in date order: one column of their year is half a megabyte, which fits a core's cache.
 _CHUNK_SYMBOLS = 256
 
 _VALUES = {**dict.fromkeys(PRICE_COLUMNS, np.float64), "volume": np.int64, "adj_close": np.float64}
@@ -56,7 +56,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class SampleFiles:
-    """What was written: the number of rows, and the Parquet files in order of their rows."""
+    """What was written: the number of rows, and the Parquet files in row order."""
 
     rows: int
     paths: tuple[Path, ...]
@@ -65,27 +65,27 @@ class SampleFiles:
 def write_sample(
     folder: Path, *, symbols: int = 40, years: int = 6, layout: str = "date", seed: int = 7
 ) -> SampleFiles:
-    """Write made-up daily prices as Parquet files, and `sectors.csv` beside them.
+    """Write synthetic daily prices as Parquet files, and `sectors.csv` beside them.
 
     Columns: symbol and exchange (string), date (date32), open, high, low and close (float64, dollars to the
     cent), volume (int64, shares), adj_close (float64, dollars to four decimals, adjusted back for dividends
-    and splits). adj_close is null where close is; nothing but prices is ever null.
-    The default sample holds every anomaly; a smaller one holds those that its symbols carry.
+    and splits). adj_close is null where close is; only prices are ever null.
+    The default sample has every anomaly; a smaller one has those of its symbols.
 
     Parameters
     ----------
     folder : Path
         A new folder, or an empty one.
     symbols : int
-        Benchmarks included: `MARKET`, from 12 symbols on five sectors, from 24 on two subsectors.
+        Including benchmarks: `MARKET`; five sectors with 12 symbols or more; two subsectors with 24 or more.
     years : int
-        Calendar years from 2018 on, of about 251 sessions.
+        Calendar years starting in 2018, each with about 251 sessions.
     layout : {"date", "symbol", "day"}
-        "date": sorted by (date, symbol), a file a year. "symbol": sorted by (symbol, date), four or more
-        files if there are as many symbols, row groups of whole symbols. "day": as "date", a file a session.
-        The rows are the same in all of them.
+        "date": sorted by (date, symbol), one file per year. "symbol": sorted by (symbol, date), four or more
+        files if there are as many symbols, row groups of complete symbols. "day": like "date", one file per session.
+        All layouts have the same rows.
     seed : int
-        Another seed, other prices; taken modulo 2**64.
+        A different seed makes different prices; taken modulo 2**64.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def write_sample(
     ValueError
         If `symbols` or `years` is less than 1, or the layout is unknown.
     OSError
-        If the folder can't be made or written to.
+        If the folder can't be created or written to.
     """
     if symbols < 1:
         raise ValueError(f"a sample needs at least 1 symbol, not {symbols}")
@@ -111,7 +111,7 @@ def write_sample(
 
 
 def _files_by_date(sample: Sample, *, daily: bool) -> Iterator[tuple[str, Iterator[pa.Table]]]:
-    """Yield the files in date order: a name, and the tables to write as row groups."""
+    """Yield the files in date order: the name, and the tables to write as row groups."""
     names = sample.universe.names
     group = max(1, _ROW_GROUP_ROWS // len(names))
     for year, columns in enumerate(_years(sample)):
@@ -125,7 +125,7 @@ def _files_by_date(sample: Sample, *, daily: bool) -> Iterator[tuple[str, Iterat
 
 
 def _years(sample: Sample) -> Iterator[Columns]:
-    """Yield the columns of each year, [sessions, symbols]; they are overwritten by the next."""
+    """Yield the columns of each year, [sessions, symbols]; the next year overwrites them."""
     symbols, longest = len(sample.universe.names), int(np.diff(sample.bounds).max())
     buffers = _buffers(longest, symbols)
     levels = sample.first_levels()
@@ -144,7 +144,7 @@ def _days_table(sample: Sample, columns: Columns, days: NDArray[np.int32], cut: 
 
 
 def _files_by_symbol(sample: Sample) -> Iterator[tuple[str, Iterator[pa.Table]]]:
-    """Yield the files clustered by symbol: a name, and the tables to write as row groups."""
+    """Yield the files clustered by symbol: the name, and the tables to write as row groups."""
     symbols, sessions = len(sample.universe.names), len(sample.days)
     files = min(symbols, max(_MIN_FILES, round(symbols * sessions / _FILE_ROWS)))
     group = max(1, round(_ROW_GROUP_ROWS / sessions))
@@ -169,7 +169,7 @@ def _buffers(*shape: int) -> Columns:
 
 
 def _cuts(start: int, stop: int, size: int) -> Iterator[slice]:
-    """Cut a range into slices of `size` and a shorter last one."""
+    """Cut a range into slices of `size`; the last one may be shorter."""
     return (slice(cut, min(cut + size, stop)) for cut in range(start, stop, size))
 
 
@@ -182,7 +182,7 @@ def _table(
     cut: slice,
     places: Ints,
 ) -> pa.Table:
-    """Return the rows at `places` of the columns' part `cut`; `symbol` counts from the first of `rows`."""
+    """Return the rows at `places` in the part `cut` of the columns; `symbol` counts from the first of `rows`."""
     exchange = sample.traits.exchange[rows][symbol]
     arrays = {
         "symbol": _text(symbol.astype(np.int32), sample.universe.names[rows]),
@@ -199,14 +199,14 @@ def _text(codes: NDArray[np.int32], names: Sequence[str]) -> pa.Array:
 
 
 def _prices(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """Return an Arrow array on the values' own memory, null where they are NaN."""
+    """Return an Arrow array that shares the values' memory, null where they are NaN."""
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(1, np.bool_)
     return from_numpy(values, kind, ~missing if missing.any() else None)
 
 
 def _write(path: Path, tables: Iterator[pa.Table]) -> int:
-    """Write a Parquet file aside, then give it its name; return its rows."""
-    # Dictionaries are handed over; without the Arrow schema in the file, readers see plain strings.
+    """Write a Parquet file under a temporary name, rename it, and return its number of rows."""
+    # The columns are passed as dictionaries; without the Arrow schema in the file, readers see plain strings.
     options = {"compression": "zstd", "use_dictionary": ["symbol", "exchange"], "store_schema": False}
     with output_file.ParquetOutput(path, _SCHEMA, **options) as output:
         for table in tables:

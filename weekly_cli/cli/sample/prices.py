@@ -1,4 +1,4 @@
-"""The prices of a block of symbols in a year."""
+"""The prices of a block of symbols in one year."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIRST_YEAR = 2018
 
 
 class Sample:
-    """The sample's calendar, universe, traits, listings and benchmarks: everything but the blocks.
+    """The sample's calendar, universe, traits, listings and benchmarks: everything except the blocks.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Sample:
         self.bounds = np.cumsum([0, *map(len, calendar)])
         self.universe = make_universe(symbols)
         self._source = Source(seed)
-        self._streams = self.universe.ordinals + 2**32  # of a symbol, whoever else is in the sample
+        self._streams = self.universe.ordinals + 2**32  # a symbol's stream does not depend on the rest of the sample
         words = self._source.words(self._streams, PROFILE_BLOCK, PROFILE_WORDS)
         self.traits = make_traits(self.universe, words, len(self.days))
         self.listings = make_listings(self.universe, words, self.days)
@@ -55,12 +55,12 @@ class Sample:
         return levels
 
     def block(self, rows: slice, year: int, levels: Floats) -> Columns:
-        """Return the columns of some symbols in one year, and "present"; `levels` moves on to the year's end.
+        """Return the columns of some symbols in one year, and "present"; `levels` is advanced to the end of the year.
 
         Parameters
         ----------
         levels : float64[symbols]
-            The log level of each symbol's total return when the year begins.
+            The log level of each symbol's total return at the beginning of the year.
         """
         start, stop = (int(bound) for bound in self.bounds[year : year + 2])
         sessions = np.arange(start, stop)
@@ -99,7 +99,7 @@ class Sample:
         return {"open": opened, "high": high, "low": low, "close": close, "volume": shares.astype(np.int64)}
 
     def _log_to_come(self, rows: slice, sessions: Ints) -> Floats:
-        """Return the logarithm of adjusted over raw price, float64[symbols, sessions]."""
+        """Return the logarithm of the adjusted price over the raw price, float64[symbols, sessions]."""
         traits = self.traits
         phase, end = traits.ex_phase[rows, None], np.minimum(len(self.days) - 1, self.listings.last[rows, None])
         dividends = (end - phase) // DIVIDEND_SESSIONS - (sessions - phase) // DIVIDEND_SESSIONS
@@ -107,7 +107,10 @@ class Sample:
         return dividends * traits.log_dividend[rows, None] - before_split * traits.log_ratio[rows, None]
 
     def _benchmark_returns(self, year: int) -> Floats:
-        """Return the benchmarks' log returns, and zeros for no parent, [benchmarks + 1, sessions]."""
+        """Return the benchmarks' log returns, and a row of zeros for symbols without a parent.
+
+        The shape is [benchmarks + 1, sessions].
+        """
         sessions = int(self.bounds[year + 1] - self.bounds[year])
         factors = np.zeros((len(self.universe.benchmarks) + 1, sessions))
         for number, position in enumerate(self.universe.benchmarks.tolist()):

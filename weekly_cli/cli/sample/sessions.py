@@ -1,4 +1,4 @@
-"""The calendar: business days but for the holidays of a made-up exchange, which follow rules."""
+"""The calendar: business days except the rule-based holidays of a fictional exchange."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _observed(day: datetime.date) -> datetime.date:
 
 
 def _holidays(year: int) -> set[datetime.date]:
-    """Return the weekdays of a year without a session; a New Year's Day on a Saturday is not made up for."""
+    """Return the weekdays of a year without a session; a New Year's Day on a Saturday has no substitute."""
     return {
         _observed(datetime.date(year, 1, 1)),
         _easter(year) - datetime.timedelta(days=2),  # Good Friday

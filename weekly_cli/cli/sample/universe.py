@@ -1,4 +1,4 @@
-"""Who is in a sample: random words by place, names, traits, and what happens to whom."""
+"""The symbols of a sample: random words by position, names, traits, and the events of each symbol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRICE_COLUMNS = ("open", "high", "low", "close")
 
 
 def cents(x: Floats) -> Floats:
-    """Round to cents, a cent at least."""
+    """Round to cents, at least one cent."""
     x = np.rint(x * 100.0)
     np.maximum(x, 1.0, out=x)
     x /= 100.0
@@ -29,7 +29,7 @@ def cents(x: Floats) -> Floats:
 
 
 class Source:
-    """Random 64-bit words by place; setting a generator's state costs a third of making a generator."""
+    """Random 64-bit words by position; setting a generator's state costs a third of creating a generator."""
 
     def __init__(self, seed: int) -> None:
         self._bits = np.random.Philox(key=0)
@@ -52,7 +52,7 @@ _SIXTEEN_OF_32 = np.uint64(0x0000FFFF0000FFFF)
 
 
 def bell(words: Words) -> Floats:
-    """Return numbers of mean 0 and deviation 1, within 3.5: the sum of the four 16-bit numbers of a word."""
+    """Return numbers with mean 0 and deviation 1, within 3.5: the sum of the four 16-bit numbers of a word."""
     pairs = (words & _SIXTEEN_OF_32) + ((words >> 16) & _SIXTEEN_OF_32)
     bell: Floats = ((pairs + (pairs >> 32)) & 0xFFFFFFFF).astype(np.float64)
     bell -= 2 * 65535
@@ -67,24 +67,24 @@ def uniform(words: Words, which: int) -> Floats:
     return numbers
 
 
-# ---- who is in it ----------------------------------------------------------------------------------------
+# ---- the symbols -----------------------------------------------------------------------------------------
 
 _MARKET = "MARKET"
 _SECTORS = ("SEC_TECH", "SEC_FIN", "SEC_HLTH", "SEC_ENRG", "SEC_CONS")
-#: A subsector by the number of its sector.
+#: Subsectors by the number of their sector.
 _SUBSECTORS = {0: "SUB_CHIPS", 1: "SUB_BANKS"}
 _SECTORS_FROM, _SUBSECTORS_FROM = 12, 24
 EXCHANGES = ("ARCX", "XNAS", "XNYS")
-#: Paths, numbers, truth values, missing values and device names to those who guess.
+#: Names that a program that guesses takes for paths, numbers, booleans, missing values or device names.
 _ODD_NAMES = ("BRK/B", "NA", "000001", "TRUE", "NULL", "CON", "1E5", "INF")
 _LENGTHS = (4, 3, 4, 1, 3, 5, 2, 4)
 _STRIDE = 7_368_787
 
 
 def _word(number: int) -> str:
-    """Return one to five letters: the next preferred length that tells `number` from all before it.
+    """Return one to five letters: the preferred length, or the next that sets `number` apart from all before it.
 
-    The stride is prime to 26, so the words of a length are all different.
+    The stride is coprime to 26, so all words of the same length differ.
     """
     length = _LENGTHS[number % len(_LENGTHS)]
     while 26**length <= number:
@@ -103,13 +103,13 @@ def ticker_names(count: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Universe:
-    """The symbols in the order of their names, and what each is compared with.
+    """The symbols in the order of their names, and the benchmark of each.
 
     Attributes
     ----------
     names : list of str
     ordinals : int64[symbols]
-        The number of an ordinary ticker, which says what happens to it; a benchmark's is negative.
+        The number of an ordinary ticker, which determines its events; a benchmark's is negative.
     benchmarks : int64[benchmarks]
         Their positions, parents before their children.
     parents : int64[symbols]
@@ -122,7 +122,7 @@ class Universe:
     parents: Ints
 
     def sectors_csv(self) -> str:
-        """Return the sector map: every 13th ticker is not in it, most have no subsector."""
+        """Return the sector map: every 13th ticker is missing, most have no subsector."""
         lines = ["symbol,sector,subsector"]
         for name, ordinal, parent in zip(self.names, self.ordinals, self.parents, strict=True):
             if ordinal >= 0 and ordinal % 13 != 5:
@@ -154,7 +154,7 @@ def make_universe(symbols: int) -> Universe:
 
 
 def _parent(ordinal: int, sectors: int, with_subsector: Sequence[int]) -> int:
-    """Return the number of a ticker's benchmark: its subsector, else its sector, else the market."""
+    """Return the number of a ticker's benchmark: its subsector if it has one, else its sector, else the market."""
     if not sectors:
         return 0
     sector = ordinal % sectors
@@ -163,7 +163,7 @@ def _parent(ordinal: int, sectors: int, with_subsector: Sequence[int]) -> int:
     return 1 + sector
 
 
-# ---- what they are like ----------------------------------------------------------------------------------
+# ---- traits ----------------------------------------------------------------------------------------------
 
 PROFILE_BLOCK, PROFILE_WORDS = 2**63, 5
 DIVIDEND_SESSIONS = 63
@@ -177,13 +177,13 @@ class Traits:
     Attributes
     ----------
     beta, drift, noise : float64
-        Of a day's log return: the share of the parent's, a constant, the deviation of the own part.
+        Of a day's log return: the share of the parent's, a constant, the deviation of the symbol's own part.
     log_price, volume : float64
-        Of the first session, and of a usual day.
+        The log price of the first session, and the volume of a typical day.
     log_dividend, ex_phase : float64, int64
-        What a dividend takes from the log price, and its day within a quarter.
+        The change of the log price by a dividend, and the dividend's day within a quarter.
     split, log_ratio : int64, float64
-        The session of the split, and the logarithm of new shares for an old one; 0 for no split.
+        The session of the split, and the logarithm of new shares per old share; 0 for no split.
     exchange : int32
     """
 
@@ -217,10 +217,10 @@ def make_traits(universe: Universe, words: Words, sessions: int) -> Traits:
     )
 
 
-# ---- what happens to them --------------------------------------------------------------------------------
+# ---- events ----------------------------------------------------------------------------------------------
 
-# What happens to a ticker hangs on its number modulo 64, so that the default sample has every anomaly and a
-# large one stays mostly sound. Some things happen to one ticker only.
+# The events of a ticker depend on its number modulo 64, so that the default sample has every anomaly and a large one
+# stays mostly clean. Some events happen to one ticker only.
 _CYCLE = 64
 _ALL_NULL, _SINGLE_ROW, _HALTED = 4, 8, 9
 _LISTED_IN_LAST_WEEKS, _LISTED_LATE, _DELISTED = (10, 26), (11, 27), (12, 28)
@@ -267,7 +267,7 @@ _WARTS: tuple[tuple[int, Callable[[Columns, Place], None]], ...] = (
 
 @dataclass(frozen=True)
 class Listings:
-    """When each symbol has rows, and which rows are odd.
+    """When each symbol has rows, and which rows have anomalies.
 
     Attributes
     ----------
@@ -288,13 +288,13 @@ class Listings:
     anomaly: Ints
 
     def present(self, rows: slice, sessions: Ints) -> NDArray[np.bool_]:
-        """Return bool[symbols, sessions]: which rows there are."""
+        """Return bool[symbols, sessions]: which rows exist."""
         listed = (sessions >= self.first[rows, None]) & (sessions <= self.last[rows, None])
         halted = (sessions >= self.halt[rows, None]) & (sessions < self.resume[rows, None])
         return listed & ~halted
 
     def apply(self, columns: Columns, rows: slice, start: int, stop: int) -> None:
-        """Change the odd rows of a block of the sessions from `start` to `stop`."""
+        """Change the rows with anomalies in a block with the sessions from `start` to `stop`."""
         for name in PRICE_COLUMNS:
             columns[name][self.all_null[rows]] = np.nan
         among = slice(*np.searchsorted(self.wart_symbol, (rows.start, rows.stop)))
@@ -328,13 +328,13 @@ def make_listings(universe: Universe, words: Words, days: NDArray[np.int32]) -> 
 
 
 def _next_session_on(weekday: int, days: NDArray[np.int32], sessions: Ints) -> Ints:
-    """Return the first session on a weekday (Monday is 0) that is no earlier than the given ones."""
+    """Return the first session on a weekday (Monday is 0) that is not earlier than each given session."""
     found = np.flatnonzero((days + 3) % 7 == weekday)  # 1970-01-01 was a Thursday
     return found[np.searchsorted(found, sessions)]
 
 
 def _anomalies(roles: Ints, words: Words, n: int) -> tuple[Ints, Ints, Ints]:
-    """Return (symbol, session, anomaly), sorted by symbol; a symbol's anomalies lie apart."""
+    """Return (symbol, session, anomaly), sorted by symbol; the anomalies of a symbol are spread out."""
     kinds = np.array([role for role, _ in _WARTS])
     symbol, anomaly = np.nonzero(roles[:, None] == kinds)
     place, places = anomaly - np.searchsorted(kinds, kinds[anomaly]), np.bincount(kinds)[kinds[anomaly]]

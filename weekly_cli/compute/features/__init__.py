@@ -1,7 +1,7 @@
 """The registry of output columns, in the order in which they are written.
 
 To add a feature, declare it in its family's module (or add a module to `_MODULES`); the command, the output, the
-generated tables and the tests find it here.
+generated tables and the tests take it from here.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FAMILIES = (
 
 
 def steps_for(benchmarks: Sequence[str]) -> dict[str, Step]:
-    """Return every step by name, in output order, with the relative family once for each benchmark name."""
+    """Return every step by name, in output order, with the relative family once per benchmark name."""
     steps: list[Step] = [step for module in _MODULES for step in module.STEPS]
     steps += [template.for_benchmark(name) for name in benchmarks for template in relative.TEMPLATES]
     return {step.name: step for step in steps}
@@ -63,7 +63,7 @@ def registry(benchmarks: Sequence[str] = ()) -> tuple[Feature, ...]:
 
 
 def templates() -> tuple[Feature, ...]:
-    """Return all features for a reader: the relative ones with `{b}` in their names."""
+    """Return all features for documentation: the relative ones have `{b}` in their names."""
     return registry(["{b}"])
 
 
@@ -73,12 +73,12 @@ def select_features(wanted: str, benchmarks: Sequence[str] = (), setting: str = 
     Parameters
     ----------
     wanted : str
-        Families, columns and exclusions with commas between: "momentum,w_vol_12" or "all,-relative". A list that
+        Families, columns and exclusions, separated by commas: "momentum,w_vol_12" or "all,-relative". A list that
         begins with an exclusion starts from all.
     benchmarks : sequence of str
-        The names that stand for `{b}`.
+        The names that replace `{b}`.
     setting : str
-        Where `wanted` came from, for the error.
+        Where `wanted` came from, for error messages.
 
     Raises
     ------

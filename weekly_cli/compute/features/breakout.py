@@ -1,4 +1,4 @@
-"""Family `breakout`: where the close stands in its year."""
+"""Family `breakout`: the position of the close in its 52-week range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a feature is: one value that says its name, family, formula, inputs and function."""
+"""The definition of a feature: one value with its name, family, formula, inputs and function."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from weekly_cli.compute.kernels import Panel
 
-#: Panels that every evaluation is given: the bar's own facts.
+#: Panels that every evaluation has as input: the facts of the bars themselves.
 BAR_INPUTS = ("week_end", "bar_number", "days", "open", "high", "low", "close", "volume")
 
-#: How a column is stored: "estimate" as `--dtype` says, everything else as it says.
+#: How a column is stored: "estimate" is the type from `--dtype`, the others are type names.
 STORED_TYPES = ("estimate", "float64", "int32", "int16", "date32")
 
 
@@ -19,7 +19,7 @@ STORED_TYPES = ("estimate", "float64", "int32", "int16", "date32")
 class Step:
     """A named value of the evaluation: `function` applied to the values of `inputs`.
 
-    A step that is no `Feature` is an intermediate that several features share; it may be a tuple of panels.
+    A step that is not a `Feature` is an intermediate value that several features share; it may be a tuple of panels.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Step:
     function: Callable[..., Any]
 
     def for_benchmark(self, benchmark: str) -> Step:
-        """Return this step with `{b}` in its name and inputs standing for `benchmark`."""
+        """Return this step with `{b}` in its name and inputs replaced by `benchmark`."""
         return replace(
             self,
             name=self.name.replace("{b}", benchmark),
@@ -44,9 +44,9 @@ class Feature(Step):
     name : str
         The column's name.
     family : str
-        The group that `--features` knows it by.
+        The group under which `--features` selects it.
     formula : str
-        As the documentation states it.
+        The formula that the documentation shows.
     first_bar : int
         The first bar k (from 0) of a history that can have a value.
     stored : str
@@ -54,7 +54,7 @@ class Feature(Step):
     parity : str
         The function of another library with the same values, if there is one.
     version : int
-        Raised whenever the values change, so that outputs can be told apart.
+        Increased whenever the values change, so that outputs can be distinguished.
     """
 
     family: str
@@ -66,15 +66,15 @@ class Feature(Step):
 
 
 def evaluate(wanted: Iterable[Feature], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Panel]:
-    """Yield the panel of each wanted feature in order, computing each step once and only if it is needed.
+    """Yield the panel of each wanted feature in order; each step is computed once, and only if it is needed.
 
     Parameters
     ----------
     wanted : iterable of Feature
     steps : mapping
-        Every feature and intermediate by name.
+        Every feature and intermediate value by name.
     given : callable
-        Makes the panels that no step computes from their names, float64[bars, symbols].
+        Returns a panel that no step computes by its name, float64[bars, symbols].
     """
     known: dict[str, Any] = {}
 

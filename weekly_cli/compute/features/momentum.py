@@ -1,4 +1,4 @@
-"""Family `momentum`: Wilder's RSI and the MACD, both seeded as TA-Lib seeds them."""
+"""Family `momentum`: Wilder's RSI and the MACD, both seeded as in TA-Lib."""
 
 from __future__ import annotations
 

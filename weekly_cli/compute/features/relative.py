@@ -1,7 +1,7 @@
-"""Family `relative`: a symbol against a benchmark; `{b}` stands for the benchmark's name.
+"""Family `relative`: a symbol compared with a benchmark; `{b}` is replaced by the benchmark's name.
 
-The panel `benchmark:{b}` holds the benchmark's close in the week of each of the symbol's own bars, NaN where the
-benchmark has none, so its return spans the same two weeks as the symbol's.
+The panel `benchmark:{b}` has the benchmark's close in the week of each of the symbol's bars, NaN if the benchmark has
+none, so its return covers the same two weeks as the symbol's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _to_its_mean(x: Panel, n: int) -> Panel:
 
 def _beta_and_correlation(returns: Panel, benchmark_returns: Panel, n: int) -> tuple[Panel, Panel]:
     """Return slope and correlation over the last `n` bars; NaN where either variance is 0."""
-    # A return is missing on either side: so is the pair.
+    # If a return is missing on either side, so is the pair.
     squares, benchmark_squares, products = rolling_comoments(
         returns + 0.0 * benchmark_returns, benchmark_returns + 0.0 * returns, n
     )

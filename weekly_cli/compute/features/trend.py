@@ -1,4 +1,4 @@
-"""Family `trend`: moving averages, their slopes, and how far the slopes agree."""
+"""Family `trend`: moving averages, their slopes, and how well the slopes agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weekly_cli.compute.kernels import Panel, difference, ema, ratio_change, rol
 
 SMA_WINDOWS = (20, 50, 100, 200)
 SLOPE_BARS = 4
-_FLAT = 1e-5  # a slope between -1e-5 and 1e-5 over four weeks has no sign
+_FLAT = 1e-5  # a slope between -1e-5 and 1e-5 over four weeks counts as flat
 _FIRST_SLOPE = SMA_WINDOWS[0] + SLOPE_BARS - 1
 
 
@@ -22,7 +22,7 @@ def _signs(*slopes: Panel) -> tuple[Panel, Panel, Panel]:
     for slope in slopes:
         rising += slope > _FLAT
         falling += slope < -_FLAT
-    # The longer a window, the later its slope begins: where the shortest is missing, all are.
+    # The longer a window, the later its slope begins: where the shortest window's slope is missing, all are.
     return rising, falling, slopes[0] * 0.0
 
 

@@ -1,4 +1,4 @@
-"""Family `volatility`: deviation of returns, Wilder's true range, and the bar's own range."""
+"""Family `volatility`: standard deviation of returns, Wilder's true range, and the range of the bar."""
 
 from __future__ import annotations
 

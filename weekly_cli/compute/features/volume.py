@@ -1,4 +1,4 @@
-"""Family `volume`: this week's volume against the usual."""
+"""Family `volume`: this week's volume relative to the average."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Family `bars`: the facts of the bar that a row sees, as they are."""
+"""Family `bars`: the facts of the bar that a row sees, unchanged."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Engines: the same `run_tasks(tasks) -> iterator of outcomes`, in this process or on a pool.
 
-An engine never decides what a failure means: a task that did not end well comes back as `Failed`.
+An engine never decides what a failure means: a task that does not succeed is returned as `Failed`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ RunTask: TypeAlias = "Callable[[Task], Outcome]"
 class Cause(Enum):
     """Why a task has no outcome."""
 
-    #: It raised an exception: nothing but the task itself can be the reason.
+    #: It raised an exception: only the task itself can be the reason.
     RAISED = "raised"
-    #: It had begun when a worker process died, which may have been its own.
+    #: It had begun when a worker process died, possibly its own.
     DIED = "died"
     #: The same, and the system killed a process for lack of memory.
     NO_MEMORY = "no memory"
-    #: It took too long, and its worker was killed for it.
+    #: It took too long, so its worker was killed.
     TOO_LONG = "too long"
-    #: It is not to blame: it had not begun when a worker died, or its worker was ended with another one.
+    #: It did not cause the failure: it had not begun when a worker died, or its worker was ended along with another.
     UNFINISHED = "unfinished"
 
 
@@ -55,13 +55,13 @@ class Engine(Protocol):
     workers: int
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
-        """Run `run` on every task and yield what came of each, in any order."""
+        """Call `run` on every task and yield the results, in any order."""
         ...
 
     def resize(self, workers: int) -> None:
-        """Run on so many workers from now on, where there are any."""
+        """Use this many workers from now on, if the engine has workers."""
         ...
 
     def close(self) -> None:
-        """Free what the engine holds; kill what still runs."""
+        """Release the engine's resources; kill tasks that are still running."""
         ...

@@ -1,4 +1,4 @@
-"""The engine of one run: a pool may start before the plan, serves it or gives way, and ends with the run."""
+"""The engine of one run: a pool may start before the plan is made, is used or replaced, and ends with the run."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from weekly_cli.run.engines.in_process import InProcess
 if TYPE_CHECKING:
     from weekly_cli.run.plan import Plan
 
-#: Starts an engine of so many workers.
+#: Starts an engine with this many workers.
 StartEngine = Callable[[int], Engine]
 
 
 class EngineHolder:
-    """Holds the engine of a run.
+    """Owns the engine of a run.
 
     Parameters
     ----------
     start : callable
-        Starts a pool of so many workers.
+        Starts a pool with this many workers.
     engine : Engine, optional
-        A pool that has been started already.
+        A pool that is already started.
     """
 
     def __init__(self, start: StartEngine, engine: Engine | None) -> None:
         self._start, self._engine = start, engine
 
     def start_early(self, workers: int) -> None:
-        """Start a pool that the plan may want, if there is none yet."""
+        """Start a pool that the plan may need, if there is none yet."""
         if self._engine is None:
             self._engine = self._start(workers)
 
     def engine_for(self, plan: Plan) -> Engine:
-        """Return the engine that the plan asks for."""
+        """Return the engine that the plan requires."""
         if plan.strategy == "direct":
             self.close()
             self._engine = InProcess()

@@ -1,4 +1,4 @@
-"""Tasks in this process, one after the other: the builtin map."""
+"""Runs tasks in this process, one after the other, as the builtin map does."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class InProcess:
                 yield run(task)
             except WeeklyError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a task raises is the caller's to judge
+            except Exception as error:  # noqa: BLE001 - the caller decides what a task's exception means
                 yield Failed(task, Cause.RAISED, f"{type(error).__name__}: {error}", traceback.format_exc())
 
     def resize(self, workers: int) -> None:
-        """There is one process, this one."""
+        """Do nothing: there is only this process."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""

@@ -1,8 +1,8 @@
-"""joblib's loky, and the private parts of it that the pool leans on: all of them are here.
+"""joblib's loky, and all of its private parts that the pool depends on.
 
-They are those of joblib 1.4 to 1.6 (loky 3.4 to 3.6), which `pyproject.toml` bounds: the executor's queue of waiting
-work and its processes, the limit on a worker's growth, and the tracker of its resources. Nothing is imported before
-it is called for, as workers name this module before they have imported anything.
+They are those of joblib 1.4 to 1.6 (loky 3.4 to 3.6), the range that `pyproject.toml` allows: the executor's queue of
+waiting work and its processes, the limit on a worker's growth, and the resource tracker. loky is imported only where
+it is needed, because workers import this module before they have imported anything else.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-#: How long a worker without work lives.
+#: How long an idle worker lives.
 _IDLE_SECONDS = 3600.0
 
 
 def start_executor(
     workers: int, initializer: Callable[..., None], arguments: tuple[Any, ...], environment: Mapping[str, str]
 ) -> Any:
-    """Return an executor of so many processes, which start when they are first asked for something."""
+    """Return an executor with this many processes, which start when the first work is submitted."""
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
     return ProcessPoolExecutor(
@@ -30,13 +30,13 @@ def start_executor(
 
 
 def processes(executor: Any) -> Collection[int]:
-    """Return the numbers of an executor's processes."""
+    """Return the process ids of an executor's workers."""
     return executor._processes or ()
 
 
 def end_executor(executor: Any) -> None:
-    """Kill an executor's processes and wait for their end."""
-    # loky looks up what it has just dropped, and its thread ends in a traceback: what waits goes before.
+    """Kill an executor's processes and wait until they have ended."""
+    # loky looks up work items that it has just dropped, and its thread ends with a traceback: empty the queue first.
     with contextlib.suppress(queue.Empty):
         while True:
             executor._work_ids.get_nowait()
@@ -44,7 +44,7 @@ def end_executor(executor: Any) -> None:
 
 
 def start_trackers() -> None:
-    """Start the processes that track resources, loky's and the standard library's."""
+    """Start loky's and the standard library's resource tracker processes."""
     from joblib.externals.loky.backend import resource_tracker
 
     multiprocessing.resource_tracker.ensure_running()
@@ -52,7 +52,7 @@ def start_trackers() -> None:
 
 
 def let_workers_grow() -> None:
-    """Keep loky from restarting a worker that has grown by 300 MB, in the middle of the work."""
+    """Keep loky from restarting a worker in the middle of its work because it has grown by 300 MB."""
     from joblib.externals.loky import process_executor
 
     process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize

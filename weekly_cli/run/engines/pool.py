@@ -1,7 +1,7 @@
-"""Tasks on joblib's loky: worker processes that start fresh, so that nothing of this one leaks into them.
+"""Runs tasks on joblib's loky: worker processes that start fresh, so that no state of this process leaks into them.
 
-loky fails every outstanding task when one worker dies, and can't tell which task did it. A worker leaves word of
-each task that it begins: those which had begun are suspects, all others are just unfinished.
+When one worker dies, loky fails every outstanding task and can't say which one caused it. So a worker records each
+task that it begins: tasks that had begun are suspects, all others are merely unfinished.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from weekly_cli.run.engines import RunTask
     from weekly_cli.run.task import Outcome, Task
 
-#: One thread a worker: the plan counts workers, and a library's own threads would only compete with them.
-#: One allocator for Arrow and numpy, which keeps what is freed for the next block: giving pages back and getting
-#: them anew took a third of the workers' system time, and Arrow's own pool a fifth more memory.
+#: One thread per worker: the plan counts workers, and a library's own threads would only compete with them.
+#: One allocator for Arrow and numpy, which keeps freed memory for the next block: returning pages to the system and
+#: requesting them again took a third of the workers' system time, and Arrow's own pool took a fifth more memory.
 _WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -37,16 +37,16 @@ _WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-#: How often to look for tasks that take too long.
+#: Seconds between checks for tasks that take too long.
 _LOOK_SECONDS = 0.25
 
 
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait for the moment in which processes start: they inherit that, and it is this one that ends them.
+    """Block SIGINT while processes start: they inherit the blocked signal, and this process is the one to end them.
 
-    To ignore it for that moment would lose one that comes just then. The resource trackers run before, for where they
-    start they end what has been blocked.
+    Ignoring the signal during that time would lose a Ctrl-C that arrives just then. The resource trackers are started
+    beforehand, because starting them unblocks the signal.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -60,15 +60,15 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 class Pool:
-    """An engine of `workers` processes; it starts them at once, so that they are warm when tasks come.
+    """An engine of `workers` processes; it starts them immediately, so that they are warm when tasks arrive.
 
     Parameters
     ----------
     workers : int
     budget_bytes : int
-        What all processes together may hold.
+        Memory that all processes together may use.
     task_seconds : float or None
-        The longest that a task may take; None: any time.
+        The longest that a task may take, in seconds; None: no limit.
     """
 
     def __init__(self, workers: int, budget_bytes: int, task_seconds: float | None) -> None:
@@ -85,13 +85,13 @@ class Pool:
         try:
             with _interrupts_wait():
                 self._executor.submit(os.getpid)
-        except BaseException:  # an interrupt that waited: nobody else knows of these workers yet
+        except BaseException:  # an interrupt that was blocked: no other code knows of these workers yet
             self.close()
             raise
         return self._executor
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
-        """Run the tasks on the pool and yield what came of each as it ends."""
+        """Run the tasks on the pool and yield the result of each as it ends."""
         from weekly_cli.files import markers
 
         self._seen_since = {}
@@ -110,7 +110,7 @@ class Pool:
                     raise
                 except BrokenProcessPool:
                     lost.append(task)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a task raises is the caller's to judge
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - the caller decides what a task's exception means
                     yield Failed(task, Cause.RAISED, f"{type(error).__name__}: {error}", traceback.format_exc())
             late |= self._kill_late(futures)
         if lost:
@@ -118,7 +118,7 @@ class Pool:
             yield from self._lost(lost, late, resources.memory_kills() > kills)
 
     def _submitted(self, tasks: Sequence[Task], run: RunTask) -> tuple[dict[Future[Any], Task], list[Task]]:
-        """Return the tasks that a pool has taken, by their futures, and those that it broke before it took."""
+        """Return the tasks that the pool accepted, by their futures, and those that it refused because it broke."""
         executor = self._executor or self._start()
         futures: dict[Future[Any], Task] = {}
         for task in tasks:
@@ -129,7 +129,7 @@ class Pool:
         return futures, list(tasks[len(futures) :])
 
     def _kill_late(self, futures: Mapping[Future[Any], Task]) -> set[str]:
-        """Kill the workers whose tasks have taken too long, and return the parts of these tasks."""
+        """Kill the workers whose tasks take too long, and return the parts of these tasks."""
         if self._task_seconds is None or self._executor is None:
             return set()
         from weekly_cli.files import markers
@@ -141,13 +141,13 @@ class Pool:
                 continue
             since = self._seen_since.setdefault(task.part, time.monotonic())
             if time.monotonic() - since > self._task_seconds:
-                with contextlib.suppress(ProcessLookupError):  # it has ended by itself this moment
+                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
                     os.kill(marker.process, signal.SIGKILL)
                 late.add(task.part)
         return late
 
     def _lost(self, tasks: Sequence[Task], late: set[str], memory_kill: bool) -> Iterator[Failed]:
-        """Yield what a pool that broke has left, each with why."""
+        """Yield the tasks that a broken pool left unfinished, each with the reason."""
         from weekly_cli.files import markers
 
         for task in tasks:
@@ -161,13 +161,13 @@ class Pool:
                 yield Failed(task, Cause.DIED, "its worker process died")
 
     def resize(self, workers: int) -> None:
-        """Run on so many workers from now on."""
+        """Use this many workers from now on."""
         if workers != self.workers:
             self.close()
             self.workers = workers
 
     def close(self) -> None:
-        """End the workers at once."""
+        """End the workers immediately."""
         if self._executor is not None:
             loky.end_executor(self._executor)
             self._executor = None

@@ -1,7 +1,7 @@
-"""The pool that starts first of all: its workers import for as long as this process does.
+"""The pool that starts before everything else: its workers import libraries while this process does.
 
-Both need a third of a second for numpy and Arrow. Whether there will be a pool depends on rows, which nobody knows
-before Arrow is there to read footers; but the size of the files tells where there are enough.
+Both need a third of a second for numpy and Arrow. Whether a pool is needed depends on the number of rows, which is
+unknown until Arrow has been imported and reads the footers; but the size of the files shows where there are enough.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from weekly_cli.run.engines.pool import Pool
     from weekly_cli.settings import Config
 
-#: Files of this size hold a million rows of prices and more.
+#: Files of this size contain a million rows of prices or more.
 _ENOUGH_BYTES = 64 * 2**20
-#: With this much memory for each, any plan lets all workers run.
+#: With this much memory per worker, every plan lets all workers run.
 _PLENTY_BYTES = 2**30
 
 
 def pool_ahead(config: Config) -> Pool | None:
-    """Return a pool with as many workers as cores, if it is plain that the plan will want that."""
+    """Return a pool with as many workers as cores, if it is certain that the plan will need it."""
     if config.strategy == "direct" or config.memory_limit is not None or sum(map(_bytes, config.input)) < _ENOUGH_BYTES:
         return None
     available = resources.probe()
@@ -41,4 +41,4 @@ def _bytes(name: str) -> int:
         files = path.iterdir() if path.is_dir() else [path]
         return sum(file.stat().st_size for file in files)
     except (OSError, ValueError, RuntimeError):
-        return 0  # what is wrong with it, the pipeline will tell
+        return 0  # the pipeline will report what is wrong with it

@@ -1,6 +1,6 @@
 """What a worker process does before its first task, and before each.
 
-This module imports next to nothing, as the process that starts workers names it before it has imported anything.
+This module imports next to nothing, because the process that starts workers imports it before anything else.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from weekly_cli.run.task import Outcome, Task
 
 _WATCH_SECONDS = 0.5
-#: What a worker may map beyond the budget of all: a plan counts what is held, the system what was asked for.
+#: What a worker may map beyond the total budget: a plan counts memory in use, the system counts memory requested.
 _MAPPED_BEYOND = 2**30
 
 
 def start_worker(parent: int, budget_bytes: int) -> None:
-    """Prepare a worker process: one thread for each kind of work, a bound on its memory, an end with its parent's."""
+    """Prepare a worker process: one thread per kind of work, a memory limit, and an exit when its parent exits."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _bound_memory(budget_bytes + _MAPPED_BEYOND)
     import pyarrow as pa
 
-    import weekly_cli.run.task  # noqa: F401 - what tasks need is there before they are
+    import weekly_cli.run.task  # noqa: F401 - import what tasks need before they arrive
 
-    loky.let_workers_grow()  # a plan counts on more than loky does
+    loky.let_workers_grow()  # the plan allows more memory than loky does
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
 
@@ -42,7 +42,7 @@ def _end_with(parent: int) -> None:
 
 
 def _bound_memory(size: int) -> None:
-    """Let an endless allocation end as a `MemoryError` of its task, before it takes other processes along."""
+    """Turn a runaway allocation into a `MemoryError` of its task, before it takes down other processes."""
     if sys.platform != "linux":
         return
     import resource
@@ -53,7 +53,7 @@ def _bound_memory(size: int) -> None:
 
 
 def run_marked(run: RunTask, task: Task) -> Outcome:
-    """Run a task after leaving word which process has begun it."""
+    """Run a task after recording which process has begun it."""
     from weekly_cli.files import markers
 
     markers.write_start_marker(task.part)

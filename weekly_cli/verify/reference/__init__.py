@@ -1,4 +1,4 @@
-"""Right: weekly columns as the reference implementation has them, which shares no code with what made the table."""
+"""The reference check: weekly columns equal those of an implementation that shares no code with the build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ADJUSTED = "adjusted close"
 
 
 def check_reference(check: Check, sides: Sides, sample: SampledSymbols, there: Rows) -> None:
-    """Recompute the sample's weekly columns by the reference implementation, one symbol at a time."""
+    """Recompute the sample's weekly columns with the reference implementation, one symbol at a time."""
     truth = _truth(sample)
     truth = truth[truth["code"].isin(sample.codes)].reset_index(drop=True)
     names = [feature.name for feature in sample.features]
@@ -88,7 +88,7 @@ def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
 
 
 def _apart(sides: Sides, there: Rows, truth: pd.DataFrame, name: str) -> str | None:
-    """Return the first value that is off, in words; None: there is none."""
+    """Return a description of the first value that is off; None: there is none."""
     column = there.table.column(name)
     if pa.types.is_date(column.type):
         found = np.asarray(column.cast(pa.int32()).cast(pa.float64()))

@@ -1,9 +1,9 @@
-"""The contract's formulas, each in the plainest way that numpy and pandas know; nothing here is fast.
+"""The contract's formulas, each in the simplest numpy and pandas code; nothing here is fast.
 
 A formula takes the weekly bars of ONE symbol in bar order (float64 columns open, high, low, close, volume; for the
 relative columns also `bench`, the benchmark's close in the same week) and returns float64[bars], NaN where the column
-is null. It shares no code with the features. Every window is cut out and computed alone, so that no running sum
-carries a rounding error, or a bad tick, from one window into the next.
+is null. It shares no code with the features. Every window is extracted and computed alone, so that no running sum
+carries a rounding error or a bad tick from one window into the next.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 Values: TypeAlias = NDArray[np.float64]
 Formula: TypeAlias = Callable[[pd.DataFrame], Values]
-#: Takes windows as [windows, bars of a window] and returns [windows].
+#: Takes windows as [windows, bars per window] and returns [windows].
 OfWindows: TypeAlias = Callable[..., Values]
 
 SMA_WEEKS = (20, 50, 100, 200)
-#: Written with the name of a benchmark in them.
+#: Columns whose output names contain the name of a benchmark.
 RELATIVE = ("w_rs", "w_rs_norm", "w_rs_slope", "w_beta_52", "w_corr_52")
-#: A window whose values vary by less than this varies by rounding alone: no two ways of computing a z-score agree.
+#: A window whose values vary by less than this varies by rounding alone: no two ways to compute its z-score agree.
 _ROUNDING = 1e-12
 
 
@@ -42,7 +42,7 @@ def relative_name(key: str, b: str) -> str:
 
 
 def column(bars: pd.DataFrame, name: str) -> Values:
-    """Return a column of the bars, a copy."""
+    """Return a copy of a column of the bars."""
     return np.array(bars[name], dtype=np.float64)
 
 
@@ -63,22 +63,22 @@ def windows(n: int, f: OfWindows, *columns: Values) -> Values:
 
 
 def constant(x: Values) -> NDArray[np.bool_]:
-    """Tell which windows have no variance, exactly: the rounding of a mean has no say."""
+    """Tell which windows have exactly no variance, unaffected by the rounding of a mean."""
     return np.asarray(x.max(axis=1, initial=-np.inf) == x.min(axis=1, initial=np.inf))
 
 
 def mean(x: Values) -> Values:
-    """Return the mean of each window, exactly the value where it has one only."""
+    """Return the mean of each window, exactly its value if all values are equal."""
     return np.where(constant(x), x[:, 0], np.mean(x, axis=1))
 
 
 def z_of_last(x: Values) -> Values:
-    """Return the z-score of each window's last value, with the population's deviation."""
+    """Return the z-score of each window's last value, with the population standard deviation."""
     return np.where(constant(x), np.nan, (x[:, -1] - np.mean(x, axis=1)) / np.std(x, axis=1))
 
 
 def seeded(x: Values, n: int, alpha: float) -> Values:
-    """Return the recursion s += alpha (x - s), seeded with the mean of the first n values that are defined."""
+    """Return the recursion s += alpha (x - s), seeded with the mean of the first n defined values."""
     out = np.full(len(x), np.nan)
     begin = int(np.argmax(~np.isnan(x))) if (~np.isnan(x)).any() else len(x)
     seed = begin + n - 1
@@ -96,12 +96,12 @@ def wilder(x: Values, n: int) -> Values:
 
 
 def ema(x: Values, n: int) -> Values:
-    """Return the EMA of n, seeded with the mean of its first n values."""
+    """Return the EMA over n, seeded with the mean of its first n values."""
     return seeded(x, n, 2 / (n + 1))
 
 
 def ema_from_first_value(x: Values, span: int) -> Values:
-    """Return the EMA that is seeded with the first value."""
+    """Return the EMA seeded with the first value."""
     return np.asarray(pd.Series(x).ewm(span=span, adjust=False).mean(), np.float64)
 
 
@@ -134,7 +134,7 @@ def rsi(bars: pd.DataFrame, n: int) -> Values:
 
 
 def macd(bars: pd.DataFrame, i: int) -> Values:
-    """Return line, signal or histogram; both EMAs begin at bar 25, all three columns at bar 33."""
+    """Return the line, the signal or the histogram; both EMAs begin at bar 25, all three columns at bar 33."""
     close = column(bars, "close")
     fast = np.full(len(close), np.nan)
     fast[14:] = ema(close[14:], 12)
@@ -164,7 +164,7 @@ def sma_slope(bars: pd.DataFrame, n: int) -> Values:
 
 
 def trend_votes(bars: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the slopes that rise, the slopes that fall, and whether any slope is defined."""
+    """Return how many slopes rise, how many fall, and whether any slope is defined."""
     slopes = np.array([sma_slope(bars, n) for n in SMA_WEEKS])
     return (slopes > 1e-5).sum(0), (slopes < -1e-5).sum(0), ~np.isnan(slopes).all(0)
 
@@ -218,7 +218,7 @@ def sma_20_50(bars: pd.DataFrame) -> Values:
 
 
 def sma_20_50_z(bars: pd.DataFrame) -> Values:
-    """Return its z-score."""
+    """Return the z-score of SMA20 / SMA50 - 1."""
     return windows(12, z_of_last, sma_20_50(bars))
 
 
@@ -226,17 +226,17 @@ def sma_20_50_z(bars: pd.DataFrame) -> Values:
 
 
 def deviation(x: Values) -> Values:
-    """Return the yearly deviation of each window of weekly returns."""
+    """Return the annualized standard deviation of each window of weekly returns."""
     return np.where(constant(x), 0.0, np.std(x, axis=1, ddof=1) * np.sqrt(52))
 
 
 def vol(bars: pd.DataFrame, n: int) -> Values:
-    """Return the deviation of the returns over window n."""
+    """Return the annualized standard deviation of the returns over window n."""
     return windows(n, deviation, w_ret(bars))
 
 
 def atr(bars: pd.DataFrame) -> Values:
-    """Return Wilder's average of the true range, from bar 1 on."""
+    """Return Wilder's average of the true range, starting with bar 1."""
     high, low, close = (column(bars, name) for name in ("high", "low", "close"))
     before = lag(close, 1)
     true_range = np.fmax(high, before) - np.fmin(low, before)
@@ -274,7 +274,7 @@ def low_52(bars: pd.DataFrame) -> Values:
 
 
 def position_52(bars: pd.DataFrame) -> Values:
-    """Return where C is between them."""
+    """Return the position of C between the lowest low and the highest high."""
     top, bottom = extremes_52(bars)
     span = np.where(top == bottom, np.nan, top - bottom)
     return (column(bars, "close") - bottom) / span
@@ -304,7 +304,7 @@ def rs_slope(bars: pd.DataFrame) -> Values:
 
 
 def centred(x: Values) -> Values:
-    """Return each window less its mean."""
+    """Return each window minus its mean."""
     return np.subtract(x, np.mean(x, axis=1, keepdims=True))
 
 
@@ -366,7 +366,7 @@ FORMULAS: dict[str, Formula] = {
 
 
 def uncertain(bars: pd.DataFrame, name: str) -> NDArray[np.bool_]:
-    """Tell where a column's value is a matter of rounding: z-scores of windows that vary by nothing else."""
+    """Tell where a column's value depends on rounding: z-scores of windows that vary by rounding alone."""
     if not name.endswith("_z"):
         return np.zeros(len(bars), bool)
     of_windows = windows(12, lambda x: np.std(x, axis=1), FORMULAS[name.removesuffix("_z")](bars))

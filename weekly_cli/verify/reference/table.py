@@ -1,4 +1,4 @@
-"""The whole job in plain pandas, one symbol at a time. Never optimised: it is what the tool must equal."""
+"""The complete build in plain pandas, one symbol at a time. Never optimized: the tool must equal it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def usable(x: pd.Series[Any], at_least: float | None = None) -> pd.Series[Any]:
 
 
 def session_date(dates: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the calendar day on the column's own clock."""
+    """Return the calendar day in the column's own time zone."""
     return pd.to_datetime(dates).dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
 
 
 def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFrame:
-    """Return the bars of one symbol from its rows in date order; index: week_end.
+    """Return the bars of one symbol from its rows in date order; the index is week_end.
 
     open, high, low, close, volume, days: float64[bars].
     """
@@ -58,7 +58,7 @@ def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFra
 def weekly_columns(
     bars: pd.DataFrame, benchmarks: Mapping[str, pd.Series[Any]], formulas: Mapping[str, Formula]
 ) -> pd.DataFrame:
-    """Return all weekly columns of one symbol, a row a bar; `benchmarks`: name {b} -> its closes by week_end."""
+    """Return all weekly columns of one symbol, one row per bar; `benchmarks`: name {b} -> its closes by week_end."""
     out: dict[str, Any] = {"w_week_end": bars.index, "w_bars": None, "w_days": bars["days"].to_numpy()}
     out |= {name: formula(bars) for name, formula in formulas.items() if name not in RELATIVE}
     for b, closes in benchmarks.items():
@@ -78,16 +78,16 @@ def reference_table(
     end: str | None = None,
     formulas: Mapping[str, Formula] = FORMULAS,
 ) -> pd.DataFrame:
-    """Daily rows in, the same rows with every weekly column out, sorted by (symbol, date).
+    """Return daily rows with every weekly column, sorted by (symbol, date).
 
     Parameters
     ----------
     df : pandas.DataFrame
         Columns symbol, date, close, and any of open, high, low, volume.
     peers : pandas.DataFrame
-        The symbol to compare with, missing where there is none: a row a symbol (the index), a column a name {b}.
+        The symbol to compare with, missing if there is none: one row per symbol (the index), one column per name {b}.
     start, end : str, optional
-        First and last date of the output; the bars are made of all rows.
+        First and last date of the output; the bars are computed from all rows.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def reference_table(
     bars_of = {symbol: weekly_bars(rows, week, price) for symbol, rows in rows_of.items()}
     compared: dict[Any, dict[str, Any]] = {symbol: dict(row) for symbol, row in peers.iterrows()}
     no_bars = weekly_bars(daily.iloc[:0], week, price)
-    # the first piece has no rows: it gives an empty dataset its columns
+    # the first piece has no rows: it provides the columns if the dataset is empty
     pieces = [weekly_columns(no_bars, {str(b): no_bars["close"] for b in peers}, formulas)]
     for symbol, rows in rows_of.items():
         closes = {b: bars_of.get(peer, no_bars)["close"] for b, peer in compared[symbol].items()}
