@@ -5,7 +5,7 @@ It is what the fast writer is compared with, and what is left if that one is eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 class ArrowWriter(PartWriter):
     """The plain writer."""
 
-    def __init__(self, path: Path, schema: pa.Schema, compression: str, **options: Any) -> None:
+    def __init__(
+        self, path: Path, schema: pa.Schema, compression: str, *, sorted_by: Sequence[str] = (), **options: Any
+    ) -> None:
         super().__init__(path, schema, compression)
         self._schema = schema
         options |= {"compression": compression, "compression_level": 1 if compression == "zstd" else None}

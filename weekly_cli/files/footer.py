@@ -15,9 +15,9 @@ from weekly_cli.files.thrift import BINARY, I32, I64, Shape, Struct
 MAGIC = b"PAR1"
 TAIL_BYTES = 8
 #: Of `FileMetaData`.
-SCHEMA, NUM_ROWS, ROW_GROUPS = 2, 3, 4
+SCHEMA, NUM_ROWS, ROW_GROUPS, CREATED_BY = 2, 3, 4, 6
 #: Of `RowGroupFooter`.
-COLUMNS, GROUP_BYTES, GROUP_ROWS, FILE_OFFSET, GROUP_STORED_BYTES, ORDINAL = 1, 2, 3, 5, 6, 7
+COLUMNS, GROUP_BYTES, GROUP_ROWS, SORTING_COLUMNS, FILE_OFFSET, GROUP_STORED_BYTES, ORDINAL = range(1, 8)
 #: Of `ColumnChunk`.
 DEPRECATED_OFFSET, META_DATA = 2, 3
 #: Of `ColumnMetaData`; the offsets are into the file.
@@ -25,7 +25,7 @@ TYPE, ENCODINGS, PATH, CHUNK_CODEC, VALUES, CHUNK_BYTES, CHUNK_STORED_BYTES = 1,
 OFFSETS = DATA_OFFSET, _, DICTIONARY_OFFSET = (9, 10, 11)
 STATISTICS = 12
 #: Of `Statistics`; the first two are older, and compare everything as signed.
-SIGNED_MOST, SIGNED_LEAST, NULL_COUNT, MOST, LEAST = 1, 2, 3, 5, 6
+SIGNED_MOST, SIGNED_LEAST, NULL_COUNT, _, MOST, LEAST, MOST_IS_EXACT, LEAST_IS_EXACT = range(1, 9)
 #: Of `SchemaElement`.
 NAME, CHILDREN = 4, 5
 

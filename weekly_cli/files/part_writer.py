@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,11 +31,15 @@ class PartWriter(output_file.OutputFile):
         Of the whole file: the input columns, then those made from spans.
     compression : str
         As the setting says.
+    sorted_by : sequence of str
+        The input columns by which rows are sorted, as far as a file may say so of their types.
     **options
         What else Arrow's writer is to know of the input columns.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, compression: str, **options: Any) -> None:
+    def __init__(
+        self, path: Path, schema: pa.Schema, compression: str, *, sorted_by: Sequence[str] = (), **options: Any
+    ) -> None:
         super().__init__(path)
 
     @property

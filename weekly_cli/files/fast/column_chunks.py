@@ -25,9 +25,20 @@ from numpy.typing import NDArray
 from weekly_cli.compute.spans import SpanColumn
 from weekly_cli.files import thrift
 from weekly_cli.files.fast.zstd_frames import SpanFrames, Spans
-from weekly_cli.files.footer import CHUNK_BYTES, CHUNK_CODEC, CHUNK_STORED_BYTES, OFFSETS
+from weekly_cli.files.footer import (
+    CHUNK_BYTES,
+    CHUNK_CODEC,
+    CHUNK_STORED_BYTES,
+    LEAST,
+    LEAST_IS_EXACT,
+    MOST,
+    MOST_IS_EXACT,
+    NULL_COUNT,
+    OFFSETS,
+    STATISTICS,
+)
 from weekly_cli.files.pages import signed
-from weekly_cli.files.thrift import BINARY, I32, I64, LIST, STRUCT, Field, Items, Struct, unsigned
+from weekly_cli.files.thrift import BINARY, I32, I64, LIST, STRUCT, TRUE, Field, Items, Struct, unsigned
 
 Ints = NDArray[np.int64]
 Page = Any  # whatever has a buffer
@@ -113,7 +124,9 @@ class ChunkEncoder:
             page = self._compress(np.concatenate([np.frombuffer(layout.levels, np.uint8), repeated.view(np.uint8)]))
         else:
             page = frames.frame(values)
-        return self._one_page(column.name, physical, page, len(layout.levels) + layout.rows * values.itemsize)
+        statistics = _statistics(values, self._rows - layout.rows)
+        plain_size = len(layout.levels) + layout.rows * values.itemsize
+        return self._one_page(column.name, physical, page, plain_size, statistics)
 
     def _frames(self, layout: _Layout, width: int) -> SpanFrames | None:
         if width not in self._spans:
@@ -127,7 +140,7 @@ class ChunkEncoder:
         some = values[: _SAMPLE_BYTES // values.itemsize]
         return len(some) > 0 and memoryview(self._compress(some)).nbytes > _DENSE * some.nbytes
 
-    def _one_page(self, name: str, physical: int, page: Page, plain_size: int) -> ColumnChunk:
+    def _one_page(self, name: str, physical: int, page: Page, plain_size: int, statistics: Struct) -> ColumnChunk:
         size = memoryview(page).nbytes
         header = thrift.encode(
             {
@@ -147,8 +160,31 @@ class ChunkEncoder:
             CHUNK_BYTES: Field(I64, len(header) + plain_size),
             CHUNK_STORED_BYTES: Field(I64, len(header) + size),
             9: Field(I64, 0),
+            STATISTICS: Field(STRUCT, statistics),
         }
         return ColumnChunk((header, page), metadata)
+
+
+def _statistics(values: NDArray[np.generic], nulls: int) -> Struct:
+    """Return what a filter skips a chunk by: how many nulls it has, and its extremes, unless one is NaN.
+
+    Zeros of either sign are equal and readers may take them for different, so the format asks for the outer ones.
+    """
+    statistics = {NULL_COUNT: Field(I64, nulls)}
+    if not len(values):
+        return statistics
+    least, most = values.min(), values.max()
+    if least != least or most != most:
+        return statistics
+    if values.dtype.kind == "f":
+        least = -abs(least) if least == 0 else least
+        most = abs(most) if most == 0 else most
+    return statistics | {
+        MOST: Field(BINARY, most.tobytes()),
+        LEAST: Field(BINARY, least.tobytes()),
+        MOST_IS_EXACT: _TRUE_FIELD,
+        LEAST_IS_EXACT: _TRUE_FIELD,
+    }
 
 
 class _Layout:
@@ -189,4 +225,4 @@ def _null_runs(valid: NDArray[np.bool_], lengths: Ints) -> bytes:
     return bytes(runs[told].tobytes())
 
 
-_PLAIN_FIELD, _RLE_FIELD = Field(I32, _PLAIN), Field(I32, _RLE)
+_PLAIN_FIELD, _RLE_FIELD, _TRUE_FIELD = Field(I32, _PLAIN), Field(I32, _RLE), Field(TRUE, True)

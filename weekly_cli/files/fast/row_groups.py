@@ -8,7 +8,7 @@ the footer change: files of one schema become one without a page being decoded.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from weekly_cli import __version__
 from weekly_cli.compute.arrays import empty_table
 from weekly_cli.compute.spans import SpanColumn
 from weekly_cli.files import disk, thrift
 from weekly_cli.files.fast.column_chunks import ChunkEncoder, ColumnChunk, Ints, codec, level, moved
 from weekly_cli.files.fast.copied import CopySource
+from weekly_cli.files.fast.sorting import ascending
 from weekly_cli.files.footer import (
     CHUNK_BYTES,
     CHUNK_STORED_BYTES,
     COLUMNS,
+    CREATED_BY,
     DEPRECATED_OFFSET,
     FILE_OFFSET,
     GROUP_BYTES,
@@ -36,26 +39,34 @@ from weekly_cli.files.footer import (
     NUM_ROWS,
     OFFSETS,
     ORDINAL,
+    PATH,
     ROW_GROUPS,
     SCHEMA,
+    SORTING_COLUMNS,
     STATISTICS,
     footer_begin,
     read_footer,
 )
 from weekly_cli.files.part_writer import InputRowGroup, PartWriter
-from weekly_cli.files.thrift import I16, I64, LIST, STRUCT, Field, Items, Struct
+from weekly_cli.files.thrift import BINARY, FALSE, I16, I32, I64, LIST, STRUCT, Field, Items, Struct
 
 _MOST_ORDINAL = 2**15 - 1
+#: In the form that parquet.thrift asks for. Readers know by it whose mistakes to expect, and Arrow's name would have
+#: them look for Arrow's in what it did not write.
+_OURS = f"weekly-cli version {__version__} (build fast)".encode()
 
 
 class RowGroupFile(PartWriter):
     """The fast writer; `options` say how Arrow writes the input columns."""
 
-    def __init__(self, path: Path, schema: pa.Schema, compression: str, **options: Any) -> None:
+    def __init__(
+        self, path: Path, schema: pa.Schema, compression: str, *, sorted_by: Sequence[str] = (), **options: Any
+    ) -> None:
         super().__init__(path, schema, compression)
         self._own = options | {"compression": compression, "compression_level": level(compression)}
         self._compression, self._compress = compression, codec(compression)
-        self._footer = read_footer(_in_memory(empty_table(schema), self._own))
+        self._footer = read_footer(_in_memory(empty_table(schema), self._own)) | {CREATED_BY: Field(BINARY, _OURS)}
+        self._sorted_by = sorted_by
         self._groups: list[Struct] = []
         self._sources: dict[Path, CopySource] = {}
         self._checksum = 0
@@ -73,8 +84,9 @@ class RowGroupFile(PartWriter):
         self, own: pa.Table, lengths: Ints, columns: Iterable[SpanColumn], origin: InputRowGroup | None = None
     ) -> None:
         """Append a row group, its input columns as the bytes that they are in the input where they can be taken so."""
-        chunks = None if origin is None else self.copied(origin.path, origin.number, own)
-        self.put(own.num_rows, self.encoded(own) if chunks is None else chunks, lengths, columns)
+        copied = None if origin is None else self.copied(origin.path, origin.number, own)
+        chunks = self.encoded(own) if copied is None else copied
+        self.put(own.num_rows, chunks, lengths, columns, ascending(own, self._sorted_by))
 
     def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
         """Yield the column chunks that Arrow makes of input columns."""
@@ -111,22 +123,30 @@ class RowGroupFile(PartWriter):
             made.append(ColumnChunk(chunk.pages, dict(sorted(metadata.items()))))
         return made
 
-    def put(self, rows: int, own: Iterable[ColumnChunk], lengths: Ints, columns: Iterable[SpanColumn]) -> None:
+    def put(
+        self,
+        rows: int,
+        own: Iterable[ColumnChunk],
+        lengths: Ints,
+        columns: Iterable[SpanColumn],
+        sorted_by: Sequence[str] = (),
+    ) -> None:
         """Append a row group: the chunks of input columns, and columns of spans that have `lengths` rows."""
         encoder = ChunkEncoder(lengths, self._compression, self._compress)
         begin = self._stream.tell()
         placed = [self._place(chunk) for chunk in own]
         placed += [self._place(encoder.of_spans(spans)) for spans in columns]
         members = [{DEPRECATED_OFFSET: Field(I64, 0), META_DATA: Field(STRUCT, chunk)} for chunk in placed]
-        self._add(
-            {
-                COLUMNS: Field(LIST, Items(STRUCT, members)),
-                GROUP_BYTES: Field(I64, sum(chunk[CHUNK_BYTES].value for chunk in placed)),
-                GROUP_ROWS: Field(I64, rows),
-                FILE_OFFSET: Field(I64, begin),
-                GROUP_STORED_BYTES: Field(I64, sum(chunk[CHUNK_STORED_BYTES].value for chunk in placed)),
-            }
-        )
+        group = {
+            COLUMNS: Field(LIST, Items(STRUCT, members)),
+            GROUP_BYTES: Field(I64, sum(chunk[CHUNK_BYTES].value for chunk in placed)),
+            GROUP_ROWS: Field(I64, rows),
+        }
+        if sorted_by:
+            group[SORTING_COLUMNS] = Field(LIST, Items(STRUCT, _sorting_columns(placed, sorted_by)))
+        group[FILE_OFFSET] = Field(I64, begin)
+        group[GROUP_STORED_BYTES] = Field(I64, sum(chunk[CHUNK_STORED_BYTES].value for chunk in placed))
+        self._add(group)
         self.reached("written")
 
     def append(self, path: Path) -> None:
@@ -174,6 +194,13 @@ class RowGroupFile(PartWriter):
     def abandon(self) -> None:
         """Close the file as it is."""
         self._stream.close()
+
+
+def _sorting_columns(chunks: Sequence[Struct], names: Sequence[str]) -> list[Struct]:
+    """Return what says that rows ascend by columns; their numbers count the leaves of nested ones, too."""
+    leaves = [tuple(chunk[PATH].value.values) for chunk in chunks]
+    numbers = [leaves.index((name.encode(),)) for name in names]
+    return [{1: Field(I32, number), 2: Field(FALSE, False), 3: Field(FALSE, False)} for number in numbers]
 
 
 def _extremes(column: pa.ChunkedArray) -> pa.Array | None:
