@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from frames import write_bulk
 
 #: Rooms whose tests are all slow.
 SLOW_ROOMS = ("faults", "hostile")
+#: Where temporary files are flushed at once: two thirds of a small build are waits for a disk.
+IN_MEMORY, LEAST_BYTES = Path("/dev/shm"), 4 * 2**30
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,6 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "soak: repeats what a few rounds show already; only `make soak` runs it",
     ):
         config.addinivalue_line("markers", mark)
+    if "PYTEST_DEBUG_TEMPROOT" not in os.environ and roomy(IN_MEMORY):
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
+
+
+def roomy(folder: Path) -> bool:
+    """Whether the tests' files fit in."""
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > LEAST_BYTES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -318,6 +318,7 @@ cli.main()
 LEVELS, OTHER_LEVELS = (0, 3, 5, 8), (1, 2, 4, 6, 7, 9)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("name", "how", "met"),
     [(FOLDER, POOL, {"bundle", "part"}), (FILE, DIRECT, {"part", "joined"})],

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,19 @@ pytestmark = [
     pytest.mark.alone,
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells proportional set sizes"),
 ]
+
+
+@pytest.fixture(scope="module")
+def on_disk() -> Iterator[Path]:
+    """Files in memory would count as a build's own."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=on_disk) as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True)
@@ -69,9 +83,9 @@ def tree_bytes(pid: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def layouts(on_disk: Path) -> dict[str, Path]:
     """Four million rows, which take 300 MB as columns."""
-    folder = tmp_path_factory.mktemp("layouts")
+    folder = on_disk / "layouts"
     for layout in ("symbol", "date", "day"):
         write_sample(folder / layout, symbols=2000, years=8, layout=layout)
     return {layout: folder / layout for layout in ("symbol", "date", "day")}
