@@ -17,7 +17,7 @@ from weekly_cli.run.engines.in_process import InProcess
 from weekly_cli.settings import Config
 
 PACKAGE = Path(weekly_cli.__file__).parent
-README = PACKAGE.parent / "README.md"
+README = PACKAGE / "README.md"
 
 #: The rooms from the ground up: a room imports only from the rows above its own.
 LAYERS: tuple[tuple[str, ...], ...] = (
