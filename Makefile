@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Two tests at a time, those of a file in one process: what a file makes for its tests is made once.
 TWO    := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Parts of these pages are generated.
+PAGES  := README.md weekly_cli/README.md weekly_cli/compute/features/README.md tests/README.md tests/benchmarks/README.md
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast lint docs bench bench-large bench-memory soak clean
@@ -37,10 +39,10 @@ lint: $(VENV)/.installed-test ## check style, types and generated documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/cog --check README.md
+	$(BIN)/cog --check $(PAGES)
 
-docs: $(VENV)/.installed-test ## write the generated parts of README.md anew
-	$(BIN)/cog -r README.md
+docs: $(VENV)/.installed-test ## write the generated parts of the documentation
+	$(BIN)/cog -r $(PAGES)
 
 bench: $(VENV)/.installed-test ## measure against Polars, DuckDB and others on 4,000 symbols x 10 years
 	$(BIN)/python tests/benchmarks/run.py

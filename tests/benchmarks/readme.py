@@ -1,4 +1,4 @@
-"""The README's figures, from the record that `run.py --record` keeps; it needs nothing but the standard library."""
+"""The figures of the README beside this file, from the record that `run.py --record` keeps; standard library only."""
 
 from __future__ import annotations
 

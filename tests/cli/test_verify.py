@@ -541,7 +541,7 @@ def test_the_readmes_session_is_what_the_command_prints(tmp_path: Path) -> None:
     done = run_cli("verify", "daily_weekly", cwd=tmp_path)
     lines = [line.rstrip() for line in done.stdout.splitlines()]
     table = next(number for number, line in enumerate(lines) if "first bar" in line)
-    session = (ROOT / "README.md").read_text(encoding="utf-8").partition("On the sample:\n\n```text\n")[2]
+    session = (ROOT / "weekly_cli/README.md").read_text(encoding="utf-8").partition("On the sample:\n\n```text\n")[2]
     assert session.startswith("\n".join(lines[: table + 1]))
     assert lines[-1] == "daily_weekly passed"
 

@@ -283,14 +283,14 @@ def _values(test: Callable[..., Any]) -> list[Any]:
 
 
 def page() -> str:
-    """The promises, each with the tests that hold it, and what is not promised."""
-    lines = [f"- {promise.text} ({', '.join(f'`{test}`' for test in promise.tests)})" for promise in PROMISES]
+    """Return the promises, each with the tests that check it, and what is not promised, as Markdown."""
+    lines = [f"- {promise.text}\n  Tests: {', '.join(f'`{test}`' for test in promise.tests)}." for promise in PROMISES]
     return "\n".join([*lines, "", "Not promised:", "", *(f"- {text}" for text in NOT_PROMISED)])
 
 
 def table() -> str:
-    """The table of trials, and that of the soak."""
+    """Return the table of trials and that of the soak as Markdown."""
     rows = [f"| {trial.what} | {trial.count:,} | `{trial.test}` |" for trial in trials()]
     soaked = soak.table(json.loads(soak.FIGURES.read_text(encoding="utf-8")))
     head = ["| trial | how many | test |", "| --- | ---: | --- |"]
-    return "\n".join([*head, *rows, "", "`make soak` ends runs at random times of their length:", "", *soaked])
+    return "\n".join([*head, *rows, "", "`make soak` ends runs at random moments:", "", *soaked])

@@ -14,7 +14,7 @@ import weekly_cli
 from weekly_cli.events import Event
 
 PACKAGE = Path(weekly_cli.__file__).parent
-README = PACKAGE.parent / "README.md"
+README = PACKAGE / "README.md"
 
 #: The rooms from the ground up: a room imports only from the rows above its own.
 LAYERS: tuple[tuple[str, ...], ...] = (

@@ -1,4 +1,4 @@
-"""The parts of the README that are generated from the code; `make docs` writes them, `make lint` checks them."""
+"""The generated parts of the documentation: `make docs` writes them, `make lint` checks them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def exit_codes() -> str:
 
 
 def feature_table() -> str:
-    """Return the feature registry as a Markdown table."""
+    """Return all features as a Markdown table."""
     rows = [
         (row.family, f"`{row.name}`", row.formula.replace("|", "\\|"), str(row.first_bar), row.parity)
         for row in templates()
     ]
-    return _table(("family", "column", "formula", "first bar (k)", "parity"), rows)
+    return _table(("family", "column", "formula", "first bar (k)", "matches"), rows)
 
 
 def settings_table() -> str:
-    """Return every setting as a Markdown table: what it does, its values, and its sources besides the flag."""
+    """Return all settings as a Markdown table: what each does, its values, and whether a file may set it."""
     rows = [
         (_names(row), row.help, _values(row), _shown(row.shown_default), "yes" if Source.FILE in row.sources else "no")
         for row in SETTINGS.values()
@@ -41,7 +41,7 @@ def settings_table() -> str:
 
 
 def command_reference() -> str:
-    """Return every command, the names of its settings, and its own options, as Markdown."""
+    """Return all commands as Markdown: the settings that each takes, and its own options."""
     return "\n\n".join(_command(info.name or "", info.callback) for info in app.registered_commands if info.callback)
 
 
@@ -51,10 +51,10 @@ def _command(name: str, callback: Callable[..., Any]) -> str:
     taken = [SETTINGS[name] for name in names]
     left_out = [row for row in SETTINGS.values() if row not in taken]
     if len(left_out) < len(taken):
-        settings = "All settings" + (f" but {', '.join(map(_short, left_out))}" if left_out else "") + "."
+        settings = "All settings" + (f" except {', '.join(map(_short, left_out))}" if left_out else "") + "."
     else:
         settings = f"Settings: {', '.join(map(_short, taken))}." if taken else ""
-    parts = [f"#### `weekly-cli {name}`", inspect.getdoc(callback) or "", settings, _own_table(own) if own else ""]
+    parts = [f"### `weekly-cli {name}`", inspect.getdoc(callback) or "", settings, _own_table(own) if own else ""]
     return "\n\n".join(part for part in parts if part)
 
 
