@@ -69,8 +69,8 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_the_count_of_features() -> None:
     own, all_of_one = len(registry()), len(registry(["spy"]))
-    assert f"computes {own} weekly features and {all_of_one - own} more for each benchmark" in " ".join(FRONT.split())
-    assert f"the same {own} values" in FRONT
+    said = f"computes more than {own // 10 * 10} weekly features, and {all_of_one - own} more for each benchmark"
+    assert said in " ".join(FRONT.split())
 
 
 def test_the_output_opens_as_shown(tmp_path: Path) -> None:

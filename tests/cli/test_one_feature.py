@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from frames import ROOT, daily, run_words, write
 
 FAMILY = "weekly_cli/compute/features/returns.py"
 ORACLES = "tests/support/oracles.py"
+PAGE = "weekly_cli/compute/features/README.md"
+#: What `make docs` writes again: the table of features, and the session that counts them.
+WRITTEN = {PAGE, "weekly_cli/README.md"}
 ROW = '    "w_mom_8": partial(mom, n=8),\n'
 #: Whether the built column is the oracle's, by the reference implementation's job with the oracles for its formulas.
 COMPARED = """
@@ -31,9 +35,9 @@ print(weekly_cli.__file__)
 
 def declaration() -> str:
     """The example of the documentation."""
-    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("*/*.md")))]
-    (found,) = re.findall(r"```python\n(Feature\(\n.*?\n\))\n```", "\n".join(pages), re.DOTALL)
-    return str(found)
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    (example,) = re.findall(r"^   ```python\n(   Feature\(\n.*?\n   \))\n   ```$", page, re.DOTALL | re.MULTILINE)
+    return textwrap.dedent(str(example))
 
 
 def inserted(path: Path, before: str, text: str) -> None:
@@ -53,9 +57,9 @@ def sources(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_a_feature_is_one_declaration_and_one_oracle_and_all_else_follows(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    for room in ("weekly_cli", "tests"):
+    for room in ("weekly_cli", "tests", "sample_data"):
         shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("README.md", "pyproject.toml"):
+    for name in ("README.md", "pyproject.toml", "Makefile"):
         shutil.copy(ROOT / name, copy)
     before = sources(copy)
 
@@ -69,10 +73,11 @@ def test_a_feature_is_one_declaration_and_one_oracle_and_all_else_follows(tmp_pa
         return told.stdout
 
     found = {"PYTHONPATH": os.pathsep.join(str(copy / room) for room in ("", "tests/support"))}
-    run("-m", "cogapp", "-r", "README.md")  # as `make docs` does
+    (pages,) = re.findall(r"^PAGES\s*:= (.+)$", (copy / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    run("-m", "cogapp", "-r", *pages.split())  # as `make docs` does
     after = sources(copy)
-    assert {name for name in before | after if before.get(name) != after.get(name)} == {FAMILY, ORACLES, "README.md"}
-    added = set(after["README.md"].splitlines()) - set(before["README.md"].splitlines())
+    assert {name for name in before | after if before.get(name) != after.get(name)} == {FAMILY, ORACLES} | WRITTEN
+    added = set(after[PAGE].splitlines()) - set(before[PAGE].splitlines())
     assert b"| returns | `w_mom_8` | C / C[-8] - 1 | 8 |  |" in added
 
     assert "w_mom_8" in run("-m", "weekly_cli", "features")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from frames import ROOT, build, daily, in_order, on_a_terminal, parts, picture, run_cli, shuffled, write, write_files
+from frames import build, daily, in_order, on_a_terminal, parts, picture, run_cli, shuffled, write, write_files
 
 from weekly_cli.compute import features
 from weekly_cli.compute.features import Feature, returns
@@ -533,17 +533,6 @@ def test_the_command_prints_checks_and_exits_7_where_one_fails(prices: Path, tmp
     assert (done.returncode, done.stderr, said["passed"]) == (7, "", False)
     assert [check["name"] for check in said["checks"] if check["findings"]] == ["rows"]
     assert {"column", "first_bar", "median_bar", "last_bar", "symbols", "unsettled"} == said["warm_up"][0].keys()
-
-
-def test_the_readmes_session_is_what_the_command_prints(tmp_path: Path) -> None:
-    """All but the table of the warm-up, whose last digits may be another machine's."""
-    assert run_cli("build", ROOT / "sample_data", "-o", "daily_weekly", "-q", cwd=tmp_path).returncode == 0
-    done = run_cli("verify", "daily_weekly", cwd=tmp_path)
-    lines = [line.rstrip() for line in done.stdout.splitlines()]
-    table = next(number for number, line in enumerate(lines) if "first bar" in line)
-    session = (ROOT / "weekly_cli/README.md").read_text(encoding="utf-8").partition("On the sample:\n\n```text\n")[2]
-    assert session.startswith("\n".join(lines[: table + 1]))
-    assert lines[-1] == "daily_weekly passed"
 
 
 def test_without_a_table_the_output_of_the_settings_file_is_checked(prices: Path, tmp_path: Path) -> None:
