@@ -14,7 +14,7 @@ from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
-from weekly_cli.files.discovery import FileState
+from weekly_cli.files.discovery import FileState, Skipped
 from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
@@ -26,6 +26,8 @@ class Footers:
 
     Attributes
     ----------
+    skipped : tuple of Skipped
+        Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
     row_bytes : float
@@ -40,6 +42,7 @@ class Footers:
     schema: DatasetSchema
     pieces: tuple[Piece, ...]
     files: int
+    skipped: tuple[Skipped, ...]
     file_bytes: int
     row_bytes: float
     identity: str
@@ -67,7 +70,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     ranges = _IntegerRanges()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     states: dict[Path, FileState] = {}
-    for path, keys in found:
+    for path, keys in found.files:
         file = parquet.open_parquet(path)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
         state = states[path] = discovery.file_state(path)
@@ -90,7 +93,8 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         where=config.where,
         schema=schema,
         pieces=tuple(pieces),
-        files=len(found),
+        files=len(found.files),
+        skipped=tuple(found.skipped),
         file_bytes=file_bytes,
         identity=identity.hexdigest(),
         states=states,
