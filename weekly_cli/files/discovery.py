@@ -41,7 +41,7 @@ def find_inputs(names: Sequence[str], output: Path | None) -> list[tuple[Path, H
 def _of_name(name: str, output: Path | None) -> list[tuple[Path, HiveKeys]]:
     path = Path(name)
     try:
-        files = _found(path, name)
+        files = _matching_files(path, name)
     except OSError as error:
         raise InputRefused(f"{name} can't be searched: {error.strerror}: {error.filename}") from error
     if output is None:
@@ -53,7 +53,7 @@ def _of_name(name: str, output: Path | None) -> list[tuple[Path, HiveKeys]]:
     return [(file, keys) for file, keys in files if file not in inside]
 
 
-def _found(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
+def _matching_files(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
     if path.is_file():
         return [(path, _hive_keys(path))]
     if path.is_dir():
@@ -63,8 +63,8 @@ def _found(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
         return [(file, _hive_keys(file)) for file in files]
     if _is_glob(name):
         base = Path(*_before_glob(path))
-        found = base.glob(str(path.relative_to(base)))
-        files = sorted(file for file in found if file.is_file() and not _hidden(file.relative_to(base)))
+        matches = base.glob(str(path.relative_to(base)))
+        files = sorted(file for file in matches if file.is_file() and not _hidden(file.relative_to(base)))
         if not files:
             raise InputRefused(f"{name} matches no files")
         return [(file, _hive_keys(file)) for file in files]
