@@ -225,6 +225,13 @@ def one_file(bench: Bench) -> Iterator[Figure]:
     yield _variant("time, one output file / a folder", runs, "one file", "folder", Target(1.3, 1.1, False))
 
 
+def writers(bench: Bench) -> Iterator[Figure]:
+    """What Arrow's writer alone takes over ours, which makes pages of spans."""
+    source = bench.dataset("clustered")
+    fast, arrow = (bench.ours(source, "--writer", name, output=name) for name in ("fast", "arrow"))
+    yield _peer_over_ours("time, --writer arrow / fast", bench.alternating({"fast": fast, "arrow": arrow}), None)
+
+
 def two_features(bench: Bench) -> Iterator[Figure]:
     """Two features over all of them, on the seven daily columns."""
     source = data.seven_columns(bench.dataset("clustered"))
@@ -253,6 +260,7 @@ FIGURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "small": small,
     "start": start,
     "one-file": one_file,
+    "writers": writers,
     "two-features": two_features,
     "duckdb": duckdb_time,
 }

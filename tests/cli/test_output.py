@@ -57,6 +57,7 @@ from weekly_cli.run import rows as rows_room
 from weekly_cli.run import task as worker
 from weekly_cli.run.pipeline import plan_only
 from weekly_cli.settings import from_python, resolve
+from weekly_cli.settings.table import WRITERS
 
 ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
 ADDED = [feature.name for feature in registry()]
@@ -77,11 +78,14 @@ def fewer_rows_a_task(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
-def test_every_reader_sees_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str) -> None:
+def test_every_reader_sees_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, name: str, writer: str
+) -> None:
     fewer_rows_a_task(monkeypatch, 300)
     output = tmp_path / name
-    build(small, output, strategy="adaptive", jobs=2)
+    build(small, output, strategy="adaptive", jobs=2, writer=writer)
     files = parts(output)
     assert (len(files) > 1) == (name == "out")
     arrow = ds.dataset(output).to_table()
@@ -136,8 +140,11 @@ def row_groups(output: Path, column: str = "symbol") -> Iterator[tuple[Any, Any,
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 @pytest.mark.parametrize("strategy", ["direct", "adaptive"])
-def test_row_groups_let_one_symbol_skip_the_rest(tmp_path: Path, bulk: Path, name: str, strategy: str) -> None:
-    build(bulk, tmp_path / name, strategy=strategy, features="w_ret", jobs=2)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_row_groups_let_one_symbol_skip_the_rest(
+    tmp_path: Path, bulk: Path, name: str, strategy: str, writer: str
+) -> None:
+    build(bulk, tmp_path / name, strategy=strategy, features="w_ret", jobs=2, writer=writer)
     groups = list(row_groups(tmp_path / name))
     assert len(groups) >= 3
     assert all(before[1] < after[0] for before, after in itertools.pairwise(groups))
@@ -232,8 +239,9 @@ def test_every_compression_holds_the_same_rows(tmp_path: Path, small: Path, comp
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 @pytest.mark.parametrize("column", ["symbol", "close", "w_close", "w_ret", "w_vol_52"])
-def test_a_flipped_bit_is_found(tmp_path: Path, small: Path, name: str, column: str) -> None:
-    build(small, tmp_path / name, compression="none")
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_flipped_bit_is_found(tmp_path: Path, small: Path, name: str, column: str, writer: str) -> None:
+    build(small, tmp_path / name, compression="none", writer=writer)
     path = parts(tmp_path / name)[0]
     chunk = next(chunk for found, chunk in chunks(path) if found == column)
     begin = chunk.dictionary_page_offset or chunk.data_page_offset
@@ -763,9 +771,10 @@ def test_the_limit_that_an_error_names_is_enough(tmp_path: Path, small: Path, st
     assert build(small, tmp_path / "out", strategy=strategy, memory_limit=limit, features="w_ret").num_rows == 2400
 
 
-def test_two_files_of_one_run_are_the_same_bytes(tmp_path: Path, small: Path) -> None:
-    build(small, tmp_path / "a.parquet")
-    build(small, tmp_path / "b.parquet")
+@pytest.mark.parametrize("writer", WRITERS)
+def test_two_files_of_one_run_are_the_same_bytes(tmp_path: Path, small: Path, writer: str) -> None:
+    build(small, tmp_path / "a.parquet", writer=writer)
+    build(small, tmp_path / "b.parquet", writer=writer)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 

@@ -185,7 +185,6 @@ def test_half_of_a_journals_line_spoils_no_other(tmp_path: Path) -> None:
 # ---- random ends -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.alone
 def test_random_ends_leave_a_whole_output(tmp_path: Path) -> None:
     counts = {"kill": 1, "worker": 1, "INT": 1, "TERM": 1}
     cycles = soak(tmp_path, counts, seed=3, symbols=40, days=250)

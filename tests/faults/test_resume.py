@@ -51,8 +51,6 @@ import weekly_cli
 from weekly_cli.errors import InputRefused, OutputConflict, UsageError
 from weekly_cli.run.task import Outcome, Task, run_task
 
-pytestmark = pytest.mark.alone
-
 #: Bits flipped at a time; starters at once; readings of an output while it is published.
 FLIPS, STARTERS, READS, PUBLISHES = 20, 8, 500, 20
 
@@ -356,6 +354,7 @@ def test_what_somebody_else_made_in_its_place_stays(prices: Path, tmp_path: Path
 # ---- real processes --------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) -> None:
     options = ("-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 2, *MANY)
     with start_cli("build", bulk, *options) as process:
@@ -372,6 +371,7 @@ def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) 
     assert (again.returncode, again.stderr) == (0, "")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_an_interrupted_run_goes_on(bulk: Path, tmp_path: Path, name: str, code: int) -> None:
     options = ("-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 2, *MANY)
@@ -500,6 +500,7 @@ def bulk_wanted(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Tabl
     return build(bulk, tmp_path_factory.mktemp("wanted") / "out", benchmark=tuple(MANY[1::2]))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("name", "share"), soaked(SIGNALLED, [one for one in ALL_SIGNALLED if one not in SIGNALLED]))
 def test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output(
     bulk: Path, bulk_old: Path, bulk_wanted: pa.Table, tmp_path: Path, name: str, share: float
@@ -536,6 +537,7 @@ def test_a_full_pipe_on_stderr_keeps_no_run_waiting(bulk: Path, tmp_path: Path) 
     assert read(tmp_path / "out").equals(build(bulk, tmp_path / "wanted"))
 
 
+@pytest.mark.alone
 def test_a_terminal_that_closes_ends_the_run_and_its_workers(bulk: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [COMMAND, "build", bulk, "-o", tmp_path / "out", "--jobs", "2", "--strategy", "adaptive", *MANY]

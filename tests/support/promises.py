@@ -279,7 +279,7 @@ def trials() -> Iterator[Trial]:
 def _values(test: Callable[..., Any]) -> list[Any]:
     """The parameters of a function that has them in one mark."""
     (mark,) = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
-    return list(mark.args[1])
+    return [one.values[0] if hasattr(one, "marks") else one for one in mark.args[1]]
 
 
 def page() -> str:

@@ -336,7 +336,6 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_machine")
 @pytest.mark.parametrize("nested", [False, True], ids=["child", "grandchild"])
@@ -359,7 +358,6 @@ def test_the_meter_sees_what_a_descendant_holds(nested: bool) -> None:
     assert meter.peak_bytes - before.peak_bytes < held_bytes + 150 * MIB
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_machine")
 def test_the_meter_ends_with_its_block_and_keeps_the_peak() -> None:

@@ -214,7 +214,6 @@ def test_impossible_samples_are_refused(tmp_path: Path, arguments: dict[str, int
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
 @pytest.mark.parametrize("layout", ["date", "symbol"])

@@ -101,11 +101,11 @@ def plan(typed: Typed) -> int:
     config = resolve(*_layers(typed))
     with _importing():
         from weekly_cli.run import pipeline, report
-    scan, made = pipeline.plan_only(config)
+    scan, run_plan = pipeline.plan_only(config)
     if config.json:
-        print_json(report.plan_lines(scan, made))
+        print_json(report.plan_lines(scan, run_plan))
     else:
-        console(stderr=False).print(report.render_plan(scan, made))
+        console(stderr=False).print(report.render_plan(scan, run_plan))
     return EXIT_DONE
 
 
@@ -193,9 +193,15 @@ def config(
     given = winning(*_layers(typed))
     rows = []
     for row in SETTINGS.values():
-        one = given.get(row.name)
-        value = row.default if one is None else one.read(row.kind)
-        rows.append((row.name, row.kind.none if value is None else row.kind.plain(value), one.name if one else ""))
+        given_value = given.get(row.name)
+        value = row.default if given_value is None else given_value.read(row.kind)
+        rows.append(
+            (
+                row.name,
+                row.kind.none if value is None else row.kind.plain(value),
+                given_value.name if given_value else "",
+            )
+        )
     if resolve_some(["json"], *_layers(typed))["json"]:
         print_json({name: {"value": value, "from": source or "default"} for name, value, source in rows})
         return EXIT_DONE

@@ -20,7 +20,7 @@ _UsageError: Any = typer.BadParameter.__base__
 
 
 @contextlib.contextmanager
-def _told_of(ctx: typer.Context) -> Iterator[None]:
+def _with_context(ctx: typer.Context) -> Iterator[None]:
     try:
         yield
     except _UsageError as error:
@@ -34,7 +34,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments."""
-        with _told_of(ctx):
+        with _with_context(ctx):
             return super().parse_args(ctx, args)
 
 
@@ -43,10 +43,10 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments before a command."""
-        with _told_of(ctx):
+        with _with_context(ctx):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the first argument names."""
-        with _told_of(ctx):
+        with _with_context(ctx):
             return super().resolve_command(ctx, args)

@@ -33,11 +33,11 @@ def with_settings(names: Sequence[str], command: Callable[..., int]) -> Callable
         raise typer.Exit(command(typed, **values))
 
     hints = get_type_hints(command, include_extras=True)
-    own = [
+    own_parameters = [
         parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in list(inspect.signature(command).parameters.values())[1:]
     ]
-    parameters = [*_parameters(names), *own]
+    parameters = [*_parameters(names), *own_parameters]
     parameters.sort(key=lambda parameter: not isinstance(info_of(parameter), ArgumentInfo))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.settings = tuple(names)  # type: ignore[attr-defined]

@@ -47,14 +47,19 @@ def command_reference() -> str:
 
 def _command(name: str, callback: Callable[..., Any]) -> str:
     names: Sequence[str] = getattr(callback, "settings", ())
-    own = [entry for entry in _parameters(callback) if entry.name not in names]
-    taken = [SETTINGS[name] for name in names]
-    left_out = [row for row in SETTINGS.values() if row not in taken]
-    if len(left_out) < len(taken):
+    own_parameters = [entry for entry in _parameters(callback) if entry.name not in names]
+    accepted = [SETTINGS[name] for name in names]
+    left_out = [row for row in SETTINGS.values() if row not in accepted]
+    if len(left_out) < len(accepted):
         settings = "All settings" + (f" except {', '.join(map(_short, left_out))}" if left_out else "") + "."
     else:
-        settings = f"Settings: {', '.join(map(_short, taken))}." if taken else ""
-    parts = [f"### `weekly-cli {name}`", inspect.getdoc(callback) or "", settings, _own_table(own) if own else ""]
+        settings = f"Settings: {', '.join(map(_short, accepted))}." if accepted else ""
+    parts = [
+        f"### `weekly-cli {name}`",
+        inspect.getdoc(callback) or "",
+        settings,
+        _own_table(own_parameters) if own_parameters else "",
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -69,8 +74,8 @@ def _own_table(entries: Sequence[inspect.Parameter]) -> str:
     for entry in entries:
         info: Any = info_of(entry)
         flag = entry.name.upper() if isinstance(info, ArgumentInfo) else f"--{entry.name.replace('_', '-')}"
-        absent = (None, False, inspect.Parameter.empty)
-        default = "" if any(entry.default is one for one in absent) else str(entry.default)
+        no_default = (None, False, inspect.Parameter.empty)
+        default = "" if any(entry.default is one for one in no_default) else str(entry.default)
         rows.append((f"`{flag}`", info.help or "", _shown(default)))
     return _table(("option", "what it does", "default"), rows)
 

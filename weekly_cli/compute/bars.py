@@ -87,19 +87,19 @@ def weekly_bars(
     bars = {"codes": codes[starts], "weeks": week[starts], **_reduced(columns, starts)}
     outside, below = _crossed(columns)
     quality = Quality()
-    odd = functools.reduce(_either, bad.values())
-    if odd is not None:
-        again = np.logical_or.reduceat(odd, starts)
-        rows = np.flatnonzero(np.repeat(again, bars["days"]))
+    unusable = functools.reduce(_either, bad.values())
+    if unusable is not None:
+        affected = np.logical_or.reduceat(unusable, starts)
+        rows = np.flatnonzero(np.repeat(affected, bars["days"]))
         outside[rows] = below[rows] = False
         number = np.searchsorted(starts, rows, "right") - 1
-        some = {role: column[rows] for role, column in columns.items()}
+        values_by_role = {role: column[rows] for role, column in columns.items()}
         flags = {role: np.zeros(len(rows), bool) if flag is None else flag[rows] for role, flag in bad.items()}
-        made, anew, quality = _of_usable_rows(number, some, flags)
-        for name, values in anew.items():
-            bars[name][made] = values
-        again[made] = False
-        bars = {name: values[~again] for name, values in bars.items()}
+        recomputed, new_values, quality = _of_usable_rows(number, values_by_role, flags)
+        for name, values in new_values.items():
+            bars[name][recomputed] = values
+        affected[recomputed] = False
+        bars = {name: values[~affected] for name, values in bars.items()}
     quality += Quality(high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
     return WeeklyBars(**bars), quality
 
@@ -162,8 +162,8 @@ def _filled(columns: Mapping[str, Floats], starts: Ints) -> dict[str, Floats]:
         rows = np.where(np.isnan(columns["open"]), n_rows, np.arange(n_rows))
         first = np.minimum.reduceat(rows, starts)
         filled["open"] = np.array(close)
-        found = first < n_rows
-        filled["open"][starts[found]] = columns["open"][first[found]]
+        has_open = first < n_rows
+        filled["open"][starts[has_open]] = columns["open"][first[has_open]]
     if "volume" in columns:
         filled["volume"] = np.nan_to_num(columns["volume"], nan=0.0)
     return filled

@@ -55,13 +55,13 @@ class BenchmarkBars:
 
     def closes(self, name: str, codes: Ints, week: Ints) -> NDArray[np.float64]:
         """Return the close of each bar's benchmark in the bar's own week, NaN where there is none."""
-        found = np.full(len(codes), np.nan)
+        result = np.full(len(codes), np.nan)
         if len(self.keys):
             wanted = bar_keys(self.compared[name][codes], week)
             at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-            there = self.keys[at] == wanted
-            found[there] = self.close[at[there]]
-        return found
+            matches = self.keys[at] == wanted
+            result[matches] = self.close[at[matches]]
+        return result
 
 
 def bar_keys(codes: Ints, week: Ints) -> Ints:
@@ -152,23 +152,23 @@ def blocks(
     recipe : Recipe
     benchmarks : BenchmarkBars
     """
-    every = np.arange(n_symbols + 1)
-    row_starts, bar_starts = np.searchsorted(codes, every), np.searchsorted(bars.codes, every)
+    symbol_bounds = np.arange(n_symbols + 1)
+    row_starts, bar_starts = np.searchsorted(codes, symbol_bounds), np.searchsorted(bars.codes, symbol_bounds)
     for first, stop in symbol_groups(np.diff(bar_starts)):
-        own = slice(int(row_starts[first]), int(row_starts[stop]))
+        rows = slice(int(row_starts[first]), int(row_starts[stop]))
         bar = slice(int(bar_starts[first]), int(bar_starts[stop]))
-        if own.start == own.stop:
+        if rows.start == rows.stop:
             continue
-        newest = weeks.newest_week_seen(days[own], recipe.week, recipe.available)
-        starts = run_starts(codes[own], newest)
-        wanted = bar_keys(codes[own][starts], newest[starts])
+        newest = weeks.newest_week_seen(days[rows], recipe.week, recipe.available)
+        starts = run_starts(codes[rows], newest)
+        wanted = bar_keys(codes[rows][starts], newest[starts])
         at = np.searchsorted(bar_keys(bars.codes[bar], bars.weeks[bar]), wanted, "right") - 1
-        same = (at >= 0) & (bars.codes[bar][at] == codes[own][starts]) if bar.stop > bar.start else at >= 0
+        has_bar = (at >= 0) & (bars.codes[bar][at] == codes[rows][starts]) if bar.stop > bar.start else at >= 0
         yield Block(
-            first=own.start,
-            stop=own.stop,
-            starts=starts + own.start,
-            bars=np.where(same, at, -1),
+            first=rows.start,
+            stop=rows.stop,
+            starts=starts + rows.start,
+            bars=np.where(has_bar, at, -1),
             symbol_starts=row_starts[first : stop + 1],
             columns=tuple(_columns(bars, bar, np.diff(bar_starts)[first:stop], recipe, benchmarks)),
         )
@@ -218,23 +218,23 @@ def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """The rows from `first` to `stop`, and their columns as spans of `lengths` rows; `whole`: a requested range."""
+    """Rows from `first` to `stop`, their columns as spans of `lengths` rows; `is_requested`: a requested range."""
 
     first: int
     stop: int
     lengths: Ints
     columns: Iterator[SpanColumn]
-    whole: bool
+    is_requested: bool
 
 
 def row_groups(
-    found: Iterable[Block], most_rows: int, copyable_row_groups: Iterable[tuple[int, int]] = ()
+    computed_blocks: Iterable[Block], most_rows: int, copyable_row_groups: Iterable[tuple[int, int]] = ()
 ) -> Iterator[RowGroup]:
     """Cut blocks into row groups of at most `most_rows`, between symbols unless a single symbol has more rows.
 
     Parameters
     ----------
-    found : iterable of Block
+    computed_blocks : iterable of Block
         In row order, without gaps.
     most_rows : int
     copyable_row_groups : iterable of (first, stop)
@@ -243,38 +243,42 @@ def row_groups(
     waiting = deque(copyable_row_groups)
     held: list[Block] = []
     begin = 0
-    for block in found:
+    for block in computed_blocks:
         held.append(block)
         while begin < block.stop:
             if waiting and waiting[0][0] == begin:
                 if waiting[0][1] > block.stop:
                     break
                 first, begin = waiting.popleft()
-                yield _row_group_of(held, first, begin, whole=True)
+                yield _row_group_of(held, first, begin, is_requested=True)
             else:
                 stop = min(block.stop, waiting[0][0]) if waiting else block.stop
                 for first, end in _between_symbols(block.symbol_starts, begin, stop, most_rows):
-                    yield _row_group_of([block], first, end, whole=False)
+                    yield _row_group_of([block], first, end, is_requested=False)
                 begin = stop
         held = [one for one in held if one.stop > begin]
 
 
-def _row_group_of(parts: Sequence[Block], first: int, stop: int, *, whole: bool) -> RowGroup:
+def _row_group_of(parts: Sequence[Block], first: int, stop: int, *, is_requested: bool) -> RowGroup:
     spans = [
         block.spans(max(first, block.first), min(stop, block.stop))
         for block in parts
         if block.first < stop and block.stop > first
     ]
     lengths = np.concatenate([lengths for lengths, _ in spans])
-    columns = spans[0][1] if len(spans) == 1 else map(_one_column, zip(*(some for _, some in spans), strict=True))
-    return RowGroup(first, stop, lengths, columns, whole)
+    columns = (
+        spans[0][1]
+        if len(spans) == 1
+        else map(_one_column, zip(*(span_columns for _, span_columns in spans), strict=True))
+    )
+    return RowGroup(first, stop, lengths, columns, is_requested)
 
 
 def _one_column(parts: Sequence[SpanColumn]) -> SpanColumn:
     missing = None
     if any(part.missing is not None for part in parts):
-        there = (np.zeros(len(part.values), bool) if part.missing is None else part.missing for part in parts)
-        missing = np.concatenate(list(there))
+        masks = (np.zeros(len(part.values), bool) if part.missing is None else part.missing for part in parts)
+        missing = np.concatenate(list(masks))
     values = np.concatenate([part.values for part in parts])
     return SpanColumn(parts[0].name, parts[0].kind, values, missing)
 

@@ -63,14 +63,14 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     InputRefused
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
-    found = discovery.find_inputs(config.input, output)
+    inputs = discovery.find_inputs(config.input, output)
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
     leaves: _Leaves | None = None  # most files have the same ones
     ranges = _IntegerRanges()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     states: dict[Path, FileState] = {}
-    for path, keys in found.files:
+    for path, keys in inputs.files:
         file = parquet.open_parquet(path)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
         state = states[path] = discovery.file_state(path)
@@ -93,8 +93,8 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         where=config.where,
         schema=schema,
         pieces=tuple(pieces),
-        files=len(found.files),
-        skipped=tuple(found.skipped),
+        files=len(inputs.files),
+        skipped=tuple(inputs.skipped),
         file_bytes=file_bytes,
         identity=identity.hexdigest(),
         states=states,
@@ -139,7 +139,7 @@ def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[R
         If counts contradict each other, or byte ranges are outside the file: memory is planned with them.
     """
     try:
-        told, groups = read_row_groups(footer)
+        declared, groups = read_row_groups(footer)
     except ValueError as error:
         raise _damaged(path, str(error)) from error
     for number, (rows, chunks) in enumerate(groups):
@@ -152,8 +152,8 @@ def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[R
             if not _lies_within(chunk, size):
                 raise _damaged(path, f"{chunk.path!r} of row group {number} can't lie where it says")
     counted = sum(group.rows for group in groups)
-    if counted != told:
-        raise _damaged(path, f"it tells of {told:,} rows, but its row groups of {counted:,}")
+    if counted != declared:
+        raise _damaged(path, f"it tells of {declared:,} rows, but its row groups of {counted:,}")
     return groups
 
 
@@ -202,16 +202,16 @@ class _IntegerRanges:
         for chunk in chunks:
             if chunk.path not in integers:
                 continue
-            found = _extremes(chunk, integers[chunk.path])
-            known = self._ranges.get(chunk.path, found)
-            if found is None or known is None:
+            extremes = _extremes(chunk, integers[chunk.path])
+            previous = self._ranges.get(chunk.path, extremes)
+            if extremes is None or previous is None:
                 self._ranges[chunk.path] = None
             else:
-                self._ranges[chunk.path] = min(known[0], found[0]), max(known[1], found[1])
+                self._ranges[chunk.path] = min(previous[0], extremes[0]), max(previous[1], extremes[1])
 
     def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
         integers = {column.name for column in schema if pa.types.is_integer(column.type)}
-        return {name: found for name, found in self._ranges.items() if found is not None and name in integers}
+        return {name: extremes for name, extremes in self._ranges.items() if extremes is not None and name in integers}
 
 
 def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:

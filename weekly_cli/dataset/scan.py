@@ -124,8 +124,8 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     fold = _Fold(footers)
     done = 0
     runs = source.runs(footers.pieces, source.BATCH_ROWS)
-    for found in source.in_order((partial(_read_keys, footers, *run) for run in runs), threads):
-        for keys in found:
+    for run_keys in source.in_order((partial(_read_keys, footers, *run) for run in runs), threads):
+        for keys in run_keys:
             fold.add(keys)
             done += int(keys.counts.sum()) + keys.bad_count
         on_rows(done)
@@ -137,12 +137,12 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
 def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
     numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(footers.pieces[begin:end])}
     wanted = footers.schema.key_columns
-    found = []
+    keys = []
     for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
         symbols = _encoded(table.column(0))
         _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
-        found.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, wanted))
-    return found
+        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, wanted))
+    return keys
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.Array:
@@ -233,15 +233,15 @@ def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
     numbers = np.unique([symbol for symbol, _ in rows])
     symbols = scan.symbols.take(from_numpy(numbers))
     wanted = set(rows)
-    found: dict[str, None] = {}
+    paths: dict[str, None] = {}
     for piece, _, table in source.tables(footers.pieces, footers.schema, footers.schema.key_columns):
         codes = symbol_codes(table.column(0), symbols)
         days, _ = session_days(table.column(1))
-        here = np.flatnonzero(codes >= 0)
-        pairs = zip(numbers[codes[here]].tolist(), days[here].tolist(), strict=True)
+        places = np.flatnonzero(codes >= 0)
+        pairs = zip(numbers[codes[places]].tolist(), days[places].tolist(), strict=True)
         if wanted.intersection(pairs):
-            found[piece.path] = None
-    return list(found)
+            paths[piece.path] = None
+    return list(paths)
 
 
 class _Fold:
@@ -289,13 +289,13 @@ class _Fold:
         if not self._waiting:
             return
         symbols = pa.concat_arrays([plain_symbols(keys.symbols).cast(self._known.type) for keys in self._waiting])
-        found = pc.index_in(symbols, value_set=self._known)
-        if found.null_count:
-            new = symbols.filter(pc.is_null(found)).unique()
+        entries = pc.index_in(symbols, value_set=self._known)
+        if entries.null_count:
+            new = symbols.filter(pc.is_null(entries)).unique()
             self._known = pa.concat_arrays([self._known, new])
             self._counts = np.append(self._counts, np.zeros(len(new), np.int64))
-            found = pc.index_in(symbols, value_set=self._known)
-        codes = to_numpy(found)
+            entries = pc.index_in(symbols, value_set=self._known)
+        codes = to_numpy(entries)
         np.add.at(self._counts, codes, np.concatenate([keys.counts for keys in self._waiting]))
         self._place(codes)
         self._waiting = []
@@ -319,8 +319,8 @@ class _Fold:
         few = 2 * self.bad_count < self._footers.rows
         if self._unread_count:
             unread = unread_dates_sentence(self._unread_count, self._first_unread)
-            way_out = "; rewrite them" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
-            return f"column {date!r} of {self._footers.where}: {unread}{way_out}"
+            remedy = "; rewrite them" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
+            return f"column {date!r} of {self._footers.where}: {unread}{remedy}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
         more = len(self._bad_files) - _OFFENDERS_SHOWN
         return (

@@ -102,16 +102,16 @@ def unify(schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
         if previous is not None and schema.equals(previous):
             continue
         previous = schema
-        doubled = sorted({name for name in schema.names if schema.names.count(name) > 1})
-        if doubled:
-            raise InputRefused(f"{path} has more than one column named {doubled[0]!r}; rename one of them")
+        repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
+        if repeated:
+            raise InputRefused(f"{path} has more than one column named {repeated[0]!r}; rename one of them")
         for column in schema:
-            known = fields.setdefault(column.name, column)
-            fields[column.name] = known.with_nullable(known.nullable or column.nullable)
+            unified = fields.setdefault(column.name, column)
+            fields[column.name] = unified.with_nullable(unified.nullable or column.nullable)
             kinds.setdefault(column.name, {}).setdefault(column.type, path)
-    for name, found in kinds.items():
-        fields[name] = fields[name].with_type(_common_of(name, found))
-    _refuse_absent(schemas, fields, {name: next(iter(found.values())) for name, found in kinds.items()})
+    for name, types in kinds.items():
+        fields[name] = fields[name].with_type(_common_of(name, types))
+    _refuse_absent(schemas, fields, {name: next(iter(types.values())) for name, types in kinds.items()})
     if len(schemas) > 1:  # files may have different values, which together need a wider index
         fields = {name: column.with_type(_wide_dictionary(column.type)) for name, column in fields.items()}
     return pa.schema(list(fields.values()))
@@ -136,7 +136,7 @@ def _wide_dictionary(kind: pa.DataType) -> pa.DataType:
 
 
 def _refuse_absent(
-    schemas: Sequence[tuple[str, pa.Schema]], fields: dict[str, pa.Field], home: Mapping[str, str]
+    schemas: Sequence[tuple[str, pa.Schema]], fields: dict[str, pa.Field], paths: Mapping[str, str]
 ) -> None:
     """Make columns that some file lacks nullable; refuse columns that must not be null."""
     for path, schema in schemas:
@@ -145,7 +145,7 @@ def _refuse_absent(
         for name in fields.keys() - set(schema.names):
             if not fields[name].nullable:
                 raise InputRefused(
-                    f"{path} has no column {name!r}, which is {fields[name].type} and never null in {home[name]}; "
+                    f"{path} has no column {name!r}, which is {fields[name].type} and never null in {paths[name]}; "
                     "add it there, or build the files apart"
                 )
 
@@ -240,13 +240,13 @@ def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str, setting:
                 )
             roles[role] = given[role]
             continue
-        found = [name for name in schema.names if normal(name) in ALIASES[role] and name not in given.values()]
-        if len(found) > 1:
+        matches = [name for name in schema.names if normal(name) in ALIASES[role] and name not in given.values()]
+        if len(matches) > 1:
             raise InputRefused(
-                f"{where} has more than one column for {role}: {', '.join(found)}; choose with --columns {role}=NAME"
+                f"{where} has more than one column for {role}: {', '.join(matches)}; choose with --columns {role}=NAME"
             )
-        if found:
-            roles[role] = found[0]
+        if matches:
+            roles[role] = matches[0]
         elif role in REQUIRED_ROLES:
             raise InputRefused(
                 f"{where} has no column for {role} among {', '.join(schema.names) or 'none at all'}; "
@@ -368,8 +368,8 @@ def as_text(value: pa.Scalar) -> str:
     try:
         return str(value.as_py())
     except (ValueError, OverflowError):  # bytes that are not valid text, or a timestamp that Python can't represent
-        whole = pa.int32() if value.type == pa.date32() else pa.int64()
-        return str(value.cast(pa.large_binary() if is_text(value.type) else whole).as_py())
+        integer_type = pa.int32() if value.type == pa.date32() else pa.int64()
+        return str(value.cast(pa.large_binary() if is_text(value.type) else integer_type).as_py())
 
 
 def as_date(day: int) -> datetime.date:
@@ -387,7 +387,7 @@ def prices(column: Column) -> NDArray[np.float64]:
     return arrays.to_numpy(column.cast(pa.float64(), safe=False), np.nan)
 
 
-def name_collisions(own: Iterable[str], added: Iterable[str]) -> list[str]:
+def name_collisions(input_names: Iterable[str], added: Iterable[str]) -> list[str]:
     """Return the names of `added` that are already in the input, in order."""
-    owned = set(own)
-    return [name for name in added if name in owned]
+    taken = set(input_names)
+    return [name for name in added if name in taken]

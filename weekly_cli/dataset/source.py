@@ -101,13 +101,13 @@ def _decoded(
     present = set(file.schema_arrow.names)
     names = [name for name in wanted if name in present]
     columns = None if len(names) == len(present) else names
-    whole = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
-    if whole and piece.rows_in_group <= batch_rows:
+    most_rows = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
+    if most_rows and piece.rows_in_group <= batch_rows:
         table = file.read_row_group(piece.row_group, columns=columns, use_threads=use_threads)
         _refuse_short(piece, table.num_rows)
         yield piece.start, table.slice(piece.start, piece.stop - piece.start)
         return
-    step = batch_rows if whole else min(batch_rows, _EARLY_STOP_ROWS)
+    step = batch_rows if most_rows else min(batch_rows, _EARLY_STOP_ROWS)
     first = 0
     for batch in file.iter_batches(step, row_groups=[piece.row_group], columns=columns, use_threads=use_threads):
         begin, end = max(piece.start - first, 0), min(piece.stop - first, batch.num_rows)
@@ -130,10 +130,10 @@ def _refuse_short(piece: Piece, rows: int) -> None:
 def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the table with the columns of `wanted` in their types; the symbol column keeps the type that it has."""
     keys = dict(piece.keys)
-    there = set(table.column_names)
+    in_file = set(table.column_names)
     arrays = []
     for name, kind in wanted.items():
-        if name in there:
+        if name in in_file:
             column = table.column(name)
             _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
@@ -193,15 +193,15 @@ def chunks(
         keep = codes >= 0
         if known is not None:
             keep &= known
-        own = table.drop_columns([symbol])
+        columns_table = table.drop_columns([symbol])
         rows = np.flatnonzero(keep)
         if len(rows) == len(keep):
-            yield Chunk(codes, days, own)
+            yield Chunk(codes, days, columns_table)
         elif len(rows) and rows[-1] - rows[0] == len(rows) - 1:
             window = slice(int(rows[0]), int(rows[-1]) + 1)
-            yield Chunk(codes[window], days[window], own.slice(int(rows[0]), len(rows)))
+            yield Chunk(codes[window], days[window], columns_table.slice(int(rows[0]), len(rows)))
         elif len(rows):
-            yield Chunk(codes[rows], days[rows], own.take(from_numpy(rows)))
+            yield Chunk(codes[rows], days[rows], columns_table.take(from_numpy(rows)))
 
 
 def chunks_ahead(
@@ -218,8 +218,8 @@ def chunks_ahead(
             return lambda: chunks(run, schema, symbols, batch_rows=most_rows, use_threads=True)
         return lambda: list(chunks(run, schema, symbols))
 
-    for found in in_order((task(pieces[begin:end]) for begin, end in runs(pieces, most_rows)), threads):
-        yield from found
+    for batch in in_order((task(pieces[begin:end]) for begin, end in runs(pieces, most_rows)), threads):
+        yield from batch
 
 
 def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:

@@ -61,7 +61,7 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
 def _of_name(name: str, output: Path | None) -> tuple[list[Path], dict[Path, str]]:
     path = Path(name)
     try:
-        files, skipped = _found(path, name)
+        files, skipped = _matching_files(path, name)
         refuse_table_formats(files)
     except OSError as error:
         raise InputRefused(f"{name} can't be searched: {error.strerror}: {error.filename}") from error

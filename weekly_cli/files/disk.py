@@ -37,13 +37,15 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else first_line(error)}"
+        message = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else first_line(error)}"
         if error.errno in _FULL:
-            said += "; make room there (df -h, df -i, quota), and the same command resumes where it was"
-            raise DiskError(said) from error
+            message += "; make room there (df -h, df -i, quota), and the same command resumes where it was"
+            raise DiskError(message) from error
         if error.errno in _REFUSED:
-            raise OutputConflict(f"{said}; give this user the right to write there, or choose another place") from error
-        raise DiskError(f"{said}; if the disk is sound, run the same command again, else choose another") from error
+            raise OutputConflict(
+                f"{message}; give this user the right to write there, or choose another place"
+            ) from error
+        raise DiskError(f"{message}; if the disk is sound, run the same command again, else choose another") from error
 
 
 @contextlib.contextmanager

@@ -108,9 +108,9 @@ class LocalStore(OutputStore):
         except (OSError, DiskError):
             return False
 
-    def clear(self, but: Collection[str], *, keep_journal: bool) -> None:
+    def clear(self, keep: Collection[str], *, keep_journal: bool) -> None:
         """Empty the work folder, except for some files."""
-        _empty(self._work, {*map(Path, but), *([self._work / _JOURNAL] if keep_journal else [])})
+        _empty(self._work, {*map(Path, keep), *([self._work / _JOURNAL] if keep_journal else [])})
 
     def add_part(self, address: str) -> None:
         """Flush a part to disk in a thread; a single output file is flushed only after all parts are joined."""
@@ -122,11 +122,11 @@ class LocalStore(OutputStore):
         if self._flusher is not None:
             self._flusher.wait()
         if is_single_file(self._output):
-            made = self._one_file(parts, new_file)
-            size = made.stat().st_size
+            new_output = self._one_file(parts, new_file)
+            size = new_output.stat().st_size
         else:
-            made, size = self._folder_of_parts(parts or {str(self._one_file((), new_file)): 0})
-        put_in_place(made, self._output, self._before)
+            new_output, size = self._folder_of_parts(parts or {str(self._one_file((), new_file)): 0})
+        put_in_place(new_output, self._output, self._before)
         return size
 
     def _one_file(self, parts: Collection[str], new_file: NewFile) -> Path:
@@ -193,8 +193,10 @@ def _remove_work_folder(folder: Path) -> None:
     """
     if not os.path.lexists(folder):
         return
-    ours = folder.is_dir() and not folder.is_symlink() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
-    if not ours:
+    is_work_folder = (
+        folder.is_dir() and not folder.is_symlink() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
+    )
+    if not is_work_folder:
         raise OutputConflict(f"{folder} is in the way, and was not created by weekly-cli; move it, or pass --work-dir")
     _remove_tree(folder)
 
@@ -227,12 +229,12 @@ def _remove_tree(folder: Path) -> None:
     failpoints.reached("work:removed")
 
 
-def _empty(folder: Path, but: Collection[Path]) -> None:
+def _empty(folder: Path, keep: Collection[Path]) -> None:
     """Remove what this tool has written to one of its folders, except for some files and the mark."""
     with writing(folder):
-        found = list(folder.iterdir())
-    for path in found:
-        if path in but or path.name == _MARK:
+        entries = list(folder.iterdir())
+    for path in entries:
+        if path in keep or path.name == _MARK:
             continue
         with writing(path):
             if path.is_dir() and not path.is_symlink():

@@ -54,10 +54,10 @@ class OutputFile(ABC):
             self.finish()
         self.reached("closed")
         with reading(self.aside):
-            found = pq.ParquetFile(str(self.aside)).metadata.num_rows
-        if found != self.rows:
+            written_rows = pq.ParquetFile(str(self.aside)).metadata.num_rows
+        if written_rows != self.rows:
             raise DiskError(
-                f"{self.path}: {found} of {self.rows} rows are in the file that was written; check the disk"
+                f"{self.path}: {written_rows} of {self.rows} rows are in the file that was written; check the disk"
             )
         if durable:
             flush(self.aside)

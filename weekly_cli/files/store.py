@@ -85,7 +85,7 @@ class OutputStore(ABC):
         """Tell whether a file that an earlier run has written exists and is unchanged."""
 
     @abstractmethod
-    def clear(self, but: Collection[str], *, keep_journal: bool) -> None:
+    def clear(self, keep: Collection[str], *, keep_journal: bool) -> None:
         """Remove what earlier runs have written, except for some addresses."""
 
     @abstractmethod

@@ -17,26 +17,26 @@ from weekly_cli.files.target import Listing, listing
 _REPLACED = "replaced"
 
 
-def put_in_place(made: Path, target: Path, before: Listing) -> None:
-    """Put a finished file or folder in its place in one step; what was there before moves to the folder of `made`.
+def put_in_place(new_output: Path, target: Path, before: Listing) -> None:
+    """Put a finished file or folder in its place in one step; what was there moves to the folder of `new_output`.
 
     Raises
     ------
     OutputConflict
         If the target no longer matches `before`: another process has written there, and its files are restored.
     """
-    if made.is_dir():
-        flush(made)
+    if new_output.is_dir():
+        flush(new_output)
     failpoints.reached("publish:ready")
     with writing(target):
         if not os.path.lexists(target):
-            made.rename(target)
-        elif exchange(made, target):
-            if listing(made) != before:
-                exchange(made, target)
+            new_output.rename(target)
+        elif exchange(new_output, target):
+            if listing(new_output) != before:
+                exchange(new_output, target)
                 raise _changed(target)
         else:
-            _replace_by_two_renames(made, target, before)
+            _replace_by_two_renames(new_output, target, before)
     failpoints.reached("publish:switched")
     flush(target.parent)
     failpoints.reached("publish:flushed")
@@ -49,18 +49,18 @@ def _changed(target: Path) -> OutputConflict:
     )
 
 
-def _replace_by_two_renames(made: Path, target: Path, before: Listing) -> None:
+def _replace_by_two_renames(new_output: Path, target: Path, before: Listing) -> None:
     """Replace a target where no system call can in one step; `restore_displaced_output` undoes a half-done switch."""
-    displaced = made.with_name(_REPLACED)
+    displaced = new_output.with_name(_REPLACED)
     target.rename(displaced)
     failpoints.reached("publish:moved")
     if listing(displaced) != before:
-        restore_displaced_output(made.parent, target)
+        restore_displaced_output(new_output.parent, target)
         raise _changed(target)
     try:
-        made.rename(target)
+        new_output.rename(target)
     except OSError:
-        restore_displaced_output(made.parent, target)
+        restore_displaced_output(new_output.parent, target)
         raise
 
 

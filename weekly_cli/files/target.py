@@ -21,12 +21,12 @@ from weekly_cli.files import disk, records
 from weekly_cli.files.parquet import METADATA_KEY, is_parquet
 from weekly_cli.settings import Config
 
-_STRANGERS_SHOWN = 3
+_FOREIGN_SHOWN = 3
 
 
 def wrote(path: Path) -> bool:
     """Tell whether everything at `path` is an output of this tool."""
-    return not any(True for _ in strangers(path, overwrite=False))
+    return not any(True for _ in foreign_files(path, overwrite=False))
 
 
 #: Files that other writers of Parquet folders leave beside their data.
@@ -37,7 +37,7 @@ _COMPANIONS = ("_SUCCESS", "_metadata", "_common_metadata")
 PART_NAME = re.compile(r"part-\d{5,}-([0-9a-f]{8})\.parquet")
 
 
-def strangers(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def foreign_files(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield the entries at `path`, or in it, that this tool must not replace.
 
     It may replace a file that has this tool's mark and, in a folder, a part's name; with `overwrite`, any Parquet file
@@ -49,7 +49,7 @@ def strangers(path: Path, *, overwrite: bool) -> Iterator[Path]:
         return
     for entry in sorted(path.iterdir()):
         if overwrite and entry.is_dir() and not entry.is_symlink() and any(entry.iterdir()):
-            yield from strangers(entry, overwrite=overwrite)
+            yield from foreign_files(entry, overwrite=overwrite)
         elif not (_is_plain_file(entry) and (_parquet_or_companion(entry) if overwrite else _is_part(entry))):
             yield entry
 
@@ -111,11 +111,11 @@ def check_target(output: Path, config: Config) -> Listing:
             f"the output {output} would replace the sector map {config.sector_map}; choose another --output"
         )
     with disk.writing(output):
-        standing = listing(output)
-        others = list(strangers(output, overwrite=config.overwrite)) if os.path.lexists(output) else []
-    if others:
-        raise OutputConflict(_sentence(output, others, config.overwrite))
-    return standing
+        existing = listing(output)
+        foreign = list(foreign_files(output, overwrite=config.overwrite)) if os.path.lexists(output) else []
+    if foreign:
+        raise OutputConflict(_sentence(output, foreign, config.overwrite))
+    return existing
 
 
 def check_report(config: Config) -> None:
@@ -160,15 +160,15 @@ def _holds(folder: Path, name: str) -> bool:
     return folder == inner or folder in inner.parents
 
 
-def _sentence(output: Path, others: list[Path], overwrite: bool) -> str:
-    if others == [output]:
+def _sentence(output: Path, foreign: list[Path], overwrite: bool) -> str:
+    if foreign == [output]:
         what = "is not a Parquet file" if overwrite else "was not written by weekly-cli"
         return f"{output} already exists and {what}; choose another --output, or move it away"
-    named = ", ".join(str(path.relative_to(output)) for path in itertools.islice(others, _STRANGERS_SHOWN))
-    more = " and more" if len(others) > _STRANGERS_SHOWN else ""
-    count = f"{len(others):,} {'entry' if len(others) == 1 else 'entries'}"
+    named = ", ".join(str(path.relative_to(output)) for path in itertools.islice(foreign, _FOREIGN_SHOWN))
+    more = " and more" if len(foreign) > _FOREIGN_SHOWN else ""
+    count = f"{len(foreign):,} {'entry' if len(foreign) == 1 else 'entries'}"
     what = "neither weekly-cli's nor Parquet files" if overwrite else "not weekly-cli's"
     return (
-        f"{output} already exists and contains {count} that {'is' if len(others) == 1 else 'are'} {what}: "
-        f"{named}{more}; choose another --output, or move {'it' if len(others) == 1 else 'them'} away"
+        f"{output} already exists and contains {count} that {'is' if len(foreign) == 1 else 'are'} {what}: "
+        f"{named}{more}; choose another --output, or move {'it' if len(foreign) == 1 else 'them'} away"
     )

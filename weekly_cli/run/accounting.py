@@ -15,10 +15,10 @@ from weekly_cli.settings import Config
 _OFFENDERS_SHOWN = 3
 
 
-def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], stands: bool) -> None:
+def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], has_output: bool) -> None:
     """Refuse a result without rows, or without a single weekly bar, unless `allow_empty` allows it.
 
-    Such a result could replace an output that has rows; if one exists (`stands`), the error does not suggest the flag.
+    It could replace an output that has rows; if one exists (`has_output`), the error does not suggest the flag.
 
     Raises
     ------
@@ -34,9 +34,9 @@ def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Ou
     else:
         return
     steps = "; ".join(_steps(config, scan, plan, outcomes, bars_too))
-    way_out = "the existing output is unchanged" if stands else "or pass --allow-empty to publish an empty output"
+    remedy = "the existing output is unchanged" if has_output else "or pass --allow-empty to publish an empty output"
     raise InputRefused(
-        f"{what}, and nothing is published: {steps}. Change the setting or the input that removes the rows; {way_out}"
+        f"{what}, and nothing is published: {steps}. Change the setting or the input that removes the rows; {remedy}"
     )
 
 
@@ -51,12 +51,12 @@ def refuse_duplicates(config: Config, scan: Scan, plan: Plan, outcomes: Sequence
     count = sum(outcome.duplicates for outcome in outcomes)
     if config.on_duplicates != "error" or not count:
         return
-    found = [
+    duplicates = [
         (int(plan.selected[plan.tasks[outcome.number].first + position]), day)
         for outcome in outcomes
         for position, day in outcome.first_duplicates
     ]
-    first = list(dict.fromkeys(sorted(found)))[:_OFFENDERS_SHOWN]
+    first = list(dict.fromkeys(sorted(duplicates)))[:_OFFENDERS_SHOWN]
     named = ", ".join(f"{scan.symbols[symbol].as_py()} {as_date(day)}" for symbol, day in first)
     raise InputRefused(
         f"{count:,} rows of {config.where} repeat a symbol's date (first: {named}; in "

@@ -115,11 +115,11 @@ def _benchmark_bars(
     selected = np.append(plan.selected, -1)[place] == benchmarks
     bundled = selected & plan.partition
     for planned, task in zip(plan.tasks, tasks, strict=True):
-        here = np.flatnonzero(bundled & (place >= planned.first) & (place < planned.stop))
-        if len(here):
-            here = here[np.argsort(place[here])]
-            codes = tuple((place[here] - planned.first).tolist())
-            yield here, weekly_closes(_task(scan, job, benchmarks[here], codes, task.fragments))[0]
+        in_task = np.flatnonzero(bundled & (place >= planned.first) & (place < planned.stop))
+        if len(in_task):
+            in_task = in_task[np.argsort(place[in_task])]
+            codes = tuple((place[in_task] - planned.first).tolist())
+            yield in_task, weekly_closes(_task(scan, job, benchmarks[in_task], codes, task.fragments))[0]
     rest = np.flatnonzero(~bundled)
     if len(rest):
         rest = rest[np.argsort(benchmarks[rest])]

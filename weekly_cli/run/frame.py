@@ -77,9 +77,9 @@ def add_weekly_features(
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
     names = comparisons.names
     recipe = Recipe(wanted.features, steps_for(names), config.week, config.available, config.dtype)
-    taken = name_collisions(table.column_names, wanted.columns)
-    if taken:
-        raise InputRefused(f"{_WHERE} already has the columns {', '.join(taken)}; drop them first")
+    collisions = name_collisions(table.column_names, wanted.columns)
+    if collisions:
+        raise InputRefused(f"{_WHERE} already has the columns {', '.join(collisions)}; drop them first")
     order = sort_order(codes, days)
     order = np.arange(len(codes)) if order is None else order
     codes, days, table = codes[order], days[order], table.take(from_numpy(order))
@@ -89,13 +89,13 @@ def add_weekly_features(
     bars = weekly_bars(codes, days, raw, adjusted, config.week)[0]
     benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.features])
-    made = [
+    batches = [
         pa.record_batch(block.arrays(), schema=schema)
         for block in blocks(bars, codes, days, len(symbols), recipe, benchmarks)
     ]
-    added = pa.Table.from_batches(made, schema=schema).to_pandas()
-    own = df.iloc[order].reset_index(drop=True)
-    return own.join(added)
+    added = pa.Table.from_batches(batches, schema=schema).to_pandas()
+    sorted_rows = df.iloc[order].reset_index(drop=True)
+    return sorted_rows.join(added)
 
 
 def _keys(table: pa.Table, roles: Mapping[str, str]) -> tuple[pa.Array, Ints, Ints]:
@@ -112,7 +112,9 @@ def _keys(table: pa.Table, roles: Mapping[str, str]) -> tuple[pa.Array, Ints, In
 
 
 def _refuse_repeated(symbols: pa.Array, codes: Ints, days: Ints) -> None:
-    again = np.flatnonzero((codes[1:] == codes[:-1]) & (days[1:] == days[:-1]))
-    if len(again):
-        first = symbols[int(codes[again[0]])].as_py()
-        raise InputRefused(f"{len(again)} rows of {_WHERE} repeat a symbol's date (first: {first!r}); drop them first")
+    repeats = np.flatnonzero((codes[1:] == codes[:-1]) & (days[1:] == days[:-1]))
+    if len(repeats):
+        first = symbols[int(codes[repeats[0]])].as_py()
+        raise InputRefused(
+            f"{len(repeats)} rows of {_WHERE} repeat a symbol's date (first: {first!r}); drop them first"
+        )

@@ -88,8 +88,8 @@ def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
     if len(input) <= _MOST_NAMED_INPUTS:
         return input
     folders = sorted({str(Path(name).parent) for name in input})
-    found = {path.resolve() for path, _ in discovery.find_inputs(folders, None).files}
-    return folders if found == {path.resolve() for path in footers.states} else input
+    folder_files = {path.resolve() for path, _ in discovery.find_inputs(folders, None).files}
+    return folders if folder_files == {path.resolve() for path in footers.states} else input
 
 
 def _absolute(path: str) -> str:
@@ -120,15 +120,15 @@ class ResumeState:
     def remaining_tasks(self, tasks: Sequence[Task]) -> list[Task]:
         """Return what remains of the run's tasks."""
         done = sorted(part_span(outcome.part) for outcome in self.outcomes if outcome.part is not None)
-        found = []
+        remaining = []
         for task in tasks:
             begin, stop = task.span
             at = begin
             for first, end in [*(span for span in done if begin <= span[0] < stop), (stop, stop)]:
                 if at < first:
-                    found.append(task.cut(at - begin, first - begin) if (at, first) != (begin, stop) else task)
+                    remaining.append(task.cut(at - begin, first - begin) if (at, first) != (begin, stop) else task)
                 at = end
-        return found
+        return remaining
 
 
 class Journal:

@@ -61,8 +61,8 @@ class Partitioned:
 
 def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) -> pa.Schema:
     """Return the columns of a bundle: code and day of each row, and the input columns except the symbol."""
-    own = _input_columns(schema)
-    kinds = [_narrowed(schema.working_type(column.name), ranges.get(column.name)) for column in own]
+    input_columns = _input_columns(schema)
+    kinds = [_narrowed(schema.working_type(column.name), ranges.get(column.name)) for column in input_columns]
     keys = [_CODE] if _day_column(schema) != _DAY else [_CODE, _DAY]
     return pa.schema(
         [
@@ -86,12 +86,14 @@ def _day_column(schema: DatasetSchema) -> str:
     return dates[0] if dates else _DAY
 
 
-def _narrowed(kind: pa.DataType, found: tuple[int, int] | None) -> pa.DataType:
-    if found is None or not pa.types.is_integer(kind):
+def _narrowed(kind: pa.DataType, extremes: tuple[int, int] | None) -> pa.DataType:
+    if extremes is None or not pa.types.is_integer(kind):
         return kind
     narrow = (pa.int8(), pa.int16(), pa.int32())
     fits = [
-        small for small in narrow if -(2 ** (small.bit_width - 1)) <= found[0] and found[1] < 2 ** (small.bit_width - 1)
+        small
+        for small in narrow
+        if -(2 ** (small.bit_width - 1)) <= extremes[0] and extremes[1] < 2 ** (small.bit_width - 1)
     ]
     return fits[0] if fits and fits[0].bit_width < kind.bit_width else kind
 
@@ -227,17 +229,17 @@ def _route(
     columns = [from_numpy(np.repeat((np.arange(len(counts)) - first_code).astype(np.int32), counts))]
     if _day_column(schema) == _DAY:
         columns.append(from_numpy(np.concatenate([part.days for part in batch])[order]))
-    own = [[part.table.column(number) for part in batch] for number in range(len(kinds) - len(columns))]
+    column_parts = [[part.table.column(number) for part in batch] for number in range(len(kinds) - len(columns))]
     batch.clear()
     gather = from_numpy(order)
 
     def gathered(number: int) -> pa.Array:
-        parts, own[number] = own[number], []
+        parts, column_parts[number] = column_parts[number], []
         column = pa.concat_arrays([array for part in parts for array in part.unify_dictionaries().chunks])
         del parts
         return column.take(gather).cast(kinds.field(str(number)).type)
 
-    columns += pool.map(gathered, range(len(own)))
+    columns += pool.map(gathered, range(len(column_parts)))
     table = pa.table(columns, schema=kinds)
     bounds = np.append(0, np.cumsum(counts))[cuts].tolist()
     for _ in pool.map(lambda bundle: bundle.route(table, bounds), bundles):
@@ -246,8 +248,8 @@ def _route(
 
 def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: pa.Schema) -> None:
     """Refuse the file whose integers do not fit the types that its footer's statistics allow."""
-    own = _input_columns(schema)
-    narrow = {column.name: kinds.field(str(place)).type for place, column in enumerate(own)}
+    input_columns = _input_columns(schema)
+    narrow = {column.name: kinds.field(str(place)).type for place, column in enumerate(input_columns)}
     narrow = {name: kind for name, kind in narrow.items() if kind != schema.working_type(name)}
     for piece, _, table in source.tables(pieces, schema, list(narrow)):
         for name, kind in narrow.items():
@@ -277,16 +279,19 @@ def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[
     in `codes`. If all symbols are wanted, they are read at once, so that each column is in one piece; if only some
     are, run by run, so that no more than one run of unwanted rows is in memory.
     """
-    own = _input_columns(schema)
-    names, day = [column.name for column in own], _day_column(schema)
+    input_columns = _input_columns(schema)
+    names, day = [column.name for column in input_columns], _day_column(schema)
     wanted = np.array(codes)
-    everything = len(wanted) == fragments.symbols
-    for table in _runs(fragments, at_once=everything):
+    all_wanted = len(wanted) == fragments.symbols
+    for table in _runs(fragments, at_once=all_wanted):
         position = to_numpy(table.column(_CODE))
-        if not everything:
+        if not all_wanted:
             numbers = position
             position = np.minimum(np.searchsorted(wanted, numbers), len(wanted) - 1).astype(np.int32)
             keep = wanted[position] == numbers
             table, position = table.take(positions(keep)), position[keep]
-        arrays = [table.column(str(place)).cast(schema.working_type(column.name)) for place, column in enumerate(own)]
+        arrays = [
+            table.column(str(place)).cast(schema.working_type(column.name))
+            for place, column in enumerate(input_columns)
+        ]
         yield Chunk(position, to_numpy(table.column(day)), pa.table(arrays, names=names))

@@ -100,25 +100,25 @@ def run(
         available = resources.probe()
         engines = EngineHolder(start_engine or _start_pool(config, available), engine)
         stack.callback(engines.close)
-        here = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
-        found = _scan(here)
-        plan, resumed = _plan(here, found)
-        comparisons = compare(config, here.wanted, found.symbols, plan.selected, config.where)
-        job = make_job(config, here.wanted, found, plan, comparisons, store)
-        partitioned = _partition(here, found, plan, resumed)
-        tasks = _tasks(here, found, plan, job, partitioned, comparisons)
-        outcomes = _fan_out(here, found, plan, resumed, tasks)
-        size = _publish(here, found, job, outcomes)
+        context = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
+        input_scan = _scan(context)
+        plan, resumed = _plan(context, input_scan)
+        comparisons = compare(config, context.wanted, input_scan.symbols, plan.selected, config.where)
+        job = make_job(config, context.wanted, input_scan, plan, comparisons, store)
+        partitioned = _partition(context, input_scan, plan, resumed)
+        tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons)
+        outcomes = _fan_out(context, input_scan, plan, resumed, tasks)
+        size = _publish(context, input_scan, job, outcomes)
         engines.close()
-        ran = Ran(partitioned, outcomes, here.stages.seconds, size, meter.peak_bytes, here.stages.warnings)
-        return make_report(config, found, plan, job, ran)
+        ran = Ran(partitioned, outcomes, context.stages.seconds, size, meter.peak_bytes, context.stages.warnings)
+        return make_report(config, input_scan, plan, job, ran)
 
 
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
     wanted, available = wanted_by(config), resources.probe()
-    found = scan(read_footers(config, place(config.output)), config, available.cpus, lambda _: None)
-    return found, make_plan(found, config, wanted, available)
+    input_scan = scan(read_footers(config, place(config.output)), config, available.cpus, lambda _: None)
+    return input_scan, make_plan(input_scan, config, wanted, available)
 
 
 def _start_pool(config: Config, available: Resources) -> StartEngine:
@@ -140,9 +140,11 @@ def _scan(run: _Run) -> Scan:
             run.engines.start_early(early_workers(footers, config, run.resources))
         total = footers.rows
         stages.progress("scan", 0, total)
-        found = scan(footers, config, run.resources.cpus, lambda rows: stages.progress("scan", rows, total))
-        summary.append(f"{total:,} rows, {len(found.symbols):,} symbols in {footers.files:,} files, {found.layout}")
-    return found
+        input_scan = scan(footers, config, run.resources.cpus, lambda rows: stages.progress("scan", rows, total))
+        summary.append(
+            f"{total:,} rows, {len(input_scan.symbols):,} symbols in {footers.files:,} files, {input_scan.layout}"
+        )
+    return input_scan
 
 
 def _wants_pool(footers: Footers, config: Config) -> bool:
@@ -151,15 +153,15 @@ def _wants_pool(footers: Footers, config: Config) -> bool:
     return not small and config.strategy != "direct"
 
 
-def _plan(run: _Run, found: Scan) -> tuple[Plan, ResumeState]:
+def _plan(run: _Run, input_scan: Scan) -> tuple[Plan, ResumeState]:
     """Decide on tasks and pool, and on which results of an earlier run can be used."""
     with run.stages.stage("plan") as summary:
-        this = identity(found.footers, run.config, run.wanted)
-        had_journal, resumed = run.journal.exists, run.journal.resumed(this)
-        plan = _plan_after(run, found, resumed)
+        run_identity = identity(input_scan.footers, run.config, run.wanted)
+        had_journal, resumed = run.journal.exists, run.journal.resumed(run_identity)
+        plan = _plan_after(run, input_scan, resumed)
         if resumed is None or resumed.cuts != plan.cuts or resumed.crashed_in_process:
             resumed = ResumeState(plan.strategy == "direct", plan.cuts, None, ())
-            run.journal.begin(this, resumed)
+            run.journal.begin(run_identity, resumed)
         check_disk(plan, run.store.free_bytes())
         summary.append(f"{plan.strategy}, {len(plan.tasks):,} tasks, {plan.workers} at a time")
         run.store.worth_keeping = bool(resumed.partitioned or resumed.outcomes)
@@ -171,15 +173,15 @@ def _plan(run: _Run, found: Scan) -> tuple[Plan, ResumeState]:
     return plan, resumed
 
 
-def _plan_after(run: _Run, found: Scan, resumed: ResumeState | None) -> Plan:
+def _plan_after(run: _Run, input_scan: Scan, resumed: ResumeState | None) -> Plan:
     """Return the plan, given what an earlier run finished or crashed on."""
     if resumed is not None and resumed.crashed_in_process and run.config.strategy == "auto":
-        plan = make_plan(found, replace(run.config, strategy="batched"), run.wanted, run.resources)
+        plan = make_plan(input_scan, replace(run.config, strategy="batched"), run.wanted, run.resources)
         return replace(plan, strategy_reason="the last run died while it did this in its own process")
-    return make_plan(found, run.config, run.wanted, run.resources, resumed.cuts if resumed else ())
+    return make_plan(input_scan, run.config, run.wanted, run.resources, resumed.cuts if resumed else ())
 
 
-def _partition(run: _Run, found: Scan, plan: Plan, resumed: ResumeState) -> Partitioned | None:
+def _partition(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState) -> Partitioned | None:
     """Write the bundles, unless tasks read the input's row ranges or an earlier run's bundles can be used."""
     if not plan.partition:
         return None
@@ -189,7 +191,7 @@ def _partition(run: _Run, found: Scan, plan: Plan, resumed: ResumeState) -> Part
     with stages.stage("partition") as summary:
         stages.progress("partition", 0, plan.rows)
         partitioned = partition(
-            found,
+            input_scan,
             plan,
             run.store.address,
             run.resources.cpus,
@@ -202,16 +204,16 @@ def _partition(run: _Run, found: Scan, plan: Plan, resumed: ResumeState) -> Part
 
 
 def _tasks(
-    run: _Run, found: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons
+    run: _Run, input_scan: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons
 ) -> Sequence[Task]:
     """Return the tasks; the benchmarks' bars, which all tasks may need, are computed once, here."""
-    tasks = make_tasks(found, plan, job, partitioned, comparisons, run.store)
+    tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, run.store)
     if job.benchmark_file is not None:
-        write_benchmark_file(found, plan, comparisons, tasks, job)
+        write_benchmark_file(input_scan, plan, comparisons, tasks, job)
     return tasks
 
 
-def _fan_out(run: _Run, found: Scan, plan: Plan, resumed: ResumeState, tasks: Sequence[Task]) -> Sequence[Outcome]:
+def _fan_out(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState, tasks: Sequence[Task]) -> Sequence[Outcome]:
     """Run the remaining tasks, and refuse results that must not be published.
 
     Raises
@@ -225,16 +227,16 @@ def _fan_out(run: _Run, found: Scan, plan: Plan, resumed: ResumeState, tasks: Se
     with run.stages.stage("fan out") as summary:
         engine = run.engines.engine_for(plan)
         outcomes = fan_out(resumed.remaining_tasks(tasks), engine, resumed, plan, run.journal, store, run.stages)
-        rows, symbols = (sum(getattr(one, name) for one in outcomes) for name in ("rows", "symbols"))
+        rows, symbols = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("rows", "symbols"))
         summary.append(f"{rows:,} rows, {symbols:,} symbols")
         with nothing_worth_keeping(store):
-            refuse_duplicates(config, found, plan, outcomes)
-            refuse_nothing(config, found, plan, outcomes, store.standing)
+            refuse_duplicates(config, input_scan, plan, outcomes)
+            refuse_nothing(config, input_scan, plan, outcomes, store.standing)
     refuse_failures(config, outcomes)
     return outcomes
 
 
-def _publish(run: _Run, found: Scan, job: Job, outcomes: Sequence[Outcome]) -> int:
+def _publish(run: _Run, input_scan: Scan, job: Job, outcomes: Sequence[Outcome]) -> int:
     """Switch the output, unless another process has written there, and return its size in bytes.
 
     Raises
@@ -243,7 +245,7 @@ def _publish(run: _Run, found: Scan, job: Job, outcomes: Sequence[Outcome]) -> i
         If the input has changed since it was scanned.
     """
     with run.stages.stage("publish") as summary:
-        refuse_changed(found.footers.states)
+        refuse_changed(input_scan.footers.states)
         parts = {outcome.part: outcome.checksum for outcome in outcomes if outcome.part is not None}
         size = run.store.commit(parts, lambda address: part_file(Path(address), job))
         summary.append(f"{run.store.name}, {size / 2**20:,.1f} MiB")

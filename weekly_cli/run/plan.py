@@ -154,8 +154,8 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     planned = int(_PLANNED * budget)
     strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)
     if strategy == "direct":
-        everything = TaskPlan(0, len(selected), total, total, scan.footers.pieces)
-        tasks: tuple[TaskPlan, ...] = (everything,) if len(selected) else ()
+        single_task = TaskPlan(0, len(selected), total, total, scan.footers.pieces)
+        tasks: tuple[TaskPlan, ...] = (single_task,) if len(selected) else ()
         partition, partition_reason = False, "everything is read in this process"
     else:
         most = _most_rows_of_a_task(planned, min(jobs, resources.cpus), int(rows.max(initial=0)), sizes)
@@ -213,10 +213,10 @@ _STORED_BYTES = {"zstd": 1.0, "snappy": 2.0, "lz4": 2.0, "none": 4.0}
 def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partition: bool, n_tasks: int) -> int:
     """Estimate the bytes of the bundles, the parts, and the file into which they are joined."""
     footers = scan.footers
-    own = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
+    input_bytes = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
     added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
     copies = 2 if n_tasks > 1 and output_file.is_single_file(Path(config.output)) else 1
-    return int(rows * ((own + added) * copies + (footers.row_bytes if partition else 0.0)))
+    return int(rows * ((input_bytes + added) * copies + (footers.row_bytes if partition else 0.0)))
 
 
 def _budget(config: Config, resources: Resources) -> tuple[int, str]:
@@ -349,14 +349,14 @@ def _place(
     if scan.presence is None:
         return bundled, True, f"the input is {scan.layout}"
     pieces = [pieces_with(scan, scan.presence, selected[first:stop]) for first, stop in spans]
-    decoded = [sum(piece.stop for piece in found) for found in pieces]
+    decoded = [sum(piece.stop for piece in task_pieces) for task_pieces in pieces]
     share = sum(decoded) / max(1, sum(counts))
     words = f"the input is clustered by symbol: its row groups serve at {share:.2f} rows decoded a row"
     if share > _MOST_DECODED or max(decoded, default=0) > most:
         return bundled, True, f"{words}, more than {_MOST_DECODED} or than the budget holds"
     tasks = tuple(
-        TaskPlan(first, stop, count, cost, found)
-        for (first, stop), count, cost, found in zip(spans, counts, decoded, pieces, strict=True)
+        TaskPlan(first, stop, count, cost, task_pieces)
+        for (first, stop), count, cost, task_pieces in zip(spans, counts, decoded, pieces, strict=True)
     )
     return tasks, False, words
 

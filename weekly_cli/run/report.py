@@ -228,7 +228,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
     peak = report.peak_bytes
     memory = f"parent {mib(peak['parent'])}"
     memory += f", largest worker {mib(peak['largest_worker'])}" if peak["largest_worker"] else ""
-    odd = [f"{count:,} {_QUALITY_WORDS[name]}" for name, count in report.quality.items() if count]
+    flaws = [f"{count:,} {_QUALITY_WORDS[name]}" for name, count in report.quality.items() if count]
     dropped = [
         f"{count:,} {what}"
         for count, what in (
@@ -237,8 +237,8 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         )
         if count
     ]
-    moved = f"read {mib(report.bytes_read)}, written {mib(report.bytes_written)}"
-    moved += f", saved by narrower types {mib(report.bytes_saved)}"
+    bytes_moved = f"read {mib(report.bytes_read)}, written {mib(report.bytes_written)}"
+    bytes_moved += f", saved by narrower types {mib(report.bytes_saved)}"
     lines = [
         ("rows", f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"),
         ("columns", f"{report.columns}, of which {report.features} are weekly features"),
@@ -250,8 +250,8 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("pool", f"{report.workers} of {report.tasks:,} tasks at a time, limited by {report.workers_reason}"),
         ("CPU use", f"{report.cpu_use:.0%} of the fan-out's wall time x workers"),
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
-        ("bytes", moved),
-        ("quality", "; ".join(odd) or "nothing unusual"),
+        ("bytes", bytes_moved),
+        ("quality", "; ".join(flaws) or "nothing unusual"),
         ("not read", _not_read(report.skipped)),
         ("dropped", "; ".join(dropped)),
         ("warnings", "; ".join(report.warnings)),

@@ -67,10 +67,10 @@ def memory_kills(root: Path = Path("/")) -> int:
 
     Sources: `memory.events` (version 2), `memory.oom_control` (version 1), `/proc/vmstat`.
     """
-    own = next(_groups(root, "memory"), None)
-    places = [own / "memory.events", own / "memory.oom_control"] if own else []
-    for place in (*places, root / "proc/vmstat"):
-        counts = dict(line.split(" ", 1) for line in _text(place).splitlines() if " " in line)
+    group = next(_groups(root, "memory"), None)
+    paths = [group / "memory.events", group / "memory.oom_control"] if group else []
+    for path in (*paths, root / "proc/vmstat"):
+        counts = dict(line.split(" ", 1) for line in _text(path).splitlines() if " " in line)
         if "oom_kill" in counts:
             return int(counts["oom_kill"])
     return 0
@@ -140,9 +140,9 @@ def _number(path: Path) -> int | None:
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of this process's control groups for a controller, from its own group to each mount's root."""
-    own = _own_groups(root)
+    own_groups = _own_groups(root)
     for mount_root, mount_point, version, controllers in _mounts(root):
-        name = own.get("") if version == 2 else own.get(controller)
+        name = own_groups.get("") if version == 2 else own_groups.get(controller)
         if name is None or (version == 1 and controller not in controllers):
             continue
         mount = root / mount_point.lstrip("/")
@@ -204,8 +204,8 @@ class MemoryMeter:
     def _sample(self) -> None:
         import psutil
 
-        own = psutil.Process()
-        self.peak_bytes = max(self.peak_bytes, sum(map(_held, (own, *own.children(recursive=True)))))
+        process = psutil.Process()
+        self.peak_bytes = max(self.peak_bytes, sum(map(_held, (process, *process.children(recursive=True)))))
 
 
 def _held(process: psutil.Process) -> int:

@@ -55,14 +55,14 @@ class TaskRetrier:
             failed: list[Failed] = []
             yield from self._finished(waiting, failed)
             waiting = []
-            for one in failed:
-                smaller = halves(one.task)
-                if one.cause in (Cause.DIED, Cause.TOO_LONG) or (one.cause is Cause.NO_MEMORY and not smaller):
-                    suspects.append(one.task)
-                elif one.cause is Cause.RAISED and not smaller:
-                    yield self._reject(one)
+            for failure in failed:
+                smaller = halves(failure.task)
+                if failure.cause in (Cause.DIED, Cause.TOO_LONG) or (failure.cause is Cause.NO_MEMORY and not smaller):
+                    suspects.append(failure.task)
+                elif failure.cause is Cause.RAISED and not smaller:
+                    yield self._reject(failure)
                 else:
-                    waiting += smaller or [one.task]
+                    waiting += smaller or [failure.task]
             self._retreat(failed, len(waiting), len(suspects))
         for task in suspects:
             yield from self._alone(task)
@@ -77,18 +77,18 @@ class TaskRetrier:
                 yield result
             else:
                 failed.append(result)
-        if any(one.cause is not Cause.RAISED for one in failed):
+        if any(failure.cause is not Cause.RAISED for failure in failed):
             self._deaths += 1
             if self._deaths > _MOST_DEATHS:
                 raise RuntimeError(f"worker processes die whatever they do: {failed[0].reason}")
 
     def _retreat(self, failed: Sequence[Failed], n_waiting: int, n_suspects: int) -> None:
         """Continue with half the workers if one has died."""
-        deaths = [one for one in failed if one.cause is not Cause.RAISED]
+        deaths = [failure for failure in failed if failure.cause is not Cause.RAISED]
         if not deaths:
             return
         self._engine.resize(max(1, self._engine.workers // 2))
-        reason = next((one.reason for one in deaths if one.cause is not Cause.UNFINISHED), deaths[0].reason)
+        reason = next((failure.reason for failure in deaths if failure.cause is not Cause.UNFINISHED), deaths[0].reason)
         self._listener(
             RunWarning(
                 f"{reason}: what was unfinished runs again in {n_waiting:,} smaller tasks on "
@@ -105,13 +105,13 @@ class TaskRetrier:
             task, deaths = waiting.pop()
             failed: list[Failed] = []
             yield from self._finished([task], failed)
-            for one in failed:
-                deaths += one.cause in (Cause.DIED, Cause.NO_MEMORY)
-                certain = one.cause in (Cause.RAISED, Cause.TOO_LONG) or deaths == _DEATHS_OF_A_SYMBOL
-                if len(task.symbols) == 1 and certain:
-                    yield self._reject(one)
+            for failure in failed:
+                deaths += failure.cause in (Cause.DIED, Cause.NO_MEMORY)
+                is_final = failure.cause in (Cause.RAISED, Cause.TOO_LONG) or deaths == _DEATHS_OF_A_SYMBOL
+                if len(task.symbols) == 1 and is_final:
+                    yield self._reject(failure)
                 else:
-                    smaller = halves(task) if one.cause is not Cause.UNFINISHED else []
+                    smaller = halves(task) if failure.cause is not Cause.UNFINISHED else []
                     waiting += [(half, 0) for half in smaller] or [(task, deaths)]
 
     def _reject(self, failed: Failed) -> Outcome:

@@ -64,12 +64,12 @@ def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
     if task.job.low_memory or sum(piece.stop - piece.start for piece in pieces) != n_rows:
         return {}
     most = _MOST_COPIED_GROUPS * task.job.row_group_rows
-    found, first = {}, 0
+    copyable, first = {}, 0
     for piece in pieces:
         if piece.stop - piece.start == piece.rows_in_group and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
-            found[first] = piece
+            copyable[first] = piece
         first += piece.stop - piece.start
-    return found
+    return copyable
 
 
 def sort_order(codes: Ints, days: Ints) -> Ints | None:
@@ -90,17 +90,17 @@ def _in_order(codes: Ints, days: Ints) -> bool:
 
 
 def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) -> TaskRows:
-    again = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
-    count = int(again.sum())
+    repeats = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
+    count = int(repeats.sum())
     if not count:
         return TaskRows(codes, days, table)
-    rows = np.flatnonzero(again)[:_OFFENDERS_SHOWN]
+    rows = np.flatnonzero(repeats)[:_OFFENDERS_SHOWN]
     first = tuple((task.planned_codes[int(codes[row])], int(days[row])) for row in rows)
     if task.job.on_duplicates == "error":
         return TaskRows(codes, days, table, count, first)
     keep = np.ones(len(codes), bool)
-    keep[1:] &= ~again if task.job.on_duplicates == "first" else True
-    keep[:-1] &= ~again if task.job.on_duplicates == "last" else True
+    keep[1:] &= ~repeats if task.job.on_duplicates == "first" else True
+    keep[:-1] &= ~repeats if task.job.on_duplicates == "last" else True
     return TaskRows(codes[keep], days[keep], table.take(positions(keep)), count, first)
 
 

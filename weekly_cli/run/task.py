@@ -78,9 +78,9 @@ class Job:
     def output_schema(self) -> pa.Schema:
         """Return the schema of every part of the output."""
         added = [pa.field(feature.name, arrow_type(feature, self.dtype)) for feature in self.recipe().features]
-        own = self.input_schema
+        input_fields = self.input_schema
         return pa.schema(
-            [*own, *added], metadata={key.encode(): value.encode() for key, value in self.metadata.items()}
+            [*input_fields, *added], metadata={key.encode(): value.encode() for key, value in self.metadata.items()}
         )
 
 
@@ -280,14 +280,14 @@ def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBa
     job = task.job
     with part_file(Path(task.part), job) as output:
         clock.stage("features")
-        found = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
+        computed_blocks = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
         copyable_row_groups = [
             (first, first + piece.rows_in_group) for first, piece in rows.copyable_row_groups.items()
         ]
-        for group in row_groups(found, job.row_group_rows, copyable_row_groups):
+        for group in row_groups(computed_blocks, job.row_group_rows, copyable_row_groups):
             clock.stage("write")
-            table = _own(task, rows, group.first, group.stop)
-            piece = rows.copyable_row_groups[group.first] if group.whole else None
+            table = _input_table(task, rows, group.first, group.stop)
+            piece = rows.copyable_row_groups[group.first] if group.is_requested else None
             origin = None if piece is None else InputRowGroup(Path(piece.path), piece.row_group)
             output.write(table, group.lengths, group.columns, origin)
             clock.stage("features")
@@ -295,24 +295,24 @@ def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBa
         return output.close(durable=False), output.checksum
 
 
-def _own(task: Task, rows: TaskRows, first: int, stop: int) -> pa.Table:
+def _input_table(task: Task, rows: TaskRows, first: int, stop: int) -> pa.Table:
     """Return the input columns of the rows from `first` to `stop`, ready for writing."""
     symbol = task.job.schema.roles["symbol"]
-    own = task.job.input_schema
+    input_schema = task.job.input_schema
     columns = [
         _symbol_column(task.symbols, rows.codes[first:stop])
         if column.name == symbol
         else _as_written(rows.table.column(column.name).slice(first, stop - first), column.type)
-        for column in own
+        for column in input_schema
     ]
-    fields = [column.with_type(made.type) for column, made in zip(own, columns, strict=True)]
+    fields = [column.with_type(array.type) for column, array in zip(input_schema, columns, strict=True)]
     return pa.table(columns, schema=pa.schema(fields))
 
 
 def _as_written(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     """Return a column in its original type; text that was read as a dictionary stays one, as the symbols do."""
-    behind = pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(kind)
-    return column if behind else column.cast(kind)
+    stays_encoded = pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(kind)
+    return column if stays_encoded else column.cast(kind)
 
 
 def _symbol_column(symbols: pa.Array, codes: NDArray[np.int64]) -> pa.Array:

@@ -73,9 +73,9 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     sector_map = _read_sector_map(config) if sector_map is None else _checked(sector_map, "sector_map")
     names = [benchmark_name(symbol) for symbol in config.benchmark]
     names += sector_map.column_names[1:] if sector_map is not None else []
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled is not None:
-        raise UsageError(f"two benchmarks would both give the columns w_rs_{doubled}, ...; leave one of them out")
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
     return Wanted(select_features(config.features, names, config.named("features")), tuple(names), sector_map)
 
 
@@ -102,7 +102,7 @@ def _checked(table: pa.Table, named: str) -> pa.Table:
         )
     table = table.select(["symbol", *columns]).cast(pa.schema([(name, pa.string()) for name in ["symbol", *columns]]))
     counts = table.column("symbol").value_counts()
-    twice = counts.filter(pc.greater(counts.field("counts"), 1))
-    if len(twice):
-        raise UsageError(f"{named} lists {twice[0]['values'].as_py()!r} more than once")
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        raise UsageError(f"{named} lists {repeated[0]['values'].as_py()!r} more than once")
     return table

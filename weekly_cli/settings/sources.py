@@ -67,16 +67,16 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable that looks like a setting's but is not one."""
     known = [row.variable for row in SETTINGS.values() if row.variable]
-    told = []
+    messages = []
     for name in sorted(environment):
         if not name.startswith(VARIABLE_PREFIX) or name in (*known, failpoints.VARIABLE):
             continue
         row = SETTINGS.get(name.removeprefix(VARIABLE_PREFIX).lower())
         if row is not None:
-            told.append(f"{name} has no effect: {row.flag} is read from the command line alone")
+            messages.append(f"{name} has no effect: {row.flag} is read from the command line alone")
         else:
-            told.append(f"{name} has no effect: there is no such setting{did_you_mean(name, known)}")
-    return told
+            messages.append(f"{name} has no effect: there is no such setting{did_you_mean(name, known)}")
+    return messages
 
 
 def from_file(folder: Path) -> Layer:
@@ -95,13 +95,13 @@ def from_file(folder: Path) -> Layer:
         table = tools.get(PROJECT_TABLE, {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"{path}: [tool.{PROJECT_TABLE}] is a table of settings, not {table!r}")
-    found = {}
+    layer = {}
     for typed, value in table.items():
         row = _known(typed.replace("-", "_"), f"{path}: ")
         if Source.FILE not in row.sources:
             raise UsageError(f"{path}: {typed} is read from the command line alone; take it out there")
-        found[row.name] = Given(value, f"{typed} in {path}")
-    return found
+        layer[row.name] = Given(value, f"{typed} in {path}")
+    return layer
 
 
 def from_python(values: Mapping[str, Any]) -> Layer:

@@ -90,16 +90,16 @@ def verify(
     """
     files = [path for path, _ in discovery.find_inputs([str(output)], None).files]
     record, trouble = _record(files)
-    said = {"columns": columns} if record is None else dict(record.get("settings", {}))
+    values = {"columns": columns} if record is None else dict(record.get("settings", {}))
     if record is not None:
-        said["features"] = ",".join(record.get("features", ()))
-        said |= record.get("paths", {})  # absolute, so they work from any folder
+        values["features"] = ",".join(record.get("features", ()))
+        values |= record.get("paths", {})  # absolute, so they work from any folder
     if sector_map is not None:
-        said["sector_map"] = str(sector_map)
-    said["input"] = [str(input)] if input is not None else _recorded_input(str(output), said.get("input"))
+        values["sector_map"] = str(sector_map)
+    values["input"] = [str(input)] if input is not None else _recorded_input(str(output), values.get("input"))
     if record is None:
-        said["on_bad_rows"] = "drop"
-    given = {name: one._replace(name=SETTINGS[name].flag) for name, one in from_python(said).items()}
+        values["on_bad_rows"] = "drop"
+    given = {name: value._replace(name=SETTINGS[name].flag) for name, value in from_python(values).items()}
     config = resolve(given)
     run = _Verification(Proof(str(output), config.where), files, record, config, listener)
     return run.all(trouble, dates, symbols, seed)
@@ -153,8 +153,8 @@ class _Verification:
         footers = read_footers(self.config, None)
         with self._checking("bytes") as check:
             check_bytes(check, self.files, self.record is not None)
-        found = scan(footers, self.config, self.threads, lambda _: None)
-        sides = self._columns(found, trouble)
+        input_scan = scan(footers, self.config, self.threads, lambda _: None)
+        sides = self._columns(input_scan, trouble)
         if sides is None:
             return self._not_checked("the table's columns could not be read", "rows", *_OF_THE_SAMPLE)
         codes = chosen(sides, n_symbols if self.record is not None else 0, seed)
@@ -162,21 +162,21 @@ class _Verification:
         why = self._without_sample(n_symbols, codes, read)
         if why or read is None:
             return self._not_checked(why, *_OF_THE_SAMPLE)
-        sample, there = self._sample(sides, codes, *read)
-        made = None
+        sample, table_rows = self._sample(sides, codes, *read)
+        rebuilt = None
         with self._checking("values") as check:
-            made = check_values(check, sides, sample, there)
-        if made is None:
+            rebuilt = check_values(check, sides, sample, table_rows)
+        if rebuilt is None:
             self._not_checked("the sample could not be built again", "look-ahead")
         else:
             with self._checking("look-ahead") as check:
-                check_lookahead(check, sides, sample, made, n_dates, seed)
+                check_lookahead(check, sides, sample, rebuilt, n_dates, seed)
         with self._checking("reference") as check:
-            check_reference(check, sides, sample, there)
-        if made is None:
+            check_reference(check, sides, sample, table_rows)
+        if rebuilt is None:
             return self._not_checked("the sample could not be built again", "warm-up")
         with self._checking("warm-up") as check:
-            self.proof.warm_up = measure(check, sample, made)
+            self.proof.warm_up = measure(check, sample, rebuilt)
         return self.proof
 
     def _without_sample(self, n_symbols: int, codes: Ints, read: tuple[Tally, Tally, NDArray[np.bool_]] | None) -> str:
@@ -203,41 +203,43 @@ class _Verification:
     def _checking(self, name: str) -> AbstractContextManager[Check]:
         return checking(self.proof, name, self.listener)
 
-    def _columns(self, found: Scan, trouble: str | None) -> Sides | None:
+    def _columns(self, input_scan: Scan, trouble: str | None) -> Sides | None:
         """Compare the table's columns, and its metadata, with what they should be."""
         with self._checking("columns") as check:
             check.findings += [trouble] if trouble is not None else []
             with of_the_table():
                 schemas = [parquet.open_parquet(path).schema_arrow for path in self.files]
-                table = read_footers(self._settings_of_table(found, schemas[0]), None)
+                table = read_footers(self._settings_of_table(input_scan, schemas[0]), None)
             for path, schema in zip(self.files, schemas, strict=True):
                 if self.record is not None and not schema.equals(schemas[0], check_metadata=True):
                     check.findings.append(f"{path}: its columns or metadata are not those of {self.files[0]}")
-            own = tuple(self._own(check, found, schemas[0]))
+            shared = tuple(self._shared_columns(check, input_scan, schemas[0]))
             if self.record is None:
-                check.did = f"{len(own)} input columns of {len(schemas[0])}; it does not say how the others were made"
+                check.did = (
+                    f"{len(shared)} input columns of {len(schemas[0])}; it does not say how the others were made"
+                )
             else:
-                check.did = self._said(check, found, schemas[0])
-            selected = select_symbols(found, self.config)
-            names = tuple(name for name in own if name != found.footers.schema.roles["symbol"])
-            return Sides(self.config, self.wanted, found, table, selected, names, self.record is not None)
+                check.did = self._compare_with_record(check, input_scan, schemas[0])
+            selected = select_symbols(input_scan, self.config)
+            names = tuple(name for name in shared if name != input_scan.footers.schema.roles["symbol"])
+            return Sides(self.config, self.wanted, input_scan, table, selected, names, self.record is not None)
         return None
 
-    def _settings_of_table(self, found: Scan, schema: pa.Schema) -> Config:
+    def _settings_of_table(self, input_scan: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table with: the input's roles for the columns that the table has."""
-        roles = {role: name for role, name in found.footers.schema.roles.items() if name in schema.names}
+        roles = {role: name for role, name in input_scan.footers.schema.roles.items() if name in schema.names}
         return replace(self.config, input=(self.proof.table,), columns=tuple(roles.items()))
 
-    def _replaced(self, found: Scan) -> list[str]:
+    def _replaced(self, input_scan: Scan) -> list[str]:
         """Return the input's columns that were replaced by computed ones."""
         if self.record is None:
             return []
-        return name_collisions(found.footers.schema.arrow.names, self.wanted.columns)
+        return name_collisions(input_scan.footers.schema.arrow.names, self.wanted.columns)
 
-    def _own(self, check: Check, found: Scan, schema: pa.Schema) -> Iterator[str]:
+    def _shared_columns(self, check: Check, input_scan: Scan, schema: pa.Schema) -> Iterator[str]:
         """Yield the input's columns that the table has with the same type; report the others."""
-        replaced = self._replaced(found)
-        for column in found.footers.schema.arrow:
+        replaced = self._replaced(input_scan)
+        for column in input_scan.footers.schema.arrow:
             if column.name in replaced:
                 continue
             if column.name not in schema.names:
@@ -250,37 +252,36 @@ class _Verification:
             else:
                 check.findings.append(f"{column.name} is {kind} in the table, {column.type} in the input")
 
-    def _said(self, check: Check, found: Scan, schema: pa.Schema) -> str:
+    def _compare_with_record(self, check: Check, input_scan: Scan, schema: pa.Schema) -> str:
         """Compare a table's schema with its own build record; return a description of the record."""
         assert self.record is not None
         features = self.wanted.features
-        replaced = self._replaced(found)
-        wanted = [name for name in found.footers.schema.arrow.names if name not in replaced]
-        wanted += [feature.name for feature in features]
-        if schema.names != wanted:
-            other = next((b for a, b in zip_longest(wanted, schema.names) if a != b), None)
+        replaced = self._replaced(input_scan)
+        expected = [name for name in input_scan.footers.schema.arrow.names if name not in replaced]
+        expected += [feature.name for feature in features]
+        if schema.names != expected:
+            first_other = next((b for a, b in zip_longest(expected, schema.names) if a != b), None)
             check.findings.append(
-                f"the columns are not the input's and then the features; the first other one: {other}"
+                f"the columns are not the input's and then the features; the first other one: {first_other}"
             )
         for feature in features:
             kind = arrow_type(feature, self.config.dtype)
             if feature.name in schema.names and not schema.field(feature.name).type.equals(kind):
                 check.findings.append(f"{feature.name} is {schema.field(feature.name).type} and should be {kind}")
-        made = (
-            f"{len(wanted):,} columns, {len(features)} of them weekly features, of version {self.record.get('version')}"
-        )
-        this = fingerprint(found.footers, self.config, self.wanted)
-        if self.record.get("fingerprint") == this:
-            return f"{made} of this very input with these settings"
-        return f"{made}; the input's paths or sizes, or the tool's version, are others by now"
+        version = self.record.get("version")
+        facts = f"{len(expected):,} columns, {len(features)} of them weekly features, of version {version}"
+        current = fingerprint(input_scan.footers, self.config, self.wanted)
+        if self.record.get("fingerprint") == current:
+            return f"{facts} of this very input with these settings"
+        return f"{facts}; the input's paths or sizes, or the tool's version, are others by now"
 
     def _rows(self, sides: Sides, codes: Ints) -> tuple[Tally, Tally, NDArray[np.bool_]] | None:
         """Read both sides and compare their rows; return the tallies, and which symbols are the same."""
-        needed = needed_columns(sides.found, self.config)
-        names = list(dict.fromkeys([*sides.found.footers.schema.key_columns, *sides.own, *needed]))
+        needed = needed_columns(sides.scan, self.config)
+        names = list(dict.fromkeys([*sides.scan.footers.schema.key_columns, *sides.columns, *needed]))
         with self._checking("rows") as check:
             peers = np.array(compared(sides, codes).symbols, np.int64)
-            of_input = tally(sides.found.footers, sides, names, np.union1d(codes, peers), needed, self.threads)
+            of_input = tally(sides.scan.footers, sides, names, np.union1d(codes, peers), needed, self.threads)
             with of_the_table():
                 of_table = tally(sides.table, sides, None, codes, None, self.threads)
             return of_input, of_table, check_rows(check, sides, of_input, of_table)
@@ -291,7 +292,7 @@ class _Verification:
     ) -> tuple[SampledSymbols, Rows]:
         """Return the sample without the symbols whose rows already differ, and its rows in the table."""
         codes = codes[same[codes]]
-        rows, there = of_input.sampled(), of_table.sampled().in_order()
-        features = tuple(one for one in self.wanted.features if one.name in there.table.column_names)
-        sample = SampledSymbols(self.config, sides.found, codes, rows, compared(sides, codes), features)
-        return sample, there.where(np.isin(there.codes, codes))
+        rows, table_rows = of_input.sampled(), of_table.sampled().in_order()
+        features = tuple(feature for feature in self.wanted.features if feature.name in table_rows.table.column_names)
+        sample = SampledSymbols(self.config, sides.scan, codes, rows, compared(sides, codes), features)
+        return sample, table_rows.where(np.isin(table_rows.codes, codes))

@@ -42,8 +42,8 @@ def _of(array: pa.Array) -> Hashes:
         return np.empty(0, np.uint64)
     if pa.types.is_dictionary(array.type):
         codes = np.asarray(array.indices.cast(pa.int64()).fill_null(len(array.dictionary)))
-        found: Hashes = np.append(_of(array.dictionary), _NULL)[codes]
-        return found
+        result: Hashes = np.append(_of(array.dictionary), _NULL)[codes]
+        return result
     values = _values(array)
     return np.where(known(array), values, _NULL) if array.null_count else values
 
@@ -84,8 +84,8 @@ def _of_texts(array: pa.Array) -> Hashes:
     encoded = array.cast(pa.large_binary()).dictionary_encode()
     texts = np.array([*encoded.dictionary.to_pylist(), b""], object)[:-1]
     hashes = pd.util.hash_array(texts, categorize=False)
-    found: Hashes = np.append(hashes, _NULL)[np.asarray(encoded.indices.fill_null(len(texts)))]
-    return found
+    result: Hashes = np.append(hashes, _NULL)[np.asarray(encoded.indices.fill_null(len(texts)))]
+    return result
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -16,21 +16,21 @@ from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows, Sides, same
 
 
-def check_values(check: Check, sides: Sides, sample: SampledSymbols, there: Rows) -> Rows:
+def check_values(check: Check, sides: Sides, sample: SampledSymbols, table_rows: Rows) -> Rows:
     """Compare the table's weekly columns with those of a new build of the sample, which is returned."""
-    made = sample.rebuilt()
+    rebuilt = sample.rebuilt()
     names = [feature.name for feature in sample.features]
     check.did = (
-        f"{len(sample.codes):,} symbols built again, alone: {len(there):,} rows, {len(names)} weekly columns, equal "
-        "bit for bit"
+        f"{len(sample.codes):,} symbols built again, alone: {len(table_rows):,} rows, {len(names)} weekly columns, "
+        "equal bit for bit"
     )
-    apart = same(there, made, names)
-    if apart is not None:
-        check.findings.append(_told(sides, apart, there, made, "in the table", "when built again"))
-    return made
+    difference = same(table_rows, rebuilt, names)
+    if difference is not None:
+        check.findings.append(_describe(sides, difference, table_rows, rebuilt, "in the table", "when built again"))
+    return rebuilt
 
 
-def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, made: Rows, n_dates: int, seed: int) -> None:
+def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, rebuilt: Rows, n_dates: int, seed: int) -> None:
     """Cut the input after each of some dates, build it, and compare all earlier rows with those of the uncut build."""
     names = [feature.name for feature in sample.features]
     cuts = cut_days(sides, sample, n_dates, seed)
@@ -39,17 +39,19 @@ def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, made: Ro
         return
     rows = 0
     for cut in cuts.tolist():
-        before = made.where(made.days <= cut)
+        before = rebuilt.where(rebuilt.days <= cut)
         rows += len(before)
         try:
             shorter = sample.rebuilt(sample.rows.days <= cut)
-            apart = same(shorter, before, names)
+            difference = same(shorter, before, names)
         except Refuted as refuted:
             check.findings.append(f"with the input cut after {as_date(cut)}: {refuted}")
             continue
-        if apart is not None:
-            told = _told(sides, apart, before, shorter, "with all rows", f"without those after {as_date(cut)}")
-            check.findings.append(f"a row sees what comes after it: {told}")
+        if difference is not None:
+            message = _describe(
+                sides, difference, before, shorter, "with all rows", f"without those after {as_date(cut)}"
+            )
+            check.findings.append(f"a row sees what comes after it: {message}")
     check.did = (
         f"the input cut after {', '.join(str(as_date(cut)) for cut in cuts.tolist())} and built again: "
         f"{rows:,} earlier rows of {len(sample.codes):,} symbols, equal bit for bit"
@@ -62,20 +64,20 @@ def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> I
     of_symbols = rows.where(np.isin(rows.codes, sample.codes))
     days = np.unique(of_symbols.days)
     days = days[sides.window(days)]
-    begun = [rows.days[rows.codes == peer].min(initial=days[0] if len(days) else 0) for peer in sample.peers]
+    first_days = [rows.days[rows.codes == peer].min(initial=days[0] if len(days) else 0) for peer in sample.peers]
     weeks = week_number(days, sample.config.week)
     inside = np.append(weeks[1:] == weeks[:-1], False)
-    able = days >= max(begun, default=np.iinfo(np.int64).min)
-    able[-1:] = False  # there is nothing to cut after the last day
+    is_cuttable = days >= max(first_days, default=np.iinfo(np.int64).min)
+    is_cuttable[-1:] = False  # there is nothing to cut after the last day
     rng = np.random.default_rng(seed)
-    found: list[int] = []
-    for pool, count in ((days[able & inside], -(-n_dates // 2)), (days[able], n_dates)):
-        left = np.setdiff1d(pool, found)
-        found += rng.choice(left, min(count, n_dates - len(found), len(left)), replace=False).tolist()
-    return np.array(sorted(found), np.int64)
+    cuts: list[int] = []
+    for pool, count in ((days[is_cuttable & inside], -(-n_dates // 2)), (days[is_cuttable], n_dates)):
+        remaining = np.setdiff1d(pool, cuts)
+        cuts += rng.choice(remaining, min(count, n_dates - len(cuts), len(remaining)), replace=False).tolist()
+    return np.array(sorted(cuts), np.int64)
 
 
-def _told(sides: Sides, apart: tuple[str, int], a: Rows, b: Rows, where_a: str, where_b: str) -> str:
-    name, row = apart
+def _describe(sides: Sides, difference: tuple[str, int], a: Rows, b: Rows, where_a: str, where_b: str) -> str:
+    name, row = difference
     values = [as_text(rows.table.column(name)[row]) for rows in (a, b)]
     return f"{sides.named(a.codes[row], a.days[row])}: {name} is {values[0]} {where_a}, {values[1]} {where_b}"

@@ -11,7 +11,7 @@ from typing import Any
 from weekly_cli.errors import InputRefused
 
 #: Findings of a check that are listed; the others are only counted.
-MOST_TOLD = 5
+MAX_LISTED = 5
 
 
 class Refuted(Exception):

@@ -41,7 +41,7 @@ class SampledSymbols:
     """
 
     config: Config
-    found: Scan
+    scan: Scan
     codes: Ints
     rows: Rows
     comparisons: Comparisons
@@ -61,22 +61,22 @@ class SampledSymbols:
             If a symbol fails.
         """
         rows = self.rows if keep is None else self.rows.where(keep)
-        schema = self.found.footers.schema
-        symbols = self.found.symbols
-        named = symbols.cast(working_type(symbols.type)).take(from_numpy(rows.codes))
-        table = rows.table.append_column(schema.roles["symbol"], named)
+        schema = self.scan.footers.schema
+        symbols = self.scan.symbols
+        symbol_column = symbols.cast(working_type(symbols.type)).take(from_numpy(rows.codes))
+        table = rows.table.append_column(schema.roles["symbol"], symbol_column)
         with records.scratch() as folder:
             with output_file.ParquetOutput(folder / "input.parquet", table.schema) as written:
                 written.write(table)
                 written.close(durable=False)
             report = pipeline.run(self._settings(folder, np.intersect1d(self.codes, rows.codes)))
-            made = parquet.open_own(report.output).read()
+            built = parquet.open_own(report.output).read()
         if report.rejected:
             symbol, reason = report.rejected[0]
             raise Refuted(f"{symbol} can't be built again: {reason}")
-        codes = symbol_codes(made.column(schema.roles["symbol"]), symbols).astype(np.int64)
-        days = session_days(made.column(schema.roles["date"]))[0].astype(np.int64)
-        return Rows(codes, days, made.drop_columns(table.column_names))
+        codes = symbol_codes(built.column(schema.roles["symbol"]), symbols).astype(np.int64)
+        days = session_days(built.column(schema.roles["date"]))[0].astype(np.int64)
+        return Rows(codes, days, built.drop_columns(table.column_names))
 
     def _settings(self, folder: Path, codes: Ints) -> Config:
         names = [*_COUNTED, *(feature.name for feature in self.features)]
@@ -84,8 +84,8 @@ class SampledSymbols:
             self.config,
             input=(str(folder / "input.parquet"),),
             output=str(folder / "output.parquet"),
-            columns=tuple(self.found.footers.schema.roles.items()),
-            symbols=tuple(as_text(self.found.symbols[int(code)]) for code in codes),
+            columns=tuple(self.scan.footers.schema.roles.items()),
+            symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
             max_symbols=None,
             features=",".join(names),
             strategy="direct",
@@ -94,9 +94,9 @@ class SampledSymbols:
         )
 
 
-def needed_columns(found: Scan, config: Config) -> list[str]:
+def needed_columns(scan: Scan, config: Config) -> list[str]:
     """Return the columns from which weekly columns are computed, without the symbol column."""
-    schema = found.footers.schema
+    schema = scan.footers.schema
     names = [name for role, name in schema.roles.items() if role != "symbol"]
     return list(dict.fromkeys([*names, *([config.price] if config.price else [])]))
 
@@ -109,4 +109,4 @@ def chosen(sides: Sides, most: int, seed: int) -> Ints:
 
 def compared(sides: Sides, codes: Ints) -> Comparisons:
     """Return the symbols with which symbols are compared."""
-    return compare(sides.config, sides.wanted, sides.found.symbols, codes, sides.config.where)
+    return compare(sides.config, sides.wanted, sides.scan.symbols, codes, sides.config.where)

@@ -30,7 +30,7 @@ from weekly_cli.run.rows import sort_order
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 from weekly_cli.verify import hashes
-from weekly_cli.verify.proof import MOST_TOLD, Check, Refuted, of_the_table
+from weekly_cli.verify.proof import MAX_LISTED, Check, Refuted, of_the_table
 
 _BATCH_ROWS = 256 * 1024
 #: Rows of symbols that are compared row by row at a time.
@@ -61,11 +61,11 @@ class Rows:
 
     def once(self, on_duplicates: str) -> Rows:
         """Return sorted rows with each (code, day) once, selected as `--on-duplicates` does."""
-        again = (np.diff(self.codes) == 0) & (np.diff(self.days) == 0)
-        if on_duplicates == "error" or not again.any():
+        repeats = (np.diff(self.codes) == 0) & (np.diff(self.days) == 0)
+        if on_duplicates == "error" or not repeats.any():
             return self
         keep = np.ones(len(self), bool)
-        keep[slice(1, None) if on_duplicates == "first" else slice(None, -1)] = ~again
+        keep[slice(1, None) if on_duplicates == "first" else slice(None, -1)] = ~repeats
         return self.where(keep)
 
 
@@ -77,19 +77,19 @@ class Sides:
     ----------
     selected : int64[symbols that the table should have]
         Their positions among the scan's symbols.
-    own : tuple of str
+    columns : tuple of str
         The input columns that are compared, without the symbol column.
-    ours : bool
+    has_record : bool
         Whether the table's metadata says that this tool wrote it.
     """
 
     config: Config
     wanted: Wanted
-    found: Scan
+    scan: Scan
     table: Footers
     selected: Ints
-    own: tuple[str, ...]
-    ours: bool
+    columns: tuple[str, ...]
+    has_record: bool
 
     def window(self, days: Ints) -> NDArray[np.bool_]:
         """Tell which days are within the settings' date range."""
@@ -102,7 +102,7 @@ class Sides:
 
     def named(self, code: int, day: int) -> str:
         """Return a row's symbol and date in words."""
-        return f"{as_text(self.found.symbols[int(code)])} {as_date(day)}"
+        return f"{as_text(self.scan.symbols[int(code)])} {as_date(day)}"
 
 
 @dataclass
@@ -115,15 +115,15 @@ class Tally:
         Rows of each symbol, and the sum of their hashes.
     sample : list of Rows
         All rows of the requested symbols, in the side's order.
-    strangers, disorder : str or None
+    foreign_row, misplaced_row : str or None
         The first row without a date or with a symbol that the input lacks, and the first row that should be earlier.
     """
 
     counts: Ints
     sums: hashes.Hashes
     sample: list[Rows] = field(default_factory=list)
-    strangers: str | None = None
-    disorder: str | None = None
+    foreign_row: str | None = None
+    misplaced_row: str | None = None
     first: tuple[int, int] | None = None
     last: tuple[int, int] | None = None
 
@@ -141,7 +141,7 @@ class Tally:
 # ---- bytes -----------------------------------------------------------------------------------------------
 
 
-def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
+def check_bytes(check: Check, files: Sequence[Path], has_record: bool) -> None:
     """Compare every page with its checksum, and every part with the checksum in its name."""
     pages = unchecked = named = 0
     for path in files:
@@ -151,17 +151,17 @@ def check_bytes(check: Check, files: Sequence[Path], ours: bool) -> None:
                 check.findings.append(f"{path}: its bytes are not those that its name tells")
             named += name is not None
             try:
-                found = check_pages(data)
+                result = check_pages(data)
             except ValueError as error:
                 check.findings.append(f"{path}: {error}")
                 continue
-            pages, unchecked = pages + found.all, unchecked + found.unchecked
+            pages, unchecked = pages + result.all, unchecked + result.unchecked
     check.did = f"{pages - unchecked:,} of {pages:,} pages checked against their checksums"
     if named:
         check.did += f", {named:,} of {len(files):,} files against that of all their bytes, which their names tell"
-    if unchecked == pages and not named and not ours and not check.findings:
+    if unchecked == pages and not named and not has_record and not check.findings:
         check.not_checked = f"none of its {pages:,} pages has a checksum"
-    if unchecked and ours:
+    if unchecked and has_record:
         check.findings.append(f"{unchecked:,} pages have no checksum, and this tool writes none without")
 
 
@@ -187,17 +187,17 @@ def tally(
     kept : sequence of str or None
         The columns of these rows; None: all except the symbol.
     """
-    wanted = np.zeros(len(sides.found.symbols), bool)
+    wanted = np.zeros(len(sides.scan.symbols), bool)
     wanted[sample] = True
     read = partial(_read, footers, sides, columns, wanted, kept)
     tasks = (partial(read, *run) for run in source.runs(footers.pieces, source.BATCH_ROWS))
-    whole = _nothing(len(wanted))
+    total = _empty_tally(len(wanted))
     for part in source.in_order(tasks, threads):
-        _fold(whole, part, sides)
-    return whole
+        _fold(total, part, sides)
+    return total
 
 
-def _nothing(symbols: int) -> Tally:
+def _empty_tally(symbols: int) -> Tally:
     return Tally(np.zeros(symbols, np.int64), np.zeros(symbols, np.uint64))
 
 
@@ -211,56 +211,56 @@ def _read(
     end: int,
 ) -> Tally:
     symbol, date = footers.schema.key_columns
-    found = _nothing(len(wanted))
+    part = _empty_tally(len(wanted))
     for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, columns, _BATCH_ROWS):
-        codes = symbol_codes(table.column(symbol), sides.found.symbols).astype(np.int64)
+        codes = symbol_codes(table.column(symbol), sides.scan.symbols).astype(np.int64)
         days, known = session_days(table.column(date))
         usable = codes >= 0 if known is None else (codes >= 0) & known
         rows = Rows(codes, days.astype(np.int64), table.drop_columns([symbol]))
         if not usable.all():
             row = int(np.argmin(usable))
-            what = f"{as_text(table.column(symbol)[row])!r} {as_text(table.column(date)[row])}"
-            found.strangers = (
-                found.strangers or f"{what} in row {first + row} of row group {piece.row_group} of {piece.path}"
+            key = f"{as_text(table.column(symbol)[row])!r} {as_text(table.column(date)[row])}"
+            part.foreign_row = (
+                part.foreign_row or f"{key} in row {first + row} of row group {piece.row_group} of {piece.path}"
             )
             rows = rows.where(usable)
-        if not found.sample or wanted[rows.codes].any():
-            one = rows.where(wanted[rows.codes])
-            found.sample.append(one if kept is None else Rows(one.codes, one.days, one.table.select(kept)))
+        if not part.sample or wanted[rows.codes].any():
+            sample = rows.where(wanted[rows.codes])
+            part.sample.append(sample if kept is None else Rows(sample.codes, sample.days, sample.table.select(kept)))
         inside = sides.window(rows.days)
-        _add(found, rows if inside.all() else rows.where(inside), sides)
-    return found
+        _add(part, rows if inside.all() else rows.where(inside), sides)
+    return part
 
 
-def _add(found: Tally, rows: Rows, sides: Sides) -> None:
+def _add(total: Tally, rows: Rows, sides: Sides) -> None:
     if not len(rows):
         return
-    of_rows = hashes.of_rows([rows.table.column(name) for name in sides.own], len(rows))
-    found.counts += np.bincount(rows.codes, minlength=len(found.counts))
-    np.add.at(found.sums, rows.codes, of_rows)
+    of_rows = hashes.of_rows([rows.table.column(name) for name in sides.columns], len(rows))
+    total.counts += np.bincount(rows.codes, minlength=len(total.counts))
+    np.add.at(total.sums, rows.codes, of_rows)
     back = (np.diff(rows.codes) < 0) | ((np.diff(rows.codes) == 0) & (np.diff(rows.days) < 0))
-    if back.any() and found.disorder is None:
+    if back.any() and total.misplaced_row is None:
         row = int(np.argmax(back)) + 1
-        found.disorder = sides.named(rows.codes[row], rows.days[row])
+        total.misplaced_row = sides.named(rows.codes[row], rows.days[row])
     begins, ends = ((int(rows.codes[row]), int(rows.days[row])) for row in (0, -1))
-    _follows(found, begins, ends, sides)
+    _follows(total, begins, ends, sides)
 
 
-def _follows(found: Tally, begins: tuple[int, int] | None, ends: tuple[int, int] | None, sides: Sides) -> None:
+def _follows(total: Tally, begins: tuple[int, int] | None, ends: tuple[int, int] | None, sides: Sides) -> None:
     if begins is None or ends is None:
         return
-    if found.last is not None and begins < found.last and found.disorder is None:
-        found.disorder = sides.named(*begins)
-    found.first, found.last = found.first or begins, ends
+    if total.last is not None and begins < total.last and total.misplaced_row is None:
+        total.misplaced_row = sides.named(*begins)
+    total.first, total.last = total.first or begins, ends
 
 
-def _fold(whole: Tally, part: Tally, sides: Sides) -> None:
-    whole.counts += part.counts
-    whole.sums += part.sums
-    whole.sample += part.sample
-    whole.strangers = whole.strangers or part.strangers
-    _follows(whole, part.first, part.last, sides)
-    whole.disorder = whole.disorder or part.disorder
+def _fold(total: Tally, part: Tally, sides: Sides) -> None:
+    total.counts += part.counts
+    total.sums += part.sums
+    total.sample += part.sample
+    total.foreign_row = total.foreign_row or part.foreign_row
+    _follows(total, part.first, part.last, sides)
+    total.misplaced_row = total.misplaced_row or part.misplaced_row
 
 
 def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> NDArray[np.bool_]:
@@ -268,55 +268,55 @@ def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> 
     expected = np.zeros(len(of_input.counts), bool)
     expected[sides.selected] = True
     check.did = (
-        f"{of_table.rows:,} rows of {np.count_nonzero(of_table.counts):,} symbols, {len(sides.own) + 1} input columns: "
-        "each row of the input once, equal in value, in order"
+        f"{of_table.rows:,} rows of {np.count_nonzero(of_table.counts):,} symbols, "
+        f"{len(sides.columns) + 1} input columns: each row of the input once, equal in value, in order"
     )
-    if of_table.strangers is not None:
-        check.findings.append(f"a row of the table is not of the input: {of_table.strangers}")
-    if of_table.disorder is not None:
-        check.findings.append(f"rows are not in the order of symbol and date: {of_table.disorder} comes too late")
+    if of_table.foreign_row is not None:
+        check.findings.append(f"a row of the table is not of the input: {of_table.foreign_row}")
+    if of_table.misplaced_row is not None:
+        check.findings.append(f"rows are not in the order of symbol and date: {of_table.misplaced_row} comes too late")
     counts = np.where(expected, of_input.counts, 0)
     sums = np.where(expected, of_input.sums, np.uint64(0))
     same: NDArray[np.bool_] = (counts == of_table.counts) & (sums == of_table.sums)
     suspects = np.flatnonzero(~same)
-    told: list[str] = []
+    messages: list[str] = []
     for batch in _batches(sides, suspects):
         differences = dict(_differences(sides, batch, expected))
-        told += differences.values()
+        messages += differences.values()
         same[batch] = ~np.isin(batch, list(differences))
-        if sides.config.on_duplicates == "error" and told:
+        if sides.config.on_duplicates == "error" and messages:
             same[suspects] = False
             break
-    if told:
-        check.findings += [f"{np.count_nonzero(~same):,} symbols differ from the input", *told[:MOST_TOLD]]
+    if messages:
+        check.findings += [f"{np.count_nonzero(~same):,} symbols differ from the input", *messages[:MAX_LISTED]]
     return same
 
 
 def _batches(sides: Sides, suspects: Ints) -> Iterator[Ints]:
-    rows = np.cumsum(sides.found.rows_per_symbol[suspects])
+    rows = np.cumsum(sides.scan.rows_per_symbol[suspects])
     for number in np.unique(rows // _COMPARED_ROWS):
         yield suspects[rows // _COMPARED_ROWS == number]
 
 
 def _differences(sides: Sides, codes: Ints, expected: NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
     """Yield (code, first difference) for each of the given symbols that differs."""
-    schema = sides.found.footers.schema
-    wanted = _rows_of(sides, codes, pieces_of(sides.found, codes), schema).once(sides.config.on_duplicates)
+    schema = sides.scan.footers.schema
+    wanted = _rows_of(sides, codes, pieces_of(sides.scan, codes), schema).once(sides.config.on_duplicates)
     wanted = wanted.where(sides.window(wanted.days) & expected[wanted.codes])
     with of_the_table():
-        there = _rows_of(sides, codes, sides.table.pieces, sides.table.schema)
-    there = there.where(sides.window(there.days))
+        table_rows = _rows_of(sides, codes, sides.table.pieces, sides.table.schema)
+    table_rows = table_rows.where(sides.window(table_rows.days))
     for code in codes.tolist():
-        a, b = (rows.where(rows.codes == code) for rows in (wanted, there))
-        said = _difference(sides, a, b)
-        if said is not None:
-            yield code, said
+        a, b = (rows.where(rows.codes == code) for rows in (wanted, table_rows))
+        difference = _difference(sides, a, b)
+        if difference is not None:
+            yield code, difference
 
 
 def _rows_of(sides: Sides, codes: Ints, pieces: Sequence[source.Piece], schema: DatasetSchema) -> Rows:
     symbol, date = schema.key_columns
-    columns = list(dict.fromkeys([symbol, date, *sides.own]))
-    chunks = list(source.chunks(pieces, schema, sides.found.symbols.take(from_numpy(codes)), columns, _BATCH_ROWS))
+    columns = list(dict.fromkeys([symbol, date, *sides.columns]))
+    chunks = list(source.chunks(pieces, schema, sides.scan.symbols.take(from_numpy(codes)), columns, _BATCH_ROWS))
     if not chunks:
         empty = pa.table({name: pa.nulls(0) for name in columns})
         return Rows(np.empty(0, np.int64), np.empty(0, np.int64), empty)
@@ -325,21 +325,21 @@ def _rows_of(sides: Sides, codes: Ints, pieces: Sequence[source.Piece], schema: 
     return Rows(own_codes, np.concatenate([chunk.days for chunk in chunks]).astype(np.int64), table).in_order()
 
 
-def _difference(sides: Sides, wanted: Rows, there: Rows) -> str | None:
+def _difference(sides: Sides, wanted: Rows, table_rows: Rows) -> str | None:
     """Return a description of the first difference in one symbol's rows; None: there is none."""
-    days, places = np.unique(np.concatenate([wanted.days, there.days]), return_inverse=True)
+    days, places = np.unique(np.concatenate([wanted.days, table_rows.days]), return_inverse=True)
     counts = [
         np.bincount(places[: len(wanted)], minlength=len(days)),
         np.bincount(places[len(wanted) :], minlength=len(days)),
     ]
-    apart = np.flatnonzero(counts[0] != counts[1])
-    if len(apart):
-        day = days[apart[0]]
-        have, want = counts[1][apart[0]], counts[0][apart[0]]
-        code = (wanted if len(wanted) else there).codes[0]
-        return f"{sides.named(code, day)}: {have} rows in the table, {want} in the input"
-    for name in sides.own:
-        pair = [rows.table.column(name) for rows in (wanted, there)]
+    differing = np.flatnonzero(counts[0] != counts[1])
+    if len(differing):
+        day = days[differing[0]]
+        in_table, in_input = counts[1][differing[0]], counts[0][differing[0]]
+        code = (wanted if len(wanted) else table_rows).codes[0]
+        return f"{sides.named(code, day)}: {in_table} rows in the table, {in_input} in the input"
+    for name in sides.columns:
+        pair = [rows.table.column(name) for rows in (wanted, table_rows)]
         other = np.flatnonzero(hashes.of_column(pair[0]) != hashes.of_column(pair[1]))
         if len(other):
             row = int(other[0])
@@ -359,7 +359,7 @@ def same(a: Rows, b: Rows, names: Sequence[str]) -> tuple[str, int] | None:
     if len(a) != len(b) or (a.codes != b.codes).any() or (a.days != b.days).any():
         raise Refuted(f"{len(a):,} rows, where {len(b):,} others are expected")
     for name in names:
-        apart = np.flatnonzero(hashes.of_column(a.table.column(name)) != hashes.of_column(b.table.column(name)))
-        if len(apart):
-            return name, int(apart[0])
+        differing = np.flatnonzero(hashes.of_column(a.table.column(name)) != hashes.of_column(b.table.column(name)))
+        if len(differing):
+            return name, int(differing[0])
     return None

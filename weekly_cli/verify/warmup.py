@@ -22,13 +22,13 @@ YEAR_DAYS = 365
 SMALL = 1e-3
 
 
-def measure(check: Check, sample: SampledSymbols, made: Rows) -> tuple[WarmUp, ...]:
+def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp, ...]:
     """Return the columns that change when a year is cut, with the bar from which they change by less than `SMALL`.
 
-    `made` are the rows of a build of the complete sample.
+    `rebuilt` are the rows of a build of the complete sample.
     """
     rows = sample.rows
-    first, last = (_by_code(rows, len(sample.found.symbols), which) for which in (np.minimum, np.maximum))
+    first, last = (_by_code(rows, len(sample.scan.symbols), which) for which in (np.minimum, np.maximum))
     # Keep complete weeks: half a bar is a different bar, for every column.
     begin = week_end(week_number(first + YEAR_DAYS, sample.config.week), sample.config.week) + 1
     whole_years = last >= begin
@@ -37,11 +37,11 @@ def measure(check: Check, sample: SampledSymbols, made: Rows) -> tuple[WarmUp, .
         check.not_checked = "no symbol of the sample has more than a year of history, so none can lose one"
         return ()
     shorter = _bars(sample.rebuilt((rows.days >= begins) | ~long))
-    whole = _bars(made)
+    uncut = _bars(rebuilt)
     columns = [feature for feature in sample.features if _measured(feature)]
     codes = sample.codes[whole_years[sample.codes]]
-    found = [_warm_up(feature, shorter, whole, codes) for feature in columns]
-    moving = tuple(row for row in found if row is not None)
+    warm_ups = [_warm_up(feature, shorter, uncut, codes) for feature in columns]
+    moving = tuple(row for row in warm_ups if row is not None)
     check.did = (
         f"the first year of {len(codes):,} symbols cut and the rest built again: {len(columns) - len(moving)} columns "
         f"do not depend on it from their first bar on, {len(moving)} do for some time"
@@ -53,10 +53,10 @@ def _measured(feature: Feature) -> bool:
     return feature.family != "bars"  # facts of one bar, and the count of bars before it
 
 
-def _by_code(rows: Rows, n_symbols: int, which: np.ufunc) -> Ints:
-    found = np.full(n_symbols, np.iinfo(np.int64).max if which is np.minimum else np.iinfo(np.int64).min // 2)
-    which.at(found, rows.codes, rows.days)
-    return np.where(found == np.iinfo(np.int64).max, 0, found)
+def _by_code(rows: Rows, n_symbols: int, extreme: np.ufunc) -> Ints:
+    extremes = np.full(n_symbols, np.iinfo(np.int64).max if extreme is np.minimum else np.iinfo(np.int64).min // 2)
+    extreme.at(extremes, rows.codes, rows.days)
+    return np.where(extremes == np.iinfo(np.int64).max, 0, extremes)
 
 
 def _bars(rows: Rows) -> Rows:
@@ -68,12 +68,12 @@ def _bars(rows: Rows) -> Rows:
     return Rows(seen.codes[new], weeks[new], seen.table.filter(pa.array(new)))
 
 
-def _warm_up(feature: Feature, shorter: Rows, whole: Rows, codes: Ints) -> WarmUp | None:
+def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints) -> WarmUp | None:
     """Return when a column settles; None: it does not change at all."""
     settled: list[int] = []
     symbols, moves = 0, False
     for code in codes.tolist():
-        a, b = (rows.where(rows.codes == code) for rows in (shorter, whole))
+        a, b = (rows.where(rows.codes == code) for rows in (shorter, uncut))
         at = np.searchsorted(b.days, a.days)
         short, full = _values(a, feature.name), _values(b, feature.name)[at]
         bar = to_numpy(a.table.column("w_bars")).astype(np.int64) - 1

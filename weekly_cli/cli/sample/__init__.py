@@ -155,13 +155,13 @@ def _files_by_symbol(sample: Sample) -> Iterator[tuple[str, Iterator[pa.Table]]]
 
 
 def _symbols_table(sample: Sample, levels: Floats, buffers: Columns, rows: slice) -> pa.Table:
-    everyone = slice(0, rows.stop - rows.start)
+    all_symbols = slice(0, rows.stop - rows.start)
     for year, (start, stop) in enumerate(itertools.pairwise(sample.bounds.tolist())):
         for name, values in sample.block(rows, year, levels).items():
-            buffers[name][everyone, start:stop] = values
-    places = np.flatnonzero(buffers["present"][everyone])
+            buffers[name][all_symbols, start:stop] = values
+    places = np.flatnonzero(buffers["present"][all_symbols])
     symbol, session = np.divmod(places, len(sample.days))
-    return _table(sample, rows, symbol, sample.days[session], buffers, everyone, places)
+    return _table(sample, rows, symbol, sample.days[session], buffers, all_symbols, places)
 
 
 def _buffers(*shape: int) -> Columns:

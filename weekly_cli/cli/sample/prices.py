@@ -50,8 +50,8 @@ class Sample:
 
     def first_levels(self) -> Floats:
         """Return the log level of each symbol's total return before the first session, float64[symbols]."""
-        everyone = slice(0, len(self.universe.names))
-        levels: Floats = self.traits.log_price + self._log_to_come(everyone, np.zeros(1, np.int64))[:, 0]
+        all_symbols = slice(0, len(self.universe.names))
+        levels: Floats = self.traits.log_price + self._log_to_come(all_symbols, np.zeros(1, np.int64))[:, 0]
         return levels
 
     def block(self, rows: slice, year: int, levels: Floats) -> Columns:

@@ -97,8 +97,8 @@ def _word(number: int) -> str:
 
 
 def ticker_names(count: int) -> list[str]:
-    made = (word for word in map(_word, itertools.count()) if word not in _ODD_NAMES)
-    return list(itertools.islice(itertools.chain(_ODD_NAMES, made), count))
+    words = (word for word in map(_word, itertools.count()) if word not in _ODD_NAMES)
+    return list(itertools.islice(itertools.chain(_ODD_NAMES, words), count))
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def _cross(columns: Columns, at: Place) -> None:
     columns["high"][at], columns["low"][at] = low, cents(high + 0.05)
 
 
-_WARTS: tuple[tuple[int, Callable[[Columns, Place], None]], ...] = (
+_ANOMALIES: tuple[tuple[int, Callable[[Columns, Place], None]], ...] = (
     *((_NULLS, _setting(np.nan, name)) for name in PRICE_COLUMNS),
     *((_NULLS, _setting(np.nan, *PRICE_COLUMNS)) for _ in range(2)),
     *((_ZEROS, _setting(0.0, name)) for name in ("close", "close", "open", "low")),
@@ -274,8 +274,8 @@ class Listings:
     first, last, halt, resume : int64[symbols]
         Sessions: first and last with a row, first without and first with a row again.
     all_null : bool[symbols]
-    wart_symbol, wart_session, anomaly : int64[anomalies]
-        Sorted by symbol; `anomaly` is a position in `_WARTS`.
+    anomaly_symbol, anomaly_session, anomaly : int64[anomalies]
+        Sorted by symbol; `anomaly` is a position in `_ANOMALIES`.
     """
 
     first: Ints
@@ -283,8 +283,8 @@ class Listings:
     halt: Ints
     resume: Ints
     all_null: NDArray[np.bool_]
-    wart_symbol: Ints
-    wart_session: Ints
+    anomaly_symbol: Ints
+    anomaly_session: Ints
     anomaly: Ints
 
     def present(self, rows: slice, sessions: Ints) -> NDArray[np.bool_]:
@@ -297,14 +297,14 @@ class Listings:
         """Change the rows with anomalies in a block with the sessions from `start` to `stop`."""
         for name in PRICE_COLUMNS:
             columns[name][self.all_null[rows]] = np.nan
-        among = slice(*np.searchsorted(self.wart_symbol, (rows.start, rows.stop)))
-        session = self.wart_session[among]
-        here = (session >= start) & (session < stop)
-        places = np.stack([self.wart_symbol[among] - rows.start, session - start])[:, here]
-        anomaly = self.anomaly[among][here]
+        in_rows = slice(*np.searchsorted(self.anomaly_symbol, (rows.start, rows.stop)))
+        session = self.anomaly_session[in_rows]
+        in_sessions = (session >= start) & (session < stop)
+        places = np.stack([self.anomaly_symbol[in_rows] - rows.start, session - start])[:, in_sessions]
+        anomaly = self.anomaly[in_rows][in_sessions]
         for kind in np.unique(anomaly):
             symbol, day = places[:, anomaly == kind]
-            _WARTS[kind][1](columns, (symbol, day))
+            _ANOMALIES[kind][1](columns, (symbol, day))
 
 
 def make_listings(universe: Universe, words: Words, days: NDArray[np.int32]) -> Listings:
@@ -313,14 +313,14 @@ def make_listings(universe: Universe, words: Words, days: NDArray[np.int32]) -> 
     u, v = uniform(words[:, 3], 0), uniform(words[:, 3], 1)
     first, last = np.zeros(len(roles), np.int64), np.full(len(roles), n - 1)
     halt, resume = np.full((2, len(roles)), n)
-    for which, session in (
+    for chosen, session in (
         (np.isin(roles, _LISTED_IN_LAST_WEEKS), n - 10 - 50 * u),
         (np.isin(roles, _LISTED_LATE), n * (0.1 + 0.6 * u)),
         (roles == _SINGLE_ROW, n * (0.3 + 0.5 * u)),
     ):
-        first[which] = session[which]
-    gone, single, halted = np.isin(roles, _DELISTED), roles == _SINGLE_ROW, roles == _HALTED
-    last[gone] = _next_session_on(2, days, (n * (0.4 + 0.5 * v[gone])).astype(np.int64))
+        first[chosen] = session[chosen]
+    delisted, single, halted = np.isin(roles, _DELISTED), roles == _SINGLE_ROW, roles == _HALTED
+    last[delisted] = _next_session_on(2, days, (n * (0.4 + 0.5 * v[delisted])).astype(np.int64))
     last[single] = first[single]
     halt[halted] = _next_session_on(0, days, (n * (0.3 + 0.5 * v[halted])).astype(np.int64))
     resume[halted] = np.searchsorted(days, days[halt[halted]] + 14)
@@ -329,13 +329,13 @@ def make_listings(universe: Universe, words: Words, days: NDArray[np.int32]) -> 
 
 def _next_session_on(weekday: int, days: NDArray[np.int32], sessions: Ints) -> Ints:
     """Return the first session on a weekday (Monday is 0) that is not earlier than each given session."""
-    found = np.flatnonzero((days + 3) % 7 == weekday)  # 1970-01-01 was a Thursday
-    return found[np.searchsorted(found, sessions)]
+    on_weekday = np.flatnonzero((days + 3) % 7 == weekday)  # 1970-01-01 was a Thursday
+    return on_weekday[np.searchsorted(on_weekday, sessions)]
 
 
 def _anomalies(roles: Ints, words: Words, n: int) -> tuple[Ints, Ints, Ints]:
     """Return (symbol, session, anomaly), sorted by symbol; the anomalies of a symbol are spread out."""
-    kinds = np.array([role for role, _ in _WARTS])
+    kinds = np.array([role for role, _ in _ANOMALIES])
     symbol, anomaly = np.nonzero(roles[:, None] == kinds)
     place, places = anomaly - np.searchsorted(kinds, kinds[anomaly]), np.bincount(kinds)[kinds[anomaly]]
     spread = 0.9 * uniform(words, 0)[symbol]

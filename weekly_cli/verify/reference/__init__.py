@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from weekly_cli.dataset.schema import plain_symbols
 from weekly_cli.names import ROLES
-from weekly_cli.verify.proof import MOST_TOLD, Check
+from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.reference.formulas import FORMULAS, Values, uncertain
 from weekly_cli.verify.reference.table import reference_table
@@ -24,7 +24,7 @@ _UNCERTAIN = " is a matter of rounding"
 _ADJUSTED = "adjusted close"
 
 
-def check_reference(check: Check, sides: Sides, sample: SampledSymbols, there: Rows) -> None:
+def check_reference(check: Check, sides: Sides, sample: SampledSymbols, table_rows: Rows) -> None:
     """Recompute the sample's weekly columns with the reference implementation, one symbol at a time."""
     truth = _truth(sample)
     truth = truth[truth["code"].isin(sample.codes)].reset_index(drop=True)
@@ -36,24 +36,24 @@ def check_reference(check: Check, sides: Sides, sample: SampledSymbols, there: R
     )
     if len(known) < len(names):
         check.did += f"; no formula for {', '.join(name for name in names if name not in known)}"
-    if len(truth) != len(there) or (truth["code"].to_numpy() != there.codes).any():
-        check.findings.append(f"{len(there):,} rows in the table, {len(truth):,} in the reference implementation")
+    if len(truth) != len(table_rows) or (truth["code"].to_numpy() != table_rows.codes).any():
+        check.findings.append(f"{len(table_rows):,} rows in the table, {len(truth):,} in the reference implementation")
         return
-    found = [_apart(sides, there, truth, name) for name in known]
-    told = [what for what in found if what is not None]
-    check.findings += told[:MOST_TOLD]
-    if len(told) > MOST_TOLD:
-        check.findings.append(f"and {len(told) - MOST_TOLD} columns more")
+    differences = [_difference(sides, table_rows, truth, name) for name in known]
+    findings = [difference for difference in differences if difference is not None]
+    check.findings += findings[:MAX_LISTED]
+    if len(findings) > MAX_LISTED:
+        check.findings.append(f"and {len(findings) - MAX_LISTED} columns more")
 
 
 def _truth(sample: SampledSymbols) -> pd.DataFrame:
-    config, schema = sample.config, sample.found.footers.schema
+    config, schema = sample.config, sample.scan.footers.schema
     rows = sample.rows.in_order().once(config.on_duplicates)
     columns = {role: rows.table.column(schema.roles[role]) for role in ROLES[1:] if role in schema.roles}
     if config.price is not None:
         columns[_ADJUSTED] = rows.table.column(config.price)
     frame = pd.DataFrame({name: _series(column) for name, column in columns.items()})
-    values = plain_symbols(sample.found.symbols).to_pylist()
+    values = plain_symbols(sample.scan.symbols).to_pylist()
     frame["symbol"] = pd.Series([values[code] for code in rows.codes.tolist()], dtype=object)
     frame["code"] = rows.codes
     peers = pd.DataFrame(index=pd.Index(frame["symbol"].unique(), dtype=object))
@@ -87,24 +87,24 @@ def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
     return series
 
 
-def _apart(sides: Sides, there: Rows, truth: pd.DataFrame, name: str) -> str | None:
+def _difference(sides: Sides, table_rows: Rows, truth: pd.DataFrame, name: str) -> str | None:
     """Return a description of the first value that is off; None: there is none."""
-    column = there.table.column(name)
+    column = table_rows.table.column(name)
     if pa.types.is_date(column.type):
-        found = np.asarray(column.cast(pa.int32()).cast(pa.float64()))
+        actual = np.asarray(column.cast(pa.int32()).cast(pa.float64()))
         days = truth[name].to_numpy("datetime64[D]")
         expected = np.where(np.isnat(days), np.nan, days.astype(np.int64))
     else:
-        found, expected = np.asarray(column.cast(pa.float64()), np.float64), truth[name].to_numpy(np.float64)
-    near = TOLERANCE + (_ROUNDED if pa.types.is_float32(column.type) else 0.0)
-    off = np.abs(found - expected) > near * np.maximum(1.0, np.abs(expected))
-    off |= np.isnan(found) != np.isnan(expected)
+        actual, expected = np.asarray(column.cast(pa.float64()), np.float64), truth[name].to_numpy(np.float64)
+    tolerance = TOLERANCE + (_ROUNDED if pa.types.is_float32(column.type) else 0.0)
+    differs = np.abs(actual - expected) > tolerance * np.maximum(1.0, np.abs(expected))
+    differs |= np.isnan(actual) != np.isnan(expected)
     if f"{name}{_UNCERTAIN}" in truth:
-        off &= ~(truth[f"{name}{_UNCERTAIN}"].to_numpy(np.float64) > 0)
-    if not off.any():
+        differs &= ~(truth[f"{name}{_UNCERTAIN}"].to_numpy(np.float64) > 0)
+    if not differs.any():
         return None
-    row = int(np.argmax(off))
+    row = int(np.argmax(differs))
     return (
-        f"{sides.named(there.codes[row], there.days[row])}: {name} is {found[row]:.12g} in the table, "
+        f"{sides.named(table_rows.codes[row], table_rows.days[row])}: {name} is {actual[row]:.12g} in the table, "
         f"{expected[row]:.12g} by its formula"
     )
