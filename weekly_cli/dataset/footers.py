@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from weekly_cli.dataset.hive import refuse_differing_keys
 from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import InputRefused
@@ -79,7 +80,9 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         identity.update(footer := parquet.footer_bytes(path))
         if leaves is None or not leaves.schema.equals(file.schema):
             leaves = _leaves(file)
-        for number, (rows, chunks) in enumerate(_row_groups(path, state.size_bytes, footer, leaves)):
+        groups = _row_groups(path, state.size_bytes, footer, leaves)
+        refuse_differing_keys(path, file, keys, groups)
+        for number, (rows, chunks) in enumerate(groups):
             if rows:
                 pieces.append(Piece(str(path), number, 0, rows, rows, keys))
                 ranges.add(chunks, leaves.integers)

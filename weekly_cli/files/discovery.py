@@ -75,7 +75,7 @@ def _of_name(name: str, output: Path | None) -> tuple[list[Path], dict[Path, str
     return [file for file in files if file not in inside], left
 
 
-def _found(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]:
+def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]:
     if path.is_file():
         return [path], {}
     skipped: dict[Path, str] = {}
