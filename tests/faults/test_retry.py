@@ -72,7 +72,7 @@ POISONS: Mapping[str, tuple[Callable[[], NoReturn], str]] = {
     "sys.exit": (exits, "SystemExit: 3"),
     "endless memory": (takes_all_memory, "MemoryError: "),
     "an exception": (raises, "ArithmeticError: a poisonous symbol"),
-    "a hang": (hangs, "took longer than 1.0 s (--task-timeout)"),
+    "a hang": (hangs, "took longer than 1 s (--task-timeout)"),
 }
 
 
