@@ -220,7 +220,7 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
             prices.unlink()
         return outcome
 
-    with monkeypatch.context() as patched, pytest.raises(InputRefused, match="while it was read"):
+    with monkeypatch.context() as patched, pytest.raises(InputRefused, match="while it was being read"):
         patched.setattr("weekly_cli.run.fan_out.run_task", meanwhile)
         report_here(prices, tmp_path / "out", strategy="per-symbol")
     assert picture(tmp_path / "out") == before
