@@ -49,8 +49,9 @@ PROMISES = (
     ),
     Promise(
         "**A reader never sees a mixture.** Parts are named by the checksum of their bytes: a reader that listed a "
-        "folder before the switch finds the same bytes, or is told that a file is gone and lists the folder again. A "
-        "reader that opens a single file once per column should keep it open instead.",
+        "folder before the switch finds the same bytes, or is told that a file is gone and lists the folder again, as "
+        "does one that lists it in that very moment and finds nothing. A reader that opens a single file once per "
+        "column should keep it open instead.",
         ("test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",),
     ),
     Promise(
