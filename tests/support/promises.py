@@ -38,9 +38,9 @@ class Trial(NamedTuple):
 
 PROMISES = (
     Promise(
-        "**The switch is atomic.** Whatever ends a run, the old output is there untouched or the new one is there "
-        "whole. Folders are exchanged in one step on Linux, and renamed in two elsewhere, where the next run puts back "
-        "what a death between the two has left; a single file is renamed.",
+        "**The switch is atomic.** However a run ends, either the old output is untouched or the new one is complete. "
+        "On Linux the two are exchanged in one system call. Elsewhere it takes two renames, and the next run restores "
+        "the old output if a crash came between them.",
         (
             "test_faults::test_a_run_that_dies_at_any_point_leaves_a_whole_output",
             "test_faults::test_an_output_that_was_moved_out_of_the_way_comes_back",
@@ -48,14 +48,15 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**A reader never sees a mixture.** Parts are named by the checksum of their bytes: who listed a folder before "
-        "it was switched finds the same bytes, or is told that a file has gone, and lists it again. Who opens a single "
-        "file for every column anew should keep it open instead.",
+        "**A reader never sees a mixture.** Parts are named by the checksum of their bytes: a reader that listed a "
+        "folder before the switch finds the same bytes, or is told that a file is gone and lists the folder again, as "
+        "does one that lists it in that very moment and finds nothing. A reader that opens a single file once per "
+        "column should keep it open instead.",
         ("test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",),
     ),
     Promise(
-        "**What is done stays done.** The same command goes on from what is proven by its bytes; another input, "
-        "setting or version starts afresh and says so.",
+        "**Finished work is kept.** The same command resumes from files whose checksums match; another input, setting "
+        "or version starts over and says so.",
         (
             "test_resume::test_the_same_command_goes_on",
             "test_resume::test_what_is_half_done_takes_half_of_the_work",
@@ -65,8 +66,8 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**One run makes an output.** The lock is the system's and ends with its holder; the others end at once with "
-        "code 75, or wait.",
+        "**One run at a time builds an output.** The lock is the operating system's and ends with its holder; other "
+        "runs stop at once with code 75, or wait.",
         (
             "test_resume::test_of_many_starters_one_publishes",
             "test_resume::test_a_second_run_is_told_who_holds_the_output",
@@ -74,8 +75,8 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**A run ends when it is asked to.** SIGINT and SIGTERM: within 5 seconds, codes 130 and 143, no process left "
-        "2 seconds later. A parent that is killed takes its workers along within 2 seconds.",
+        "**A run stops when it is asked to.** SIGINT and SIGTERM: within 5 seconds, codes 130 and 143, and no process "
+        "is left 2 seconds later. If the parent is killed, its workers are gone within 2 seconds.",
         (
             "test_cli::test_a_signal_ends_the_run_and_its_workers_and_leaves_the_old_output",
             "test_cli::test_an_interrupt_while_workers_start_is_not_lost",
@@ -87,8 +88,8 @@ PROMISES = (
     ),
     Promise(
         "**No innocent symbol is blamed.** A symbol that kills its worker, raises, hangs (`--task-timeout`) or takes "
-        "all memory is left out and named, everything else is published with code 4; `--strict` publishes nothing. "
-        "Deaths that are nobody's fault cost time only.",
+        "all memory is left out and named, and everything else is published with code 4; `--strict` publishes "
+        "nothing. A worker that dies for another reason costs time only.",
         (
             "test_retry::test_one_poisonous_symbol_is_left_out",
             "test_retry::test_three_poisonous_symbols_are_left_out",
@@ -99,8 +100,8 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**Bad input gets one clear line**, which names the file and what is wrong with it, and is never taken for "
-        "good in silence.",
+        "**Bad input gets one clear line**, which names the file and what is wrong with it. It is never silently "
+        "accepted.",
         (
             "test_hostile::test_no_input_is_a_bug",
             "test_hostile::test_a_refusal_is_one_line_that_names_the_file_and_leaves_all_as_it_was",
@@ -109,12 +110,12 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**An input is of one moment.** If somebody writes to it while it is read, nothing is published.",
+        "**The input is one snapshot.** If somebody writes to it while it is read, nothing is published.",
         ("test_resume::test_an_input_that_changes_while_it_is_read_is_refused",),
     ),
     Promise(
-        "**Symbols are data.** They come out exactly as they came, no path is made of them, and nothing in a name "
-        "steers the terminal.",
+        "**Symbols are data.** They come out exactly as they went in, are never part of a path, and cannot send "
+        "control sequences to the terminal.",
         (
             "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
             "test_architecture::test_no_symbol_is_part_of_a_path",
@@ -122,8 +123,8 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**Nothing of yours is touched.** What this tool did not make is never removed or replaced, but for Parquet "
-        "files with `--overwrite`; the current folder, home, what is above them, and mount points never are. An input "
+        "**Your files are safe.** What this tool did not write is never removed or replaced, except Parquet files "
+        "with `--overwrite`; the current folder, the home folder, their parents and mount points never are. The input "
         "is only read.",
         (
             "test_output::test_an_output_that_this_tool_did_not_make_is_refused",
@@ -135,8 +136,8 @@ PROMISES = (
         ),
     ),
     Promise(
-        "**What is finished can be proven.** `weekly-cli verify` finds a row, a value, a type, an order, a bit or a "
-        "look-ahead that is not as it should be.",
+        "**The output can be checked.** `weekly-cli verify` finds a wrong row, value, type, order or bit, and any "
+        "look-ahead.",
         (
             "test_verify::test_damage_is_found",
             "test_verify::test_flipped_bits_are_found",
@@ -147,12 +148,12 @@ PROMISES = (
 )
 
 NOT_PROMISED = (
-    "Power loss on a disk that lies: files and folders are flushed before and after the switch, and a disk that says "
-    "so before it is true can lose them all the same.",
-    "Network filesystems without locks, such as some NFS: two runs may both believe that they hold the output's.",
-    "A library that crashes: no damaged file is known that ends a process. If one did so all the same, the old output "
-    "would stand, but no line would say why.",
-    "A second SIGINT or SIGTERM: it ends the run at once, workers follow, and the next run tidies up.",
+    "Power loss on a disk that misreports a flush: files and folders are flushed before and after the switch, but "
+    "such a disk can lose them all the same.",
+    "Network filesystems without locks, such as some NFS: two runs may both believe that they hold the lock.",
+    "A crash inside a library: no damaged file is known to crash the process. If one did, the old output would be "
+    "untouched, but no line would say why.",
+    "A second SIGINT or SIGTERM: it ends the run at once, its workers follow, and the next run cleans up.",
 )
 
 

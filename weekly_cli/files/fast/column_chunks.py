@@ -6,7 +6,12 @@ is made from the spans, the bits of columns that are missing in the same rows ar
 the codec to the file: 0.6 of the general writer's time, in the same bytes but for the header's.
 
 (The input columns of numbers, one value a row, take nine tenths of it either way, and are left to Arrow.) Each chunk
-is one plain data page (version 1) with its checksum.
+is one plain data page (version 1) with its checksum, and has statistics, by which a filter skips row groups (5 µs).
+
+There is no page index: of one page it would say what the statistics say. Eight pages a chunk, cut between spans, take
+25 ms for 131,072 rows and 60 columns where one page takes 8, which is 14 % more of a build's CPU time (and 0.4 % more
+bytes, before the index has any): a frame costs what it does by the piece, not by the row. A row group is some forty
+symbols, of which a weekly column takes 0.1 MB, and that is what is skipped.
 
 Source: the Apache Parquet format, README.md, Encodings.md and src/main/thrift/parquet.thrift.
 """
