@@ -53,7 +53,7 @@ bench-large: $(VENV)/.installed-test ## 10,000 symbols x 40 years under 1 GiB; n
 bench-memory: $(VENV)/.installed-test ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/memory.py
 
-soak: $(VENV)/.installed-test ## all rounds of the tests that repeat, and 350 random runs ended at random times; half an hour
+soak: $(VENV)/.installed-test ## the rounds that make test leaves out, and 350 random runs ended at random times; half an hour
 	$(BIN)/python -m pytest -m soak
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py
 

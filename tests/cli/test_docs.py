@@ -73,6 +73,7 @@ def test_the_count_of_features() -> None:
     assert said in " ".join(FRONT.split())
 
 
+@pytest.mark.slow
 def test_the_output_opens_as_shown(tmp_path: Path) -> None:
     assert run_cli("build", ROOT / "sample_data", "--output", tmp_path / "out", "-q").returncode == 0
     codes = snippets("Your own data in one minute")
@@ -81,6 +82,7 @@ def test_the_output_opens_as_shown(tmp_path: Path) -> None:
         assert "w_rsi_14" in run_snippet(code, tmp_path)
 
 
+@pytest.mark.slow
 def test_friday_night(tmp_path: Path) -> None:
     """Friday's row under week-end, and the next session's row when it is appended, show the same values."""
     shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")

@@ -178,7 +178,7 @@ def rounds(what: str, each: int, test: Callable[..., Any]) -> Trial:
     """Trials of a test that runs a few of them, and all of them in the soak."""
     count = each * cases(test)
     name = f"{test.__module__}::{test.__name__}"
-    return Trial(f"{what}; {round(count * few(test)):,} of them in `make test`, all in `make soak`", count, name)
+    return Trial(f"{what}; {round(count * few(test)):,} of them in `make test`, the rest in `make soak`", count, name)
 
 
 def trials() -> Iterator[Trial]:
@@ -207,8 +207,8 @@ def trials() -> Iterator[Trial]:
     )
     full = test_disk.test_a_full_disk_is_told_and_leaves_the_old_output
     yield Trial(
-        f"a disk that is really full, at ten levels, then has room; {len(test_disk.LEVELS)} levels in `make test`, all "
-        "in `make soak`",
+        f"a disk that is really full, at ten levels, then has room; {len(test_disk.LEVELS)} levels in `make test`, "
+        "the rest in `make soak`",
         (len(test_disk.LEVELS) + len(test_disk.OTHER_LEVELS)) * cases(full) // 2,
         "test_disk::test_a_full_disk_is_told_and_leaves_the_old_output",
     )

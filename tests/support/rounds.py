@@ -1,4 +1,4 @@
-"""Rounds that repeat: a few of them in `make test`, all of them in `make soak`."""
+"""Rounds that repeat: a few of them in `make test`, the rest in `make soak`."""
 
 from __future__ import annotations
 
