@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weekly_cli.dataset.hive import refuse_differing_keys
+from weekly_cli.dataset.hive import keys_that_count, with_keys
 from weekly_cli.dataset.roles import find_roles
 from weekly_cli.dataset.schema import DatasetSchema, is_text
 from weekly_cli.dataset.source import Piece
@@ -75,7 +75,6 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     states: dict[Path, FileState] = {}
     for path, keys in inputs.files:
         file = parquet.open_parquet(path)
-        schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
         state = states[path] = discovery.file_state(path)
         file_bytes += state.size_bytes
         identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
@@ -83,7 +82,11 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         if leaves is None or not leaves.schema.equals(file.schema):
             leaves = _leaves(file)
         groups = _row_groups(path, state.size_bytes, footer, leaves)
-        refuse_differing_keys(path, file, keys, groups)
+        of_table = inputs.schemas.get(path)
+        if of_table is None:
+            keys = keys_that_count(path, file, keys, groups, config.on_key_conflict)
+        schemas.append((str(path), with_keys(file.schema_arrow, keys) if of_table is None else of_table))
+        ranges.hide(key for key, _ in keys)
         for number, (rows, chunks) in enumerate(groups):
             if rows:
                 pieces.append(Piece(str(path), number, 0, rows, rows, keys))
@@ -176,14 +179,6 @@ def _damaged(path: Path, what: str) -> InputRefused:
     return InputRefused(f"{path} has a damaged footer: {what}; write the file again")
 
 
-def _with_keys(schema: pa.Schema, keys: discovery.HiveKeys) -> pa.Schema:
-    """Return a file's schema with its hive keys as text columns; a column of the file itself takes precedence."""
-    for key, _ in keys:
-        if key not in schema.names:
-            schema = schema.append(pa.field(key, pa.string()))
-    return schema
-
-
 def _check_price(name: str, schema: DatasetSchema, config: Config) -> None:
     where, setting = config.where, config.named("price")
     if name not in schema.arrow.names:
@@ -213,6 +208,10 @@ class _IntegerRanges:
                 self._ranges[chunk.path] = None
             else:
                 self._ranges[chunk.path] = min(previous[0], extremes[0]), max(previous[1], extremes[1])
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Make columns unknown, such as those that have values of keys beside or instead of those of files."""
+        self._ranges |= dict.fromkeys(names)
 
     def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
         integers = {column.name for column in schema if pa.types.is_integer(column.type)}

@@ -228,7 +228,7 @@ class _Verification:
     def _settings_of_table(self, input_scan: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table with: the input's roles for the columns that the table has."""
         roles = {role: name for role, name in input_scan.footers.schema.roles.items() if name in schema.names}
-        return replace(self.config, input=(self.proof.table,), columns=tuple(roles.items()))
+        return replace(self.config, input=(self.proof.table,), columns=tuple(roles.items()), on_key_conflict="column")
 
     def _replaced(self, input_scan: Scan) -> list[str]:
         """Return the input's columns that were replaced by computed ones."""

@@ -87,6 +87,7 @@ class SampledSymbols:
             output=str(folder / "output.parquet"),
             columns=tuple(self.scan.footers.schema.roles.items()),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
+            on_key_conflict="column",
             max_symbols=None,
             features=",".join(names),
             strategy="direct",
