@@ -275,10 +275,11 @@ def test_a_folder_that_deltalake_would_misread_is_refused(tmp_path: Path, name: 
     assert "move the table" in done.stderr
 
 
-def test_without_the_extra_the_way_to_it_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", ["raise ImportError", "__version__ = '1.5.9'\nDeltaTable = None"])
+def test_without_the_extra_the_way_to_it_is_named(tmp_path: Path, there: str) -> None:
     append(daily(), tmp_path / "table")
     (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden/deltalake.py").write_text("raise ImportError")
+    (tmp_path / "hidden/deltalake.py").write_text(there)
     done = run_cli(
         "build", tmp_path / "table", "--output", tmp_path / "out", env={"PYTHONPATH": str(tmp_path / "hidden")}
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LOG = "_delta_log"
 EXTRA = "pip install 'weekly-cli[delta]'"
+#: Before, partition values and the paths of files come in other forms.
+_OLDEST = (1, 6)
 #: What messages advise for tables that are not read.
 WRITE_IT_OUT = (
     "write the table's rows to Parquet files with an engine that reads it (Spark, DuckDB, Polars), and give those"
@@ -66,12 +68,14 @@ def read_delta(folder: Path) -> DeltaFiles:
         If `deltalake` is not installed or can't read the log, or the files alone do not hold the table's rows.
     """
     try:
-        from deltalake import DeltaTable
+        from deltalake import DeltaTable, __version__
     except ImportError as error:
         raise InputRefused(
-            f"{folder} is a Delta table: its log tells which of its files and rows count; {EXTRA} reads it, or "
-            f"{WRITE_IT_OUT}"
+            f"{folder} is a Delta table: its log tells which of its files and rows count; install its reader "
+            f"({EXTRA}), or {WRITE_IT_OUT}"
         ) from error
+    if tuple(map(int, __version__.split(".")[:2])) < _OLDEST:
+        raise InputRefused(f"{folder} is a Delta table, and deltalake {__version__} is too old to read it; {EXTRA}")
     misread = next((sign for sign in _MISREAD if sign in str(folder.resolve())), None)
     if misread is not None:
         raise InputRefused(
@@ -94,12 +98,13 @@ def read_delta(folder: Path) -> DeltaFiles:
 def _refuse_more_than_files(folder: Path, table: DeltaTable) -> None:
     """Refuse a table of which the live files, read as they are, are not the rows."""
     found = ""
-    unknown = sorted(set(table.protocol().reader_features or ()) - _PLAIN_FEATURES)
+    features = set(table.protocol().reader_features or ())
+    unknown = sorted(features - _PLAIN_FEATURES)
     if unknown:
         found = f"the reader feature {unknown[0]}"
     elif table.metadata().configuration.get(_MAPPING, "none") != "none":
         found = "column mapping (its files have other column names than the table)"
-    elif pa.table(table.deletion_vectors()).num_rows:
+    elif "deletionVectors" in features and pa.table(table.deletion_vectors()).num_rows:
         found = "deletion vectors (rows that are deleted but still in its files)"
     if found:
         raise InputRefused(f"{folder} is a Delta table with {found}, which this tool does not read; {WRITE_IT_OUT}")
@@ -108,10 +113,11 @@ def _refuse_more_than_files(folder: Path, table: DeltaTable) -> None:
 def _live_files(folder: Path, table: DeltaTable) -> list[tuple[Path, Keys]]:
     actions = pa.table(table.get_add_actions()).combine_chunks()
     paths = [_local(folder, name) for name in actions.column("path").to_pylist()]
-    keys: list[Keys] = [()] * len(paths)
-    if "partition" in actions.column_names:
-        texts = {name: _texts(values) for name, values in _partition_columns(actions.column("partition"))}
-        keys = [tuple((name, column[row]) for name, column in texts.items()) for row in range(len(paths))]
+    names = table.metadata().partition_columns
+    columns = [_texts(actions.column("partition").combine_chunks().field(name)) for name in names]
+    keys = [
+        tuple((name, column[row]) for name, column in zip(names, columns, strict=True)) for row in range(len(paths))
+    ]
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
         raise InputRefused(
@@ -119,11 +125,6 @@ def _live_files(folder: Path, table: DeltaTable) -> list[tuple[Path, Keys]]:
             "a version that has all of its files"
         )
     return sorted(zip(paths, keys, strict=True), key=lambda file: file[0])
-
-
-def _partition_columns(values: pa.ChunkedArray) -> list[tuple[str, pa.Array]]:
-    structs = values.combine_chunks()
-    return [(column.name, structs.field(number)) for number, column in enumerate(structs.type)]
 
 
 def _texts(values: pa.Array) -> list[str | None]:
