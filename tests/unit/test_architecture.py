@@ -38,6 +38,7 @@ CONFINED = {
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view"},
     "filelock": {"files.lock"},
+    "deltalake": {"files.delta"},
     "psutil": {"run.resources"},
 }
 

@@ -266,6 +266,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("timezone", "Berlin", "Europe/Berlin"),
     ("on_duplicates", "drop", "last"),
     ("on_bad_rows", "first", "drop"),
+    ("on_key_conflict", "folder", "path"),
     ("replace_features", "yes", "true or false"),
     ("replace_features", 1, "true or false"),
     ("jobs", 0, "-1"),

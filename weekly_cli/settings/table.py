@@ -152,6 +152,10 @@ class Config:
     on_bad_rows: str = _row(
         "error", kinds.Choice("error", "drop"), INPUT, "Rows without symbol or date.", changes_values=True
     )
+    on_key_conflict: str = _row(
+        "error", kinds.Choice("error", "path", "column"), INPUT,
+        "Which counts where a folder's key=value and the column of that name differ.", changes_values=True,
+    )  # fmt: skip
 
     # ---- Features
     features: str = _row(
