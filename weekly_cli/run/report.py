@@ -11,6 +11,7 @@ from weekly_cli.compute.bars import Quality
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
 from weekly_cli.files import parquet
 from weekly_cli.files.discovery import Skipped
+from weekly_cli.findings import Finding
 from weekly_cli.names import printable
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.task import SHORT_HISTORY_BARS
@@ -50,6 +51,8 @@ class Report:
         Symbols that failed and are not in the output.
     warnings : tuple of str
         Problems that did not stop the run.
+    findings : tuple of Finding
+        What in the data is probably not as its owner thinks.
     """
 
     output: str
@@ -84,6 +87,7 @@ class Report:
     quality: Mapping[str, int]
     rejected: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     fingerprint: str
     version: str
 
@@ -117,6 +121,7 @@ class Ran:
     bytes_written: int
     peak_bytes: int
     warnings: Sequence[str]
+    findings: Sequence[Finding]
 
 
 def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> Report:
@@ -170,6 +175,7 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
         rejected=rejected,
         warnings=tuple(ran.warnings),
+        findings=tuple(ran.findings),
         fingerprint=_fingerprint(job),
         version=__version__,
     )
@@ -252,6 +258,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
         ("bytes", bytes_moved),
         ("quality", "; ".join(flaws) or "nothing unusual"),
+        *_finding_lines(report.findings),
         ("not read", _not_read(report.skipped)),
         ("dropped", "; ".join(dropped)),
         ("warnings", "; ".join(report.warnings)),
@@ -261,12 +268,16 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
     return [line for line in lines if line[1]]
 
 
-def render_plan(scan: Scan, plan: Plan) -> RenderableType:
+def render_plan(scan: Scan, plan: Plan, findings: Sequence[Finding]) -> RenderableType:
     """Return a plan as a table at most 80 columns wide."""
     table = _table()
-    for name, value in plan_lines(scan, plan).items():
+    for name, value in [*plan_lines(scan, plan).items(), *_finding_lines(findings)]:
         table.add_row(name.replace("_", " "), printable(str(value)))
     return table
+
+
+def _finding_lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    return [("finding", one.line) for one in findings]
 
 
 def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
