@@ -14,9 +14,10 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.dataset.calendar import WEEKDAYS, Calendar
+from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.schema import as_date, day_of, is_text, plain_symbols
+from weekly_cli.dataset.schema import is_text, plain_symbols
 from weekly_cli.files import discovery
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import MOST_EXAMPLES, Example, Finding, finding

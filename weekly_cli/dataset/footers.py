@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weekly_cli.dataset.hive import refuse_differing_keys
-from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
+from weekly_cli.dataset.roles import find_roles
+from weekly_cli.dataset.schema import DatasetSchema, is_text
 from weekly_cli.dataset.source import Piece
+from weekly_cli.dataset.unify import unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
