@@ -79,6 +79,8 @@ class Calendar:
         yield from self._cut(self.days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + 1970 * 12)
 
     def _cut(self, periods: Ints) -> Iterator[tuple[int, Calendar]]:
+        if not len(periods):
+            return
         starts = run_starts(periods)
         for begin, end in zip(starts.tolist(), [*starts[1:].tolist(), len(periods)], strict=True):
             yield int(periods[begin]), Calendar(self.days[begin:end], self.rows[begin:end])
