@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import zoneinfo
 from collections.abc import Callable
 
 import numpy as np
@@ -134,7 +133,11 @@ def _of_calendar(moments: pa.Array, seconds: float) -> pa.Array:
 
 def _parser(reading: DateReading) -> Callable[[bytes | None], datetime.date | None]:
     """Return what reads a text as a date; it returns None for what is none."""
-    zone = None if reading.timezone is None else zoneinfo.ZoneInfo(reading.timezone)
+    zone = None
+    if reading.timezone is not None:
+        from zoneinfo import ZoneInfo
+
+        zone = ZoneInfo(reading.timezone)
 
     def parsed(text: bytes | None) -> datetime.date | None:
         try:
