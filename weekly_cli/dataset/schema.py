@@ -26,11 +26,14 @@ class DatasetSchema:
     roles : mapping of role to column name
     dictionary_text : frozenset of column names
         Text that is kept as a dictionary until it is written.
+    delta_text : frozenset of column names
+        Text whose encoding, in some file, Arrow does not decode into dictionaries.
     """
 
     arrow: pa.Schema
     roles: Mapping[str, str]
     dictionary_text: frozenset[str] = frozenset()
+    delta_text: frozenset[str] = frozenset()
 
     @property
     def symbol_type(self) -> pa.DataType:

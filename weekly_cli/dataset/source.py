@@ -90,6 +90,7 @@ def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
     dictionaries = set(schema.dictionary_text)
     if is_text(schema.symbol_type):
         dictionaries.add(schema.roles["symbol"])
+    dictionaries -= schema.delta_text
     try:
         return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
     except KeyError:  # this file lacks one of them: it is a hive key, or all null
