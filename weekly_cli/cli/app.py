@@ -110,6 +110,24 @@ def plan(typed: Typed) -> int:
 
 
 @command(
+    "input", "columns", "price", "week", "json",
+    examples=("weekly-cli inspect prices/", "weekly-cli inspect weekly/", "weekly-cli inspect prices/ --json"),
+)  # fmt: skip
+def inspect(typed: Typed) -> int:
+    """Say what is in a dataset, or in an output: rows, calendar, holes, unusable values, and the build that fits."""
+    config = resolve(*_layers(typed))
+    with _importing():
+        from weekly_cli import inspection
+        from weekly_cli.inspection import view
+    found = inspection.look(config)
+    if config.json:
+        print_json(found.to_dict())
+    else:
+        view.show(found, console(stderr=False))
+    return EXIT_DONE
+
+
+@command(
     "columns", "sector_map", "json",
     examples=("weekly-cli verify weekly/", "weekly-cli verify weekly/ --input /data/prices --symbols 100"),
 )  # fmt: skip

@@ -33,6 +33,8 @@ class Footers:
         Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
+    null_counts : mapping
+        Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
     row_bytes : float
         Estimated bytes per row in memory.
     identity : str
@@ -51,6 +53,7 @@ class Footers:
     identity: str
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
+    null_counts: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -70,7 +73,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
     leaves: _Leaves | None = None  # most files have the same ones
-    ranges = _IntegerRanges()
+    ranges, nulls = _IntegerRanges(), _NullCounts()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     states: dict[Path, FileState] = {}
     for path, keys in inputs.files:
@@ -88,6 +91,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
             if rows:
                 pieces.append(Piece(str(path), number, 0, rows, rows, keys))
                 ranges.add(chunks, leaves.integers)
+                nulls.add(rows, chunks)
                 text_bytes.add(rows, chunks)
     arrow = unify(schemas).remove_metadata()
     roles = find_roles(arrow, config.role_columns, config.where, config.named("columns"))
@@ -105,6 +109,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         states=states,
         row_bytes=text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=ranges.known(arrow),
+        null_counts=nulls.known(arrow),
     )
 
 
@@ -229,6 +234,33 @@ def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
     return int.from_bytes(chunk.least, "little", signed=signed), int.from_bytes(chunk.most, "little", signed=signed)
 
 
+class _NullCounts:
+    """Counts the nulls of columns, from the statistics of all row groups."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._values: dict[str, int] = {}
+        self._nulls: dict[str, int | None] = {}
+
+    def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
+        """Add a row group's chunks."""
+        self._rows += rows
+        for chunk in chunks:
+            before = self._nulls.get(chunk.path, 0)
+            known = chunk.nulls is not None and 0 <= chunk.nulls <= chunk.values
+            self._nulls[chunk.path] = before + (chunk.nulls or 0) if known and before is not None else None
+            self._values[chunk.path] = self._values.get(chunk.path, 0) + chunk.values
+
+    def known(self, schema: pa.Schema) -> dict[str, int]:
+        """Return the nulls of the columns that files have as they are: not hive keys, not columns with parts."""
+        names = {column.name for column in schema if not pa.types.is_nested(column.type)}
+        return {
+            name: nulls + self._rows - self._values[name]
+            for name, nulls in self._nulls.items()
+            if name in names and nulls is not None and self._values[name] <= self._rows
+        }
+
+
 class _TextBytes:
     """Estimates the sizes of columns without a fixed width, from the footers."""
 
@@ -287,4 +319,4 @@ def _decoded_bytes(chunk: ChunkFooter) -> int:
         return 0
     if chunk.kind != "BYTE_ARRAY":
         return 0
-    return max(0, chunk.values - max(0, chunk.nulls)) * max(len(chunk.least), len(chunk.most))
+    return max(0, chunk.values - max(0, chunk.nulls or 0)) * max(len(chunk.least), len(chunk.most))
