@@ -361,6 +361,7 @@ def test_roles_by_hand_and_missing_ones(tmp_path: Path) -> None:
 # ---- the build that fits ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["date", "symbol", "shuffled"])
 def test_the_build_that_fits_runs(tmp_path: Path, layout: str) -> None:
     """With repeated rows, rows without a key and another week, from a folder whose name a shell would split."""

@@ -20,6 +20,7 @@ from weekly_cli.errors import EXIT_CODES, EXIT_DONE, EXIT_NOT_PROVEN, UsageError
 from weekly_cli.names import printable
 from weekly_cli.settings import SETTINGS, from_environment, from_file, from_flags, resolve
 from weekly_cli.settings.sources import Layer, resolve_some, unknown_variables, winning
+from weekly_cli.settings.table import INPUT
 
 if TYPE_CHECKING:
     from weekly_cli.run.report import Report
@@ -109,8 +110,13 @@ def plan(typed: Typed) -> int:
     return EXIT_DONE
 
 
+#: What is inspected is the whole input, so no settings that select of it.
+_OF_A_SELECTION = ("symbols", "max_symbols", "start", "end")
+_OF_INSPECT = tuple(row.name for row in SETTINGS.values() if row.panel == INPUT and row.name not in _OF_A_SELECTION)
+
+
 @command(
-    "input", "columns", "price", "week", "json",
+    *_OF_INSPECT, "price", "week", "json",
     examples=("weekly-cli inspect prices/", "weekly-cli inspect weekly/", "weekly-cli inspect prices/ --json"),
 )  # fmt: skip
 def inspect(typed: Typed) -> int:

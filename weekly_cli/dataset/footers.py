@@ -247,8 +247,8 @@ class _NullCounts:
         self._rows += rows
         for chunk in chunks:
             before = self._nulls.get(chunk.path, 0)
-            known = chunk.nulls is not None and 0 <= chunk.nulls <= chunk.values
-            self._nulls[chunk.path] = before + (chunk.nulls or 0) if known and before is not None else None
+            known = 0 <= chunk.nulls <= chunk.values
+            self._nulls[chunk.path] = before + chunk.nulls if known and before is not None else None
             self._values[chunk.path] = self._values.get(chunk.path, 0) + chunk.values
 
     def known(self, schema: pa.Schema) -> dict[str, int]:
@@ -319,4 +319,4 @@ def _decoded_bytes(chunk: ChunkFooter) -> int:
         return 0
     if chunk.kind != "BYTE_ARRAY":
         return 0
-    return max(0, chunk.values - max(0, chunk.nulls or 0)) * max(len(chunk.least), len(chunk.most))
+    return max(0, chunk.values - max(0, chunk.nulls)) * max(len(chunk.least), len(chunk.most))

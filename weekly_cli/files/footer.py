@@ -65,8 +65,8 @@ class ChunkFooter(NamedTuple):
     ----------
     path, kind : str
         The leaf of the schema that it holds, with dots, and its physical type.
-    values, nulls : int, int or None
-        How many values it has, nulls among them, and how many it is said to have of those; None: unknown.
+    values, nulls : int
+        How many values it has, nulls among them, and how many it is said to have of those; -1: unknown.
     size_bytes, stored_bytes : int
         Of its pages, before and after compression.
     data_offset, dictionary_offset : int, int or None
@@ -80,7 +80,7 @@ class ChunkFooter(NamedTuple):
     path: str
     kind: str
     values: int
-    nulls: int | None
+    nulls: int
     size_bytes: int
     stored_bytes: int
     data_offset: int
@@ -121,7 +121,7 @@ def _chunk(column: dict[int, Any]) -> ChunkFooter:
         path=b".".join(told[PATH]).decode(),
         kind=TYPES.get(told[TYPE], "unknown"),
         values=told[VALUES],
-        nulls=statistics.get(NULL_COUNT),
+        nulls=statistics.get(NULL_COUNT, -1),
         size_bytes=told[CHUNK_BYTES],
         stored_bytes=told[CHUNK_STORED_BYTES],
         data_offset=told[DATA_OFFSET],
