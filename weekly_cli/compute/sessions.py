@@ -16,8 +16,6 @@ from weekly_cli.names import ANCHORS
 
 #: A session has at least this share of what most days have: half days and strikes count, strays do not.
 _LEAST_OF_MEDIAN = 0.5
-#: Symbols that are alive so many days before or after count, too: a stray on the day after the last session is one.
-_NEAR_DAYS = 3
 #: A weekday belongs to the week if it has at least this share of the sessions of the weekday that has most. Make-up
 #: sessions do not: Dhaka's 18 Saturdays in 13 years are 3 % of its Sundays.
 _LEAST_OF_WEEKDAY = 0.1
@@ -45,22 +43,11 @@ def session_days(rows: Ints, alive: Ints) -> NDArray[np.bool_]:
     rows, alive : int64[days]
         How many symbols have a row, and how many are alive.
     """
-    around: Ints = np.maximum.reduce([alive, *(_moved(alive, days) for days in range(-_NEAR_DAYS, _NEAR_DAYS + 1))])
-    share = rows / np.maximum(1, around)
+    share = rows / np.maximum(1, alive)
     if not rows.any():
         return np.zeros(len(rows), bool)
     least = _LEAST_OF_MEDIAN * np.median(share[rows > 0])
     return (rows > 0) & (share >= least)
-
-
-def _moved(counts: Ints, days: int) -> Ints:
-    """Return counts of some days later (or earlier); beyond the ends there is nothing."""
-    moved = np.zeros_like(counts)
-    if days >= 0:
-        moved[: max(0, len(counts) - days)] = counts[days:]
-    else:
-        moved[-days:] = counts[:days]
-    return moved
 
 
 def by_weekday(first_day: int, counts: Ints) -> Ints:

@@ -88,7 +88,7 @@ def _of_calendar(calendar: Calendar) -> Iterator[tuple[str, str]]:
     )
     total = max(1, sum(calendar.weekdays.values()))
     yield "weekdays", ", ".join(f"{day} {_share(rows / total)}" for day, rows in calendar.weekdays.items() if rows)
-    yield "pauses", "; ".join(f"{(gap.next - gap.last).days} days to {gap.next}" for gap in calendar.gaps)
+    yield "pauses", "; ".join(f"{(gap.next - gap.last).days} days before {gap.next}" for gap in calendar.gaps)
 
 
 def _week(days: Sequence[str]) -> str:
@@ -124,7 +124,8 @@ def _flaws(found: Inspection) -> str:
     )
     told = [f"{count:,} {what}" for count, what in counts if count]
     told += ["repeated dates were not counted, for they take too much memory"] if found.repeated_rows is None else []
-    return "; ".join(told) or "nothing unusual"
+    unusable = any(column.unusable for column in found.columns)
+    return "; ".join(told) or ("every close is usable" if unusable else "nothing unusual")
 
 
 def _of_build(found: Inspection) -> Iterator[tuple[str, str]]:
