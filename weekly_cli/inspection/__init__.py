@@ -16,6 +16,7 @@ from weekly_cli import __version__
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
+from weekly_cli.files import discovery
 from weekly_cli.files.target import place
 from weekly_cli.inspection import history, origin
 from weekly_cli.inspection.command import command_line, typed_settings
@@ -56,8 +57,11 @@ def look(config: Config) -> Inspection:
     InputRefused
         If the input can't be read.
     """
-    footers = read_footers(config, _excluded(config))
-    record, _ = read_record(sorted(footers.states))
+    left_out = _excluded(config)
+    record, _ = read_record([path for path, _ in discovery.find_inputs(config.input, left_out).files])
+    if record is not None:
+        config = origin.as_built(config, record)
+    footers = read_footers(config, left_out)
     threads = resources.probe().cpus
     seen = scan(footers, replace(config, on_bad_rows="drop"), threads, lambda _: None)
     facts = count_rows(seen, config.price, () if record is None else record["features"], threads)
@@ -76,6 +80,7 @@ def look(config: Config) -> Inspection:
         layout=seen.layout,
         skipped=footers.skipped,
         roles={role: footers.schema.roles.get(role) for role in ROLES},
+        notes=footers.schema.notes,
         columns=_columns(footers, facts),
         rows_without_key=seen.bad_rows,
         repeated_rows=facts.repeated,

@@ -156,6 +156,8 @@ class Inspection:
     skipped : tuple of Skipped
         Files in the input's folders that are not read.
     roles : mapping of role to column name or None
+    notes : tuple of str
+        What was decided about the input that its names and types do not say.
     columns : tuple of Column
     rows_without_key : int
         Rows without a symbol or a date.
@@ -185,6 +187,7 @@ class Inspection:
     layout: str
     skipped: tuple[Skipped, ...]
     roles: Mapping[str, str | None]
+    notes: tuple[str, ...]
     columns: tuple[Column, ...]
     rows_without_key: int
     repeated_rows: int | None

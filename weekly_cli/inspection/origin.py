@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,22 @@ from weekly_cli.inspection.command import command_line
 from weekly_cli.inspection.facts import Build
 from weekly_cli.run.manifest import fingerprint, recorded_settings
 from weekly_cli.run.wanted import wanted_by
-from weekly_cli.settings import from_python, resolve
+from weekly_cli.settings import SETTINGS, Config, from_python, resolve
+
+#: Settings by which an output's rows are read; what its other settings did is done.
+_OF_READING = ("columns", "date_unit", "date_format", "timezone", "price")
+
+
+def as_built(config: Config, record: Mapping[str, Any]) -> Config:
+    """Return settings that read an output as its input was read, unless they are given otherwise."""
+    built = {
+        name: SETTINGS[name].kind.check(record["settings"][name])
+        for name in _OF_READING
+        if name in record["settings"] and name not in config.sources
+    }
+    if "columns" in built:  # symbols of file names and such are columns by now
+        built["columns"] = tuple((role, name) for role, name in built["columns"] if not name.startswith("@"))
+    return replace(config, **built)
 
 
 def describe(record: Mapping[str, Any], footers: Footers) -> Build:

@@ -101,7 +101,7 @@ def _roles_of_numbers(
     return {
         name: of_name
         for name, of_name in found.items()
-        if of_name or (pa.types.is_floating(schema.arrow.field(name).type) and name not in skip)
+        if of_name or (pa.types.is_floating(schema.arrow.field(name).type) and name not in (*skip, *schema.key_columns))
     }
 
 
@@ -146,9 +146,10 @@ def _count(reading: _Reading, begin: int, end: int) -> list[_Counted]:
 
 @np.errstate(invalid="ignore")  # comparisons with NaN
 def _of_chunk(table: pa.Table, reading: _Reading, codes_of: SymbolCodes) -> _Counted:
-    symbol, date = reading.scan.footers.schema.key_columns
+    schema = reading.scan.footers.schema
+    symbol, date = schema.key_columns
     codes = codes_of(table.column(symbol))
-    days, known = session_days(table.column(date))
+    days, known = session_days(table.column(date), schema.dates)
     keep = codes >= 0 if known is None else known & (codes >= 0)
     values, unusable = {}, {}
     used: dict[str, Floats] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.inspection.facts import Calendar, Column, History, Inspection, Year
 from weekly_cli.names import printable
 from weekly_cli.run.report import mib
@@ -54,7 +55,8 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
         ("rows", f"{found.rows:,} of {found.symbols:,} symbols{span}"),
         ("files", f"{found.files:,}, {mib(found.bytes)}, {groups}, {found.layout}"),
         ("not read", _not_read(found)),
-        ("roles", _roles(found)),
+        ("roles", roles_in_words({role: name for role, name in found.roles.items() if name is not None})),
+        ("read as", "; ".join(found.notes)),
         *(_of_calendar(found.calendar) if found.calendar else ()),
         ("quality", _flaws(found)),
         *_of_build(found),
@@ -66,16 +68,6 @@ def _not_read(found: Inspection) -> str:
     shown = [f"{skip.path}: {skip.reason}" for skip in found.skipped[:_FILES_SHOWN]]
     more = len(found.skipped) - len(shown)
     return "; ".join(shown + ([f"and {more:,} more"] if more else []))
-
-
-def _roles(found: Inspection) -> str:
-    named = [
-        role if column == role else f"{role}={column}" for role, column in found.roles.items() if column is not None
-    ]
-    absent = [role for role, column in found.roles.items() if column is None]
-    prices = [role for role in absent if role != "volume"]
-    missing = f"; no {', '.join(absent)}" if absent else ""
-    return ", ".join(named) + missing + (": closes stand in for prices" if prices else "")
 
 
 def _of_calendar(calendar: Calendar) -> Iterator[tuple[str, str]]:

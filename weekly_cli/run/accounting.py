@@ -85,7 +85,7 @@ def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], 
     if scan.bad_rows > scan.unread_dates:
         yield f"{scan.bad_rows - scan.unread_dates:,} of them have no symbol or no date (--on-bad-rows drop)"
     if scan.unread_dates:
-        yield unread_dates_sentence(scan.unread_dates, scan.first_unread_date)
+        yield unread_dates_sentence(scan)
     rows -= scan.bad_rows
     if plan.rows < rows:
         yield f"{rows - plan.rows:,} belong to symbols that --symbols or --max-symbols exclude"
