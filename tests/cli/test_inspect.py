@@ -292,7 +292,7 @@ def test_nothing_to_tell(tmp_path: Path) -> None:
     done = run_cli("inspect", empty)
     assert (done.returncode, done.stderr) == (0, "")
     assert "rows 0 of 0 symbols" in words(done.stdout)
-    assert "build that fits" not in done.stdout
+    assert done.stdout.endswith("\nNo build fits: there are no rows with a symbol and a date.\n")
     assert weekly_cli.inspect(empty).to_dict()["first"] is None
 
 
@@ -350,7 +350,7 @@ def test_roles_by_hand_and_missing_ones(tmp_path: Path) -> None:
     prices = write(table, tmp_path / "my prices.parquet")
     done = run_cli("inspect", prices, "--columns", "symbol=Name,date=Day", "--columns", "close=Px")
     assert done.returncode == 0, done.stderr
-    assert "symbol=Name, date=Day, close=Px; no open, high, low, volume" in words(done.stdout)
+    assert "symbol=Name, date=Day, close=Px; no open, high, low: " in words(done.stdout)
     command = done.stdout.splitlines()[-1].strip()
     assert "--columns symbol=Name --columns date=Day --columns close=Px" in command
     assert run_shell(command, tmp_path) == ""
@@ -364,7 +364,7 @@ def test_roles_by_hand_and_missing_ones(tmp_path: Path) -> None:
 def test_the_build_that_fits_runs(tmp_path: Path, layout: str) -> None:
     """With repeated rows, rows without a key and another week, from a folder whose name a shell would split."""
     frame = on_weekdays("60123", 200).to_pandas()
-    frame = pd.concat([frame, frame.head(3), frame.head(1).assign(symbol=None)])
+    frame = pd.concat([frame, frame.head(4), frame.head(1).assign(symbol=None)])
     table = in_layout(pa.Table.from_pandas(frame, preserve_index=False), layout)
     write(table, tmp_path / "it's $HOME/-x *" / "prices.parquet")
     (tmp_path / "weekly.toml").write_text('quiet = true\non_bad_rows = "error"\n')
@@ -373,6 +373,35 @@ def test_the_build_that_fits_runs(tmp_path: Path, layout: str) -> None:
     assert command == ("weekly-cli build 'it'\"'\"'s $HOME' --week W-THU --on-bad-rows drop --on-duplicates last")
     assert run_shell(command, tmp_path) == ""
     assert run_cli("verify", "daily_weekly", cwd=tmp_path).returncode == 0
+
+
+def test_many_repeated_rows_are_not_dropped_unseen(tmp_path: Path) -> None:
+    table = daily(n_days=30)
+    prices = write(pa.concat_tables([table, table]), tmp_path / "prices.parquet")
+    assert "No build fits: 90 rows repeat a symbol's date" in run_cli("inspect", prices).stdout
+    found = weekly_cli.inspect(prices, on_duplicates="first")
+    assert (found.command, found.undecided) == (f"weekly-cli build {prices} --on-duplicates first", None)
+
+
+def test_dates_that_are_none(tmp_path: Path) -> None:
+    """A few are told; many are refused with the format that reads them, and read with it."""
+    table = daily(["A"], 40)
+    days = [day.isoformat() for day in table.column("date").to_pylist()]
+    few = write(table.set_column(1, "date", pa.array([*days[:38], "soon", None])), tmp_path / "few.parquet")
+    found = weekly_cli.inspect(few)
+    assert (found.rows_without_key, found.unread_dates) == (2, 1)
+    assert found.first_unread_date is not None
+    assert found.first_unread_date.startswith("'soon' in row 38")
+    assert found.command == f"weekly-cli build {few} --on-bad-rows drop"
+    american = [day.strftime("%m/%d/%Y") for day in table.column("date").to_pylist()]
+    many = write(table.set_column(1, "date", pa.array(american)), tmp_path / "many.parquet")
+    done = run_cli("inspect", many)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "--date-format" in done.stderr
+    done = run_cli("inspect", many, "--date-format", "%m/%d/%Y")
+    command = done.stdout.splitlines()[-1].strip()
+    assert command == f"weekly-cli build {many} --date-format %m/%d/%Y"
+    assert run_shell(command, tmp_path) == ""
 
 
 # ---- outputs ---------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from weekly_cli.files import discovery
 from weekly_cli.files.target import place
 from weekly_cli.inspection import history, origin
 from weekly_cli.inspection.command import command_line, typed_settings
-from weekly_cli.inspection.facts import Build, Calendar, Column, Inspection, Values
+from weekly_cli.inspection.facts import Calendar, Column, Inspection, Values
 from weekly_cli.inspection.rows import RowFacts, count_rows
 from weekly_cli.names import ROLES
 from weekly_cli.run import resources
@@ -63,11 +63,12 @@ def look(config: Config) -> Inspection:
         config = origin.as_built(config, record)
     footers = read_footers(config, left_out)
     threads = resources.probe().cpus
-    seen = scan(footers, replace(config, on_bad_rows="drop"), threads, lambda _: None)
+    seen = _scan(footers, config, threads)
     facts = count_rows(seen, config.price, () if record is None else record["features"], threads)
     calendar = history.calendar(seen, facts, config.week if "week" in config.sources else None)
     shortest, longest = history.shortest_and_longest(seen, facts)
     build = None if record is None else origin.describe(record, footers)
+    command, undecided = (None, None) if build else _fitting(config, seen, facts, calendar)
     return Inspection(
         input=config.input,
         rows=footers.rows,
@@ -83,6 +84,8 @@ def look(config: Config) -> Inspection:
         notes=footers.schema.notes,
         columns=_columns(footers, facts),
         rows_without_key=seen.bad_rows,
+        unread_dates=seen.unread_dates,
+        first_unread_date=seen.first_unread_date or None,
         repeated_rows=facts.repeated,
         unusable_rows=facts.unusable_rows,
         high_below_low=facts.high_below_low,
@@ -92,7 +95,8 @@ def look(config: Config) -> Inspection:
         shortest=shortest,
         longest=longest,
         build=build,
-        command=_command(config, seen, facts, calendar, build),
+        command=command,
+        undecided=undecided,
         version=__version__,
     )
 
@@ -102,6 +106,16 @@ def _excluded(config: Config) -> Path | None:
     output = place(config.output)
     inputs = [Path(name).resolve() for name in config.input]
     return None if any(output in (path, *path.parents) for path in inputs) else output
+
+
+def _scan(footers: Footers, config: Config, threads: int) -> Scan:
+    """Read the keys; rows without one are refused if there is little else."""
+
+    def with_bad_rows(way: str) -> Scan:
+        return scan(footers, replace(config, on_bad_rows=way), threads, lambda _: None)
+
+    seen = with_bad_rows("drop")
+    return with_bad_rows("error") if 2 * seen.bad_rows > footers.rows else seen
 
 
 def _columns(footers: Footers, facts: RowFacts) -> tuple[Column, ...]:
@@ -118,16 +132,27 @@ def _columns(footers: Footers, facts: RowFacts) -> tuple[Column, ...]:
     )
 
 
-def _command(config: Config, seen: Scan, facts: RowFacts, calendar: Calendar | None, build: Build | None) -> str | None:
-    """Return the build that fits this data; the flags that were given here are given there, too."""
-    usable = int(seen.rows_per_symbol.sum()) - facts.unusable_rows
-    if build is not None or calendar is None or usable <= 0:
-        return None
+def _fitting(config: Config, seen: Scan, facts: RowFacts, calendar: Calendar | None) -> tuple[str | None, str | None]:
+    """Return the build that fits this data, or why none does; flags that were given here are given there, too."""
+    if calendar is None:
+        return None, "there are no rows with a symbol and a date"
+    keyed = int(seen.rows_per_symbol.sum())
+    if keyed <= facts.unusable_rows:
+        return None, "no close is usable"
     fitting: dict[str, Any] = typed_settings(config)
     if calendar.anchor != config.week:
         fitting["week"] = calendar.anchor
     if seen.bad_rows and config.on_bad_rows == "error":
         fitting["on_bad_rows"] = "drop"
     if facts.repeated and config.on_duplicates == "error":
+        if facts.repeated > _MOST_REPEATED * keyed:
+            return None, (
+                f"{facts.repeated:,} rows repeat a symbol's date, too many to drop unseen; build refuses them, and its "
+                "message names what they are"
+            )
         fitting["on_duplicates"] = "last"
-    return command_line("build", config.input, fitting)
+    return command_line("build", config.input, fitting), None
+
+
+#: With a larger share of repeated rows, something else is wrong: two series under one symbol, or several times of day.
+_MOST_REPEATED = 0.01

@@ -159,8 +159,10 @@ class Inspection:
     notes : tuple of str
         What was decided about the input that its names and types do not say.
     columns : tuple of Column
-    rows_without_key : int
-        Rows without a symbol or a date.
+    rows_without_key, unread_dates : int
+        Rows without a symbol or a date; those of them that have something else in the date column.
+    first_unread_date : str or None
+        The first of these values, and its place.
     repeated_rows : int or None
         Rows that repeat a symbol's date; None: symbols x days are too many to tell in bounded memory.
     unusable_rows : int
@@ -173,7 +175,9 @@ class Inspection:
     build : Build or None
         None if no build of this tool has written the input.
     command : str or None
-        The command that fits this data; None if there is nothing to build.
+        The command that fits this data; None if there is nothing to build, or something to decide before.
+    undecided : str or None
+        Why no command fits.
     """
 
     input: tuple[str, ...]
@@ -190,6 +194,8 @@ class Inspection:
     notes: tuple[str, ...]
     columns: tuple[Column, ...]
     rows_without_key: int
+    unread_dates: int
+    first_unread_date: str | None
     repeated_rows: int | None
     unusable_rows: int
     high_below_low: int
@@ -200,6 +206,7 @@ class Inspection:
     longest: tuple[History, ...]
     build: Build | None
     command: str | None
+    undecided: str | None
     version: str
 
     def to_dict(self) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def show(found: Inspection, console: Console) -> None:
         console.print(table)
     if found.command is not None:
         console.print(f"\nThe build that fits:\n    {printable(found.command)}", soft_wrap=True)
+    if found.undecided is not None:
+        console.print(f"\nNo build fits: {printable(found.undecided)}.")
     if found.build is not None:
         console.print(f"\nBuilt with:\n    {printable(found.build.command)}", soft_wrap=True)
 
@@ -108,7 +110,8 @@ def _share(share: float) -> str:
 
 def _flaws(found: Inspection) -> str:
     counts = (
-        (found.rows_without_key, "rows without a symbol or a date"),
+        (found.rows_without_key - found.unread_dates, "rows without a symbol or a date"),
+        (found.unread_dates, f"rows with something other than a date ({found.first_unread_date})"),
         (found.repeated_rows or 0, "rows that repeat a symbol's date"),
         (found.unusable_rows, "rows without a usable close"),
         (found.high_below_low, "rows with high < low"),
