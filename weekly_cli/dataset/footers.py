@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weekly_cli.dataset.hive import refuse_differing_keys
+from weekly_cli.dataset.hive import keys_that_count, with_keys
 from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, is_text
@@ -74,7 +74,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     inputs = discovery.find_inputs(config.input, output)
     gathered = _Gathered()
     for path, keys in inputs.files:
-        gathered.add(path, keys)
+        gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
     arrow = unify(gathered.schemas).remove_metadata()
     choice = choose_roles(arrow, config, gathered.files())
     arrow = pa.schema([*arrow, *choice.added])
@@ -114,8 +114,8 @@ class _Gathered:
         self._own_columns: dict[str, None] = {}
         self._index: dict[str, None] = {}
 
-    def add(self, path: Path, keys: discovery.HiveKeys) -> None:
-        """Read a file's footer."""
+    def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
+        """Read a file's footer; `of_table` is its schema if a table's log has it."""
         file = parquet.open_parquet(path)
         state = self.states[path] = discovery.file_state(path)
         self.file_bytes += state.size_bytes
@@ -126,8 +126,11 @@ class _Gathered:
             self._own_columns |= dict.fromkeys(file.schema_arrow.names)
             self._index |= dict.fromkeys(index_columns(file.schema_arrow))
         groups = _row_groups(path, state.size_bytes, footer, self._leaves)
-        refuse_differing_keys(path, file, keys, groups)
-        self.schemas.append(FileSchema(str(path), _with_keys(file.schema_arrow, keys), _empty_columns(groups)))
+        if of_table is None:
+            keys = keys_that_count(path, file, keys, groups, on_key_conflict)
+        schema = with_keys(file.schema_arrow, keys) if of_table is None else of_table
+        self.schemas.append(FileSchema(str(path), schema, _empty_columns(groups)))
+        self.ranges.hide(key for key, _ in keys)
         for number, (rows, chunks) in enumerate(groups):
             if rows:
                 self.pieces.append(Piece(str(path), number, 0, rows, rows, keys))
@@ -234,14 +237,6 @@ def _damaged(path: Path, what: str) -> InputRefused:
     return InputRefused(f"{path} has a damaged footer: {what}; write the file again")
 
 
-def _with_keys(schema: pa.Schema, keys: discovery.HiveKeys) -> pa.Schema:
-    """Return a file's schema with its hive keys as text columns; a column of the file itself takes precedence."""
-    for key, _ in keys:
-        if key not in schema.names:
-            schema = schema.append(pa.field(key, pa.string()))
-    return schema
-
-
 def _check_price(name: str, schema: DatasetSchema, config: Config) -> None:
     where, setting = config.where, config.named("price")
     if name not in schema.arrow.names:
@@ -271,6 +266,10 @@ class _IntegerRanges:
                 self._ranges[chunk.path] = None
             else:
                 self._ranges[chunk.path] = min(previous[0], extremes[0]), max(previous[1], extremes[1])
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Make columns unknown, such as those that have values of keys beside or instead of those of files."""
+        self._ranges |= dict.fromkeys(names)
 
     def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
         integers = {column.name for column in schema if pa.types.is_integer(column.type)}

@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import from_numpy, text_array
+from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.derived import derive
+from weekly_cli.dataset.hive import as_values
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
@@ -35,7 +36,7 @@ _EARLY_STOP_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Piece:
-    """The rows from `start` to `stop` of one of a file's row groups; `keys` are the file's hive keys."""
+    """The rows from `start` to `stop` of one of a file's row groups; `keys` have the values of columns by file."""
 
     path: str
     row_group: int
@@ -104,7 +105,8 @@ def _decoded(
     file: pq.ParquetFile, piece: Piece, wanted: Iterable[str], batch_rows: int, use_threads: bool
 ) -> Iterator[tuple[int, pa.Table]]:
     present = set(file.schema_arrow.names)
-    names = [name for name in wanted if name in present]
+    keys = dict(piece.keys)
+    names = [name for name in wanted if name in present and name not in keys]
     columns = None if len(names) == len(present) else names
     most_rows = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
     if most_rows and piece.rows_in_group <= batch_rows:
@@ -138,13 +140,13 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
     in_file = set(table.column_names)
     arrays = []
     for name, kind in wanted.items():
-        if name in in_file:
+        if name in keys:
+            arrays.append(_repeated(keys[name], kind, name, table.num_rows, piece.path))
+        elif name in in_file:
             column = table.column(name)
             _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
             arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
-        elif name in keys:
-            arrays.append(_repeated(keys[name], table.num_rows))
         else:
             arrays.append(pa.nulls(table.num_rows, kind))
     return pa.table(arrays, names=list(wanted))
@@ -175,10 +177,14 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> p
         ) from error
 
 
-def _repeated(text: str | None, rows: int) -> pa.Array:
-    if text is None:
-        return pa.nulls(rows, pa.string())
-    return text_array([text]).take(from_numpy(np.zeros(rows, np.int32)))
+def _repeated(key: str | None, kind: pa.DataType, name: str, rows: int, path: str) -> pa.Array:
+    value = as_values(key, kind)
+    if value is None:
+        raise InputRefused(
+            f"column {name!r} is {kind} in the dataset, but {key!r} by the folders of {path}; rename the folder, or "
+            "build the files apart"
+        )
+    return value.take(from_numpy(np.zeros(rows, np.int32)))
 
 
 def chunks(

@@ -66,7 +66,8 @@ def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
     most = _MOST_COPIED_GROUPS * task.job.row_group_rows
     copyable, first = {}, 0
     for piece in pieces:
-        if piece.stop - piece.start == piece.rows_in_group and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
+        complete = piece.stop - piece.start == piece.rows_in_group and not piece.keys
+        if complete and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
             copyable[first] = piece
         first += piece.stop - piece.start
     return copyable
