@@ -35,6 +35,8 @@ class Footers:
         Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
+    null_counts : mapping
+        Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
     row_bytes : float
         Estimated bytes per row in memory.
     identity : str
@@ -53,6 +55,7 @@ class Footers:
     identity: str
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
+    null_counts: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -95,6 +98,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         states=gathered.states,
         row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=integer_ranges,
+        null_counts=gathered.nulls.known(arrow),
     )
 
 
@@ -105,7 +109,7 @@ class _Gathered:
         self.schemas: list[FileSchema] = []
         self.pieces: list[Piece] = []
         self.states: dict[Path, FileState] = {}
-        self.ranges, self.text_bytes = _IntegerRanges(), _TextBytes()
+        self.ranges, self.nulls, self.text_bytes = _IntegerRanges(), _NullCounts(), _TextBytes()
         self.file_bytes, self.identity = 0, hashlib.sha256()
         self._leaves: _Leaves | None = None  # most files have the same ones
         self._own_columns: dict[str, None] = {}
@@ -132,6 +136,7 @@ class _Gathered:
             if rows:
                 self.pieces.append(Piece(str(path), number, 0, rows, rows, keys))
                 self.ranges.add(chunks, self._leaves.integers)
+                self.nulls.add(rows, chunks)
                 self.text_bytes.add(rows, chunks)
 
     def files(self) -> Files:
@@ -280,6 +285,33 @@ def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
     if not len(chunk.least) == len(chunk.most) == width:
         return None
     return int.from_bytes(chunk.least, "little", signed=signed), int.from_bytes(chunk.most, "little", signed=signed)
+
+
+class _NullCounts:
+    """Counts the nulls of columns, from the statistics of all row groups."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._values: dict[str, int] = {}
+        self._nulls: dict[str, int | None] = {}
+
+    def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
+        """Add a row group's chunks."""
+        self._rows += rows
+        for chunk in chunks:
+            before = self._nulls.get(chunk.path, 0)
+            known = 0 <= chunk.nulls <= chunk.values
+            self._nulls[chunk.path] = before + chunk.nulls if known and before is not None else None
+            self._values[chunk.path] = self._values.get(chunk.path, 0) + chunk.values
+
+    def known(self, schema: pa.Schema) -> dict[str, int]:
+        """Return the nulls of the columns that files have as they are: not hive keys, not columns with parts."""
+        names = {column.name for column in schema if not pa.types.is_nested(column.type)}
+        return {
+            name: nulls + self._rows - self._values[name]
+            for name, nulls in self._nulls.items()
+            if name in names and nulls is not None and self._values[name] <= self._rows
+        }
 
 
 class _TextBytes:
