@@ -195,7 +195,7 @@ def unusable_values(x: Floats, role: str) -> NDArray[np.bool_] | None:
 
 def usable_values(x: Floats, role: str) -> NDArray[np.bool_]:
     """Tell which prices, or volumes, may contribute to a bar."""
-    unusable = _unusable(x, role)
+    unusable = unusable_values(x, role)
     return np.ones(len(x), bool) if unusable is None else ~unusable
 
 
