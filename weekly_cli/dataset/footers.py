@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weekly_cli.dataset.hive import keys_that_count, with_keys
-from weekly_cli.dataset.roles import find_roles
+from weekly_cli.dataset.readings import with_dates, with_renames
+from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, is_text
 from weekly_cli.dataset.source import Piece
-from weekly_cli.dataset.unify import unify
+from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
-from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
+from weekly_cli.files.footer import DELTA_TEXT, ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
 
@@ -33,6 +35,8 @@ class Footers:
         Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
+    null_counts : mapping
+        Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
     row_bytes : float
         Estimated bytes per row in memory.
     identity : str
@@ -51,6 +55,7 @@ class Footers:
     identity: str
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
+    null_counts: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -67,48 +72,102 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
     inputs = discovery.find_inputs(config.input, output)
-    schemas: list[tuple[str, pa.Schema]] = []
-    pieces: list[Piece] = []
-    leaves: _Leaves | None = None  # most files have the same ones
-    ranges = _IntegerRanges()
-    file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
-    states: dict[Path, FileState] = {}
+    gathered = _Gathered()
     for path, keys in inputs.files:
-        file = parquet.open_parquet(path)
-        state = states[path] = discovery.file_state(path)
-        file_bytes += state.size_bytes
-        identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
-        identity.update(footer := parquet.footer_bytes(path))
-        if leaves is None or not leaves.schema.equals(file.schema):
-            leaves = _leaves(file)
-        groups = _row_groups(path, state.size_bytes, footer, leaves)
-        of_table = inputs.schemas.get(path)
-        if of_table is None:
-            keys = keys_that_count(path, file, keys, groups, config.on_key_conflict)
-        schemas.append((str(path), with_keys(file.schema_arrow, keys) if of_table is None else of_table))
-        ranges.hide(key for key, _ in keys)
-        for number, (rows, chunks) in enumerate(groups):
-            if rows:
-                pieces.append(Piece(str(path), number, 0, rows, rows, keys))
-                ranges.add(chunks, leaves.integers)
-                text_bytes.add(rows, chunks)
-    arrow = unify(schemas).remove_metadata()
-    roles = find_roles(arrow, config.role_columns, config.where, config.named("columns"))
-    schema = DatasetSchema(arrow, roles, text_bytes.repeated(arrow) - {roles["symbol"]})
+        gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
+    arrow = unify(gathered.schemas).remove_metadata()
+    choice = choose_roles(arrow, config, gathered.files())
+    arrow = pa.schema([*arrow, *choice.added])
+    pieces = _with_symbols(gathered.pieces, choice)
+    dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
+    notes = [*choice.notes, *unified_notes(gathered.schemas, arrow)]
+    delta_text = frozenset(gathered.text_bytes.delta_text)
+    schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
+    integer_ranges = gathered.ranges.known(arrow)
+    schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
         _check_price(config.price, schema, config)
     return Footers(
         where=config.where,
         schema=schema,
-        pieces=tuple(pieces),
+        pieces=pieces,
         files=len(inputs.files),
         skipped=tuple(inputs.skipped),
-        file_bytes=file_bytes,
-        identity=identity.hexdigest(),
-        states=states,
-        row_bytes=text_bytes.row_bytes(arrow, schema.dictionary_text),
-        integer_ranges=ranges.known(arrow),
+        file_bytes=gathered.file_bytes,
+        identity=gathered.identity.hexdigest(),
+        states=gathered.states,
+        row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
+        integer_ranges=integer_ranges,
+        null_counts=gathered.nulls.known(arrow),
     )
+
+
+class _Gathered:
+    """The facts from the footers of files, in their order."""
+
+    def __init__(self) -> None:
+        self.schemas: list[FileSchema] = []
+        self.pieces: list[Piece] = []
+        self.states: dict[Path, FileState] = {}
+        self.ranges, self.nulls, self.text_bytes = _IntegerRanges(), _NullCounts(), _TextBytes()
+        self.file_bytes, self.identity = 0, hashlib.sha256()
+        self._leaves: _Leaves | None = None  # most files have the same ones
+        self._own_columns: dict[str, None] = {}
+        self._index: dict[str, None] = {}
+
+    def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
+        """Read a file's footer; `of_table` is its schema if a table's log has it."""
+        file = parquet.open_parquet(path)
+        state = self.states[path] = discovery.file_state(path)
+        self.file_bytes += state.size_bytes
+        self.identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
+        self.identity.update(footer := parquet.footer_bytes(path))
+        if self._leaves is None or not self._leaves.schema.equals(file.schema):
+            self._leaves = _leaves(file)
+            self._own_columns |= dict.fromkeys(file.schema_arrow.names)
+            self._index |= dict.fromkeys(index_columns(file.schema_arrow))
+        groups = _row_groups(path, state.size_bytes, footer, self._leaves)
+        if of_table is None:
+            keys = keys_that_count(path, file, keys, groups, on_key_conflict)
+        schema = with_keys(file.schema_arrow, keys) if of_table is None else of_table
+        self.schemas.append(FileSchema(str(path), schema, _empty_columns(groups)))
+        self.ranges.hide(key for key, _ in keys)
+        for number, (rows, chunks) in enumerate(groups):
+            if rows:
+                self.pieces.append(Piece(str(path), number, 0, rows, rows, keys))
+                self.ranges.add(chunks, self._leaves.integers)
+                self.nulls.add(rows, chunks)
+                self.text_bytes.add(rows, chunks)
+
+    def files(self) -> Files:
+        """Return what the files tell besides their columns."""
+        return Files([file.path for file in self.schemas], frozenset(self._own_columns), tuple(self._index))
+
+
+def index_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that pandas' metadata name as the index, whose form pandas documents.
+
+    Source: https://pandas.pydata.org/docs/development/developer.html.
+    """
+    try:
+        index = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+        return [name for name in index if isinstance(name, str) and name in schema.names]
+    except (ValueError, AttributeError, TypeError):  # other metadata of that name
+        return []
+
+
+def _empty_columns(groups: Sequence[RowGroupFooter]) -> frozenset[str]:
+    """Return the columns that have only nulls by the footer, or no rows."""
+    full = {chunk.path for group in groups for chunk in group.chunks if chunk.nulls < chunk.values or not group.rows}
+    return frozenset(chunk.path for group in groups for chunk in group.chunks if chunk.path not in full)
+
+
+def _with_symbols(pieces: Sequence[Piece], choice: Choice) -> tuple[Piece, ...]:
+    """Return pieces with the symbol that their file's name tells, if it does, as one more key."""
+    if choice.file_symbols is None:
+        return tuple(pieces)
+    column, symbols = choice.file_symbols
+    return tuple(replace(piece, keys=(*piece.keys, (column, symbols[piece.path]))) for piece in pieces)
 
 
 @dataclass(frozen=True)
@@ -228,6 +287,33 @@ def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
     return int.from_bytes(chunk.least, "little", signed=signed), int.from_bytes(chunk.most, "little", signed=signed)
 
 
+class _NullCounts:
+    """Counts the nulls of columns, from the statistics of all row groups."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._values: dict[str, int] = {}
+        self._nulls: dict[str, int | None] = {}
+
+    def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
+        """Add a row group's chunks."""
+        self._rows += rows
+        for chunk in chunks:
+            before = self._nulls.get(chunk.path, 0)
+            known = 0 <= chunk.nulls <= chunk.values
+            self._nulls[chunk.path] = before + chunk.nulls if known and before is not None else None
+            self._values[chunk.path] = self._values.get(chunk.path, 0) + chunk.values
+
+    def known(self, schema: pa.Schema) -> dict[str, int]:
+        """Return the nulls of the columns that files have as they are: not hive keys, not columns with parts."""
+        names = {column.name for column in schema if not pa.types.is_nested(column.type)}
+        return {
+            name: nulls + self._rows - self._values[name]
+            for name, nulls in self._nulls.items()
+            if name in names and nulls is not None and self._values[name] <= self._rows
+        }
+
+
 class _TextBytes:
     """Estimates the sizes of columns without a fixed width, from the footers."""
 
@@ -240,6 +326,7 @@ class _TextBytes:
     def __init__(self) -> None:
         self._bytes: dict[str, int] = {}
         self._dictionary_bytes: dict[str, float] = {}
+        self.delta_text: set[str] = set()
         self._rows = 0
 
     def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
@@ -252,6 +339,8 @@ class _TextBytes:
                 self._bytes[name] = self._bytes.get(name, 0) + size
                 name = chunk.path
                 self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(chunk)
+                if not DELTA_TEXT.isdisjoint(chunk.encodings):
+                    self.delta_text.add(name)
 
     def _of_dictionary(self, chunk: ChunkFooter) -> float:
         """Return the bytes of a chunk's dictionary, infinity if it has none or not all values are in it."""
@@ -263,7 +352,7 @@ class _TextBytes:
     def repeated(self, schema: pa.Schema) -> frozenset[str]:
         """Return the text columns with few distinct values, all of which are in small dictionaries."""
         most = self._rows * self._MOST_DICTIONARY_BYTES
-        small = {name for name, size in self._dictionary_bytes.items() if size <= most}
+        small = {name for name, size in self._dictionary_bytes.items() if size <= most} - self.delta_text
         return frozenset(column.name for column in schema if column.name in small and is_text(column.type))
 
     def row_bytes(self, schema: pa.Schema, repeated: frozenset[str]) -> float:

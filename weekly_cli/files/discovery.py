@@ -144,6 +144,7 @@ def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]
 
 
 _HIDDEN = "hidden by its name; give its path to read it"
+_MOST_LINE_BYTES = 64 * 1024
 #: What writers leave beside their Parquet files.
 _COMPANIONS = {
     "_SUCCESS": "a writer's mark",
@@ -166,6 +167,15 @@ def _why_skipped(file: Path, folder: Path) -> str | None:
     if file.suffix.lower() in PARQUET_SUFFIXES or is_parquet(file):
         return None
     return "not Parquet"
+
+
+def first_line(path: str) -> str:
+    """Return the beginning of the first line of a text file; empty if it can't be read as text."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.readline(_MOST_LINE_BYTES).decode("utf-8-sig").rstrip("\r\n")
+    except (OSError, ValueError):  # ValueError: not UTF-8
+        return ""
 
 
 def _examples(skipped: Mapping[Path, str]) -> str:
