@@ -21,6 +21,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "px_volume", "v"),
 }
 
+#: Fields that a table has for a symbol's day, as far as their names are no tickers: roles, and what vendors add.
+FIELDS = frozenset(
+    {name for role in (*PRICE_ROLES, "volume") for name in ALIASES[role] if len(name) > 1}
+    | {"adj_close", "adjclose", "adjusted_close", "close_adj", "adj_open", "adj_high", "adj_low", "adj_volume"}
+    | {"dividends", "dividend", "stock_splits", "splits", "split_factor", "capital_gains", "vwap", "turnover", "amount"}
+    | {"price", "value", "return", "returns", "change", "trades", "transactions", "average", "open_interest", "settle"}
+)
+
 #: The last day of the week, named like pandas' anchored weekly offsets.
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
 #: When a bar becomes visible.
