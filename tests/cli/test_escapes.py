@@ -39,7 +39,7 @@ def is_clean(said: str) -> bool:
 @pytest.fixture
 def prices(tmp_path: Path) -> Path:
     """A file and folders of nasty names: hive keys too."""
-    return write(nasty_prices(), tmp_path / NASTY / f"{NASTY}=%1b[31m" / f"{NASTY}.parquet").parents[1]
+    return write(nasty_prices(), tmp_path / NASTY / f"{NASTY}k=%1b[31m" / f"{NASTY}.parquet").parents[1]
 
 
 ENDS: dict[str, tuple[int, list[str]]] = {

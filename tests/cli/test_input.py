@@ -189,12 +189,6 @@ def test_hive_null_key_is_a_null(tmp_path: Path) -> None:
     assert "__HIVE_DEFAULT_PARTITION__" in sentence
 
 
-def test_a_column_of_the_file_beats_a_hive_key(tmp_path: Path) -> None:
-    table = daily(["REAL"])
-    write(table, tmp_path / "in" / "symbol=FOLDER" / "x.parquet")
-    same_rows(build(tmp_path / "in", tmp_path / "out", features=FEW), table)
-
-
 # ---- symbols ---------------------------------------------------------------------------------------------
 
 TEXT_KINDS = {

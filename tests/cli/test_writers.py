@@ -287,3 +287,39 @@ def test_files_say_what_they_ascend_by(tmp_path: Path, monkeypatch: pytest.Monke
                 told = metadata.row_group(number).sorting_columns
                 assert told == (pq.SortingColumn(3), pq.SortingColumn(4))
                 assert not any(one.descending or one.nulls_first for one in told)
+
+
+# ---- NaN -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("kind", ["float64", "float32", "list"])
+@pytest.mark.parametrize("codec", ["zstd", "snappy"])
+def test_engines_that_order_nan_above_all_numbers_find_it(tmp_path: Path, writer: str, kind: str, codec: str) -> None:
+    """Copied or encoded: extremes that leave NaN out would have them skip its rows."""
+    table = daily(["A", "B"], 252)
+    values = np.where(np.arange(504) % 2, 1.0, np.nan)
+    array = pa.array(values, {"float32": pa.float32()}.get(kind, pa.float64()))
+    if kind == "list":
+        array = pa.ListArray.from_arrays(pa.array(np.arange(505, dtype=np.int32)), array)
+    path = tmp_path / "prices.parquet"
+    pq.write_table(table.append_column("beside", array), path, compression=codec, row_group_size=252)
+    build(path, tmp_path / "out.parquet", writer=writer, features="w_ret")
+    name = "beside[1]" if kind == "list" else "beside"
+    query = f"SELECT count(*) FROM '{tmp_path / 'out.parquet'}' WHERE"
+    for condition, rows in ((f"{name} > 1e30", 252), (f"isnan({name})", 252), (f"{name} = 1", 252)):
+        assert duckdb.sql(f"{query} {condition}").fetchall() == [(rows,)]
+    context = datafusion.SessionContext()
+    context.register_parquet("t", str(tmp_path / "out.parquet"))
+    assert context.sql(f"SELECT count(*) AS n FROM t WHERE {name} > 1e30").to_pydict() == {"n": [252]}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_floats_without_nan_keep_their_null_counts(tmp_path: Path, writer: str) -> None:
+    table = daily(["A"], 252).append_column("beside", pa.array([None, math.nan, *[1.0] * 250]))
+    build(write(table, tmp_path / "prices.parquet"), tmp_path / "out.parquet", writer=writer, features="w_ret")
+    metadata = pq.ParquetFile(tmp_path / "out.parquet").metadata.row_group(0)
+    told = {metadata.column(at).path_in_schema: metadata.column(at).statistics for at in range(metadata.num_columns)}
+    assert told["w_ret"].has_min_max
+    if writer == "fast":
+        assert (told["close"].has_min_max, told["beside"].has_min_max, told["beside"].null_count) == (True, False, 1)

@@ -102,7 +102,7 @@ def _row_groups(path: Path) -> list[pa.Table]:
 
 
 def _days(dates: pa.ChunkedArray) -> list[Any]:
-    from weekly_cli.dataset.schema import session_days
+    from weekly_cli.dataset.dates import session_days
 
     days, known = session_days(dates)
     return [day if known is None or known[row] else None for row, day in enumerate(days.tolist())]

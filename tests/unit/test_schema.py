@@ -14,16 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weekly_cli.dataset.schema import (
-    as_date,
-    common_type,
-    day_of,
-    find_roles,
-    prices,
-    session_days,
-    symbol_codes,
-    unify,
-)
+from weekly_cli.dataset.dates import as_date, day_of, session_days
+from weekly_cli.dataset.roles import find_roles
+from weekly_cli.dataset.schema import prices, symbol_codes
+from weekly_cli.dataset.unify import common_type, unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import ALIASES, REQUIRED_ROLES, ROLES
 

@@ -75,7 +75,7 @@ def _input_columns(ctx: typer.Context) -> Iterator[str]:
     try:
         from weekly_cli.files import discovery, parquet
 
-        for path, _ in discovery.find_inputs(_input(ctx), None)[:1]:
+        for path, _ in discovery.find_inputs(_input(ctx), None).files[:1]:
             yield from parquet.open_parquet(path).schema_arrow.names
     except (WeeklyError, OSError):  # completion in a shell is not a place to show errors
         return

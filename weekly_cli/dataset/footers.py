@@ -10,11 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weekly_cli.dataset.schema import DatasetSchema, find_roles, is_text, unify
+from weekly_cli.dataset.hive import refuse_differing_keys
+from weekly_cli.dataset.roles import find_roles
+from weekly_cli.dataset.schema import DatasetSchema, is_text
 from weekly_cli.dataset.source import Piece
+from weekly_cli.dataset.unify import unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
-from weekly_cli.files.discovery import FileState
+from weekly_cli.files.discovery import FileState, Skipped
 from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
@@ -26,6 +29,8 @@ class Footers:
 
     Attributes
     ----------
+    skipped : tuple of Skipped
+        Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
     row_bytes : float
@@ -40,6 +45,7 @@ class Footers:
     schema: DatasetSchema
     pieces: tuple[Piece, ...]
     files: int
+    skipped: tuple[Skipped, ...]
     file_bytes: int
     row_bytes: float
     identity: str
@@ -67,7 +73,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     ranges = _IntegerRanges()
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     states: dict[Path, FileState] = {}
-    for path, keys in inputs:
+    for path, keys in inputs.files:
         file = parquet.open_parquet(path)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
         state = states[path] = discovery.file_state(path)
@@ -76,7 +82,9 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         identity.update(footer := parquet.footer_bytes(path))
         if leaves is None or not leaves.schema.equals(file.schema):
             leaves = _leaves(file)
-        for number, (rows, chunks) in enumerate(_row_groups(path, state.size_bytes, footer, leaves)):
+        groups = _row_groups(path, state.size_bytes, footer, leaves)
+        refuse_differing_keys(path, file, keys, groups)
+        for number, (rows, chunks) in enumerate(groups):
             if rows:
                 pieces.append(Piece(str(path), number, 0, rows, rows, keys))
                 ranges.add(chunks, leaves.integers)
@@ -90,7 +98,8 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         where=config.where,
         schema=schema,
         pieces=tuple(pieces),
-        files=len(inputs),
+        files=len(inputs.files),
+        skipped=tuple(inputs.skipped),
         file_bytes=file_bytes,
         identity=identity.hexdigest(),
         states=states,

@@ -20,8 +20,9 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.arrays import known as is_known
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset import source
+from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.footers import Footers
-from weekly_cli.dataset.schema import as_text, plain_symbols, plain_type, session_days, symbol_codes
+from weekly_cli.dataset.schema import as_text, plain_symbols, plain_type, symbol_codes
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk
 from weekly_cli.settings import Config

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, text_array
-from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text, session_days
+from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
 

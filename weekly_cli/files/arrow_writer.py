@@ -22,10 +22,21 @@ class ArrowWriter(PartWriter):
     """The plain writer."""
 
     def __init__(
-        self, path: Path, schema: pa.Schema, compression: str, *, sorted_by: Sequence[str] = (), **options: Any
+        self,
+        path: Path,
+        schema: pa.Schema,
+        compression: str,
+        *,
+        sorted_by: Sequence[str] = (),
+        input_columns: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(path, schema, compression)
         self._schema = schema
+        # Arrow decides once for a file: no extremes for columns of the input that may hide a NaN (`hides_nan`).
+        options["write_statistics"] = [
+            column.name for number, column in enumerate(schema) if number >= input_columns or not _may_hide(column.type)
+        ]
         options |= {"compression": compression, "compression_level": 1 if compression == "zstd" else None}
         with disk.writing(path):
             self._writer = pq.ParquetWriter(str(self.aside), schema, write_page_checksum=True, **options)
@@ -71,3 +82,7 @@ def _plain(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(kind):
         column = column.cast(column.type.value_type)
     return column.cast(kind)
+
+
+def _may_hide(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_nested(kind))

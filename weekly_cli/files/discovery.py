@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from weekly_cli.errors import InputRefused, OutputConflict
-from weekly_cli.files.parquet import PARQUET_SUFFIXES
+from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_parquet
 from weekly_cli.files.target import wrote
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -18,8 +18,24 @@ HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 HiveKeys = tuple[tuple[str, str | None], ...]
 
 
-def find_inputs(names: Sequence[str], output: Path | None) -> list[tuple[Path, HiveKeys]]:
-    """Return the Parquet files that the names lead to, with the hive keys of each, in path order for each name.
+@dataclass(frozen=True)
+class Skipped:
+    """A file in the input's folders that is not read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The Parquet files of an input, each with its hive keys, and the files that are not read."""
+
+    files: Sequence[tuple[Path, HiveKeys]]
+    skipped: Sequence[Skipped]
+
+
+def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
+    """Return the Parquet files that the names lead to, in path order for each name, and what is not read.
 
     A name is a file, a folder or a glob. A file that several names lead to counts once. Whatever is at `output`, if
     given, is not input: an output inside of the input's folder is built again.
@@ -27,48 +43,119 @@ def find_inputs(names: Sequence[str], output: Path | None) -> list[tuple[Path, H
     Raises
     ------
     InputRefused
-        If a name leads to nothing, or a folder or glob contains no Parquet file.
+        If a name leads to nothing or into a table format's folder, or a folder or glob contains no Parquet file.
     OutputConflict
         If the output would replace an input.
     """
     files: dict[Path, tuple[Path, HiveKeys]] = {}
+    skipped: dict[Path, Skipped] = {}
     for name in names:
-        for file, keys in _of_name(name, output):
-            files.setdefault(file.resolve() if len(names) > 1 else file, (file, keys))
-    return list(files.values())
+        found, left = _of_name(name, output)
+        for file in found:
+            files.setdefault(file.resolve() if len(names) > 1 else file, (file, _hive_keys(file)))
+        for file, reason in left.items():
+            skipped.setdefault(file.resolve() if len(names) > 1 else file, Skipped(str(file), reason))
+    return Inputs(list(files.values()), [skip for path, skip in skipped.items() if path not in files])
 
 
-def _of_name(name: str, output: Path | None) -> list[tuple[Path, HiveKeys]]:
+def _of_name(name: str, output: Path | None) -> tuple[list[Path], dict[Path, str]]:
     path = Path(name)
     try:
-        files = _matching_files(path, name)
+        files, skipped = _matching_files(path, name)
+        refuse_table_formats(files)
     except OSError as error:
         raise InputRefused(f"{name} can't be searched: {error.strerror}: {error.filename}") from error
     if output is None:
-        return files
+        return files, skipped
     outer = (path if path.exists() else Path(*_before_glob(path))).resolve()
-    inside = {file for file, _ in files if output in (file.resolve(), *file.resolve().parents)}
-    if output == outer or output in outer.parents or (inside and not wrote(output)):
+    inside = {file for file in (*files, *skipped) if output in (file.resolve(), *file.resolve().parents)}
+    if output == outer or output in outer.parents or (inside.intersection(files) and not wrote(output)):
         raise OutputConflict(f"the output {output} would replace the input {name}; choose another --output")
-    return [(file, keys) for file, keys in files if file not in inside]
+    left = {file: reason for file, reason in skipped.items() if file not in inside}
+    return [file for file in files if file not in inside], left
 
 
-def _matching_files(path: Path, name: str) -> list[tuple[Path, HiveKeys]]:
+def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]:
     if path.is_file():
-        return [(path, _hive_keys(path))]
+        return [path], {}
+    skipped: dict[Path, str] = {}
     if path.is_dir():
-        files = [file for file in _walk(path, set()) if file.suffix.lower() in PARQUET_SUFFIXES]
+        files = []
+        for file in _walk(path, set()):
+            reason = _why_skipped(file, path)
+            if reason:
+                skipped[file] = reason
+            else:
+                files.append(file)
         if not files:
-            raise InputRefused(f"{name} contains no Parquet files (*{', *'.join(PARQUET_SUFFIXES)})")
-        return [(file, _hive_keys(file)) for file in files]
+            raise InputRefused(f"{name} contains no Parquet files{_examples(skipped)}")
+        return files, skipped
     if _is_glob(name):
         base = Path(*_before_glob(path))
-        matches = base.glob(str(path.relative_to(base)))
-        files = sorted(file for file in matches if file.is_file() and not _hidden(file.relative_to(base)))
+        files = []
+        for file in sorted(file for file in base.glob(str(path.relative_to(base))) if file.is_file()):
+            if _hidden(file.relative_to(base)) and not path.name.startswith((".", "_")):
+                skipped[file] = _HIDDEN
+            else:
+                files.append(file)
         if not files:
-            raise InputRefused(f"{name} matches no files")
-        return [(file, _hive_keys(file)) for file in files]
+            raise InputRefused(f"{name} matches no files{_examples(skipped)}")
+        return files, skipped
     raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or globs in quotes")
+
+
+_HIDDEN = "hidden by its name; give its path to read it"
+#: What writers leave beside their Parquet files.
+_COMPANIONS = {
+    "_SUCCESS": "a writer's mark",
+    "_metadata": "a writer's summary of the footers beside it",
+    "_common_metadata": "a writer's summary of the footers beside it",
+}
+
+
+def _why_skipped(file: Path, folder: Path) -> str | None:
+    """Return why a file in a folder is not read, None for Parquet.
+
+    A name that says Parquet is believed: a damaged file is refused when it is opened, not skipped.
+    """
+    if file.is_dir():
+        return _HIDDEN
+    if file.name in _COMPANIONS:
+        return _COMPANIONS[file.name]
+    if _hidden(file.relative_to(folder)):
+        return _HIDDEN if is_parquet(file) else "not Parquet"
+    if file.suffix.lower() in PARQUET_SUFFIXES or is_parquet(file):
+        return None
+    return "not Parquet"
+
+
+def _examples(skipped: Mapping[Path, str]) -> str:
+    if not skipped:
+        return ""
+    shown = "; ".join(f"{path.name}: {reason}" for path, reason in list(skipped.items())[:3])
+    return f"; {len(skipped):,} other files are there ({shown})"
+
+
+#: Marks of formats in which a log, not the folder, tells which files and rows count.
+_TABLE_FORMATS = (("_delta_log", "Delta"), (".hoodie", "Hudi"), ("metadata/*.metadata.json", "Iceberg"))
+
+
+def refuse_table_formats(files: Sequence[Path]) -> None:
+    """Refuse files in a folder of a table format, where removed rows stay in files that look like data.
+
+    Raises
+    ------
+    InputRefused
+    """
+    folders = dict.fromkeys(parent for file in files for parent in file.absolute().parents)
+    for folder in folders:
+        for mark, kind in _TABLE_FORMATS:
+            if next(folder.glob(mark), None) is not None:
+                raise InputRefused(
+                    f"{folder} is {'an' if kind == 'Iceberg' else 'a'} {kind} table: its log tells which of its files "
+                    f"and rows count, and this tool does not read it; write the table's rows to Parquet files with an "
+                    f"engine that does (Spark, DuckDB, Polars), and give those"
+                )
 
 
 @dataclass(frozen=True)
@@ -126,22 +213,31 @@ def _is_glob(name: str) -> bool:
 
 
 def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Yield the files below a folder in path order; a folder that links lead to again is visited once."""
+    """Yield the files below a folder in path order, and hidden folders without what is in them.
+
+    A folder that links lead to again is visited once.
+    """
     real = folder.resolve()
     if real in seen:
         return
     seen.add(real)
     for entry in sorted(folder.iterdir()):
-        if _hidden(Path(entry.name)):
-            continue
-        if entry.is_dir():
+        if entry.is_dir() and _hidden_folder(entry.name):
+            yield entry
+        elif entry.is_dir():
             yield from _walk(entry, seen)
         elif entry.is_file():
             yield entry
 
 
 def _hidden(relative: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in relative.parts)
+    """Tell whether a part of a path is hidden; folders of hive keys never are."""
+    *folders, name = relative.parts
+    return name.startswith((".", "_")) or any(map(_hidden_folder, folders))
+
+
+def _hidden_folder(name: str) -> bool:
+    return name.startswith((".", "_")) and "=" not in name
 
 
 def _before_glob(path: Path) -> Iterator[str]:

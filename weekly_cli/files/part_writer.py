@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.spans import SpanColumn
@@ -33,12 +34,21 @@ class PartWriter(output_file.OutputFile):
         As the setting says.
     sorted_by : sequence of str
         The input columns by which rows are sorted, as far as a file may say so of their types.
+    input_columns : int
+        How many columns of the schema come from the input, where floats may be NaN; others are never.
     **options
         What else Arrow's writer is to know of the input columns.
     """
 
     def __init__(
-        self, path: Path, schema: pa.Schema, compression: str, *, sorted_by: Sequence[str] = (), **options: Any
+        self,
+        path: Path,
+        schema: pa.Schema,
+        compression: str,
+        *,
+        sorted_by: Sequence[str] = (),
+        input_columns: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(path)
 
@@ -67,3 +77,14 @@ class PartWriter(output_file.OutputFile):
     @abstractmethod
     def append(self, path: Path) -> None:
         """Append the row groups of a finished part that the same writer has written with the same schema."""
+
+
+def hides_nan(column: pa.ChunkedArray) -> bool:
+    """Tell whether extremes of a column would leave out a NaN, as those of Arrow do.
+
+    Engines that order NaN above all numbers (Spark, DuckDB, DataFusion) would skip its rows by them. Of nested columns,
+    whose floats are not looked at, it is taken for true.
+    """
+    if pa.types.is_nested(column.type) or pa.types.is_float16(column.type):
+        return True
+    return pa.types.is_floating(column.type) and bool(pc.any(pc.is_nan(column)).as_py())

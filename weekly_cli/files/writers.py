@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from weekly_cli.files.part_writer import PartWriter
 WRITERS: dict[str, type[PartWriter]] = {"fast": RowGroupFile, "arrow": ArrowWriter}
 
 
-def new_writer(
-    name: str, path: Path, schema: pa.Schema, compression: str, sorted_by: Sequence[str], **options: Any
-) -> PartWriter:
+def new_writer(name: str, path: Path, schema: pa.Schema, compression: str, **options: Any) -> PartWriter:
     """Open a part for the writer of that name; the rest as `PartWriter` takes it."""
-    return WRITERS[name](path, schema, compression, sorted_by=sorted_by, **options)
+    return WRITERS[name](path, schema, compression, **options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from weekly_cli.compute.bars import Quality
+from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.scan import Scan, files_with, unread_dates_sentence
-from weekly_cli.dataset.schema import as_date
 from weekly_cli.errors import InputRefused, SymbolsFailed
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.task import Outcome

@@ -13,7 +13,9 @@ from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints, weekly_bars
 from weekly_cli.compute.features import steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
-from weekly_cli.dataset.schema import find_roles, name_collisions, plain_symbols, prices, session_days, symbol_codes
+from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.roles import find_roles
+from weekly_cli.dataset.schema import name_collisions, plain_symbols, prices, symbol_codes
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.comparisons import compare

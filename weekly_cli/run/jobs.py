@@ -7,8 +7,9 @@ import json
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.dataset.dates import day_of
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.schema import day_of, name_collisions
+from weekly_cli.dataset.schema import name_collisions
 from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.files.store import OutputStore
 from weekly_cli.run.comparisons import Comparisons

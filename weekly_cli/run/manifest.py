@@ -88,7 +88,7 @@ def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
     if len(input) <= _MOST_NAMED_INPUTS:
         return input
     folders = sorted({str(Path(name).parent) for name in input})
-    folder_files = {path.resolve() for path, _ in discovery.find_inputs(folders, None)}
+    folder_files = {path.resolve() for path, _ in discovery.find_inputs(folders, None).files}
     return folders if folder_files == {path.resolve() for path in footers.states} else input
 
 

@@ -10,6 +10,7 @@ from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
 from weekly_cli.files import parquet
+from weekly_cli.files.discovery import Skipped
 from weekly_cli.names import printable
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.task import SHORT_HISTORY_BARS
@@ -77,6 +78,7 @@ class Report:
     bytes_partitioned: int
     bytes_written: int
     bytes_saved: int
+    skipped: tuple[Skipped, ...]
     bad_rows_dropped: int
     duplicates_dropped: int
     quality: Mapping[str, int]
@@ -162,6 +164,7 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         bytes_written=ran.bytes_written,
         bytes_saved=(partitioned.bytes_saved if partitioned else 0)
         + (4 * estimates * rows if job.dtype == "float32" else 0),
+        skipped=scan.footers.skipped,
         bad_rows_dropped=scan.bad_rows,
         duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
@@ -249,6 +252,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
         ("bytes", bytes_moved),
         ("quality", "; ".join(flaws) or "nothing unusual"),
+        ("not read", _not_read(report.skipped)),
         ("dropped", "; ".join(dropped)),
         ("warnings", "; ".join(report.warnings)),
         ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
@@ -272,6 +276,7 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
     footers = scan.footers
     return {
         "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
+        **({"not_read": _not_read(footers.skipped)} if footers.skipped else {}),
         "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
         "strategy": f"{plan.strategy}: {plan.strategy_reason}",
         "partition": f"{'yes' if plan.partition else 'no'}: {plan.partition_reason}",
@@ -280,6 +285,19 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
         "memory": f"budget {mib(plan.budget_bytes)} ({plan.budget_reason}), largest task {mib(plan.task_bytes)}",
         "disk": f"{mib(plan.disk_bytes)} beside the output while it works",
     }  # fmt: skip
+
+
+def _few(paths: Sequence[str]) -> str:
+    more = len(paths) - 3
+    return ", ".join(paths[:3]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _not_read(skipped: Sequence[Skipped]) -> str:
+    """Return the files that are not read by reason, with examples."""
+    by_reason: dict[str, list[str]] = {}
+    for skip in skipped:
+        by_reason.setdefault(skip.reason, []).append(skip.path)
+    return "; ".join(f"{_few(paths)}: {reason}" for reason, paths in by_reason.items())
 
 
 def mib(size: int) -> str:

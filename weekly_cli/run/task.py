@@ -268,7 +268,15 @@ def part_file(path: Path, job: Job) -> PartWriter:
     """Open a file with the columns of the output; only text columns get dictionaries."""
     dictionaries = [column.name for column in job.input_schema if _repeats(column.type)]
     keys = [job.schema.roles[role] for role in ("symbol", "date")]
-    return new_writer(job.writer, path, job.output_schema(), job.compression, keys, use_dictionary=dictionaries)
+    return new_writer(
+        job.writer,
+        path,
+        job.output_schema(),
+        job.compression,
+        sorted_by=keys,
+        input_columns=len(job.input_schema),
+        use_dictionary=dictionaries,
+    )
 
 
 def _repeats(kind: pa.DataType) -> bool:

@@ -88,7 +88,7 @@ def verify(
     weekly_cli.errors.WeeklyError
         UsageError if the input is not known, InputRefused if it, or the complete table, can't be read.
     """
-    files = [path for path, _ in discovery.find_inputs([str(output)], None)]
+    files = [path for path, _ in discovery.find_inputs([str(output)], None).files]
     record, trouble = _record(files)
     values = {"columns": columns} if record is None else dict(record.get("settings", {}))
     if record is not None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.weeks import week_number
-from weekly_cli.dataset.schema import as_date, as_text
+from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.schema import as_text
 from weekly_cli.verify.proof import Check, Refuted
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows, Sides, same

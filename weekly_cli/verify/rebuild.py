@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import Feature
+from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.schema import as_text, session_days, symbol_codes, working_type
+from weekly_cli.dataset.schema import as_text, symbol_codes, working_type
 from weekly_cli.files import output_file, parquet, records
 from weekly_cli.run import pipeline
 from weekly_cli.run.comparisons import Comparisons, compare

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import source
+from weekly_cli.dataset.dates import as_date, day_of, session_days
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.schema import DatasetSchema, as_date, as_text, day_of, session_days, symbol_codes
+from weekly_cli.dataset.schema import DatasetSchema, as_text, symbol_codes
 from weekly_cli.dataset.selection import pieces_of
 from weekly_cli.files import parquet, target
 from weekly_cli.files.pages import check_pages

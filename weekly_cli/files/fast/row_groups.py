@@ -47,7 +47,7 @@ from weekly_cli.files.footer import (
     footer_begin,
     read_footer,
 )
-from weekly_cli.files.part_writer import InputRowGroup, PartWriter
+from weekly_cli.files.part_writer import InputRowGroup, PartWriter, hides_nan
 from weekly_cli.files.thrift import BINARY, FALSE, I16, I32, I64, LIST, STRUCT, Field, Items, Struct
 
 _MOST_ORDINAL = 2**15 - 1
@@ -60,7 +60,14 @@ class RowGroupFile(PartWriter):
     """The fast writer; `options` say how Arrow writes the input columns."""
 
     def __init__(
-        self, path: Path, schema: pa.Schema, compression: str, *, sorted_by: Sequence[str] = (), **options: Any
+        self,
+        path: Path,
+        schema: pa.Schema,
+        compression: str,
+        *,
+        sorted_by: Sequence[str] = (),
+        input_columns: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(path, schema, compression)
         self._own = options | {"compression": compression, "compression_level": level(compression)}
@@ -95,6 +102,8 @@ class RowGroupFile(PartWriter):
             metadata = column[META_DATA].value
             begin = min(metadata[number].value for number in OFFSETS if number in metadata)
             pages = data[begin : begin + metadata[CHUNK_STORED_BYTES].value]
+            if hides_nan(own.column(metadata[PATH].value.values[0].decode())):
+                metadata = metadata | {STATISTICS: _nulls_only(metadata[STATISTICS])}
             yield ColumnChunk((pages,), moved(metadata, -begin))
 
     def copied(self, path: Path, row_group: int, own: pa.Table) -> list[ColumnChunk] | None:
@@ -119,7 +128,8 @@ class RowGroupFile(PartWriter):
         made = []
         for chunk, column, values in zip(chunks, columns, own.columns, strict=True):
             statistics = column[META_DATA].value[STATISTICS].value | {NULL_COUNT: Field(I64, values.null_count)}
-            metadata = chunk.metadata | {STATISTICS: Field(STRUCT, statistics)}
+            given = Field(STRUCT, statistics)
+            metadata = chunk.metadata | {STATISTICS: _nulls_only(given) if hides_nan(values) else given}
             made.append(ColumnChunk(chunk.pages, dict(sorted(metadata.items()))))
         return made
 
@@ -194,6 +204,10 @@ class RowGroupFile(PartWriter):
     def abandon(self) -> None:
         """Close the file as it is."""
         self._stream.close()
+
+
+def _nulls_only(statistics: Field) -> Field:
+    return Field(STRUCT, {number: value for number, value in statistics.value.items() if number == NULL_COUNT})
 
 
 def _sorting_columns(chunks: Sequence[Struct], names: Sequence[str]) -> list[Struct]:
