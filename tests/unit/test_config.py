@@ -258,6 +258,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("start", 20240301, "text"),
     ("end", "tomorrow", "2024-03-01"),
     ("end", False, "text"),
+    ("wide", "yes", "closes"),
     ("on_duplicates", "drop", "last"),
     ("on_bad_rows", "first", "drop"),
     ("replace_features", "yes", "true or false"),

@@ -1,4 +1,4 @@
-"""Turns input that is not long Parquet into long Parquet, before everything else: from there on, it is read as any other.
+"""Turns input that is not long Parquet into long Parquet, which from then on is read as any other.
 
 A converted file stands for the user's own one, which is what messages, the fingerprint and the checks for changes refer
 to. The bytes of converted files depend on the input only.
@@ -6,15 +6,16 @@ to. The bytes of converted files depend on the input only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from weekly_cli.dataset import wide
 from weekly_cli.dataset.wide import Spans, WideFile, WideTable
-from weekly_cli.files import discovery, parquet
-from weekly_cli.files.discovery import FileState, HiveKeys
+from weekly_cli.files import discovery, parquet, records
+from weekly_cli.files.discovery import FileState, Inputs
 from weekly_cli.settings import Config
 
 _SHOWN = 5
@@ -26,7 +27,7 @@ class Conversion:
 
     Attributes
     ----------
-    inputs : sequence of (path, hive keys)
+    inputs : Inputs
         The user's own files.
     tables : mapping of path to WideTable
         The files to convert, and what they are.
@@ -38,7 +39,7 @@ class Conversion:
         What was decided, in sentences for the plan and the report.
     """
 
-    inputs: Sequence[tuple[Path, HiveKeys]]
+    inputs: Inputs
     tables: Mapping[Path, WideTable] = field(default_factory=dict)
     converted: Mapping[Path, Path] = field(default_factory=dict)
     states: Mapping[Path, FileState] = field(default_factory=dict)
@@ -65,7 +66,7 @@ def find(config: Config, output: Path | None) -> Conversion:
     """
     inputs = discovery.find_inputs(config.input, output)
     tables, states = {}, {}
-    for path, _ in inputs:
+    for path, _ in inputs.files:
         state = discovery.file_state(path)
         table = wide.recognize(path, parquet.open_parquet(path).schema_arrow, config)
         if table is None:
@@ -109,10 +110,21 @@ def convert(found: Conversion, folder: Path, on_values: Callable[[int, int], Non
     return Conversion(found.inputs, found.tables, converted, found.states, tuple(_notes(files, spans)))
 
 
+@contextlib.contextmanager
+def converted(config: Config, output: Path | None) -> Iterator[Conversion]:
+    """Provide the input with converted files in a temporary folder, for as long as the context lasts."""
+    found = find(config, output)
+    if not found.tables:
+        yield found
+        return
+    with records.scratch() as folder:
+        yield convert(found, folder, lambda *_: None)
+
+
 def _notes(files: Sequence[WideFile], spans: Spans) -> list[str]:
     kinds = dict.fromkeys(file.table.what for file in files)
     count = f"{len(files):,} files, each " if len(files) > 1 else ""
-    notes = [f"input is {count}{' or '.join(kinds)}: {len(spans.tickers):,} tickers"]
+    notes = [f"{count}{' or '.join(kinds)}: {len(spans.tickers):,} tickers"]
     if spans.without_value:
         notes.append(f"no value at all, so no row: {_few(spans.without_value)}")
     left_out = dict.fromkeys(name for file in files for name in file.table.left_out)

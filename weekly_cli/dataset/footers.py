@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from weekly_cli.dataset.convert import Conversion
 from weekly_cli.dataset.hive import refuse_differing_keys
 from weekly_cli.dataset.roles import find_roles
 from weekly_cli.dataset.schema import DatasetSchema, is_text
@@ -31,6 +32,8 @@ class Footers:
     ----------
     skipped : tuple of Skipped
         Files in the input's folders that are not read.
+    notes : tuple of str
+        What was decided about the input, in sentences.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
     row_bytes : float
@@ -46,6 +49,7 @@ class Footers:
     pieces: tuple[Piece, ...]
     files: int
     skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
     file_bytes: int
     row_bytes: float
     identity: str
@@ -58,15 +62,18 @@ class Footers:
         return sum(piece.rows_in_group for piece in self.pieces)
 
 
-def read_footers(config: Config, output: Path | None) -> Footers:
+def read_footers(config: Config, output: Path | None, conversion: Conversion | None = None) -> Footers:
     """Read the footers of the input, which does not include what is at `output`, if given.
+
+    With a `conversion`, its files are read, and those that it has converted in that form.
 
     Raises
     ------
     InputRefused
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
-    inputs = discovery.find_inputs(config.input, output)
+    conversion = conversion or Conversion(discovery.find_inputs(config.input, output))
+    inputs = conversion.inputs
     schemas: list[tuple[str, pa.Schema]] = []
     pieces: list[Piece] = []
     leaves: _Leaves | None = None  # most files have the same ones
@@ -74,19 +81,21 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
     states: dict[Path, FileState] = {}
     for path, keys in inputs.files:
-        file = parquet.open_parquet(path)
+        own = conversion.read_path(path)
+        file = parquet.open_parquet(own)
         schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
-        state = states[path] = discovery.file_state(path)
+        state = states[path] = conversion.state(path)
         file_bytes += state.size_bytes
         identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
-        identity.update(footer := parquet.footer_bytes(path))
+        identity.update(footer := parquet.footer_bytes(own))
         if leaves is None or not leaves.schema.equals(file.schema):
             leaves = _leaves(file)
-        groups = _row_groups(path, state.size_bytes, footer, leaves)
-        refuse_differing_keys(path, file, keys, groups)
+        size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
+        groups = _row_groups(path, size, footer, leaves)
+        refuse_differing_keys(own, file, keys, groups)
         for number, (rows, chunks) in enumerate(groups):
             if rows:
-                pieces.append(Piece(str(path), number, 0, rows, rows, keys))
+                pieces.append(Piece(str(own), number, 0, rows, rows, keys, str(path) if own != path else ""))
                 ranges.add(chunks, leaves.integers)
                 text_bytes.add(rows, chunks)
     arrow = unify(schemas).remove_metadata()
@@ -100,6 +109,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         pieces=tuple(pieces),
         files=len(inputs.files),
         skipped=tuple(inputs.skipped),
+        notes=conversion.notes,
         file_bytes=file_bytes,
         identity=identity.hexdigest(),
         states=states,

@@ -34,7 +34,14 @@ _EARLY_STOP_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Piece:
-    """The rows from `start` to `stop` of one of a file's row groups; `keys` are the file's hive keys."""
+    """The rows from `start` to `stop` of one of a file's row groups.
+
+    Attributes
+    ----------
+    keys : hive keys of the file
+    origin : str
+        The user's file of which this one was made; empty: it is the user's own.
+    """
 
     path: str
     row_group: int
@@ -42,6 +49,12 @@ class Piece:
     stop: int
     rows_in_group: int
     keys: discovery.HiveKeys = ()
+    origin: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name in messages."""
+        return self.origin or self.path
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ def tables(
                 yield piece, first, _conformed(table, piece, schema.roles["symbol"], wanted)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(
-                f"{piece.path} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
+                f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
             ) from error
 
 
@@ -123,7 +136,7 @@ def _decoded(
 def _refuse_short(piece: Piece, rows: int) -> None:
     if rows < piece.stop:
         raise InputRefused(
-            f"{piece.path} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
+            f"{piece.name} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
             f"{piece.rows_in_group:,} of its footer; write the file again"
         )
 
@@ -138,7 +151,7 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
             column = table.column(name)
             _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
-            arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
+            arrays.append(column if as_it_is else _cast(column, kind, name, piece.name))
         elif name in keys:
             arrays.append(_repeated(keys[name], table.num_rows))
         else:
@@ -152,7 +165,7 @@ def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None
         least, most = pc.min_max(chunk.indices).values()
         if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
             raise InputRefused(
-                f"{piece.path} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
+                f"{piece.name} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
                 "dictionary lacks"
             )
 

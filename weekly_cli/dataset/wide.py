@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from weekly_cli.compute import arrays
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import wide_names
-from weekly_cli.dataset.schema import common_type, is_text, prices, session_days, working_type
+from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.schema import is_text, prices, working_type
+from weekly_cli.dataset.unify import common_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.names import ALIASES, normal
@@ -30,7 +32,7 @@ SYMBOL, CLOSE, DATE = "symbol", "close", "date"
 _BATCH_VALUES = 1024 * 1024
 #: A table with so many columns of numbers and no role is taken for a wide one that something else stands beside.
 _LIKELY_WIDE = 5
-_NEVER, _ALWAYS = np.iinfo(np.int32).max, np.iinfo(np.int32).min
+_NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,7 @@ def _date_columns(schema: pa.Schema, config: Config) -> list[str]:
         return [given] if given in schema.names else []
     by_type = [column.name for column in schema if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)]
     readable = [column for column in schema if is_text(column.type) or pa.types.is_integer(column.type)]
-    by_name = [
-        column.name for column in readable if normal(wide_names.plain_name(column.name)) in ALIASES[DATE]
-    ]
+    by_name = [column.name for column in readable if normal(wide_names.plain_name(column.name)) in ALIASES[DATE]]
     index = [column.name for column in readable if is_text(column.type) and column.name in _pandas_index(schema)]
     return by_type or by_name or index
 
@@ -141,6 +141,8 @@ def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_o
     if any(normal(name) in ALIASES[SYMBOL] for name in left_out):
         return False
     tickers = wide_names.fields_and_tickers(numbers) is not None or wide_names.are_tickers(numbers)
+    if tickers is None and numbers == [path.stem]:
+        return False  # both readings give the same symbol
     if tickers is None:
         first = next((name for name in numbers if not wide_names.is_role(name)), numbers[0])
         raise InputRefused(
@@ -167,15 +169,15 @@ class Spans:
     def __init__(self) -> None:
         self._spans: dict[str, tuple[int, int]] = {}
 
-    def add(self, tickers: Sequence[str], first: NDArray[np.int32], last: NDArray[np.int32]) -> None:
+    def add(self, tickers: Sequence[str], first: Ints, last: Ints) -> None:
         """Add tickers' first and last days in a file; the first is after the last where there is none."""
         for ticker, begin, end in zip(tickers, first.tolist(), last.tolist(), strict=True):
             known = self._spans.get(ticker, (_NEVER, _ALWAYS))
             self._spans[ticker] = min(known[0], begin), max(known[1], end)
 
-    def of(self, tickers: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return the first and the last day of some tickers, int32[tickers, 1] each."""
-        spans = np.array([self._spans[ticker] for ticker in tickers], np.int32).reshape(-1, 2)
+    def of(self, tickers: Sequence[str]) -> tuple[Ints, Ints]:
+        """Return the first and the last day of some tickers, int64[tickers, 1] each."""
+        spans = np.array([self._spans[ticker] for ticker in tickers], np.int64).reshape(-1, 2)
         return spans[:, :1], spans[:, 1:]
 
     @property
@@ -199,6 +201,12 @@ class WideFile:
     origin: Path
     path: Path
     table: WideTable
+
+    @property
+    def values(self) -> int:
+        """The number of its rows times that of its tickers."""
+        rows: int = parquet.open_parquet(self.path).metadata.num_rows
+        return rows * len(self.table.tickers)
 
     def measure(self, spans: Spans, on_values: Callable[[int], None]) -> None:
         """Add the tickers' spans in this file."""
@@ -243,15 +251,14 @@ class WideFile:
 
     def _batches(self, on_values: Callable[[int], None]) -> Iterator[_Batch]:
         """Yield all tickers, few at a time."""
-        days, known = session_days(self._read([self.table.date]).column(0))
+        days, known = _as_numbers(self._read([self.table.date]).column(0))
         tickers = list(self.table.tickers)
         step = max(1, _BATCH_VALUES // max(1, len(days)) // len(self.table.fields))
         for begin in range(0, len(tickers), step):
             some = tickers[begin : begin + step]
             columns = {ticker: self.table.tickers[ticker] for ticker in some}
             table = self._read([name for fields in columns.values() for name in fields.values()])
-            is_known = np.ones(len(days), bool) if known is None else known
-            yield _Batch(self, some, days, is_known, table)
+            yield _Batch(self, some, days, known, table)
             on_values(len(days) * len(some))
 
     def _read(self, names: Sequence[str]) -> pa.Table:
@@ -260,6 +267,13 @@ class WideFile:
             return file.read(columns=list(names), use_threads=True).select(list(names))
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(f"{self.origin} can't be decoded: {disk.first_line(error)}") from error
+
+
+def _as_numbers(dates: pa.ChunkedArray) -> tuple[Ints, NDArray[np.bool_]]:
+    if pa.types.is_integer(dates.type):  # in whatever unit, they ascend as the dates do
+        return arrays.to_numpy(dates.cast(pa.int64()), 0), arrays.known(dates)
+    days, known = session_days(dates)
+    return days.astype(np.int64), np.ones(len(days), bool) if known is None else known
 
 
 def _one_type(a: pa.DataType, b: pa.DataType) -> pa.DataType:
@@ -272,8 +286,8 @@ class _Batch:
 
     Attributes
     ----------
-    days, known : int32[rows], bool[rows]
-        The date of each row, and whether it has one.
+    days, known : int64[rows], bool[rows]
+        The dates as numbers that ascend with them, and whether a row has one.
     present : bool[tickers, rows]
         Where a ticker has a value in any field. A volume of zero, with which days before a listing may be filled, is
         none.

@@ -65,6 +65,8 @@ def fields_and_tickers(names: Sequence[str]) -> list[Column] | None:
     levels = [_levels(name) for name in names]
     if all(pair is not None and len(pair) == 2 for pair in levels):
         return _by_levels(names, [pair for pair in levels if pair is not None])
+    if any(map(is_role, names)):  # adj_close is a field, and not that of a ticker adj
+        return None
     for separator in _SEPARATORS:
         for field_first in (True, False):
             pairs = [_parted(name, separator, field_first) for name in names]
@@ -118,7 +120,7 @@ def _is_price(field: str) -> bool:
 def are_tickers(names: Sequence[str]) -> bool | None:
     """Tell whether the names of columns are tickers: False: they are fields; None: it can't be told.
 
-    >>> are_tickers(["AAPL", "C", "V", "LOW", "MSFT", "IBM", "KO", "T", "GE", "BA", "F", "GM", "XOM", "CVX", "PFE", "D"])
+    >>> are_tickers(["AAPL", "C", "MSFT", "IBM", "KO", "LOW", "GE", "BA"])
     True
     >>> are_tickers(["open", "high", "low", "close", "sma_20"])
     False
@@ -128,7 +130,7 @@ def are_tickers(names: Sequence[str]) -> bool | None:
     roles = [name for name in names if is_role(name)]
     words = {normal(name) for name in roles}
     if not roles:
-        return len(names) > 1 or None
+        return len(names) > 1 or (None if names[0].isupper() else False)
     if len(roles) <= _MOST_ROLE_NAMES * len(names) and all(_may_be_listed(name) for name in roles):
         return True
     if len(roles) == len(names) or words & _CLOSE_WORDS or words >= {"o", "h", "l", "c"}:

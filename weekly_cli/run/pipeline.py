@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import events
+from weekly_cli.dataset.convert import Conversion, convert, converted, find
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.events import Listener
@@ -101,7 +102,7 @@ def run(
         engines = EngineHolder(start_engine or _start_pool(config, available), engine)
         stack.callback(engines.close)
         context = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
-        input_scan = _scan(context)
+        input_scan = _scan(context, _convert(context))
         plan, resumed = _plan(context, input_scan)
         comparisons = compare(config, context.wanted, input_scan.symbols, plan.selected, config.where)
         job = make_job(config, context.wanted, input_scan, plan, comparisons, store)
@@ -117,7 +118,10 @@ def run(
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
     wanted, available = wanted_by(config), resources.probe()
-    input_scan = scan(read_footers(config, place(config.output)), config, available.cpus, lambda _: None)
+    output = place(config.output)
+    with converted(config, output) as conversion:
+        footers = read_footers(config, output, conversion)
+        input_scan = scan(footers, config, available.cpus, lambda _: None)
     return input_scan, make_plan(input_scan, config, wanted, available)
 
 
@@ -130,11 +134,24 @@ def _start_pool(config: Config, available: Resources) -> StartEngine:
     return start
 
 
-def _scan(run: _Run) -> Scan:
+def _convert(run: _Run) -> Conversion:
+    """Write the input's wide tables as long ones to the work folder."""
+    conversion = find(run.config, place(run.config.output))
+    if not conversion.tables:
+        return conversion
+    with run.stages.stage("convert") as summary:
+        conversion = convert(
+            conversion, run.store.input_folder(), lambda done, total: run.stages.progress("convert", done, total)
+        )
+        summary.append("; ".join(conversion.notes))
+    return conversion
+
+
+def _scan(run: _Run, conversion: Conversion) -> Scan:
     """Read footers and keys; the pool, if one will be needed, starts meanwhile."""
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
-        footers = read_footers(config, place(config.output))
+        footers = read_footers(config, place(config.output), conversion)
         run.wanted.refuse_collisions(footers.schema.arrow.names, config)
         if _wants_pool(footers, config):
             run.engines.start_early(early_workers(footers, config, run.resources))

@@ -78,6 +78,7 @@ class Report:
     bytes_partitioned: int
     bytes_written: int
     bytes_saved: int
+    input_notes: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     bad_rows_dropped: int
     duplicates_dropped: int
@@ -164,6 +165,7 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         bytes_written=ran.bytes_written,
         bytes_saved=(partitioned.bytes_saved if partitioned else 0)
         + (4 * estimates * rows if job.dtype == "float32" else 0),
+        input_notes=scan.footers.notes,
         skipped=scan.footers.skipped,
         bad_rows_dropped=scan.bad_rows,
         duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
@@ -252,6 +254,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
         ("bytes", bytes_moved),
         ("quality", "; ".join(flaws) or "nothing unusual"),
+        ("input", "; ".join(report.input_notes)),
         ("not read", _not_read(report.skipped)),
         ("dropped", "; ".join(dropped)),
         ("warnings", "; ".join(report.warnings)),
@@ -276,6 +279,7 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
     footers = scan.footers
     return {
         "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
+        **({"understood_as": "; ".join(footers.notes)} if footers.notes else {}),
         **({"not_read": _not_read(footers.skipped)} if footers.skipped else {}),
         "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
         "strategy": f"{plan.strategy}: {plan.strategy_reason}",

@@ -113,6 +113,10 @@ class Config:
     columns: tuple[tuple[str, str], ...] = _row(
         (), lists.Roles(), INPUT, "Roles by hand: symbol=Ticker,close=Last.", changes_values=True
     )
+    wide: str = _row(
+        "auto", kinds.Choice("auto", "closes", "no"), INPUT, "Whether the input has a column a ticker, and no symbol.",
+        changes_values=True,
+    )  # fmt: skip
     symbols: tuple[str, ...] | None = _row(
         None, lists.Symbols(), INPUT, "Only these: A,B,C, or @FILE with one a line.", changes_values=True
     )

@@ -84,6 +84,7 @@ class SampledSymbols:
         return replace(
             self.config,
             input=(str(folder / "input.parquet"),),
+            wide="no",
             output=str(folder / "output.parquet"),
             columns=tuple(self.scan.footers.schema.roles.items()),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
