@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from weekly_cli.errors import InputRefused, OutputConflict
+from weekly_cli.files.delimited import is_named_as_text
 from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_parquet
 from weekly_cli.files.target import wrote
 
@@ -28,14 +29,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The Parquet files of an input, each with its hive keys, and the files that are not read."""
+    """The files of an input, each with its hive keys, and the files that are not read."""
 
     files: Sequence[tuple[Path, HiveKeys]]
     skipped: Sequence[Skipped]
 
 
 def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
-    """Return the Parquet files that the names lead to, in path order for each name, and what is not read.
+    """Return the files that the names lead to, in path order for each name, and what is not read.
 
     A name is a file, a folder or a glob. A file that several names lead to counts once. Whatever is at `output`, if
     given, is not input: an output inside of the input's folder is built again.
@@ -43,7 +44,7 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
     Raises
     ------
     InputRefused
-        If a name leads to nothing or into a table format's folder, or a folder or glob contains no Parquet file.
+        If a name leads to nothing or into a table format's folder, or a folder or glob contains nothing to read.
     OutputConflict
         If the output would replace an input.
     """
@@ -80,15 +81,20 @@ def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]
         return [path], {}
     skipped: dict[Path, str] = {}
     if path.is_dir():
-        files = []
+        files, texts = [], []
         for file in _walk(path, set()):
             reason = _why_skipped(file, path)
+            if reason == _TEXT:
+                texts.append(file)
             if reason:
                 skipped[file] = reason
             else:
                 files.append(file)
         if not files:
-            raise InputRefused(f"{name} contains no Parquet files{_examples(skipped)}")
+            files = texts
+            skipped = {file: reason for file, reason in skipped.items() if reason != _TEXT}
+        if not files:
+            raise InputRefused(f"{name} contains no Parquet or CSV files{_examples(skipped)}")
         return files, skipped
     if _is_glob(name):
         base = Path(*_before_glob(path))
@@ -104,6 +110,7 @@ def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]
     raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or globs in quotes")
 
 
+_TEXT = "CSV beside Parquet; give its path to read it"
 _HIDDEN = "hidden by its name; give its path to read it"
 #: What writers leave beside their Parquet files.
 _COMPANIONS = {
@@ -114,7 +121,7 @@ _COMPANIONS = {
 
 
 def _why_skipped(file: Path, folder: Path) -> str | None:
-    """Return why a file in a folder is not read, None for Parquet.
+    """Return why a file in a folder is not read beside Parquet, None for Parquet.
 
     A name that says Parquet is believed: a damaged file is refused when it is opened, not skipped.
     """
@@ -126,7 +133,7 @@ def _why_skipped(file: Path, folder: Path) -> str | None:
         return _HIDDEN if is_parquet(file) else "not Parquet"
     if file.suffix.lower() in PARQUET_SUFFIXES or is_parquet(file):
         return None
-    return "not Parquet"
+    return _TEXT if is_named_as_text(file) else "not Parquet"
 
 
 def _examples(skipped: Mapping[Path, str]) -> str:

@@ -135,13 +135,16 @@ def _start_pool(config: Config, available: Resources) -> StartEngine:
 
 
 def _convert(run: _Run) -> Conversion:
-    """Write the input's wide tables as long ones to the work folder."""
+    """Write what is no long Parquet as such to the work folder."""
     conversion = find(run.config, place(run.config.output))
-    if not conversion.tables:
+    if not conversion.is_needed:
         return conversion
     with run.stages.stage("convert") as summary:
         conversion = convert(
-            conversion, run.store.input_folder(), lambda done, total: run.stages.progress("convert", done, total)
+            conversion,
+            run.config,
+            run.store.input_folder(),
+            lambda done, total: run.stages.progress("convert", done, total),
         )
         summary.append("; ".join(conversion.notes))
     return conversion

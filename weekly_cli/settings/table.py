@@ -107,7 +107,7 @@ class Config:
 
     # ---- Input
     input: tuple[str, ...] = _row(
-        (), kinds.PathNames(), INPUT, "Parquet files, folders of them, or quoted globs.",
+        (), kinds.PathNames(), INPUT, "Parquet or CSV files, folders of them, or quoted globs.",
         is_argument=True, shows_variable=True,
     )  # fmt: skip
     columns: tuple[tuple[str, str], ...] = _row(

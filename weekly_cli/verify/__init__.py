@@ -170,7 +170,7 @@ class _Verification:
         why = self._without_sample(n_symbols, codes, read)
         if why or read is None:
             return self._not_checked(why, *_OF_THE_SAMPLE)
-        if conversion.tables:
+        if conversion.is_needed:
             with self._checking("conversion") as check:
                 check_conversion(check, sides, conversion, codes, read[0].sampled())
         sample, table_rows = self._sample(sides, codes, *read)
