@@ -28,6 +28,29 @@ FIELDS = frozenset(
     | {"dividends", "dividend", "stock_splits", "splits", "split_factor", "capital_gains", "vwap", "turnover", "amount"}
     | {"price", "value", "return", "returns", "change", "trades", "transactions", "average", "open_interest", "settle"}
 )
+#: Names that count where no column has one of the above.
+SECOND_ALIASES: dict[str, tuple[str, ...]] = {
+    "symbol": ("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),
+    "date": (
+        "datadate",
+        "tradedate",
+        "trade_dt",
+        "dt",
+        "price_date",
+        "pricing_date",
+        "business_date",
+        "caldt",
+        "as_of",
+    ),
+    "close": ("price", "prc", "px", "closing_price", "close_px", "settle", "settlement", "settlement_price", "nav"),
+}
+#: Columns that together are a date: year, month and day.
+DATE_PARTS = (("year", "yyyy", "yr"), ("month", "mm", "mon"), ("day", "dd", "dayofmonth", "day_of_month"))
+#: Units of numbers that count from 1970-01-01, and what else a number may mean as a date.
+EPOCH_UNITS = ("s", "ms", "us", "ns")
+DATE_UNITS = ("yyyymmdd", *EPOCH_UNITS)
+#: Where a role's values come from if not from a column.
+FROM_FILE, FROM_FOLDER = "@file", "@folder"
 
 #: The last day of the week, named like pandas' anchored weekly offsets.
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
@@ -36,6 +59,11 @@ AVAILABILITIES = ("next-week", "week-end")
 
 #: Columns of a sector map, in the order in which their features are written.
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
+
+
+def names_of(role: str) -> tuple[str, ...]:
+    """Return all names by which a role is found."""
+    return (*ALIASES[role], *SECOND_ALIASES.get(role, ()))
 
 
 def normal(name: str) -> str:

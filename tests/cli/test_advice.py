@@ -93,6 +93,10 @@ def overwrite_in_the_file(folder: Path) -> None:
     (folder / "weekly.toml").write_text("overwrite = true\n")
 
 
+def in_a_folder_of_another(folder: Path) -> None:
+    write(daily(["AAA"]), folder / "folders" / "symbol=BBB" / "prices.parquet")
+
+
 @dataclass(frozen=True)
 class Advice:
     """A command that is refused, what its error says, and the commands that follow it to the letter.
@@ -126,6 +130,12 @@ ADVICE: dict[str, Advice] = {
         BUILD,
         r"or pass (?P<flag>--on-bad-rows drop)",
         (f"{BUILD} {{flag}}",),
+    ),
+    "a key that differs": Advice(
+        in_a_folder_of_another,
+        "build folders -o out -q",
+        r"or pass (?P<flag>--on-key-conflict) (?P<a>path) or (?P<b>column)",
+        ("build folders -o out -q {flag} {a}", "build folders -o out -q {flag} {b}"),
     ),
     "columns that are there": Advice(
         with_a_feature,

@@ -164,7 +164,7 @@ def test_a_folder_is_read_as_csv_only_where_it_has_no_parquet(tmp_path: Path) ->
     put("not for you", tmp_path / "prices/README.md")
     report = report_here(tmp_path / "prices", tmp_path / "out", features=FEW)
     assert report.rows == table.num_rows
-    assert report.input_notes == ("3 CSV files with commas",)
+    assert report.notes == ("3 CSV files with commas",)
     assert [(Path(skip.path).name, skip.reason) for skip in report.skipped] == [("README.md", "not Parquet")]
     write(table, tmp_path / "prices/all.parquet")
     report = report_here(tmp_path / "prices", tmp_path / "out", features=FEW)

@@ -78,7 +78,7 @@ def test_a_wide_table_is_its_long_one(
         saved(frame, tmp_path / "wide.parquet", row_group_size=50), tmp_path / "out", strategy=strategy, features=FEW
     )
     assert read(tmp_path / "out").equals(expected)
-    assert report.input_notes == ("a wide table of closes: 14 tickers", "no value at all, so no row: NONE")
+    assert report.notes == ("a wide table of closes: 14 tickers", "no value at all, so no row: NONE")
     assert report.seconds["convert"] > 0
 
 
@@ -237,5 +237,5 @@ def test_plan_says_so_and_writes_nothing(tmp_path: Path) -> None:
     path = saved(closes(), tmp_path / "wide.parquet")
     done = run_cli("plan", path, "--output", tmp_path / "out", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["understood_as"] == "a wide table of closes: 13 tickers"
+    assert json.loads(done.stdout)["read_as"] == "a wide table of closes: 13 tickers"
     assert [entry.name for entry in tmp_path.iterdir()] == ["wide.parquet"]

@@ -18,7 +18,7 @@ README = PACKAGE / "README.md"
 
 #: The rooms from the ground up: a room imports only from the rows above its own.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "names", "events", "failpoints"),
+    ("errors", "names", "events", "failpoints", "findings"),
     ("settings",),
     ("compute",),
     ("files",),
@@ -41,6 +41,7 @@ CONFINED = {
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view"},
     "filelock": {"files.lock"},
+    "deltalake": {"files.delta"},
     "psutil": {"run.resources"},
 }
 

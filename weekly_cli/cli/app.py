@@ -7,6 +7,7 @@ import gc
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,10 +103,11 @@ def plan(typed: Typed) -> int:
     with _importing():
         from weekly_cli.run import pipeline, report
     scan, run_plan = pipeline.plan_only(config)
+    findings = pipeline.findings_in_plan(scan, run_plan, config)
     if config.json:
-        print_json(report.plan_lines(scan, run_plan))
+        print_json({**report.plan_lines(scan, run_plan), "findings": [asdict(one) for one in findings]})
     else:
-        console(stderr=False).print(report.render_plan(scan, run_plan))
+        console(stderr=False).print(report.render_plan(scan, run_plan, findings))
     return EXIT_DONE
 
 

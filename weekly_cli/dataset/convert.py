@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from weekly_cli.dataset import delimited, wide
 from weekly_cli.dataset.delimited import Layout
+from weekly_cli.dataset.schema import DateReading
 from weekly_cli.dataset.wide import Spans, WideFile, WideTable
 from weekly_cli.files import delimited as text_files
 from weekly_cli.files import discovery, parquet, records
@@ -110,11 +111,12 @@ def convert(found: Conversion, config: Config, folder: Path, on_values: Callable
     """
     with _pool_of_small_arrays():
         as_parquet = _as_parquet(found, folder, on_values)
-        files = [WideFile(path, path, table) for path, table in found.tables.items()]
+        reading = DateReading(format=config.date_format, timezone=config.timezone)
+        files = [WideFile(path, path, table, reading) for path, table in found.tables.items()]
         for path, target in as_parquet.items():
             table = wide.recognize(path, parquet.open_parquet(target).schema_arrow, config)
             if table is not None:
-                files.append(WideFile(path, target, table))
+                files.append(WideFile(path, target, table, reading))
         spans, as_long = _as_long(files, folder, on_values)
     return replace(
         found,

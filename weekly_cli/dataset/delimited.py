@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from weekly_cli.compute import arrays
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import delimited, output_file
-from weekly_cli.names import ALIASES, FIELDS, PRICE_ROLES, normal
+from weekly_cli.names import FIELDS, PRICE_ROLES, names_of, normal
 from weekly_cli.settings import Config
 
 #: What stands for a missing number or date; in text, only what is empty is missing.
@@ -81,7 +81,7 @@ def examine(path: Path, config: Config) -> Layout:
             raise InputRefused(
                 f"{path} has {name!r} in its first line, where names of columns should be; put a line with them first"
             )
-    texts = {name for name in names if normal(name) in ALIASES["symbol"]}
+    texts = {name for name in names if normal(name) in names_of("symbol")}
     texts |= {part for role, value in config.columns if role == "symbol" for part in (value, *value.split("+"))}
     return Layout(delimiter, tuple(names), blank + used, frozenset(texts & set(names)))
 
@@ -95,7 +95,7 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[list[str], int]:
     if len(rows) > 1 and len(rows[1]) == len(rows[0]) > 1 and _are_levels(*rows[:2]):
         pairs = [str(pair) for pair in zip(rows[0][1:], rows[1][1:], strict=True)]
         third = rows[2] if len(rows) > 2 and not any(rows[2][1:]) else None
-        corner = third[0] if third else rows[1][0] if normal(rows[1][0]) in ALIASES["date"] else ""
+        corner = third[0] if third else rows[1][0] if normal(rows[1][0]) in names_of("date") else ""
         return [corner or "date", *pairs], 3 if third else 2
     return [name or f"Unnamed: {number}" for number, name in enumerate(rows[0])], 1
 
@@ -194,7 +194,7 @@ def infer(path: Path, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
 
 def _refuse_other_numbers(path: Path, layout: Layout, name: str, text: str) -> None:
     """Refuse prices with a decimal comma, or with commas between thousands: which it is, can't be told."""
-    of_role = any(normal(name) in ALIASES[role] for role in (*PRICE_ROLES, "volume"))
+    of_role = any(normal(name) in names_of(role) for role in (*PRICE_ROLES, "volume"))
     with_comma = _DECIMAL_COMMA.fullmatch(text) or (of_role and _THOUSANDS.fullmatch(text))
     if with_comma and (of_role or layout.delimiter != ","):
         raise InputRefused(

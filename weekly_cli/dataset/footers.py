@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weekly_cli.dataset.convert import Conversion
-from weekly_cli.dataset.hive import refuse_differing_keys
-from weekly_cli.dataset.roles import find_roles
-from weekly_cli.dataset.schema import DatasetSchema, is_text
+from weekly_cli.dataset.hive import keys_that_count, with_keys
+from weekly_cli.dataset.readings import with_dates, with_renames
+from weekly_cli.dataset.roles import Choice, Files, choose_roles
+from weekly_cli.dataset.schema import DatasetSchema, index_columns, is_text
 from weekly_cli.dataset.source import Piece
-from weekly_cli.dataset.unify import unify
+from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
@@ -32,8 +33,6 @@ class Footers:
     ----------
     skipped : tuple of Skipped
         Files in the input's folders that are not read.
-    notes : tuple of str
-        What was decided about the input, in sentences.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
     row_bytes : float
@@ -49,7 +48,6 @@ class Footers:
     pieces: tuple[Piece, ...]
     files: int
     skipped: tuple[Skipped, ...]
-    notes: tuple[str, ...]
     file_bytes: int
     row_bytes: float
     identity: str
@@ -73,49 +71,90 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
     conversion = conversion or Conversion(discovery.find_inputs(config.input, output))
-    inputs = conversion.inputs
-    schemas: list[tuple[str, pa.Schema]] = []
-    pieces: list[Piece] = []
-    leaves: _Leaves | None = None  # most files have the same ones
-    ranges = _IntegerRanges()
-    file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
-    states: dict[Path, FileState] = {}
+    inputs, gathered = conversion.inputs, _Gathered(conversion)
     for path, keys in inputs.files:
-        own = conversion.read_path(path)
-        file = parquet.open_parquet(own)
-        schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
-        state = states[path] = conversion.state(path)
-        file_bytes += state.size_bytes
-        identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
-        identity.update(footer := parquet.footer_bytes(own))
-        if leaves is None or not leaves.schema.equals(file.schema):
-            leaves = _leaves(file)
-        size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
-        groups = _row_groups(path, size, footer, leaves)
-        refuse_differing_keys(own, file, keys, groups)
-        for number, (rows, chunks) in enumerate(groups):
-            if rows:
-                pieces.append(Piece(str(own), number, 0, rows, rows, keys, str(path) if own != path else ""))
-                ranges.add(chunks, leaves.integers)
-                text_bytes.add(rows, chunks)
-    arrow = unify(schemas).remove_metadata()
-    roles = find_roles(arrow, config.role_columns, config.where, config.named("columns"))
-    schema = DatasetSchema(arrow, roles, text_bytes.repeated(arrow) - {roles["symbol"]})
+        gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
+    arrow = unify(gathered.schemas).remove_metadata()
+    choice = choose_roles(arrow, config, gathered.files())
+    arrow = pa.schema([*arrow, *choice.added])
+    pieces = _with_symbols(gathered.pieces, choice)
+    dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
+    notes = [*conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
+    schema = DatasetSchema(arrow, choice.roles, dictionaries, choice.derived, notes=tuple(notes))
+    integer_ranges = gathered.ranges.known(arrow)
+    schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
         _check_price(config.price, schema, config)
     return Footers(
         where=config.where,
         schema=schema,
-        pieces=tuple(pieces),
+        pieces=pieces,
         files=len(inputs.files),
         skipped=tuple(inputs.skipped),
-        notes=conversion.notes,
-        file_bytes=file_bytes,
-        identity=identity.hexdigest(),
-        states=states,
-        row_bytes=text_bytes.row_bytes(arrow, schema.dictionary_text),
-        integer_ranges=ranges.known(arrow),
+        file_bytes=gathered.file_bytes,
+        identity=gathered.identity.hexdigest(),
+        states=gathered.states,
+        row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
+        integer_ranges=integer_ranges,
     )
+
+
+class _Gathered:
+    """The facts from the footers of files, in their order."""
+
+    def __init__(self, conversion: Conversion) -> None:
+        self._conversion = conversion
+        self.schemas: list[FileSchema] = []
+        self.pieces: list[Piece] = []
+        self.states: dict[Path, FileState] = {}
+        self.ranges, self.text_bytes = _IntegerRanges(), _TextBytes()
+        self.file_bytes, self.identity = 0, hashlib.sha256()
+        self._leaves: _Leaves | None = None  # most files have the same ones
+        self._own_columns: dict[str, None] = {}
+        self._index: dict[str, None] = {}
+
+    def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
+        """Read a file's footer; `of_table` is its schema if a table's log has it."""
+        own = self._conversion.read_path(path)
+        file = parquet.open_parquet(own)
+        state = self.states[path] = self._conversion.state(path)
+        self.file_bytes += state.size_bytes
+        self.identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
+        self.identity.update(footer := parquet.footer_bytes(own))
+        if self._leaves is None or not self._leaves.schema.equals(file.schema):
+            self._leaves = _leaves(file)
+            self._own_columns |= dict.fromkeys(file.schema_arrow.names)
+            self._index |= dict.fromkeys(index_columns(file.schema_arrow))
+        size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
+        groups = _row_groups(path, size, footer, self._leaves)
+        if of_table is None:
+            keys = keys_that_count(own, file, keys, groups, on_key_conflict)
+        schema = with_keys(file.schema_arrow, keys) if of_table is None else of_table
+        self.schemas.append(FileSchema(str(path), schema, _empty_columns(groups)))
+        self.ranges.hide(key for key, _ in keys)
+        for number, (rows, chunks) in enumerate(groups):
+            if rows:
+                self.pieces.append(Piece(str(own), number, 0, rows, rows, keys, str(path) if own != path else ""))
+                self.ranges.add(chunks, self._leaves.integers)
+                self.text_bytes.add(rows, chunks)
+
+    def files(self) -> Files:
+        """Return what the files tell besides their columns."""
+        return Files([file.path for file in self.schemas], frozenset(self._own_columns), tuple(self._index))
+
+
+def _empty_columns(groups: Sequence[RowGroupFooter]) -> frozenset[str]:
+    """Return the columns that have only nulls by the footer, or no rows."""
+    full = {chunk.path for group in groups for chunk in group.chunks if chunk.nulls < chunk.values or not group.rows}
+    return frozenset(chunk.path for group in groups for chunk in group.chunks if chunk.path not in full)
+
+
+def _with_symbols(pieces: Sequence[Piece], choice: Choice) -> tuple[Piece, ...]:
+    """Return pieces with the symbol that their file's name tells, if it does, as one more key."""
+    if choice.file_symbols is None:
+        return tuple(pieces)
+    column, symbols = choice.file_symbols
+    return tuple(replace(piece, keys=(*piece.keys, (column, symbols[piece.name]))) for piece in pieces)
 
 
 @dataclass(frozen=True)
@@ -186,14 +225,6 @@ def _damaged(path: Path, what: str) -> InputRefused:
     return InputRefused(f"{path} has a damaged footer: {what}; write the file again")
 
 
-def _with_keys(schema: pa.Schema, keys: discovery.HiveKeys) -> pa.Schema:
-    """Return a file's schema with its hive keys as text columns; a column of the file itself takes precedence."""
-    for key, _ in keys:
-        if key not in schema.names:
-            schema = schema.append(pa.field(key, pa.string()))
-    return schema
-
-
 def _check_price(name: str, schema: DatasetSchema, config: Config) -> None:
     where, setting = config.where, config.named("price")
     if name not in schema.arrow.names:
@@ -223,6 +254,10 @@ class _IntegerRanges:
                 self._ranges[chunk.path] = None
             else:
                 self._ranges[chunk.path] = min(previous[0], extremes[0]), max(previous[1], extremes[1])
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Make columns unknown, such as those that have values of keys beside or instead of those of files."""
+        self._ranges |= dict.fromkeys(names)
 
     def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
         integers = {column.name for column in schema if pa.types.is_integer(column.type)}

@@ -8,7 +8,7 @@ are combined in input order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
@@ -20,9 +20,10 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.arrays import known as is_known
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset import source
-from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.calendar import Calendar, DayCounter, DayCounts, count_days, no_days
+from weekly_cli.dataset.dates import FIRST_DAY, LAST_DAY, fitting_formats, session_days, times_of_day
 from weekly_cli.dataset.footers import Footers
-from weekly_cli.dataset.schema import as_text, plain_symbols, plain_type, symbol_codes
+from weekly_cli.dataset.schema import DatasetSchema, DateReading, as_text, plain_symbols, plain_type, symbol_codes
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk
 from weekly_cli.settings import Config
@@ -64,6 +65,10 @@ class Scan:
         Those of them that have a value in the date column that is not a valid date.
     first_unread_date : str
         The first of these values, and its location.
+    calendar : Calendar
+        The days that have rows, and how many.
+    times_of_day : frozenset of int
+        Times of day in the date column, in seconds, of some rows of each row group.
     """
 
     footers: Footers
@@ -76,6 +81,8 @@ class Scan:
     bad_rows: int
     unread_dates: int = 0
     first_unread_date: str = ""
+    calendar: Calendar = field(default_factory=no_days)
+    times_of_day: frozenset[int] = frozenset()
 
     @cached_property
     def layout(self) -> str:
@@ -103,6 +110,8 @@ class _Keys:
     bad_count: int
     unread: tuple[int, str] | None
     unread_count: int
+    by_day: DayCounts | None
+    times_of_day: frozenset[int]
 
 
 def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
@@ -142,7 +151,7 @@ def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
     for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
         symbols = _encoded(table.column(0))
         _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
-        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, wanted))
+        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, footers.schema))
     return keys
 
 
@@ -162,8 +171,9 @@ def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> No
         ) from error
 
 
-def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names: Sequence[str]) -> _Keys:
-    days, known = session_days(table.column(names[1]))
+def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schema: DatasetSchema) -> _Keys:
+    names = schema.key_columns
+    days, known = session_days(table.column(names[1]), schema.dates)
     usable = known if encoded.null_count == 0 else is_known(encoded)
     if usable is not None and known is not None:
         usable = usable & known
@@ -177,13 +187,14 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names
     counts = np.bincount(codes, minlength=len(encoded.dictionary))
     first, stop = _ranges(codes, positions, counts)
     present = np.flatnonzero(counts)
+    smallest, largest = (int(days.min()), int(days.max())) if len(days) else (0, -1)
     return _Keys(
         piece=number,
         symbols=encoded.dictionary if len(present) == len(counts) else encoded.dictionary.take(from_numpy(present)),
         counts=counts[present],
         first=None if first is None else first[present],
         stop=None if stop is None else stop[present],
-        days=(int(days[0]), int(days[-1]), int(days.min()), int(days.max())) if len(days) else None,
+        days=(int(days[0]), int(days[-1]), smallest, largest) if len(days) else None,
         ascending=bool((days[1:] >= days[:-1]).all()),
         bad=offenders,
         bad_count=len(bad_rows),
@@ -191,6 +202,8 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names
         if len(unread_rows)
         else None,
         unread_count=len(unread_rows),
+        by_day=count_days(days, smallest, largest) if len(days) else None,
+        times_of_day=times_of_day(table.column(names[1]), schema.dates),
     )
 
 
@@ -201,12 +214,19 @@ def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[
     return np.flatnonzero(~known & is_known(dates))
 
 
-def unread_dates_sentence(count: int, first: str) -> str:
-    """Return a sentence that says how many dates can't be read, and which formats can."""
-    return (
-        f"{count:,} rows have something other than a date in their date column (first: {first}); dates must look like "
-        "2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, years 1 to 9999)"
-    )
+def unread_dates_sentence(scan: Scan) -> str:
+    """Return a sentence that says how many dates can't be read, and how dates are read."""
+    return _unread_sentence(scan.unread_dates, scan.first_unread_date, scan.footers.schema.dates)
+
+
+def _unread_sentence(count: int, first: str, reading: DateReading) -> str:
+    if reading.format is not None:
+        looks = f"text is read in the format {reading.format} (--date-format)"
+    elif reading.unit is not None:
+        looks = f"numbers are read as {reading.unit} (--date-unit)"
+    else:
+        looks = "text must look like 2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, years 1 to 9999)"
+    return f"{count:,} rows have something other than a date in their date column (first: {first}); {looks}"
 
 
 def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
@@ -237,7 +257,7 @@ def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
     paths: dict[str, None] = {}
     for piece, _, table in source.tables(footers.pieces, footers.schema, footers.schema.key_columns):
         codes = symbol_codes(table.column(0), symbols)
-        days, _ = session_days(table.column(1))
+        days, _ = session_days(table.column(1), footers.schema.dates)
         places = np.flatnonzero(codes >= 0)
         pairs = zip(numbers[codes[places]].tolist(), days[places].tolist(), strict=True)
         if wanted.intersection(pairs):
@@ -259,7 +279,9 @@ class _Fold:
         self._bad: list[str] = []
         self._bad_files: dict[str, int] = {}
         self.bad_count = 0
-        self._unread_count, self._first_unread = 0, ""
+        self._unread_count, self._first_unread, self._first_unread_text = 0, "", ""
+        self._day_counter = DayCounter(FIRST_DAY, LAST_DAY)
+        self._times_of_day: frozenset[int] = frozenset()
 
     def add(self, keys: _Keys) -> None:
         path = self._footers.pieces[keys.piece].name
@@ -270,14 +292,17 @@ class _Fold:
         if keys.unread is not None:
             row, value = keys.unread
             self._unread_count += keys.unread_count
-            self._first_unread = (
-                self._first_unread or f"{value!r} in row {row} of row group {self._group(keys)} of {path}"
-            )
+            if not self._first_unread:
+                self._first_unread = f"{value!r} in row {row} of row group {self._group(keys)} of {path}"
+                self._first_unread_text = value
         if keys.days is not None:
             first, last, smallest, largest = keys.days
             before = self._days or (first, smallest, largest)
             self._ascending &= keys.ascending and first >= before[0]
             self._days = last, min(before[1], smallest), max(before[2], largest)
+        if keys.by_day is not None:
+            self._day_counter.add(keys.by_day)
+        self._times_of_day |= keys.times_of_day
         self._waiting.append(keys)
         if sum(len(waiting.symbols) for waiting in self._waiting) >= _FOLD_SYMBOLS:
             self._fold()
@@ -319,9 +344,10 @@ class _Fold:
         symbol, date = self._footers.schema.key_columns
         few = 2 * self.bad_count < self._footers.rows
         if self._unread_count:
-            unread = unread_dates_sentence(self._unread_count, self._first_unread)
-            remedy = "; rewrite them" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
-            return f"column {date!r} of {self._footers.where}: {unread}{remedy}"
+            unread = _unread_sentence(self._unread_count, self._first_unread, self._footers.schema.dates)
+            remedy = self._format_advice() or "rewrite them"
+            remedy += ", or pass --on-bad-rows drop to leave these rows out" if few else ""
+            return f"column {date!r} of {self._footers.where}: {unread}; {remedy}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
         more = len(self._bad_files) - _OFFENDERS_SHOWN
         return (
@@ -330,6 +356,13 @@ class _Fold:
             + f" (first: {'; '.join(self._bad[:_OFFENDERS_SHOWN])}); fill them in, or pass --on-bad-rows drop to leave "
             "these rows out"
         )
+
+    def _format_advice(self) -> str:
+        """Return how to name the format of text dates; empty if it is not known."""
+        schema = self._footers.schema
+        fitting = fitting_formats(self._first_unread_text) if schema.dates.unit is None else []
+        flags = [f'--date-format "{pattern}"' for pattern in fitting if pattern != schema.dates.format]
+        return "pass " + " or ".join(flags) if flags else ""
 
     def result(self) -> Scan:
         self._fold()
@@ -348,6 +381,8 @@ class _Fold:
             bad_rows=self.bad_count,
             unread_dates=self._unread_count,
             first_unread_date=self._first_unread,
+            calendar=self._day_counter.calendar(smallest, largest) if self._days else no_days(),
+            times_of_day=self._times_of_day,
         )
 
     def _presence(self, rank: Ints) -> Presence | None:

@@ -18,8 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import from_numpy, text_array
+from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.derived import derive
+from weekly_cli.dataset.hive import as_values
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
@@ -38,7 +40,8 @@ class Piece:
 
     Attributes
     ----------
-    keys : hive keys of the file
+    keys : hive keys
+        The values of columns by file.
     origin : str
         The user's file of which this one was made; empty: it is the user's own.
     """
@@ -86,13 +89,15 @@ def tables(
         If a file can't be decoded.
     """
     opened: tuple[str, pq.ParquetFile] | None = None
-    wanted = {name: schema.working_type(name) for name in (schema.arrow.names if columns is None else columns)}
+    names = list(schema.arrow.names if columns is None else columns)
+    wanted = {name: schema.working_type(name) for name in schema.read_columns(names)}
     for piece in pieces:
         if opened is None or opened[0] != piece.path:
             opened = piece.path, _open(piece, schema)
         try:
             for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
-                yield piece, first, _conformed(table, piece, schema.roles["symbol"], wanted)
+                read = _conformed(table, piece, schema.roles["symbol"], wanted)
+                yield piece, first, derive(read, schema, names, piece.name)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(
                 f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
@@ -101,8 +106,9 @@ def tables(
 
 def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
     dictionaries = set(schema.dictionary_text)
-    if is_text(schema.symbol_type):
-        dictionaries.add(schema.roles["symbol"])
+    symbol = schema.roles["symbol"]
+    if is_text(schema.symbol_type) and symbol not in schema.derived and symbol not in dict(piece.keys):
+        dictionaries.add(symbol)
     try:
         return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
     except KeyError:  # this file lacks one of them: it is a hive key, or all null
@@ -113,7 +119,8 @@ def _decoded(
     file: pq.ParquetFile, piece: Piece, wanted: Iterable[str], batch_rows: int, use_threads: bool
 ) -> Iterator[tuple[int, pa.Table]]:
     present = set(file.schema_arrow.names)
-    names = [name for name in wanted if name in present]
+    keys = dict(piece.keys)
+    names = [name for name in wanted if name in present and name not in keys]
     columns = None if len(names) == len(present) else names
     most_rows = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
     if most_rows and piece.rows_in_group <= batch_rows:
@@ -147,13 +154,13 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
     in_file = set(table.column_names)
     arrays = []
     for name, kind in wanted.items():
-        if name in in_file:
+        if name in keys:
+            arrays.append(_repeated(keys[name], kind, name, table.num_rows, piece.name))
+        elif name in in_file:
             column = table.column(name)
             _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
             arrays.append(column if as_it_is else _cast(column, kind, name, piece.name))
-        elif name in keys:
-            arrays.append(_repeated(keys[name], table.num_rows))
         else:
             arrays.append(pa.nulls(table.num_rows, kind))
     return pa.table(arrays, names=list(wanted))
@@ -171,7 +178,11 @@ def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> pa.ChunkedArray:
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), kind)])
     try:
+        if pa.types.is_timestamp(kind) and kind.tz is not None and pa.types.is_date(column.type):
+            return pc.assume_timezone(column.cast(pa.timestamp(kind.unit)), kind.tz)
         return column.cast(kind)
     except pa.ArrowInvalid as error:
         raise InputRefused(
@@ -180,10 +191,14 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> p
         ) from error
 
 
-def _repeated(text: str | None, rows: int) -> pa.Array:
-    if text is None:
-        return pa.nulls(rows, pa.string())
-    return text_array([text]).take(from_numpy(np.zeros(rows, np.int32)))
+def _repeated(key: str | None, kind: pa.DataType, name: str, rows: int, path: str) -> pa.Array:
+    value = as_values(key, kind)
+    if value is None:
+        raise InputRefused(
+            f"column {name!r} is {kind} in the dataset, but {key!r} by the folders of {path}; rename the folder, or "
+            "build the files apart"
+        )
+    return value.take(from_numpy(np.zeros(rows, np.int32)))
 
 
 def chunks(
@@ -203,7 +218,7 @@ def chunks(
     codes_of = SymbolCodes(symbols)
     for _, _, table in tables(pieces, schema, columns, batch_rows, use_threads):
         codes = codes_of(table.column(symbol))
-        days, known = session_days(table.column(date))
+        days, known = session_days(table.column(date), schema.dates)
         keep = codes >= 0
         if known is not None:
             keep &= known

@@ -6,7 +6,6 @@ partition, and memory depends on neither the number of tickers nor the number of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -20,11 +19,11 @@ from weekly_cli.compute import arrays
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import wide_names
 from weekly_cli.dataset.dates import session_days
-from weekly_cli.dataset.schema import is_text, prices, working_type
+from weekly_cli.dataset.schema import DateReading, index_columns, is_text, prices, working_type
 from weekly_cli.dataset.unify import common_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk, output_file, parquet
-from weekly_cli.names import ALIASES, normal
+from weekly_cli.names import names_of, normal
 from weekly_cli.settings import Config
 
 SYMBOL, CLOSE, DATE = "symbol", "close", "date"
@@ -77,7 +76,7 @@ def recognize(path: Path, schema: pa.Schema, config: Config) -> WideTable | None
     """
     forced = config.wide == "closes"
     by_hand = {name for role, name in config.columns if role != DATE and name in schema.names}
-    if config.wide == "no" or (by_hand and not forced):
+    if config.wide == "no" or ((by_hand or config.symbol is not None) and not forced):
         return None
     dates = _date_columns(schema, config)
     if len(dates) != 1:
@@ -118,18 +117,9 @@ def _date_columns(schema: pa.Schema, config: Config) -> list[str]:
         return [given] if given in schema.names else []
     by_type = [column.name for column in schema if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)]
     readable = [column for column in schema if is_text(column.type) or pa.types.is_integer(column.type)]
-    by_name = [column.name for column in readable if normal(wide_names.plain_name(column.name)) in ALIASES[DATE]]
-    index = [column.name for column in readable if is_text(column.type) and column.name in _pandas_index(schema)]
+    by_name = [column.name for column in readable if normal(wide_names.plain_name(column.name)) in names_of(DATE)]
+    index = [column.name for column in readable if is_text(column.type) and column.name in index_columns(schema)]
     return by_type or by_name or index
-
-
-def _pandas_index(schema: pa.Schema) -> list[str]:
-    """Return the index columns that pandas' metadata name."""
-    try:
-        columns = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
-        return [name for name in columns if isinstance(name, str)]
-    except (KeyError, ValueError, TypeError):
-        return []
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -138,7 +128,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_out: Sequence[str]) -> bool:
-    if any(normal(name) in ALIASES[SYMBOL] for name in left_out):
+    if any(normal(name) in names_of(SYMBOL) for name in left_out):
         return False
     tickers = wide_names.fields_and_tickers(numbers) is not None or wide_names.are_tickers(numbers)
     if tickers is None and numbers == [path.stem]:
@@ -201,6 +191,7 @@ class WideFile:
     origin: Path
     path: Path
     table: WideTable
+    reading: DateReading
 
     @property
     def values(self) -> int:
@@ -251,7 +242,7 @@ class WideFile:
 
     def _batches(self, on_values: Callable[[int], None]) -> Iterator[_Batch]:
         """Yield all tickers, few at a time."""
-        days, known = _as_numbers(self._read([self.table.date]).column(0))
+        days, known = _as_numbers(self._read([self.table.date]).column(0), self.reading)
         tickers = list(self.table.tickers)
         step = max(1, _BATCH_VALUES // max(1, len(days)) // len(self.table.fields))
         for begin in range(0, len(tickers), step):
@@ -269,10 +260,10 @@ class WideFile:
             raise InputRefused(f"{self.origin} can't be decoded: {disk.first_line(error)}") from error
 
 
-def _as_numbers(dates: pa.ChunkedArray) -> tuple[Ints, NDArray[np.bool_]]:
+def _as_numbers(dates: pa.ChunkedArray, reading: DateReading) -> tuple[Ints, NDArray[np.bool_]]:
     if pa.types.is_integer(dates.type):  # in whatever unit, they ascend as the dates do
         return arrays.to_numpy(dates.cast(pa.int64()), 0), arrays.known(dates)
-    days, known = session_days(dates)
+    days, known = session_days(dates, reading)
     return days.astype(np.int64), np.ones(len(days), bool) if known is None else known
 
 

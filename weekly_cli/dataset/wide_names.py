@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from weekly_cli.names import ALIASES, FIELDS, PRICE_ROLES, normal
+from weekly_cli.names import ALIASES, FIELDS, PRICE_ROLES, ROLES, names_of, normal
 
 #: Separators between a field and a ticker in one name.
 _SEPARATORS = "_ .|:/-"
@@ -49,7 +49,7 @@ def is_index(name: str) -> bool:
 
 def is_role(name: str) -> bool:
     """Tell whether a column's name is that of a role or of another known field, such as `adj_close`."""
-    return normal(name) in FIELDS or any(normal(name) in names for names in ALIASES.values())
+    return normal(name) in FIELDS or any(normal(name) in names_of(role) for role in ROLES)
 
 
 def fields_and_tickers(names: Sequence[str]) -> list[Column] | None:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
+from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
 from weekly_cli.files import parquet
 from weekly_cli.files.discovery import Skipped
+from weekly_cli.findings import Finding
 from weekly_cli.names import printable
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.task import SHORT_HISTORY_BARS
@@ -46,10 +49,19 @@ class Report:
         "parent" and "largest_worker" are resident sizes; "all" is the sampled sum of proportional set sizes.
     bytes_saved : int
         Bytes saved by narrower types: in the bundles, and in the features compared with float64.
+    roles : mapping of role to column name
+    notes : tuple of str
+        What was decided about the input that its names and types do not say.
+    first_date, last_date : str or None
+        Of the input's rows.
+    sessions_a_week : float
+        The mean over the weeks that have one.
     rejected : tuple of (symbol, reason)
         Symbols that failed and are not in the output.
     warnings : tuple of str
         Problems that did not stop the run.
+    findings : tuple of Finding
+        What in the data is probably not as its owner thinks.
     """
 
     output: str
@@ -63,6 +75,11 @@ class Report:
     rows_per_second: float
     symbols_per_second: float
     layout: str
+    roles: Mapping[str, str]
+    notes: tuple[str, ...]
+    first_date: str | None
+    last_date: str | None
+    sessions_a_week: float
     strategy: str
     strategy_reason: str
     partition_reason: str
@@ -78,13 +95,13 @@ class Report:
     bytes_partitioned: int
     bytes_written: int
     bytes_saved: int
-    input_notes: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     bad_rows_dropped: int
     duplicates_dropped: int
     quality: Mapping[str, int]
     rejected: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     fingerprint: str
     version: str
 
@@ -118,6 +135,7 @@ class Ran:
     bytes_written: int
     peak_bytes: int
     warnings: Sequence[str]
+    findings: Sequence[Finding]
 
 
 def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> Report:
@@ -145,6 +163,11 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         rows_per_second=rows / total,
         symbols_per_second=symbols / total,
         layout=scan.layout,
+        roles=dict(scan.footers.schema.roles),
+        notes=scan.footers.schema.notes,
+        first_date=_date(scan.first_day) if len(scan.symbols) else None,
+        last_date=_date(scan.last_day) if len(scan.symbols) else None,
+        sessions_a_week=round(scan.calendar.sessions_a_week, 2),
         strategy=plan.strategy,
         strategy_reason=plan.strategy_reason,
         partition_reason=plan.partition_reason,
@@ -165,16 +188,24 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         bytes_written=ran.bytes_written,
         bytes_saved=(partitioned.bytes_saved if partitioned else 0)
         + (4 * estimates * rows if job.dtype == "float32" else 0),
-        input_notes=scan.footers.notes,
         skipped=scan.footers.skipped,
         bad_rows_dropped=scan.bad_rows,
         duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
         rejected=rejected,
         warnings=tuple(ran.warnings),
+        findings=tuple(ran.findings),
         fingerprint=_fingerprint(job),
         version=__version__,
     )
+
+
+def _date(day: int) -> str:
+    return as_date(day).isoformat()
+
+
+def _dates(first: str | None, last: str | None, sessions_a_week: float) -> str:
+    return f"{first} to {last}, {sessions_a_week:.1f} sessions a week"
 
 
 def _fingerprint(job: Job) -> str:
@@ -243,6 +274,9 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
     bytes_moved += f", saved by narrower types {mib(report.bytes_saved)}"
     lines = [
         ("rows", f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"),
+        ("roles", roles_in_words(report.roles)),
+        ("dates", _dates(report.first_date, report.last_date, report.sessions_a_week) if report.first_date else ""),
+        ("read as", "; ".join(report.notes)),
         ("columns", f"{report.columns}, of which {report.features} are weekly features"),
         ("seconds", f"{seconds['total']:.2f}: {stages}"),
         ("in tasks", inside),
@@ -254,7 +288,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
         ("bytes", bytes_moved),
         ("quality", "; ".join(flaws) or "nothing unusual"),
-        ("input", "; ".join(report.input_notes)),
+        *_finding_lines(report.findings),
         ("not read", _not_read(report.skipped)),
         ("dropped", "; ".join(dropped)),
         ("warnings", "; ".join(report.warnings)),
@@ -264,12 +298,16 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
     return [line for line in lines if line[1]]
 
 
-def render_plan(scan: Scan, plan: Plan) -> RenderableType:
+def render_plan(scan: Scan, plan: Plan, findings: Sequence[Finding]) -> RenderableType:
     """Return a plan as a table at most 80 columns wide."""
     table = _table()
-    for name, value in plan_lines(scan, plan).items():
+    for name, value in [*plan_lines(scan, plan).items(), *_finding_lines(findings)]:
         table.add_row(name.replace("_", " "), printable(str(value)))
     return table
+
+
+def _finding_lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    return [("finding", one.line) for one in findings]
 
 
 def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
@@ -277,9 +315,12 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
     rows = [task.rows for task in plan.tasks]
     limits = "; ".join(f"{name}: {limit}" for name, limit in plan.worker_limits)
     footers = scan.footers
+    days = _date(scan.first_day), _date(scan.last_day)
     return {
         "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
-        **({"understood_as": "; ".join(footers.notes)} if footers.notes else {}),
+        "roles": roles_in_words(footers.schema.roles),
+        **({"dates": _dates(*days, scan.calendar.sessions_a_week)} if len(scan.symbols) else {}),
+        **({"read_as": "; ".join(footers.schema.notes)} if footers.schema.notes else {}),
         **({"not_read": _not_read(footers.skipped)} if footers.skipped else {}),
         "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
         "strategy": f"{plan.strategy}: {plan.strategy_reason}",

@@ -61,12 +61,13 @@ def sorted_rows(task: Task) -> TaskRows:
 def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
     """Return the input's row groups that may be copied, by their first row; all rows must be in input order."""
     pieces = task.pieces or ()
-    if task.job.low_memory or sum(piece.stop - piece.start for piece in pieces) != n_rows:
+    if task.job.low_memory or task.job.schema.rewritten or sum(piece.stop - piece.start for piece in pieces) != n_rows:
         return {}
     most = _MOST_COPIED_GROUPS * task.job.row_group_rows
     copyable, first = {}, 0
     for piece in pieces:
-        if piece.stop - piece.start == piece.rows_in_group and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
+        complete = piece.stop - piece.start == piece.rows_in_group and not piece.keys
+        if complete and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
             copyable[first] = piece
         first += piece.stop - piece.start
     return copyable
