@@ -54,7 +54,7 @@ from weekly_cli.run import fan_out, pipeline
 from weekly_cli.run.report import Report
 from weekly_cli.settings import SETTINGS, Config
 
-COMMANDS = ("build", "plan", "verify", "features", "config", "sample")
+COMMANDS = ("build", "plan", "inspect", "verify", "features", "config", "sample")
 STAGES = ("scan", "plan", "fan out", "publish")
 
 
@@ -616,6 +616,7 @@ def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path
     assert (shown.returncode, shown.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
     said = json.loads(listed.stdout)
     assert said["strategy"].startswith("direct: ")
+    assert said.pop("findings") == []
     for name in said:
         assert name.replace("_", " ") in shown.stdout
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())
@@ -811,6 +812,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--dtype", "float64"], {"dtype": "float64"}),
     (["--symbol", "A,B"], {"symbol": "A,B"}),
     (["--symbol-map", "m.csv"], {"symbol_map": "m.csv"}),
+    (["--wide", "closes"], {"wide": "closes"}),
     (["--date-unit", "ms"], {"date_unit": "ms"}),
     (["--date-format", "%d.%m.%Y"], {"date_format": "%d.%m.%Y"}),
     (["--timezone", "Europe/Berlin"], {"timezone": "Europe/Berlin"}),
@@ -820,6 +822,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--start", "2024-03-01"], {"start": datetime.date(2024, 3, 1)}),
     (["--end", "2024-03-01"], {"end": datetime.date(2024, 3, 1)}),
     (["--on-duplicates", "last"], {"on_duplicates": "last"}),
+    (["--on-intraday", "aggregate"], {"on_intraday": "aggregate"}),
     (["--on-bad-rows", "drop"], {"on_bad_rows": "drop"}),
     (["--on-key-conflict", "path"], {"on_key_conflict": "path"}),
     (["--replace-features"], {"replace_features": True}),
@@ -878,6 +881,7 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "dtype": ("float64", "float64"),
     "symbol": ("A,B", "A,B"),
     "symbol_map": ("m.csv", "m.csv"),
+    "wide": ("no", "no"),
     "date_unit": ("yyyymmdd", "yyyymmdd"),
     "date_format": ("%d.%m.%Y", "%d.%m.%Y"),
     "timezone": ("Asia/Tokyo", "Asia/Tokyo"),
@@ -886,6 +890,7 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "start": ("2024-03-01", datetime.date(2024, 3, 1)),
     "end": ("2024-03-01", datetime.date(2024, 3, 1)),
     "on_duplicates": ("last", "last"),
+    "on_intraday": ("aggregate", "aggregate"),
     "on_bad_rows": ("drop", "drop"),
     "on_key_conflict": ("column", "column"),
     "replace_features": ("1", True),

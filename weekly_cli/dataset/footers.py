@@ -20,7 +20,7 @@ from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
-from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
+from weekly_cli.files.footer import DELTA_TEXT, ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
 
@@ -35,6 +35,8 @@ class Footers:
         Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
+    null_counts : mapping
+        Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
     row_bytes : float
         Estimated bytes per row in memory.
     identity : str
@@ -53,6 +55,7 @@ class Footers:
     identity: str
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
+    null_counts: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -80,7 +83,8 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
     notes = [*conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
-    schema = DatasetSchema(arrow, choice.roles, dictionaries, choice.derived, notes=tuple(notes))
+    delta_text = frozenset(gathered.text_bytes.delta_text)
+    schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
     integer_ranges = gathered.ranges.known(arrow)
     schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
@@ -96,6 +100,7 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
         states=gathered.states,
         row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=integer_ranges,
+        null_counts=gathered.nulls.known(arrow),
     )
 
 
@@ -107,7 +112,7 @@ class _Gathered:
         self.schemas: list[FileSchema] = []
         self.pieces: list[Piece] = []
         self.states: dict[Path, FileState] = {}
-        self.ranges, self.text_bytes = _IntegerRanges(), _TextBytes()
+        self.ranges, self.nulls, self.text_bytes = _IntegerRanges(), _NullCounts(), _TextBytes()
         self.file_bytes, self.identity = 0, hashlib.sha256()
         self._leaves: _Leaves | None = None  # most files have the same ones
         self._own_columns: dict[str, None] = {}
@@ -136,6 +141,7 @@ class _Gathered:
             if rows:
                 self.pieces.append(Piece(str(own), number, 0, rows, rows, keys, str(path) if own != path else ""))
                 self.ranges.add(chunks, self._leaves.integers)
+                self.nulls.add(rows, chunks)
                 self.text_bytes.add(rows, chunks)
 
     def files(self) -> Files:
@@ -274,6 +280,33 @@ def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
     return int.from_bytes(chunk.least, "little", signed=signed), int.from_bytes(chunk.most, "little", signed=signed)
 
 
+class _NullCounts:
+    """Counts the nulls of columns, from the statistics of all row groups."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._values: dict[str, int] = {}
+        self._nulls: dict[str, int | None] = {}
+
+    def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
+        """Add a row group's chunks."""
+        self._rows += rows
+        for chunk in chunks:
+            before = self._nulls.get(chunk.path, 0)
+            known = 0 <= chunk.nulls <= chunk.values
+            self._nulls[chunk.path] = before + chunk.nulls if known and before is not None else None
+            self._values[chunk.path] = self._values.get(chunk.path, 0) + chunk.values
+
+    def known(self, schema: pa.Schema) -> dict[str, int]:
+        """Return the nulls of the columns that files have as they are: not hive keys, not columns with parts."""
+        names = {column.name for column in schema if not pa.types.is_nested(column.type)}
+        return {
+            name: nulls + self._rows - self._values[name]
+            for name, nulls in self._nulls.items()
+            if name in names and nulls is not None and self._values[name] <= self._rows
+        }
+
+
 class _TextBytes:
     """Estimates the sizes of columns without a fixed width, from the footers."""
 
@@ -286,6 +319,7 @@ class _TextBytes:
     def __init__(self) -> None:
         self._bytes: dict[str, int] = {}
         self._dictionary_bytes: dict[str, float] = {}
+        self.delta_text: set[str] = set()
         self._rows = 0
 
     def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
@@ -298,6 +332,8 @@ class _TextBytes:
                 self._bytes[name] = self._bytes.get(name, 0) + size
                 name = chunk.path
                 self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(chunk)
+                if not DELTA_TEXT.isdisjoint(chunk.encodings):
+                    self.delta_text.add(name)
 
     def _of_dictionary(self, chunk: ChunkFooter) -> float:
         """Return the bytes of a chunk's dictionary, infinity if it has none or not all values are in it."""
@@ -309,7 +345,7 @@ class _TextBytes:
     def repeated(self, schema: pa.Schema) -> frozenset[str]:
         """Return the text columns with few distinct values, all of which are in small dictionaries."""
         most = self._rows * self._MOST_DICTIONARY_BYTES
-        small = {name for name, size in self._dictionary_bytes.items() if size <= most}
+        small = {name for name, size in self._dictionary_bytes.items() if size <= most} - self.delta_text
         return frozenset(column.name for column in schema if column.name in small and is_text(column.type))
 
     def row_bytes(self, schema: pa.Schema, repeated: frozenset[str]) -> float:

@@ -19,12 +19,14 @@ from typing import Any
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
 from weekly_cli.dataset.footers import Footers
-from weekly_cli.files import discovery
+from weekly_cli.errors import UsageError, WeeklyError
+from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.files.store import OutputStore
 from weekly_cli.run.partition import Fragments, Partitioned
+from weekly_cli.run.repeats import Repeats
 from weekly_cli.run.task import Outcome, Task, part_span
 from weekly_cli.run.wanted import Wanted
-from weekly_cli.settings import Config
+from weekly_cli.settings import Config, from_python, resolve
 
 #: An output's metadata, which every part has, names no more inputs than this if fewer folders list the same files.
 _MOST_NAMED_INPUTS = 20
@@ -81,6 +83,30 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
         "fingerprint": fingerprint(footers, config, wanted),
     }
+
+
+def read_record(files: Sequence[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Return the `conventions` in the first of an output's files that can be read, and what is wrong with them."""
+    for path in files:
+        try:
+            metadata = parquet.open_parquet(path).schema_arrow.metadata or {}
+        except WeeklyError:  # who reads the file reports what is wrong with it
+            continue
+        if parquet.METADATA_KEY not in metadata:
+            return None, None
+        try:
+            record = json.loads(metadata[parquet.METADATA_KEY])
+            resolve(from_python({"input": "-", **record["settings"], "features": record["features"]}))
+        except (ValueError, LookupError, TypeError, UsageError) as error:
+            return None, f"{path}: what it says of how it was made can't be read: {disk.first_line(error)}"
+        return record, None
+    return None, None
+
+
+def recorded_settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a build as arguments of `build`: its paths are absolute, so they work from any folder."""
+    features = {"features": ",".join(record.get("features", ()))}
+    return {**record.get("settings", {}), **features, **record.get("paths", {})}
 
 
 def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
@@ -189,7 +215,7 @@ class Journal:
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
     """Return the outcome of an earlier run, without its times, which are not this run's."""
     facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written", "checksum")}
-    return Outcome(**facts, quality=Quality(**entry["quality"]), duplicates=entry["duplicates"])
+    return Outcome(**facts, quality=Quality(**entry["quality"]), repeats=Repeats.of(entry["repeats"]))
 
 
 def _bundles(done: Partitioned) -> set[str]:

@@ -8,7 +8,6 @@ number of rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -28,10 +27,10 @@ from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import is_text, name_collisions
 from weekly_cli.dataset.selection import select_symbols
-from weekly_cli.errors import UsageError, WeeklyError
-from weekly_cli.files import discovery, disk, parquet
+from weekly_cli.errors import UsageError
+from weekly_cli.files import discovery, parquet
 from weekly_cli.run import resources
-from weekly_cli.run.manifest import fingerprint
+from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.conversion import check_conversion
@@ -92,11 +91,8 @@ def verify(
         UsageError if the input is not known, InputRefused if it, or the complete table, can't be read.
     """
     files = [path for path, _ in discovery.find_inputs([str(output)], None).files]
-    record, trouble = _record(files)
-    values = {"columns": columns} if record is None else dict(record.get("settings", {}))
-    if record is not None:
-        values["features"] = ",".join(record.get("features", ()))
-        values |= record.get("paths", {})  # absolute, so they work from any folder
+    record, trouble = read_record(files)
+    values = {"columns": columns} if record is None else recorded_settings(record)
     if sector_map is not None:
         values["sector_map"] = str(sector_map)
     values["input"] = [str(input)] if input is not None else _recorded_input(str(output), values.get("input"))
@@ -116,24 +112,6 @@ def _recorded_input(output: str, paths: Sequence[str] | None) -> Sequence[str]:
         if not discovery.leads_somewhere(path):
             raise UsageError(f"{output} was made of {path}, which no longer exists; name its new location with --input")
     return paths
-
-
-def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
-    """Return the build record of the first file that can be read, and what is wrong with the record."""
-    for path in files:
-        try:
-            metadata = parquet.open_parquet(path).schema_arrow.metadata or {}
-        except WeeklyError:  # the check of its bytes reports what is wrong with it
-            continue
-        if parquet.METADATA_KEY not in metadata:
-            return None, None
-        try:
-            record = json.loads(metadata[parquet.METADATA_KEY])
-            resolve(from_python({"input": "-", **record["settings"], "features": record["features"]}))
-        except (ValueError, LookupError, TypeError, UsageError) as error:
-            return None, f"{path}: what it says of how it was made can't be read: {disk.first_line(error)}"
-        return record, None
-    return None, None
 
 
 class _Verification:
