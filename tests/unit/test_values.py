@@ -109,7 +109,8 @@ def test_columns_equal_their_formulas_where_a_price_is_far_off(seed: int) -> Non
     bars.loc[row, column] = rng.choice(
         [1e300, 1.7e308, 1e-300, 5e-324, bars.loc[row, column] * rng.choice([1e12, 1e-7])]
     )
-    for name, columns in computed([bars]).items():
+    with_formula = {name: columns for name, columns in computed([bars]).items() if CONTRACT_NAME[name] in FORMULAS}
+    for name, columns in with_formula.items():
         with np.errstate(all="ignore"):
             expected = FORMULAS[CONTRACT_NAME[name]](bars)
         error = rounding(bars, CONTRACT_NAME[name]) / np.maximum(1.0, np.abs(expected))

@@ -7,12 +7,13 @@ lines, `facts` has the result and `view` shows it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from weekly_cli import __version__
+from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
@@ -61,7 +62,11 @@ def look(config: Config) -> Inspection:
     record, _ = read_record([path for path, _ in discovery.find_inputs(config.input, left_out).files])
     if record is not None:
         config = origin.as_built(config, record)
-    footers = read_footers(config, left_out)
+    with converted(config, left_out) as conversion:
+        return _inspected(config, record, read_footers(config, left_out, conversion))
+
+
+def _inspected(config: Config, record: Mapping[str, Any] | None, footers: Footers) -> Inspection:
     threads = resources.probe().cpus
     seen = _scan(footers, config, threads)
     facts = count_rows(seen, config.price, () if record is None else record["features"], threads)
