@@ -21,7 +21,7 @@ import pytest
 from frames import COMMAND, ROOT, build, daily, report_of, run_cli, run_words, shuffled, write, write_files
 
 import weekly_cli
-from weekly_cli.compute.sessions import fitting_anchor
+from weekly_cli.dataset.calendar import fitting_anchor
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.inspection import facts
 from weekly_cli.names import ANCHORS
@@ -215,10 +215,10 @@ def test_the_calendar_and_the_week_that_fits(tmp_path: Path, weekdays: str, anch
     prices = write(on_weekdays(weekdays), tmp_path / "prices.parquet")
     done = run_cli("inspect", prices)
     assert f"calendar {said}: " in words(done.stdout)
-    assert f"{len(weekdays)} a week" in done.stdout
     found = weekly_cli.inspect(prices)
     assert found.calendar is not None
     assert found.calendar.anchor == anchor
+    assert len(weekdays) - 0.2 < found.calendar.sessions_a_week <= len(weekdays)
     command = done.stdout.splitlines()[-1].strip()
     assert command == f"weekly-cli build {prices}" + (f" --week {anchor}" if anchor != "W-FRI" else "")
 
@@ -226,10 +226,9 @@ def test_the_calendar_and_the_week_that_fits(tmp_path: Path, weekdays: str, anch
 @pytest.mark.parametrize("chosen", ANCHORS)
 def test_a_chosen_week_that_fits_stays(chosen: str) -> None:
     """No session of a five-day week lies on the other side of an anchor from Friday to Sunday."""
-    monday_to_friday = np.array([True] * 5 + [False] * 2)
     kept = chosen in ("W-FRI", "W-SAT", "W-SUN")
-    assert fitting_anchor(monday_to_friday, chosen) == (chosen if kept else "W-FRI")
-    assert fitting_anchor(np.ones(7, bool), chosen) == chosen
+    assert fitting_anchor(range(5), chosen) == (chosen if kept else "W-FRI")
+    assert fitting_anchor(range(7), chosen) == chosen
 
 
 def test_strays_are_no_sessions(tmp_path: Path) -> None:
@@ -373,6 +372,46 @@ def test_the_build_that_fits_runs(tmp_path: Path, layout: str) -> None:
     assert command == ("weekly-cli build 'it'\"'\"'s $HOME' --week W-THU --on-bad-rows drop --on-duplicates last")
     assert run_shell(command, tmp_path) == ""
     assert run_cli("verify", "daily_weekly", cwd=tmp_path).returncode == 0
+
+
+def test_an_adjusted_close_is_used(tmp_path: Path) -> None:
+    """It is a role of its own: a row needs both closes. One with more holes than the close is not advised."""
+    table = daily(n_days=60)
+    adjusted = pa.array([None if row % 50 == 0 else 1.0 + row for row in range(180)])
+    prices = write(table.append_column("Adj Close", adjusted), tmp_path / "prices.parquet")
+    found = weekly_cli.inspect(prices)
+    assert [finding.code for finding in found.findings] == ["adjusted-close-available"]
+    assert (found.unusable_rows, found.command) == (0, f"weekly-cli build {prices}")
+    found = weekly_cli.inspect(prices, price="Adj Close")
+    assert (found.unusable_rows, found.findings) == (4, ())
+    assert found.columns[-1].roles == ("adjusted close",)
+    assert found.columns[-1].unusable == found.columns[-1].values.nulls == 4
+    full = table.append_column("Adj Close", pa.array(np.arange(1.0, 181.0)))
+    found = weekly_cli.inspect(write(full, tmp_path / "full.parquet"))
+    assert found.command == f"weekly-cli build {tmp_path / 'full.parquet'} --price 'Adj Close'"
+    assert run_shell(found.command, tmp_path) == ""
+
+
+def test_findings_are_told_unless_they_are_known(tmp_path: Path) -> None:
+    prices = write(daily(["AAA", "aaa"]), tmp_path / "prices.parquet")
+    assert "finding similar-symbols: 2 symbols differ only in case" in words(run_cli("inspect", prices).stdout)
+    assert "finding" not in run_cli("inspect", prices, "--ignore", "similar-symbols").stdout
+    (finding,) = json.loads(run_cli("inspect", prices, "--json").stdout)["findings"]
+    assert list(finding) == ["code", "count", "sentence", "help", "examples"]
+
+
+def test_dates_that_are_shifted_are_for_their_owner(tmp_path: Path) -> None:
+    """Midnights of Berlin in UTC: a week from Sunday to Thursday would be the wrong advice."""
+    table = daily(["AAA"], 260)
+    midnights = pa.compute.assume_timezone(table.column("date").cast(pa.timestamp("us")), "Europe/Berlin")
+    moments = midnights.cast(pa.timestamp("us", "UTC"))
+    prices = write(table.set_column(1, "date", moments), tmp_path / "prices.parquet")
+    found = weekly_cli.inspect(prices)
+    assert found.command is None
+    assert found.undecided is not None
+    assert "--timezone" in found.undecided
+    found = weekly_cli.inspect(prices, timezone="Europe/Berlin")
+    assert found.command == f"weekly-cli build {prices} --timezone Europe/Berlin"
 
 
 def test_many_repeated_rows_are_not_dropped_unseen(tmp_path: Path) -> None:

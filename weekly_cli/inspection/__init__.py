@@ -7,21 +7,26 @@ lines, `facts` has the result and `view` shows it.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from weekly_cli import __version__
 from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.files import discovery
 from weekly_cli.files.target import place
+from weekly_cli.findings import merged
 from weekly_cli.inspection import history, origin
-from weekly_cli.inspection.command import command_line, typed_settings
-from weekly_cli.inspection.facts import Calendar, Column, Inspection, Values
-from weekly_cli.inspection.rows import RowFacts, count_rows
+from weekly_cli.inspection.advice import fitting_build
+from weekly_cli.inspection.facts import Column, Inspection, Values
+from weekly_cli.inspection.rows import ADJUSTED_CLOSE, RowFacts, count_rows
 from weekly_cli.names import ROLES
 from weekly_cli.run import resources
 from weekly_cli.run.manifest import read_record
@@ -68,7 +73,8 @@ def look(config: Config) -> Inspection:
     calendar = history.calendar(seen, facts, config.week if "week" in config.sources else None)
     shortest, longest = history.shortest_and_longest(seen, facts)
     build = None if record is None else origin.describe(record, footers)
-    command, undecided = (None, None) if build else _fitting(config, seen, facts, calendar)
+    findings = merged(findings_of_keys(seen, config, np.arange(len(seen.symbols)), _today()), config.ignore)
+    command, undecided = (None, None) if build else fitting_build(config, seen, facts, calendar, findings)
     return Inspection(
         input=config.input,
         rows=footers.rows,
@@ -82,7 +88,7 @@ def look(config: Config) -> Inspection:
         skipped=footers.skipped,
         roles={role: footers.schema.roles.get(role) for role in ROLES},
         notes=footers.schema.notes,
-        columns=_columns(footers, facts),
+        columns=_columns(footers, config.price, facts),
         rows_without_key=seen.bad_rows,
         unread_dates=seen.unread_dates,
         first_unread_date=seen.first_unread_date or None,
@@ -94,11 +100,16 @@ def look(config: Config) -> Inspection:
         years=history.years(seen, facts),
         shortest=shortest,
         longest=longest,
+        findings=findings,
         build=build,
         command=command,
         undecided=undecided,
         version=__version__,
     )
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def _excluded(config: Config) -> Path | None:
@@ -118,41 +129,16 @@ def _scan(footers: Footers, config: Config, threads: int) -> Scan:
     return with_bad_rows("error") if 2 * seen.bad_rows > footers.rows else seen
 
 
-def _columns(footers: Footers, facts: RowFacts) -> tuple[Column, ...]:
+def _columns(footers: Footers, price: str | None, facts: RowFacts) -> tuple[Column, ...]:
     schema = footers.schema
+    roles = [*schema.roles.items(), *([] if price is None else [(ADJUSTED_CLOSE, price)])]
     return tuple(
         Column(
             column.name,
             str(column.type),
-            tuple(role for role, name in schema.roles.items() if name == column.name),
+            tuple(role for role, name in roles if name == column.name),
             facts.values.get(column.name, Values()),
             facts.unusable.get(column.name, 0),
         )
         for column in schema.arrow
     )
-
-
-def _fitting(config: Config, seen: Scan, facts: RowFacts, calendar: Calendar | None) -> tuple[str | None, str | None]:
-    """Return the build that fits this data, or why none does; flags that were given here are given there, too."""
-    if calendar is None:
-        return None, "there are no rows with a symbol and a date"
-    keyed = int(seen.rows_per_symbol.sum())
-    if keyed <= facts.unusable_rows:
-        return None, "no close is usable"
-    fitting: dict[str, Any] = typed_settings(config)
-    if calendar.anchor != config.week:
-        fitting["week"] = calendar.anchor
-    if seen.bad_rows and config.on_bad_rows == "error":
-        fitting["on_bad_rows"] = "drop"
-    if facts.repeated and config.on_duplicates == "error":
-        if facts.repeated > _MOST_REPEATED * keyed:
-            return None, (
-                f"{facts.repeated:,} rows repeat a symbol's date, too many to drop unseen; build refuses them, and its "
-                "message names what they are"
-            )
-        fitting["on_duplicates"] = "last"
-    return command_line("build", config.input, fitting), None
-
-
-#: With a larger share of repeated rows, something else is wrong: two series under one symbol, or several times of day.
-_MOST_REPEATED = 0.01

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from weekly_cli.dataset.calendar import WEEKDAYS
 from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.inspection.facts import Calendar, Column, History, Inspection, Year
 from weekly_cli.names import printable
@@ -61,6 +62,7 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
         ("read as", "; ".join(found.notes)),
         *(_of_calendar(found.calendar) if found.calendar else ()),
         ("quality", _flaws(found)),
+        *(("finding", one.line) for one in found.findings),
         *_of_build(found),
     ]
     return [line for line in lines if line[1]]
@@ -73,23 +75,16 @@ def _not_read(found: Inspection) -> str:
 
 
 def _of_calendar(calendar: Calendar) -> Iterator[tuple[str, str]]:
-    yield (
-        "calendar",
-        (
-            f"{_week(calendar.trading_weekdays)}: {calendar.sessions:,} sessions, {calendar.sessions_a_week:g} a week; "
-            f"--week {calendar.anchor} fits"
-        ),
-    )
+    week, often = _week(calendar.trading_weekdays), f"{calendar.sessions_a_week:.1f} a week"
+    yield "calendar", f"{week}: {calendar.sessions:,} sessions, {often}; --week {calendar.anchor} fits"
     total = max(1, sum(calendar.weekdays.values()))
     yield "weekdays", ", ".join(f"{day} {_share(rows / total)}" for day, rows in calendar.weekdays.items() if rows)
-    yield "pauses", "; ".join(f"{(gap.next - gap.last).days} days before {gap.next}" for gap in calendar.gaps)
+    yield "pauses", "; ".join(f"{(gap.next - gap.last).days:,} days before {gap.next}" for gap in calendar.gaps)
 
 
 def _week(days: Sequence[str]) -> str:
     if len(days) == 7:
         return "every day"
-    from weekly_cli.inspection.history import WEEKDAYS
-
     for first in range(len(WEEKDAYS)):
         run = [WEEKDAYS[(first + more) % len(WEEKDAYS)] for more in range(len(days))]
         if set(run) == set(days) and len(run) > 2:
