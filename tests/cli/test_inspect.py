@@ -395,7 +395,7 @@ def test_an_adjusted_close_is_used(tmp_path: Path) -> None:
 def test_findings_are_told_unless_they_are_known(tmp_path: Path) -> None:
     prices = write(daily(["AAA", "aaa"]), tmp_path / "prices.parquet")
     assert "finding similar-symbols: 2 symbols differ only in case" in words(run_cli("inspect", prices).stdout)
-    assert "finding" not in run_cli("inspect", prices, "--ignore", "similar-symbols").stdout
+    assert "finding " not in run_cli("inspect", prices, "--ignore", "similar-symbols").stdout
     (finding,) = json.loads(run_cli("inspect", prices, "--json").stdout)["findings"]
     assert list(finding) == ["code", "count", "sentence", "help", "examples"]
 
