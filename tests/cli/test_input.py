@@ -518,14 +518,6 @@ def test_on_duplicates_keeps_the_first_or_the_last(
     assert read(tmp_path / "out").column("mark").to_pylist() == [winners[key] for key in sorted(winners)]
 
 
-def test_two_moments_of_one_day_are_duplicates(tmp_path: Path) -> None:
-    moments = [datetime.datetime(2024, 1, 5, hour) for hour in (9, 17)]
-    table = pa.table({"symbol": ["A", "A"], "date": moments, "close": [1.0, 2.0]})
-    source = write(table, tmp_path / "p.parquet")
-    assert "1 rows" in refusal(source, tmp_path)
-    assert build(source, tmp_path / "out", on_duplicates="last").column("close").to_pylist() == [2.0]
-
-
 # ---- rows without a key ----------------------------------------------------------------------------------
 
 

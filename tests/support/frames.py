@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -23,10 +23,14 @@ import pyarrow.parquet as pq
 import weekly_cli
 from weekly_cli import events
 from weekly_cli.events import Listener
-from weekly_cli.run import pipeline
+from weekly_cli.run import pipeline, plan
+from weekly_cli.run import rows as task_rows
 from weekly_cli.run.engines.in_process import InProcess
 from weekly_cli.run.report import Report
 from weekly_cli.settings import from_python, resolve
+
+if TYPE_CHECKING:
+    import pytest
 
 COMMAND = Path(sys.executable).with_name("weekly-cli")
 TESTS = Path(__file__).parents[1]
@@ -128,6 +132,20 @@ def build_here(source: Path | str, output: Path, **settings: Any) -> pa.Table:
 def report_here(source: Path | str, output: Path, listener: Listener = events.ignore, **settings: Any) -> Report:
     given = {"jobs": 1, **settings, "input": str(source), "output": str(output)}
     return pipeline.run(resolve(from_python(given)), listener, start_engine=Here)
+
+
+#: The ways on which rows reach a task, and the order of rows that leads to each.
+ROUTES = {"direct": "date", "clustered": "symbol", "partitioned": "date"}
+
+
+def build_by(route: str, source: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Report:
+    """Build by one of the three routes; several tasks and several chunks for the latter two."""
+    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
+    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 50)
+    monkeypatch.setattr(task_rows, "LEAST_COPIED_ROWS", 1)
+    report = report_here(source, output, strategy="direct" if route == "direct" else "adaptive", **settings)
+    assert (report.bytes_partitioned > 0) == (route == "partitioned")
+    return report
 
 
 def sort_keys(table: pa.Table, symbol: str = "symbol", date: str = "date") -> list[tuple[Any, Any]]:

@@ -34,7 +34,11 @@ CONFINED = {
     "joblib": {"run.engines.loky"},
     "distributed": set[str](),
     "dask": set[str](),
-    "pandas": {"run.frame", "verify.reference.formulas", "verify.reference.table", "verify.hashes", "verify.reference"},
+    "pandas": {
+        "run.frame",
+        *("verify.hashes", "verify.reference", "verify.reference.formulas", "verify.reference.table"),
+        "verify.sessions",
+    },
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view", "inspection.view"},
     "filelock": {"files.lock"},

@@ -265,6 +265,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("date_format", "", "%m/%d/%Y"),
     ("timezone", "Berlin", "Europe/Berlin"),
     ("on_duplicates", "drop", "last"),
+    ("on_intraday", "first", "aggregate"),
     ("on_bad_rows", "first", "drop"),
     ("on_key_conflict", "folder", "path"),
     ("replace_features", "yes", "true or false"),

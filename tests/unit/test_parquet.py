@@ -414,6 +414,13 @@ def by_arrow(file: pq.ParquetFile) -> tuple[int, list[RowGroupFooter]]:
     ]
 
 
+#: By their numbers in parquet.thrift.
+ENCODINGS = (
+    *("PLAIN", "", "PLAIN_DICTIONARY", "RLE", "BIT_PACKED", "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"),
+    *("DELTA_BYTE_ARRAY", "RLE_DICTIONARY", "BYTE_STREAM_SPLIT"),
+)
+
+
 def chunk_by_arrow(chunk: Any) -> ChunkFooter:
     statistics = chunk.statistics
     raw = [None, None]
@@ -422,6 +429,7 @@ def chunk_by_arrow(chunk: Any) -> ChunkFooter:
     return ChunkFooter(
         path=chunk.path_in_schema,
         kind=chunk.physical_type,
+        encodings=tuple(ENCODINGS.index(name) for name in chunk.encodings),
         values=chunk.num_values,
         nulls=statistics.null_count or 0 if statistics is not None else 0,
         size_bytes=chunk.total_uncompressed_size,

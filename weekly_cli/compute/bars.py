@@ -193,6 +193,12 @@ def unusable_values(x: Floats, role: str) -> NDArray[np.bool_] | None:
     return ~(((x >= 0.0) if role == "volume" else (x > 0.0)) & (x < np.inf))
 
 
+def usable_values(x: Floats, role: str) -> NDArray[np.bool_]:
+    """Tell which prices, or volumes, may contribute to a bar."""
+    unusable = unusable_values(x, role)
+    return np.ones(len(x), bool) if unusable is None else ~unusable
+
+
 def _either(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     return (b if a is None else a) if a is None or b is None else a | b
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import zoneinfo
 from collections.abc import Callable
 
 import numpy as np
@@ -132,28 +131,39 @@ def _of_calendar(moments: pa.Array, seconds: float) -> pa.Array:
     return arrays.from_numpy(counts, moments.type, inside)
 
 
+def parsed(text: str, pattern: str | None) -> datetime.datetime:
+    """Return the moment of a text in a format of `datetime.strptime`, by default in ISO 8601.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if pattern is None:
+        return datetime.datetime.fromisoformat(text)
+    return datetime.datetime.strptime(text, pattern)
+
+
 def _parser(reading: DateReading) -> Callable[[bytes | None], datetime.date | None]:
     """Return what reads a text as a date; it returns None for what is none."""
-    zone = None if reading.timezone is None else zoneinfo.ZoneInfo(reading.timezone)
+    zone = None
+    if reading.timezone is not None:
+        from zoneinfo import ZoneInfo
 
-    def parsed(text: bytes | None) -> datetime.date | None:
+        zone = ZoneInfo(reading.timezone)
+
+    def date_of(text: bytes | None) -> datetime.date | None:
         try:
             words = (text or b"").decode()
-            if reading.format is not None:
-                moment = datetime.datetime.strptime(words, reading.format)
-            else:
-                moment = datetime.datetime.fromisoformat(words)
-        except ValueError:
-            return None
-        if zone is None or (len(words) <= len("2024-03-14") and reading.format is None):
-            return moment.date()
-        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
-        try:
+            moment = parsed(words, reading.format)
+            if zone is None or (reading.format is None and len(words) <= len("2024-03-14")):
+                return moment.date()
+            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
             return aware.astimezone(zone).date()
-        except OverflowError:
+        except (ValueError, OverflowError):
             return None
 
-    return parsed
+    return date_of
 
 
 #: Formats that are suggested if text is in none that is read.

@@ -20,7 +20,7 @@ from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
-from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
+from weekly_cli.files.footer import DELTA_TEXT, ChunkFooter, RowGroupFooter, read_row_groups
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
 
@@ -81,7 +81,8 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
     notes = [*choice.notes, *unified_notes(gathered.schemas, arrow)]
-    schema = DatasetSchema(arrow, choice.roles, dictionaries, choice.derived, notes=tuple(notes))
+    delta_text = frozenset(gathered.text_bytes.delta_text)
+    schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
     integer_ranges = gathered.ranges.known(arrow)
     schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
@@ -325,6 +326,7 @@ class _TextBytes:
     def __init__(self) -> None:
         self._bytes: dict[str, int] = {}
         self._dictionary_bytes: dict[str, float] = {}
+        self.delta_text: set[str] = set()
         self._rows = 0
 
     def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
@@ -337,6 +339,8 @@ class _TextBytes:
                 self._bytes[name] = self._bytes.get(name, 0) + size
                 name = chunk.path
                 self._dictionary_bytes[name] = self._dictionary_bytes.get(name, 0.0) + self._of_dictionary(chunk)
+                if not DELTA_TEXT.isdisjoint(chunk.encodings):
+                    self.delta_text.add(name)
 
     def _of_dictionary(self, chunk: ChunkFooter) -> float:
         """Return the bytes of a chunk's dictionary, infinity if it has none or not all values are in it."""
@@ -348,7 +352,7 @@ class _TextBytes:
     def repeated(self, schema: pa.Schema) -> frozenset[str]:
         """Return the text columns with few distinct values, all of which are in small dictionaries."""
         most = self._rows * self._MOST_DICTIONARY_BYTES
-        small = {name for name, size in self._dictionary_bytes.items() if size <= most}
+        small = {name for name, size in self._dictionary_bytes.items() if size <= most} - self.delta_text
         return frozenset(column.name for column in schema if column.name in small and is_text(column.type))
 
     def row_bytes(self, schema: pa.Schema, repeated: frozenset[str]) -> float:

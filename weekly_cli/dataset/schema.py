@@ -67,6 +67,8 @@ class DatasetSchema:
     roles : mapping of role to column name
     dictionary_text : frozenset of column names
         Text that is kept as a dictionary until it is written.
+    delta_text : frozenset of column names
+        Text whose encoding, in some file, Arrow does not decode into dictionaries.
     derived : mapping of column name to Derived
     dates : DateReading
     notes : tuple of str
@@ -76,6 +78,7 @@ class DatasetSchema:
     arrow: pa.Schema
     roles: Mapping[str, str]
     dictionary_text: frozenset[str] = frozenset()
+    delta_text: frozenset[str] = frozenset()
     derived: Mapping[str, Derived] = field(default_factory=dict)
     dates: DateReading = AS_THEY_ARE
     notes: tuple[str, ...] = ()

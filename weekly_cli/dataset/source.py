@@ -95,6 +95,7 @@ def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
     symbol = schema.roles["symbol"]
     if is_text(schema.symbol_type) and symbol not in schema.derived and symbol not in dict(piece.keys):
         dictionaries.add(symbol)
+    dictionaries -= schema.delta_text
     try:
         return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
     except KeyError:  # this file lacks one of them: it is a hive key, or all null

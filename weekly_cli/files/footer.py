@@ -46,11 +46,14 @@ def read_footer(data: memoryview) -> Struct:
     return thrift.decode(data, footer_begin(data))[0]
 
 
+#: Encodings that Arrow decodes into plain text only, not into dictionaries: DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY.
+DELTA_TEXT = frozenset((6, 7))
 #: Physical types by their numbers.
 TYPES = dict(enumerate(("BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")))
 _STATISTICS: Shape = {SIGNED_MOST: BINARY, SIGNED_LEAST: BINARY, NULL_COUNT: I64, MOST: BINARY, LEAST: BINARY}
 _CHUNK: Shape = {
     TYPE: I32,
+    ENCODINGS: [I32],
     PATH: [BINARY],
     STATISTICS: _STATISTICS,
     **dict.fromkeys((VALUES, CHUNK_BYTES, CHUNK_STORED_BYTES, DATA_OFFSET, DICTIONARY_OFFSET), I64),
@@ -65,6 +68,8 @@ class ChunkFooter(NamedTuple):
     ----------
     path, kind : str
         The leaf of the schema that it holds, with dots, and its physical type.
+    encodings : tuple of int
+        Of its pages, as parquet.thrift numbers them.
     values, nulls : int
         How many values it has, nulls among them, and how many it is said to have of those; -1: unknown.
     size_bytes, stored_bytes : int
@@ -79,6 +84,7 @@ class ChunkFooter(NamedTuple):
 
     path: str
     kind: str
+    encodings: tuple[int, ...]
     values: int
     nulls: int
     size_bytes: int
@@ -120,6 +126,7 @@ def _chunk(column: dict[int, Any]) -> ChunkFooter:
     return ChunkFooter(
         path=b".".join(told[PATH]).decode(),
         kind=TYPES.get(told[TYPE], "unknown"),
+        encodings=tuple(told.get(ENCODINGS, ())),
         values=told[VALUES],
         nulls=statistics.get(NULL_COUNT, -1),
         size_bytes=told[CHUNK_BYTES],

@@ -22,6 +22,9 @@ METADATA_KEY = b"weekly_cli"
 def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file; `verify` checks page checksums, `dictionaries` names columns to read as dictionaries.
 
+    INT96, in which Spark writes timestamps, is read in microseconds. Arrow's default, nanoseconds, wraps beyond the
+    years 1677 to 2262, and Spark reads no output with them.
+
     Raises
     ------
     InputRefused
@@ -29,7 +32,11 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
     """
     try:
         return pq.ParquetFile(
-            str(path), pre_buffer=False, page_checksum_verification=verify, read_dictionary=list(dictionaries)
+            str(path),
+            pre_buffer=False,
+            page_checksum_verification=verify,
+            read_dictionary=list(dictionaries),
+            coerce_int96_timestamp_unit="us",
         )
     except UnicodeEncodeError as error:
         raise InputRefused(f"{os.fsencode(path)!r}: Arrow opens no file whose name is not UTF-8; rename it") from error

@@ -10,10 +10,9 @@ from weekly_cli.dataset.scan import Scan, files_with, unread_dates_sentence
 from weekly_cli.errors import InputRefused, SymbolsFailed
 from weekly_cli.findings import ALL, Finding
 from weekly_cli.run.plan import Plan
+from weekly_cli.run.repeats import EXAMPLES, NO_REPEATS, Repeats, differences
 from weekly_cli.run.task import Outcome
 from weekly_cli.settings import Config
-
-_OFFENDERS_SHOWN = 3
 
 
 def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], has_output: bool) -> None:
@@ -42,26 +41,53 @@ def refuse_nothing(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Ou
 
 
 def refuse_duplicates(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome]) -> None:
-    """Refuse rows that repeat a symbol's date, unless the settings say which one to use.
+    """Refuse rows that repeat a symbol's session, unless the settings say what becomes of them.
 
     Raises
     ------
     InputRefused
         Its message names the first of them and the files that contain them.
     """
-    count = sum(outcome.duplicates for outcome in outcomes)
-    if config.on_duplicates != "error" or not count:
+    repeats = repeats_of(plan, outcomes)
+    if config.on_duplicates != "error":
         return
-    duplicates = [
-        (int(plan.selected[plan.tasks[outcome.number].first + position]), day)
-        for outcome in outcomes
-        for position, day in outcome.first_duplicates
-    ]
-    first = list(dict.fromkeys(sorted(duplicates)))[:_OFFENDERS_SHOWN]
+    if repeats.moments and config.on_intraday == "error":
+        raise InputRefused(_intraday_sentence(config, scan, repeats))
+    if repeats.rows:
+        raise InputRefused(_duplicates_sentence(config, scan, repeats))
+
+
+def repeats_of(plan: Plan, outcomes: Sequence[Outcome]) -> Repeats:
+    """Return the repeated rows of all outcomes; the first ones are named by their symbols' positions in the scan."""
+    total = NO_REPEATS
+    for outcome in outcomes:
+        if outcome.repeats:
+            symbols = plan.selected[plan.tasks[outcome.number].first :]
+            total += outcome.repeats.named(symbols)
+    return total
+
+
+def _duplicates_sentence(config: Config, scan: Scan, repeats: Repeats) -> str:
+    first = list(dict.fromkeys(sorted(repeats.first)))[:EXAMPLES]
     named = ", ".join(f"{scan.symbols[symbol].as_py()} {as_date(day)}" for symbol, day in first)
-    raise InputRefused(
-        f"{count:,} rows of {config.where} repeat a symbol's date (first: {named}; in "
-        f"{', '.join(files_with(scan, first))}); remove them, or pass --on-duplicates first or last"
+    series = ""
+    if repeats.telling:
+        symbol, by = scan.footers.schema.roles["symbol"], repeats.telling[0]
+        series = f" pass --columns symbol={symbol}+{by}, as {by!r} tells them all apart; or"
+    return (
+        f"{repeats.rows:,} rows of {config.where} repeat a symbol's date (first: {named}; in "
+        f"{', '.join(files_with(scan, first))}): {differences(repeats.identical, repeats.differing)};{series} remove "
+        "them, or pass --on-duplicates first or last"
+    )
+
+
+def _intraday_sentence(config: Config, scan: Scan, repeats: Repeats) -> str:
+    symbol, day, *moments = min(repeats.first_moments)
+    return (
+        f"{config.where} is intraday: {repeats.moments / repeats.sessions:.3g} rows a symbol and day in "
+        f"{repeats.sessions:,} sessions (first: {scan.symbols[symbol].as_py()} {' and '.join(moments)}; in "
+        f"{', '.join(files_with(scan, [(symbol, day)]))}); pass --on-intraday aggregate to make the day's bar of them, "
+        "or --on-duplicates first or last to keep one moment a day"
     )
 
 
@@ -107,9 +133,10 @@ def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], 
     rows -= scan.bad_rows
     if plan.rows < rows:
         yield f"{rows - plan.rows:,} belong to symbols that --symbols or --max-symbols exclude"
-    repeated = sum(outcome.duplicates for outcome in outcomes)
+    repeated = repeats_of(plan, outcomes).surplus
     if repeated:
-        yield f"{repeated:,} repeat a symbol's date (--on-duplicates {config.on_duplicates})"
+        flag = "on_intraday" if config.on_intraday == "aggregate" else "on_duplicates"
+        yield f"{repeated:,} repeat a symbol's date (--{flag.replace('_', '-')} {getattr(config, flag)})"
     rejected = sum(len(outcome.rejected) for outcome in outcomes)
     if rejected:
         yield f"{rejected:,} symbols failed"

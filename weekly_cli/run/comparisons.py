@@ -123,10 +123,11 @@ def _benchmark_bars(
     rest = np.flatnonzero(~bundled)
     if len(rest):
         rest = rest[np.argsort(benchmarks[rest])]
-        bars, duplicates = weekly_closes(_task(scan, job, benchmarks[rest], range(len(rest)), None))
-        if duplicates and job.on_duplicates == "error" and not selected[rest].all():
+        bars, repeats = weekly_closes(_task(scan, job, benchmarks[rest], range(len(rest)), None))
+        if job.refuses(repeats) and not selected[rest].all():
+            remedy = "pass --on-intraday aggregate, or" if repeats.moments else "remove them, or pass"
             raise InputRefused(
-                f"{duplicates:,} rows of the benchmarks in {scan.footers.where} repeat a date; remove them, or pass "
+                f"{repeats.surplus:,} rows of the benchmarks in {scan.footers.where} repeat a date; {remedy} "
                 "--on-duplicates first or last"
             )
         yield rest, bars

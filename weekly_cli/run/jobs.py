@@ -38,6 +38,7 @@ def make_job(
         start_day=None if config.start is None else day_of(config.start),
         end_day=None if config.end is None else day_of(config.end),
         on_duplicates=config.on_duplicates,
+        on_intraday=config.on_intraday,
         compression=config.compression,
         writer=config.writer,
         replaced=tuple(name_collisions(footers.schema.arrow.names, wanted.columns)),

@@ -23,6 +23,7 @@ from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.files.store import OutputStore
 from weekly_cli.run.partition import Fragments, Partitioned
+from weekly_cli.run.repeats import Repeats
 from weekly_cli.run.task import Outcome, Task, part_span
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config, from_python, resolve
@@ -214,7 +215,7 @@ class Journal:
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
     """Return the outcome of an earlier run, without its times, which are not this run's."""
     facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written", "checksum")}
-    return Outcome(**facts, quality=Quality(**entry["quality"]), duplicates=entry["duplicates"])
+    return Outcome(**facts, quality=Quality(**entry["quality"]), repeats=Repeats.of(entry["repeats"]))
 
 
 def _bundles(done: Partitioned) -> set[str]:

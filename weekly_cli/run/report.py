@@ -15,6 +15,7 @@ from weekly_cli.files import parquet
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import Finding
 from weekly_cli.names import printable
+from weekly_cli.run.repeats import NO_REPEATS, differences
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.task import SHORT_HISTORY_BARS
 
@@ -56,6 +57,12 @@ class Report:
         Of the input's rows.
     sessions_a_week : float
         The mean over the weeks that have one.
+    duplicates_identical : int
+        Rows that repeat another one in all columns.
+    duplicates_differing : mapping of column name to int
+        How many rows that repeat the moment of another one differ from it there.
+    intraday_rows, intraday_sessions : int
+        Rows that were made one row a session, and the number of these sessions.
     rejected : tuple of (symbol, reason)
         Symbols that failed and are not in the output.
     warnings : tuple of str
@@ -98,6 +105,10 @@ class Report:
     skipped: tuple[Skipped, ...]
     bad_rows_dropped: int
     duplicates_dropped: int
+    duplicates_identical: int
+    duplicates_differing: Mapping[str, int]
+    intraday_rows: int
+    intraday_sessions: int
     quality: Mapping[str, int]
     rejected: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
@@ -149,6 +160,8 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
     recipe = job.recipe()
     estimates = sum(feature.stored == "estimate" for feature in recipe.features)
     in_pool = plan.strategy != "direct"
+    repeats = sum((outcome.repeats for outcome in outcomes), NO_REPEATS)
+    aggregates = job.on_intraday == "aggregate"
     parent = peak_bytes()
     largest = max((outcome.peak_bytes for outcome in outcomes), default=0) if in_pool else 0
     return Report(
@@ -190,7 +203,11 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         + (4 * estimates * rows if job.dtype == "float32" else 0),
         skipped=scan.footers.skipped,
         bad_rows_dropped=scan.bad_rows,
-        duplicates_dropped=sum(outcome.duplicates for outcome in outcomes),
+        duplicates_dropped=repeats.rows if aggregates else repeats.surplus,
+        duplicates_identical=repeats.identical,
+        duplicates_differing=repeats.differing,
+        intraday_rows=repeats.moments if aggregates else 0,
+        intraday_sessions=repeats.sessions if aggregates else 0,
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
         rejected=rejected,
         warnings=tuple(ran.warnings),
@@ -266,10 +283,11 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         f"{count:,} {what}"
         for count, what in (
             (report.bad_rows_dropped, "rows without a key"),
-            (report.duplicates_dropped, "repeated rows"),
+            (report.duplicates_dropped, "repeated rows" + _differences(report)),
         )
         if count
     ]
+    intraday = f"{report.intraday_rows:,} rows at several moments of a session became {report.intraday_sessions:,}"
     bytes_moved = f"read {mib(report.bytes_read)}, written {mib(report.bytes_written)}"
     bytes_moved += f", saved by narrower types {mib(report.bytes_saved)}"
     lines = [
@@ -291,11 +309,17 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         *_finding_lines(report.findings),
         ("not read", _not_read(report.skipped)),
         ("dropped", "; ".join(dropped)),
+        ("intraday", f"{intraday} daily rows" if report.intraday_rows else ""),
         ("warnings", "; ".join(report.warnings)),
         ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
         ("output", report.output),
     ]  # fmt: skip
     return [line for line in lines if line[1]]
+
+
+def _differences(report: Report) -> str:
+    identical, differing = report.duplicates_identical, report.duplicates_differing
+    return f" ({differences(identical, differing)})" if identical or differing else ""
 
 
 def render_plan(scan: Scan, plan: Plan, findings: Sequence[Finding]) -> RenderableType:

@@ -1,4 +1,4 @@
-"""The daily rows of a task: read, sorted, and without duplicate dates of a symbol."""
+"""The daily rows of a task: read, sorted, and one for each session of a symbol."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import empty_table, from_numpy, positions
-from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset import source
 from weekly_cli.dataset.source import Chunk, Piece
+from weekly_cli.run.intraday import day_bars
 from weekly_cli.run.partition import read_fragments
+from weekly_cli.run.repeats import NO_REPEATS, Repeats, facts_of, find_repeated
 
 if TYPE_CHECKING:
     from weekly_cli.run.task import Job, Task
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 #: copied where possible.
 LEAST_COPIED_ROWS = 32 * 1024
 _MOST_COPIED_GROUPS = 4
-_OFFENDERS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class TaskRows:
     codes: Ints
     days: Ints
     table: pa.Table
-    duplicates: int = 0
-    first_duplicates: tuple[tuple[int, int], ...] = ()
+    repeats: Repeats = NO_REPEATS
     copyable_row_groups: Mapping[int, Piece] = field(default_factory=dict)
 
 
@@ -53,9 +53,9 @@ def sorted_rows(task: Task) -> TaskRows:
     order = sort_order(codes, days)
     if order is not None:
         codes, days, table = codes[order], days[order], table.take(from_numpy(order))
-        return _without_duplicates(task, codes, days, table)
-    rows = _without_duplicates(task, codes, days, table)
-    return rows if rows.duplicates else replace(rows, copyable_row_groups=_copyable_row_groups(task, len(codes)))
+        return _one_a_session(task, codes, days, table)
+    rows = _one_a_session(task, codes, days, table)
+    return rows if rows.repeats else replace(rows, copyable_row_groups=_copyable_row_groups(task, len(codes)))
 
 
 def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
@@ -90,19 +90,26 @@ def _in_order(codes: Ints, days: Ints) -> bool:
     return bool(ahead.all())
 
 
-def _without_duplicates(task: Task, codes: Ints, days: Ints, table: pa.Table) -> TaskRows:
-    repeats = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
-    count = int(repeats.sum())
-    if not count:
+def _one_a_session(task: Task, codes: Ints, days: Ints, table: pa.Table) -> TaskRows:
+    """Return sorted rows with each (code, day) once, as the settings say; all of them if they refuse repeated ones."""
+    job, date = task.job, task.job.schema.roles["date"]
+    repeated = find_repeated(codes, days, table.column(date), task.job.schema.dates)
+    if repeated is None:
         return TaskRows(codes, days, table)
-    rows = np.flatnonzero(repeats)[:_OFFENDERS_SHOWN]
-    first = tuple((task.planned_codes[int(codes[row])], int(days[row])) for row in rows)
-    if task.job.on_duplicates == "error":
-        return TaskRows(codes, days, table, count, first)
-    keep = np.ones(len(codes), bool)
-    keep[1:] &= ~repeats if task.job.on_duplicates == "first" else True
-    keep[:-1] &= ~repeats if task.job.on_duplicates == "last" else True
-    return TaskRows(codes[keep], days[keep], table.take(positions(keep)), count, first)
+    repeats = facts_of(repeated, np.array(task.planned_codes)[codes], days, table, date)
+    if job.refuses(repeats):
+        return TaskRows(codes, days, table, repeats)
+    once = repeated.with_moments_once(job.on_duplicates)
+    kept = np.ones(len(codes), bool)
+    kept[once.rows] = kept[repeated.rows] = False
+    kept[once.one_a_session(job.on_duplicates)] = True
+    rows = np.flatnonzero(kept)
+    codes, days = codes[rows], days[rows]
+    if job.on_intraday == "aggregate":
+        bars = day_bars(table.take(from_numpy(once.rows)), run_starts(once.sessions), job.schema.roles, job.price)
+        rows[np.isin(rows, once.rows)] = table.num_rows + np.arange(bars.num_rows)
+        table = pa.concat_tables([table, bars]).unify_dictionaries()
+    return TaskRows(codes, days, table.take(from_numpy(rows)), repeats)
 
 
 def within_window(rows: TaskRows, job: Job) -> TaskRows:
@@ -118,6 +125,5 @@ def within_window(rows: TaskRows, job: Job) -> TaskRows:
         rows.codes[keep],
         rows.days[keep],
         rows.table.take(positions(keep)),
-        rows.duplicates,
-        rows.first_duplicates,
+        rows.repeats,
     )

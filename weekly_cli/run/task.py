@@ -25,6 +25,7 @@ from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.partition import Fragments
+from weekly_cli.run.repeats import NO_REPEATS, Repeats
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.rows import TaskRows, sorted_rows, within_window
 
@@ -53,6 +54,7 @@ class Job:
     start_day: int | None
     end_day: int | None
     on_duplicates: str
+    on_intraday: str
     compression: str
     writer: str
     replaced: tuple[str, ...]
@@ -69,6 +71,11 @@ class Job:
     def input_schema(self) -> pa.Schema:
         """The input columns as they are written to the output."""
         return pa.schema([column for column in self.schema.arrow if column.name not in self.replaced])
+
+    def refuses(self, repeats: Repeats) -> bool:
+        """Tell whether rows with these repeats are refused."""
+        moments_too = self.on_intraday == "error"
+        return self.on_duplicates == "error" and bool(repeats.rows or (repeats.moments and moments_too))
 
     def recipe(self) -> Recipe:
         """Return which columns to compute, and how."""
@@ -139,7 +146,7 @@ def part_span(part: str) -> tuple[int, int]:
 class Outcome:
     """What a task returns; the seconds are by stage, the peak is that of the worker process.
 
-    `first_duplicates` are (position of the symbol in the planned task, day).
+    `repeats` names symbols by their positions in the planned task.
     """
 
     number: int
@@ -153,8 +160,7 @@ class Outcome:
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
     quality: Quality = field(default_factory=Quality)
-    duplicates: int = 0
-    first_duplicates: tuple[tuple[int, int], ...] = ()
+    repeats: Repeats = NO_REPEATS
     rejected: tuple[tuple[str, str], ...] = ()
 
 
@@ -187,8 +193,8 @@ def run_task(task: Task) -> Outcome:
     clock = _Clock()
     clock.stage("read")
     rows = sorted_rows(task)
-    if rows.duplicates and task.job.on_duplicates == "error":
-        return Outcome(task.number, duplicates=rows.duplicates, first_duplicates=rows.first_duplicates)
+    if task.job.refuses(rows.repeats):
+        return Outcome(task.number, repeats=rows.repeats)
     clock.stage("bars")
     raw = {role: prices(rows.table.column(name)) for role, name in _price_columns(task.job)}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
@@ -213,8 +219,7 @@ def run_task(task: Task) -> Outcome:
         cpu_seconds=clock.cpu_seconds(),
         peak_bytes=peak_bytes(),
         quality=quality,
-        duplicates=rows.duplicates,
-        first_duplicates=rows.first_duplicates,
+        repeats=rows.repeats,
     )
 
 
@@ -236,12 +241,12 @@ def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
 # ---- benchmarks ------------------------------------------------------------------------------------------
 
 
-def weekly_closes(task: Task) -> tuple[WeeklyBars, int]:
-    """Return the weekly bars of a task's symbols, whose closes alone are valid, and the number of repeated rows."""
+def weekly_closes(task: Task) -> tuple[WeeklyBars, Repeats]:
+    """Return the weekly bars of a task's symbols, whose closes alone are valid, and their repeated rows."""
     rows = sorted_rows(task)
     raw = {"close": prices(rows.table.column(task.job.schema.roles["close"]))}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
-    return weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)[0], rows.duplicates
+    return weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)[0], rows.repeats
 
 
 def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:

@@ -150,6 +150,10 @@ class Config:
         "error", kinds.Choice("error", "first", "last"), INPUT, "Rows that repeat a symbol's date.",
         changes_values=True,
     )  # fmt: skip
+    on_intraday: str = _row(
+        "error", kinds.Choice("error", "aggregate"), INPUT, "Several moments of a symbol's session.",
+        changes_values=True,
+    )  # fmt: skip
     on_bad_rows: str = _row(
         "error", kinds.Choice("error", "drop"), INPUT, "Rows without symbol or date.", changes_values=True
     )

@@ -32,6 +32,7 @@ from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 from weekly_cli.verify import hashes
 from weekly_cli.verify.proof import MAX_LISTED, Check, Refuted, of_the_table
+from weekly_cli.verify.sessions import one_a_session
 
 _BATCH_ROWS = 256 * 1024
 #: Rows of symbols that are compared row by row at a time.
@@ -60,14 +61,10 @@ class Rows:
             return self
         return Rows(self.codes[order], self.days[order], self.table.take(from_numpy(order)))
 
-    def once(self, on_duplicates: str) -> Rows:
-        """Return sorted rows with each (code, day) once, selected as `--on-duplicates` does."""
-        repeats = (np.diff(self.codes) == 0) & (np.diff(self.days) == 0)
-        if on_duplicates == "error" or not repeats.any():
-            return self
-        keep = np.ones(len(self), bool)
-        keep[slice(1, None) if on_duplicates == "first" else slice(None, -1)] = ~repeats
-        return self.where(keep)
+    def once(self, config: Config, schema: DatasetSchema) -> Rows:
+        """Return sorted rows with each (code, day) once, as `--on-duplicates` and `--on-intraday` say."""
+        rows, table = one_a_session(self.codes, self.days, self.table, config, schema)
+        return Rows(self.codes[rows], self.days[rows], table)
 
 
 @dataclass(frozen=True)
@@ -268,9 +265,10 @@ def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> 
     """Compare the two sides' sums and return bool[symbols]: which are the same."""
     expected = np.zeros(len(of_input.counts), bool)
     expected[sides.selected] = True
+    unit = "row" if sides.config.on_intraday == "error" else "session"
     check.did = (
         f"{of_table.rows:,} rows of {np.count_nonzero(of_table.counts):,} symbols, "
-        f"{len(sides.columns) + 1} input columns: each row of the input once, equal in value, in order"
+        f"{len(sides.columns) + 1} input columns: each {unit} of the input once, equal in value, in order"
     )
     if of_table.foreign_row is not None:
         check.findings.append(f"a row of the table is not of the input: {of_table.foreign_row}")
@@ -285,7 +283,7 @@ def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> 
         differences = dict(_differences(sides, batch, expected))
         messages += differences.values()
         same[batch] = ~np.isin(batch, list(differences))
-        if sides.config.on_duplicates == "error" and messages:
+        if sides.config.on_duplicates == sides.config.on_intraday == "error" and messages:
             same[suspects] = False
             break
     if messages:
@@ -302,7 +300,7 @@ def _batches(sides: Sides, suspects: Ints) -> Iterator[Ints]:
 def _differences(sides: Sides, codes: Ints, expected: NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
     """Yield (code, first difference) for each of the given symbols that differs."""
     schema = sides.scan.footers.schema
-    wanted = _rows_of(sides, codes, pieces_of(sides.scan, codes), schema).once(sides.config.on_duplicates)
+    wanted = _rows_of(sides, codes, pieces_of(sides.scan, codes), schema).once(sides.config, schema)
     wanted = wanted.where(sides.window(wanted.days) & expected[wanted.codes])
     with of_the_table():
         table_rows = _rows_of(sides, codes, sides.table.pieces, sides.table.schema)

@@ -48,7 +48,7 @@ def check_reference(check: Check, sides: Sides, sample: SampledSymbols, table_ro
 
 def _truth(sample: SampledSymbols) -> pd.DataFrame:
     config, schema = sample.config, sample.scan.footers.schema
-    rows = sample.rows.in_order().once(config.on_duplicates)
+    rows = sample.rows.in_order().once(config, schema)
     columns = {role: rows.table.column(schema.roles[role]) for role in ROLES[1:] if role in schema.roles}
     if config.price is not None:
         columns[_ADJUSTED] = rows.table.column(config.price)
