@@ -414,12 +414,46 @@ def test_dates_that_are_shifted_are_for_their_owner(tmp_path: Path) -> None:
     assert found.command == f"weekly-cli build {prices} --timezone Europe/Berlin"
 
 
-def test_many_repeated_rows_are_not_dropped_unseen(tmp_path: Path) -> None:
+def test_what_repeated_rows_are_decides(tmp_path: Path) -> None:
+    """The same rows again, two series under one symbol, or other prices, on which only their owner can decide."""
     table = daily(n_days=30)
-    prices = write(pa.concat_tables([table, table]), tmp_path / "prices.parquet")
-    assert "No build fits: 90 rows repeat a symbol's date" in run_cli("inspect", prices).stdout
-    found = weekly_cli.inspect(prices, on_duplicates="first")
-    assert (found.command, found.undecided) == (f"weekly-cli build {prices} --on-duplicates first", None)
+    other = table.set_column(5, "close", pa.compute.multiply(table.column("close"), 2.0))
+
+    def inspected(again: pa.Table, **settings: Any) -> facts.Inspection:
+        path = tmp_path / "prices.parquet"
+        write(pa.concat_tables([table, again], promote_options="default"), path)
+        return weekly_cli.inspect(path, **settings)
+
+    build = f"weekly-cli build {tmp_path / 'prices.parquet'}"
+    same = inspected(table)
+    assert (same.repeated_rows, same.command) == (90, f"{build} --on-duplicates last")
+    found = inspected(other)
+    assert found.command is None
+    assert found.undecided == ("90 rows repeat a symbol's date, too many to drop unseen: they differ in close (90)")
+    assert "No build fits: 90 rows" in run_cli("inspect", *found.input).stdout
+    assert inspected(other, on_duplicates="first").command == f"{build} --on-duplicates first"
+    few = inspected(other.slice(0, 1))
+    assert few.undecided is not None, "one of 91 rows is more than 1 %"
+
+    series = [part.append_column("series", pa.array([name] * 90)) for name, part in (("N", table), ("A", other))]
+    write(pa.concat_tables(series), tmp_path / "prices.parquet")
+    two = weekly_cli.inspect(tmp_path / "prices.parquet")
+    assert two.command == f"{build} --columns symbol=symbol+series"
+    assert run_shell(two.command, tmp_path) == ""
+
+
+@pytest.mark.parametrize("layout", ["date", "shuffled"])
+def test_intraday_rows_are_made_daily(tmp_path: Path, layout: str) -> None:
+    table = daily(n_days=30)
+    days = table.column("date").cast(pa.timestamp("us"))
+    hours = [
+        table.set_column(1, "date", pa.compute.add(days, pa.scalar(datetime.timedelta(hours=hour)))) for hour in (9, 15)
+    ]
+    prices = write(in_layout(pa.concat_tables(hours), layout), tmp_path / "prices.parquet", row_group_size=50)
+    found = weekly_cli.inspect(prices)
+    assert found.repeated_rows == 90
+    assert found.command == f"weekly-cli build {prices} --on-intraday aggregate"
+    assert run_shell(found.command, tmp_path) == ""
 
 
 def test_dates_that_are_none(tmp_path: Path) -> None:

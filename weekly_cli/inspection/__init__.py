@@ -24,8 +24,9 @@ from weekly_cli.files import discovery
 from weekly_cli.files.target import place
 from weekly_cli.findings import merged
 from weekly_cli.inspection import history, origin
-from weekly_cli.inspection.advice import fitting_build
+from weekly_cli.inspection.advice import Seen, fitting_build
 from weekly_cli.inspection.facts import Column, Inspection, Values
+from weekly_cli.inspection.repeats import sampled_repeats
 from weekly_cli.inspection.rows import ADJUSTED_CLOSE, RowFacts, count_rows
 from weekly_cli.names import ROLES
 from weekly_cli.run import resources
@@ -74,7 +75,11 @@ def look(config: Config) -> Inspection:
     shortest, longest = history.shortest_and_longest(seen, facts)
     build = None if record is None else origin.describe(record, footers)
     findings = merged(findings_of_keys(seen, config, np.arange(len(seen.symbols)), _today()), config.ignore)
-    command, undecided = (None, None) if build else fitting_build(config, seen, facts, calendar, findings)
+    command, undecided = (
+        (None, None)
+        if build
+        else fitting_build(config, Seen(seen, facts, calendar, sampled_repeats(seen, facts, threads), findings))
+    )
     return Inspection(
         input=config.input,
         rows=footers.rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from weekly_cli.dataset.findings import adjusted_column
@@ -11,22 +12,33 @@ from weekly_cli.findings import Finding
 from weekly_cli.inspection.command import command_line, typed_settings
 from weekly_cli.inspection.facts import Calendar
 from weekly_cli.inspection.rows import RowFacts
+from weekly_cli.run.repeats import Repeats, differences
 from weekly_cli.settings import Config
 
 #: With a larger share of repeated rows, something else is wrong: two series under one symbol, or several times of day.
 _MOST_REPEATED = 0.01
-#: Findings that only their owner can decide on, and without which a build is wrong.
-_OF_THE_OWNER = ("shifted-dates", "intraday-input")
+#: A finding that only the data's owner can decide on, and without which a build is wrong.
+_OF_THE_OWNER = "shifted-dates"
 
 
-def fitting_build(
-    config: Config, scan: Scan, facts: RowFacts, calendar: Calendar | None, findings: Sequence[Finding]
-) -> tuple[str | None, str | None]:
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a dataset; `repeats` are those of some symbols."""
+
+    scan: Scan
+    facts: RowFacts
+    calendar: Calendar | None
+    repeats: Repeats
+    findings: Sequence[Finding]
+
+
+def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:
     """Return the command that fits this data and None, or None and why there is none.
 
     Flags that were given to `inspect` are given to the build, too.
     """
-    reasons = list(_undecided(config, scan, facts, findings))
+    scan, facts, calendar = seen.scan, seen.facts, seen.calendar
+    reasons = list(_undecided(config, seen))
     if reasons or calendar is None:
         return None, "; ".join(reasons)
     fitting: dict[str, Any] = typed_settings(config)
@@ -34,27 +46,41 @@ def fitting_build(
         fitting["week"] = calendar.anchor
     if scan.bad_rows and config.on_bad_rows == "error":
         fitting["on_bad_rows"] = "drop"
-    if facts.repeated and config.on_duplicates == "error":
-        fitting["on_duplicates"] = "last"
+    fitting |= _of_repeats(config, seen)
     adjusted = adjusted_column(scan.footers, config)
     if adjusted is not None and _missing(adjusted, facts) <= _missing(scan.footers.schema.roles["close"], facts):
         fitting["price"] = adjusted
     return command_line("build", config.input, fitting), None
 
 
-def _undecided(config: Config, scan: Scan, facts: RowFacts, findings: Sequence[Finding]) -> Iterator[str]:
-    keyed = int(scan.rows_per_symbol.sum())
+def _of_repeats(config: Config, seen: Seen) -> dict[str, Any]:
+    """Return the settings that rows that repeat a symbol's date need."""
+    repeats, settings = seen.repeats, dict[str, Any]()
+    if repeats.moments and config.on_intraday == "error" and config.on_duplicates == "error":
+        settings["on_intraday"] = "aggregate"
+    if repeats.rows and config.on_duplicates == "error":
+        symbol = seen.scan.footers.schema.roles["symbol"]
+        of_files = symbol in seen.scan.footers.null_counts  # and not of their names, or of several columns
+        if repeats.telling and of_files:
+            settings["columns"] = {**config.role_columns, "symbol": f"{symbol}+{repeats.telling[0]}"}
+        else:
+            settings["on_duplicates"] = "last"
+    return settings
+
+
+def _undecided(config: Config, seen: Seen) -> Iterator[str]:
+    keyed = int(seen.scan.rows_per_symbol.sum())
     if not keyed:
         yield "there are no rows with a symbol and a date"
-    elif keyed <= facts.unusable_rows:
+    elif keyed <= seen.facts.unusable_rows:
         yield "no close is usable"
-    found = [finding for finding in findings if finding.code in _OF_THE_OWNER]
-    yield from (f"{finding.code}: {finding.help}" for finding in found)
-    if not found and config.on_duplicates == "error" and (facts.repeated or 0) > _MOST_REPEATED * keyed:
-        yield (
-            f"{facts.repeated:,} rows repeat a symbol's date, too many to drop unseen; build refuses them, and its "
-            "message names what they are"
-        )
+    yield from (f"{one.code}: {one.help}" for one in seen.findings if one.code == _OF_THE_OWNER)
+    repeats, dropped = seen.repeats, _of_repeats(config, seen).get("on_duplicates")
+    if not repeats and seen.facts.repeated and config.on_duplicates == "error":
+        yield f"{seen.facts.repeated:,} rows repeat a symbol's date; a build refuses them, and tells what they are"
+    if dropped and repeats.identical < repeats.rows and (seen.facts.repeated or 0) > _MOST_REPEATED * keyed:
+        told = differences(repeats.identical, repeats.differing)
+        yield f"{seen.facts.repeated:,} rows repeat a symbol's date, too many to drop unseen: {told}"
 
 
 def _missing(column: str, facts: RowFacts) -> int:

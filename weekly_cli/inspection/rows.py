@@ -43,8 +43,8 @@ class RowFacts:
         On each day of the scan's calendar.
     first, last : int64[symbols]
         The position of each symbol's first and last day in the scan's calendar.
-    repeated : int or None
-        Rows that repeat a symbol's date; None: not counted.
+    repeated_by_symbol : int64[symbols] or None
+        Rows that repeat a date of the symbol; None: not counted.
     """
 
     values: Mapping[str, Values]
@@ -55,7 +55,12 @@ class RowFacts:
     symbols_by_day: Ints
     first: Ints
     last: Ints
-    repeated: int | None
+    repeated_by_symbol: Ints | None
+
+    @property
+    def repeated(self) -> int | None:
+        """Rows that repeat a symbol's date; None: not counted."""
+        return None if self.repeated_by_symbol is None else int(self.repeated_by_symbol.sum())
 
 
 def count_rows(scan: Scan, price: str | None, skip: Sequence[str], threads: int) -> RowFacts:
@@ -230,7 +235,7 @@ class _Fold:
         symbols_by_day, repeated = self._scan.calendar.rows, None
         if self._seen is not None:
             symbols_by_day = self._seen.sum(axis=1, dtype=np.int64)
-            repeated = int(self._scan.calendar.rows.sum() - symbols_by_day.sum())
+            repeated = self._scan.rows_per_symbol - self._seen.sum(axis=0, dtype=np.int64)
         unusable_rows, high_below_low, close_outside_range = map(int, self._rows)
         return RowFacts(
             values={**from_footers, **self._values},
@@ -241,5 +246,5 @@ class _Fold:
             symbols_by_day=symbols_by_day,
             first=self._first,
             last=self._last,
-            repeated=repeated,
+            repeated_by_symbol=repeated,
         )
