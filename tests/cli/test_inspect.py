@@ -498,6 +498,9 @@ def test_an_output_tells_how_it_was_built(built: Path) -> None:
     assert "build that fits" not in said
     found = weekly_cli.inspect(built)
     assert found.build is not None
+    assert found.build.command == (
+        f"weekly-cli build {built.parent / 'prices.parquet'} --available week-end --benchmark SPY --features momentum"
+    )
     assert run_shell(f"{found.build.command} --output again", built.parent) == ""
     (one,), (other,) = (sorted(folder.glob("*.parquet")) for folder in (built, built.parent / "again"))
     assert pq.ParquetFile(one).read().equals(pq.ParquetFile(other).read())

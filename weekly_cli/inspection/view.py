@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MOST_YEAR_LINES = 24
 _MOST_COLUMNS = 24
 _FILES_SHOWN = 3
+_FEATURES_SHOWN = 4
+_TYPE_SIGNS = 24
 #: The shares of a month from which a sign is drawn, and the signs for terminals with and without them.
 _SHADES = ((0.995, "█", "#"), (0.9, "▓", "+"), (0.5, "▒", "-"), (0.0, "░", "."))
 
@@ -124,7 +126,8 @@ def _of_build(found: Inspection) -> Iterator[tuple[str, str]]:
         return
     age = datetime.datetime.now(datetime.UTC) - build.written
     yield "built", f"{build.written:%Y-%m-%d %H:%M} UTC, {_age(age)} ago, by weekly-cli {build.version}"
-    yield "features", f"{len(build.features)}"
+    more = ", ..." if len(build.features) > _FEATURES_SHOWN else ""
+    yield "features", f"{len(build.features)}: {', '.join(build.features[:_FEATURES_SHOWN])}{more}"
     settings = "; ".join(f"{name} {value}" for name, value in build.settings.items())
     yield "settings", settings or "the defaults"
     yield "made of", ", ".join(build.input)
@@ -157,11 +160,18 @@ def _columns(found: Inspection) -> Table:
     columns.sort(key=lambda column: not column.roles)
     table = _table("column", "type", "role", "values")
     for column in columns[:_MOST_COLUMNS]:
-        table.add_row(printable(column.name), column.type, ", ".join(column.roles), _values(column, found.rows))
+        table.add_row(
+            printable(column.name), _short(printable(column.type)), ", ".join(column.roles), _values(column, found.rows)
+        )
     more = len(columns) - _MOST_COLUMNS
     if more > 0:
         table.add_row(f"and {more:,} more", "", "", "--json has them")
     return table
+
+
+def _short(text: str) -> str:
+    """Return a type, cut where it is long: structs name all their parts."""
+    return text if len(text) <= _TYPE_SIGNS else f"{text[: _TYPE_SIGNS - 3]}..."
 
 
 def _values(column: Column, rows: int) -> str:
