@@ -525,6 +525,23 @@ def test_an_output_whose_input_is_another_by_now(built: Path) -> None:
     assert state() == "gone"
 
 
+def test_a_dataset_in_the_place_of_the_output_is_built_elsewhere(tmp_path: Path) -> None:
+    write(daily(), tmp_path / "daily_weekly/prices.parquet")
+    done = run_cli("inspect", "daily_weekly", cwd=tmp_path)
+    command = done.stdout.splitlines()[-1].strip()
+    assert command == "weekly-cli build daily_weekly --output weekly_features"
+    assert run_shell(command, tmp_path) == ""
+    assert len(list((tmp_path / "weekly_features").iterdir())) == 1
+
+
+def test_a_part_beside_other_data_is_no_output(built: Path) -> None:
+    (part,) = built.glob("*.parquet")
+    table = pq.ParquetFile(part).read(["symbol", "date", "close"])
+    write(table.replace_schema_metadata(None), built / "z.parquet")
+    found = weekly_cli.inspect(built)
+    assert (found.build, found.files, found.repeated_rows) == (None, 2, 600)
+
+
 def test_an_output_in_the_input_is_left_out(built: Path) -> None:
     """As a build leaves it out, unless it is what is asked about."""
     (built.parent / "weekly.toml").write_text('output = "out"\n')

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from weekly_cli.dataset.findings import adjusted_column
 from weekly_cli.dataset.scan import Scan
+from weekly_cli.errors import OutputConflict
+from weekly_cli.files import discovery
+from weekly_cli.files.target import place
 from weekly_cli.findings import Finding
 from weekly_cli.inspection.command import command_line, typed_settings
 from weekly_cli.inspection.facts import Calendar
@@ -29,7 +32,7 @@ class Seen:
     facts: RowFacts
     calendar: Calendar | None
     repeats: Repeats
-    findings: Sequence[Finding]
+    findings: tuple[Finding, ...]
 
 
 def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:
@@ -50,7 +53,21 @@ def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:
     adjusted = adjusted_column(scan.footers, config)
     if adjusted is not None and _missing(adjusted, facts) <= _missing(scan.footers.schema.roles["close"], facts):
         fitting["price"] = adjusted
+    if _replaces_input(config):
+        fitting["output"] = _OTHER_OUTPUT
     return command_line("build", config.input, fitting), None
+
+
+#: Where a build goes that would replace its own input.
+_OTHER_OUTPUT = "weekly_features"
+
+
+def _replaces_input(config: Config) -> bool:
+    try:
+        discovery.find_inputs(config.input, place(config.output))
+    except OutputConflict:
+        return True
+    return False
 
 
 def _of_repeats(config: Config, seen: Seen) -> dict[str, Any]:

@@ -14,12 +14,18 @@ from weekly_cli.errors import WeeklyError
 from weekly_cli.files import discovery
 from weekly_cli.inspection.command import command_line
 from weekly_cli.inspection.facts import Build
-from weekly_cli.run.manifest import fingerprint, recorded_settings
+from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 
 #: Settings by which an output's rows are read; what its other settings did is done.
 _OF_READING = ("columns", "date_unit", "date_format", "timezone", "price")
+
+
+def record_of(files: Sequence[Path]) -> Mapping[str, Any] | None:
+    """Return the build record of an output's files; None if they are no output of this tool, or not all are."""
+    record, _ = read_record(files[:1])
+    return record if record is not None and read_record(files[-1:])[0] == record else None
 
 
 def as_built(config: Config, record: Mapping[str, Any]) -> Config:
