@@ -477,6 +477,34 @@ def test_dates_that_are_none(tmp_path: Path) -> None:
     assert run_shell(command, tmp_path) == ""
 
 
+def wide_closes(folder: Path) -> Path:
+    """Two tickers, of which one begins a week later and lacks a close in its middle."""
+    days = daily(["A"], 60).column("date")
+    second = pa.array([None] * 5 + [1.0] * 20 + [None] + [2.0] * 34)
+    return write(pa.table({"Date": days, "AAA": np.arange(1.0, 61.0), "BBB": second}), folder / "wide.parquet")
+
+
+def delimited(folder: Path) -> Path:
+    path = folder / "prices.csv"
+    daily(["AAA", "000001"], 60).to_pandas().to_csv(path, index=False)
+    return path
+
+
+def test_wide_tables_and_text_are_inspected_as_they_are_read(tmp_path: Path) -> None:
+    wide = weekly_cli.inspect(wide_closes(tmp_path))
+    assert (wide.rows, wide.symbols, wide.unusable_rows, wide.files) == (115, 2, 1, 1)
+    assert [(one.symbol, one.rows) for one in wide.shortest] == [("BBB", 55), ("AAA", 60)]
+    assert any("wide table" in note for note in wide.notes)
+    text = weekly_cli.inspect(delimited(tmp_path))
+    assert (text.rows, text.symbols, text.shortest[0].symbol) == (120, 2, "000001")
+    for found in (wide, text):
+        assert found.command is not None
+        assert run_shell(found.command, tmp_path) == ""
+        built = weekly_cli.inspect(tmp_path / "daily_weekly").build
+        assert built is not None
+        assert (built.input_state, built.input) == ("unchanged", found.input)
+
+
 # ---- outputs ---------------------------------------------------------------------------------------------
 
 

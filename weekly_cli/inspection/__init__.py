@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from weekly_cli import __version__
+from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
@@ -67,20 +68,25 @@ def look(config: Config) -> Inspection:
     record = origin.record_of([path for path, _ in inputs.files])
     if record is not None:
         config = origin.as_built(config, record)
-    footers = read_footers(config, left_out)
+    with converted(config, left_out) as conversion:
+        seen = _see(config, read_footers(config, left_out, conversion), () if record is None else record["features"])
+        discovery.refuse_changed(seen.scan.footers.states)
+        build = None if record is None else origin.describe(record, seen.scan.footers)
+        return _told(config, seen, build)
+
+
+def _see(config: Config, footers: Footers, features: Sequence[str]) -> Seen:
+    """Read the keys and the rows; of `features`, which have no unusable values, only nulls are counted."""
     threads = resources.probe().cpus
     scanned = _scan(footers, config, threads)
-    facts = count_rows(scanned, config.price, () if record is None else record["features"], threads)
-    seen = Seen(
+    facts = count_rows(scanned, config.price, features, threads)
+    return Seen(
         scanned,
         facts,
         history.calendar(scanned, facts, config.week if "week" in config.sources else None),
         sampled_repeats(scanned, facts, threads),
         merged(findings_of_keys(scanned, config, np.arange(len(scanned.symbols)), _today()), config.ignore),
     )
-    discovery.refuse_changed(footers.states)
-    build = None if record is None else origin.describe(record, footers)
-    return _told(config, seen, build)
 
 
 def _told(config: Config, seen: Seen, build: Build | None) -> Inspection:

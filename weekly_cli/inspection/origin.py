@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import __version__
+from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.errors import WeeklyError
 from weekly_cli.files import discovery
@@ -92,7 +93,8 @@ def _input_state(record: Mapping[str, Any], paths: Sequence[str], written_ns: in
         return "unknown", f"another version built it: {record.get('version')}"
     try:
         config = resolve(from_python(recorded_settings(record)))
-        footers = read_footers(config, None)
+        with converted(config, None) as conversion:
+            footers = read_footers(config, None, conversion)
         same = fingerprint(footers, config, wanted_by(config)) == record.get("fingerprint")
     except WeeklyError as error:
         return "unknown", str(error)
