@@ -616,6 +616,7 @@ def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path
     assert (shown.returncode, shown.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
     said = json.loads(listed.stdout)
     assert said["strategy"].startswith("direct: ")
+    assert said.pop("findings") == []
     for name in said:
         assert name.replace("_", " ") in shown.stdout
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())

@@ -45,7 +45,7 @@ def findings_of_keys(scan: Scan, config: Config, selected: Ints, today: datetime
         *_missing_roles(scan.footers),
         *_adjusted_close(scan.footers, config),
         *shifted,
-        *_future_dates(calendar, today),
+        *(() if config.end is not None and config.end <= today else _future_dates(calendar, today)),
         *_weekly_input(calendar),
         *_intraday_input(scan),
         *(() if shifted else _wrong_anchor(calendar, config)),

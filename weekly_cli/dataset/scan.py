@@ -345,7 +345,8 @@ class _Fold:
         few = 2 * self.bad_count < self._footers.rows
         if self._unread_count:
             unread = _unread_sentence(self._unread_count, self._first_unread, self._footers.schema.dates)
-            remedy = self._format_advice() or "rewrite them"
+            remedy = "" if few else self._format_advice()
+            remedy = remedy or "rewrite them"
             remedy += ", or pass --on-bad-rows drop to leave these rows out" if few else ""
             return f"column {date!r} of {self._footers.where}: {unread}; {remedy}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
