@@ -57,6 +57,14 @@ def with_two_closes(folder: Path) -> None:
     prices(folder, table.append_column("last", table.column("close")))
 
 
+def wide_with_a_note(folder: Path) -> None:
+    columns = {"date": daily(["A"], 120).column("date"), "note": ["x"] * 120}
+    prices(
+        folder,
+        pa.table(columns | {ticker: daily(["A"], 120).column("close") for ticker in ("AA", "BB", "CC", "DD", "EE")}),
+    )
+
+
 def beside(make: Callable[[Path], object]) -> Callable[[Path], None]:
     def both(folder: Path) -> None:
         prices(folder)
@@ -211,6 +219,12 @@ ADVICE: dict[str, Advice] = {
         f"{BUILD} --columns date=volume",
         r"choose another column with (?P<flag>--columns date=)NAME",
         (f"{BUILD} {{flag}}day_text",),
+    ),
+    "a note in a wide table": Advice(
+        wide_with_a_note,
+        BUILD,
+        r"pass (?P<flag>--wide closes) to leave out",
+        (f"{BUILD} {{flag}}",),
     ),
     "a small budget": Advice(
         prices,
