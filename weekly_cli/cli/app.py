@@ -187,6 +187,7 @@ def features(typed: Typed) -> int:
             "column": row.name,
             "formula": row.formula,
             "first_bar": row.first_bar,
+            "window": row.window,
             "parity": row.parity,
         }
         for row in templates()
