@@ -189,7 +189,7 @@ def _take_file_symbols(choice: Choice, schema: pa.Schema, symbols: Mapping[str, 
 
 #: What writers append to a name, and what tells the format.
 _SUFFIXES = re.compile(r"\.(parquet|parq|pq|gz|gzip|zst|zstd|snappy|lz4|br|csv|tsv|txt)$", re.IGNORECASE)
-_PART = re.compile(r"^(part|chunk|data|output)?[-_.]?\d{1,5}([-_.]|$)|^part|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}")
+_PART = re.compile(r"^(part|chunk|data|output|file)[-_.]?\d+([-_.]|$)|^part[-_.]|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}")
 _DATE = re.compile(r"^(19|20|21)\d\d([-_.]?(0[1-9]|1[0-2]|q[1-4])([-_.]?[0-3]\d)?)?$", re.IGNORECASE)
 
 
