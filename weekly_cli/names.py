@@ -21,6 +21,30 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "px_volume", "v"),
 }
 
+#: Names that count where no column has one of the above.
+SECOND_ALIASES: dict[str, tuple[str, ...]] = {
+    "symbol": ("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),
+    "date": (
+        "datadate",
+        "tradedate",
+        "trade_dt",
+        "dt",
+        "price_date",
+        "pricing_date",
+        "business_date",
+        "caldt",
+        "as_of",
+    ),
+    "close": ("price", "prc", "px", "closing_price", "close_px", "settle", "settlement", "settlement_price", "nav"),
+}
+#: Columns that together are a date: year, month and day.
+DATE_PARTS = (("year", "yyyy", "yr"), ("month", "mm", "mon"), ("day", "dd", "dayofmonth", "day_of_month"))
+#: Units of numbers that count from 1970-01-01, and what else a number may mean as a date.
+EPOCH_UNITS = ("s", "ms", "us", "ns")
+DATE_UNITS = ("yyyymmdd", *EPOCH_UNITS)
+#: Where a role's values come from if not from a column.
+FROM_FILE, FROM_FOLDER = "@file", "@folder"
+
 #: The last day of the week, named like pandas' anchored weekly offsets.
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
 #: When a bar becomes visible.

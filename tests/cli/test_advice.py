@@ -31,6 +31,19 @@ def repeated(folder: Path) -> None:
     prices(folder, pa.concat_tables([table, table.slice(0, 3)]))
 
 
+def two_series(folder: Path) -> None:
+    table = daily(SYMBOLS, 60)
+    prices(folder, pa.concat_tables([table.append_column("series", [[name] * 120]) for name in ("EQ", "BE")]))
+
+
+def two_moments(folder: Path) -> None:
+    table = daily(SYMBOLS, 60)
+    hours = [
+        pa.array([dt.datetime.combine(day, dt.time(hour)) for day in table["date"].to_pylist()]) for hour in (9, 17)
+    ]
+    prices(folder, pa.concat_tables([table.set_column(1, "date", moments) for moments in hours]))
+
+
 def with_dates(dates: Callable[[list[dt.date]], list[object]]) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         table = daily(SYMBOLS, 120)
@@ -114,6 +127,18 @@ ADVICE: dict[str, Advice] = {
         BUILD,
         r"remove them, or pass (?P<flag>--on-duplicates) (?P<a>first) or (?P<b>last)",
         (f"{BUILD} {{flag}} {{a}}", f"{BUILD} {{flag}} {{b}}"),
+    ),
+    "two series of a symbol": Advice(
+        two_series,
+        BUILD,
+        r"pass (?P<flag>--columns symbol=symbol\+series), as 'series' tells them all apart",
+        (f"{BUILD} {{flag}}",),
+    ),
+    "intraday rows": Advice(
+        two_moments,
+        BUILD,
+        r"pass (?P<flag>--on-intraday aggregate) to make .*, or (?P<keep>--on-duplicates) (?P<a>first) or (?P<b>last)",
+        (f"{BUILD} {{flag}}", f"{BUILD} {{keep}} {{a}}", f"{BUILD} {{keep}} {{b}}"),
     ),
     "rows without a date": Advice(
         with_dates(lambda dates: [None, *dates[1:]]),

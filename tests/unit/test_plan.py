@@ -66,6 +66,7 @@ def scan_of(
         schema=SCHEMA,
         pieces=pieces if pieces is not None else pieces_at([0, total] if total else []),
         files=1,
+        skipped=(),
         file_bytes=total * 20,
         row_bytes=row_bytes,
         identity="",

@@ -1,8 +1,10 @@
-"""Session dates as numbers of days."""
+"""Session dates as numbers of days since 1970-01-01, from all types in which files have dates."""
 
 from __future__ import annotations
 
 import datetime
+import zoneinfo
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -11,22 +13,25 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute import arrays
 from weekly_cli.compute.arrays import Column
-from weekly_cli.dataset.schema import is_text
+from weekly_cli.dataset.schema import AS_THEY_ARE, DateReading, is_text
+from weekly_cli.names import EPOCH_UNITS
 
 _UNIX_EPOCH = datetime.date(1970, 1, 1)
 _FIRST_DAY, _LAST_DAY = ((day - _UNIX_EPOCH).days for day in (datetime.date.min, datetime.date.max))
 _DAY_SECONDS = 24 * 3600
-_SECONDS_OF_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_SECONDS_OF_UNIT = dict(zip(EPOCH_UNITS, (1.0, 1e-3, 1e-6, 1e-9), strict=True))
 
 
-def session_days(dates: Column) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None]:
+def session_days(
+    dates: Column, reading: DateReading = AS_THEY_ARE
+) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None]:
     """Return the session date of each row in days since 1970-01-01, and which rows have one (None: all).
 
-    The session date of a timestamp with a time zone is the date in that zone. Text is read as ISO 8601. Text that is
-    not a date, and values beyond the years 1 to 9999, count as missing.
+    The session date of a timestamp is its date in the zone of `reading`, else in its own zone. Text is read as ISO 8601
+    unless `reading` has a format. Values that are no date, and dates beyond the years 1 to 9999, count as missing.
     """
     chunks = dates.chunks if isinstance(dates, pa.ChunkedArray) else [dates]
-    column = pa.chunked_array([_date32(chunk) for chunk in chunks], pa.date32())
+    column = pa.chunked_array([_date32(chunk, reading) for chunk in chunks], pa.date32())
     days = arrays.to_numpy(column, 0)
     known = None if column.null_count == 0 else arrays.known(column)
     if days.min(initial=0) < _FIRST_DAY or days.max(initial=0) > _LAST_DAY:
@@ -35,18 +40,85 @@ def session_days(dates: Column) -> tuple[NDArray[np.int32], NDArray[np.bool_] | 
     return days, known
 
 
-def _date32(dates: pa.Array) -> pa.Array:
+def _date32(dates: pa.Array, reading: DateReading) -> pa.Array:
     kind = dates.type
     if is_text(kind):
         encoded = dates if pa.types.is_dictionary(kind) else dates.dictionary_encode()
-        parsed = [_parsed(text) for text in encoded.dictionary.cast(pa.large_binary()).to_pylist()]
+        parse = _parser(reading)
+        parsed = [parse(text) for text in encoded.dictionary.cast(pa.large_binary()).to_pylist()]
         known = np.array([date is not None for date in parsed], bool)
         days = np.array([0 if date is None else day_of(date) for date in parsed], np.int32)
         return arrays.from_numpy(days, pa.date32(), known).take(encoded.indices)
-    if pa.types.is_timestamp(kind):
-        dates = _of_calendar(dates, _SECONDS_OF_UNIT[kind.unit])
-        dates = dates if kind.tz is None else pc.local_timestamp(dates)
+    if pa.types.is_dictionary(kind):
+        dates = dates.dictionary_decode()
+    if pa.types.is_integer(dates.type) or pa.types.is_floating(dates.type):
+        dates = _of_numbers(dates, reading.unit)
+    if pa.types.is_timestamp(dates.type):
+        dates = _local(_of_calendar(dates, _SECONDS_OF_UNIT[dates.type.unit]), reading.timezone)
     return dates.cast(pa.date32(), safe=False)
+
+
+def _local(moments: pa.Array, timezone: str | None) -> pa.Array:
+    """Return timestamps as the clocks show them in a zone, by default their own; without any they stay as they are."""
+    kind = moments.type
+    if timezone is not None:
+        moments = (pc.assume_timezone(moments, "UTC") if kind.tz is None else moments).cast(
+            pa.timestamp(kind.unit, timezone)
+        )
+    return moments if moments.type.tz is None else pc.local_timestamp(moments)
+
+
+def _of_numbers(dates: pa.Array, unit: str | None) -> pa.Array:
+    """Return numbers as dates (YYYYMMDD) or as timestamps since 1970; what is neither is null."""
+    known = arrays.known(dates)
+    if pa.types.is_floating(dates.type):
+        floats = arrays.to_numpy(dates.cast(pa.float64()), np.nan)
+        known = known & np.isfinite(floats) & (np.abs(floats) < 2**62) & (floats == np.floor(floats))
+        numbers = np.where(known, floats, 0).astype(np.int64)
+    else:
+        numbers = arrays.to_numpy(dates.cast(pa.int64(), safe=False), 0)
+    if unit in EPOCH_UNITS:
+        return arrays.from_numpy(numbers, pa.timestamp(unit), known)
+    days, valid = civil_days(numbers // 10_000, numbers // 100 % 100, numbers % 100)
+    return arrays.from_numpy(days, pa.date32(), known & valid)
+
+
+def civil_days(
+    years: NDArray[np.int64], months: NDArray[np.int64], days: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return days since 1970-01-01 of years, months and days, and which of them are dates (years 1 to 9999)."""
+    valid = (years >= 1) & (years <= datetime.MAXYEAR) & (months >= 1) & (months <= 12) & (days >= 1)
+    month = np.where(valid, (years - 1970) * 12 + months - 1, 0).astype("datetime64[M]")
+    first = month.astype("datetime64[D]").astype(np.int64)
+    valid &= days <= (month + 1).astype("datetime64[D]").astype(np.int64) - first
+    return np.where(valid, first + days - 1, 0).astype(np.int32), valid
+
+
+def number_unit(least: float, most: float) -> str | None:
+    """Return how numbers between two are dates: "yyyymmdd", or the unit of an epoch; None if neither is plausible.
+
+    >>> number_unit(20230102, 20231229), number_unit(1672617600000, 1703808000000)
+    ('yyyymmdd', 'ms')
+    """
+    ends = np.array([least, most], np.float64)
+    if not (np.abs(ends) < 2**63).all():
+        return None
+    whole = ends.astype(np.int64)
+    valid = civil_days(whole // 10_000, whole // 100 % 100, whole % 100)[1]
+    if valid.all() and least >= _FIRST_YEAR * 10_000 and most < (_LAST_YEAR + 1) * 10_000:
+        return "yyyymmdd"
+    for unit in EPOCH_UNITS:
+        seconds = ends * _SECONDS_OF_UNIT[unit]
+        if seconds[0] >= _FIRST_SECONDS and _LEAST_LAST_SECONDS <= seconds[1] <= _LAST_SECONDS:
+            return unit
+    return None
+
+
+#: Between these years, exchanges have prices; before 1975, the units of an epoch could not be told apart.
+_FIRST_YEAR, _LAST_YEAR = 1800, 2200
+_FIRST_SECONDS, _LEAST_LAST_SECONDS, _LAST_SECONDS = (
+    (datetime.date(year, 1, 1) - _UNIX_EPOCH).days * _DAY_SECONDS for year in (_FIRST_YEAR, 1975, _LAST_YEAR)
+)
 
 
 def _of_calendar(moments: pa.Array, seconds: float) -> pa.Array:
@@ -59,11 +131,51 @@ def _of_calendar(moments: pa.Array, seconds: float) -> pa.Array:
     return arrays.from_numpy(counts, moments.type, inside)
 
 
-def _parsed(text: bytes | None) -> datetime.date | None:
-    try:
-        return datetime.datetime.fromisoformat((text or b"").decode()).date()
-    except ValueError:
-        return None
+def _parser(reading: DateReading) -> Callable[[bytes | None], datetime.date | None]:
+    """Return what reads a text as a date; it returns None for what is none."""
+    zone = None if reading.timezone is None else zoneinfo.ZoneInfo(reading.timezone)
+
+    def parsed(text: bytes | None) -> datetime.date | None:
+        try:
+            words = (text or b"").decode()
+            if reading.format is not None:
+                moment = datetime.datetime.strptime(words, reading.format)
+            else:
+                moment = datetime.datetime.fromisoformat(words)
+        except ValueError:
+            return None
+        if zone is None or (len(words) <= len("2024-03-14") and reading.format is None):
+            return moment.date()
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+        try:
+            return aware.astimezone(zone).date()
+        except OverflowError:
+            return None
+
+    return parsed
+
+
+#: Formats that are suggested if text is in none that is read.
+_FORMATS = (
+    *("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%Y/%m/%d", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d"),
+    *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d.%m.%Y %H:%M"),
+)
+
+
+def fitting_formats(text: str) -> list[str]:
+    """Return the usual formats in which a text is a date.
+
+    >>> fitting_formats("12/31/2023")
+    ['%m/%d/%Y']
+    """
+    fitting = []
+    for pattern in _FORMATS:
+        try:
+            datetime.datetime.strptime(text, pattern)
+        except ValueError:
+            continue
+        fitting.append(pattern)
+    return fitting
 
 
 def as_date(day: int) -> datetime.date:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weekly_cli.dataset.hive import refuse_differing_keys
-from weekly_cli.dataset.roles import find_roles
+from weekly_cli.dataset.readings import with_dates, with_renames
+from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, is_text
 from weekly_cli.dataset.source import Piece
-from weekly_cli.dataset.unify import unify
+from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
@@ -67,46 +69,109 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
     inputs = discovery.find_inputs(config.input, output)
-    schemas: list[tuple[str, pa.Schema]] = []
-    pieces: list[Piece] = []
-    leaves: _Leaves | None = None  # most files have the same ones
-    ranges = _IntegerRanges()
-    file_bytes, text_bytes, identity = 0, _TextBytes(), hashlib.sha256()
-    states: dict[Path, FileState] = {}
+    gathered = _Gathered()
     for path, keys in inputs.files:
-        file = parquet.open_parquet(path)
-        schemas.append((str(path), _with_keys(file.schema_arrow, keys)))
-        state = states[path] = discovery.file_state(path)
-        file_bytes += state.size_bytes
-        identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
-        identity.update(footer := parquet.footer_bytes(path))
-        if leaves is None or not leaves.schema.equals(file.schema):
-            leaves = _leaves(file)
-        groups = _row_groups(path, state.size_bytes, footer, leaves)
-        refuse_differing_keys(path, file, keys, groups)
-        for number, (rows, chunks) in enumerate(groups):
-            if rows:
-                pieces.append(Piece(str(path), number, 0, rows, rows, keys))
-                ranges.add(chunks, leaves.integers)
-                text_bytes.add(rows, chunks)
-    arrow = unify(schemas).remove_metadata()
-    roles = find_roles(arrow, config.role_columns, config.where, config.named("columns"))
-    repeated = text_bytes.repeated(arrow) - {roles["symbol"]}
-    schema = DatasetSchema(arrow, roles, repeated, frozenset(text_bytes.delta_text))
+        gathered.add(path, keys)
+    arrow = unify(gathered.schemas).remove_metadata()
+    choice = choose_roles(arrow, config, gathered.files())
+    arrow = pa.schema([*arrow, *choice.added])
+    pieces = _with_symbols(gathered.pieces, choice)
+    dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
+    notes = [*choice.notes, *unified_notes(gathered.schemas, arrow), *_int96_notes(gathered.int96)]
+    schema = DatasetSchema(
+        arrow,
+        choice.roles,
+        dictionaries,
+        frozenset(gathered.text_bytes.delta_text),
+        choice.derived,
+        notes=tuple(notes),
+    )
+    integer_ranges = gathered.ranges.known(arrow)
+    schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
         _check_price(config.price, schema, config)
     return Footers(
         where=config.where,
         schema=schema,
-        pieces=tuple(pieces),
+        pieces=pieces,
         files=len(inputs.files),
         skipped=tuple(inputs.skipped),
-        file_bytes=file_bytes,
-        identity=identity.hexdigest(),
-        states=states,
-        row_bytes=text_bytes.row_bytes(arrow, schema.dictionary_text),
-        integer_ranges=ranges.known(arrow),
+        file_bytes=gathered.file_bytes,
+        identity=gathered.identity.hexdigest(),
+        states=gathered.states,
+        row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
+        integer_ranges=integer_ranges,
     )
+
+
+class _Gathered:
+    """The facts from the footers of files, in their order."""
+
+    def __init__(self) -> None:
+        self.schemas: list[FileSchema] = []
+        self.pieces: list[Piece] = []
+        self.states: dict[Path, FileState] = {}
+        self.ranges, self.text_bytes = _IntegerRanges(), _TextBytes()
+        self.file_bytes, self.identity = 0, hashlib.sha256()
+        self._leaves: _Leaves | None = None  # most files have the same ones
+        self._own_columns: dict[str, None] = {}
+        self._index: dict[str, None] = {}
+        self.int96: dict[str, None] = {}
+
+    def add(self, path: Path, keys: discovery.HiveKeys) -> None:
+        """Read a file's footer."""
+        file = parquet.open_parquet(path)
+        state = self.states[path] = discovery.file_state(path)
+        self.file_bytes += state.size_bytes
+        self.identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
+        self.identity.update(footer := parquet.footer_bytes(path))
+        if self._leaves is None or not self._leaves.schema.equals(file.schema):
+            self._leaves = _leaves(file)
+            self._own_columns |= dict.fromkeys(file.schema_arrow.names)
+            self._index |= dict.fromkeys(index_columns(file.schema_arrow))
+            self.int96 |= dict.fromkeys(name.split(".")[0] for name, kind in self._leaves.columns if kind == "INT96")
+        groups = _row_groups(path, state.size_bytes, footer, self._leaves)
+        refuse_differing_keys(path, file, keys, groups)
+        self.schemas.append(FileSchema(str(path), _with_keys(file.schema_arrow, keys), _empty_columns(groups)))
+        for number, (rows, chunks) in enumerate(groups):
+            if rows:
+                self.pieces.append(Piece(str(path), number, 0, rows, rows, keys))
+                self.ranges.add(chunks, self._leaves.integers)
+                self.text_bytes.add(rows, chunks)
+
+    def files(self) -> Files:
+        """Return what the files tell besides their columns."""
+        return Files([file.path for file in self.schemas], frozenset(self._own_columns), tuple(self._index))
+
+
+def _int96_notes(names: Collection[str]) -> list[str]:
+    return [f"{', '.join(names)}: INT96, to the microsecond"] if names else []
+
+
+def index_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that pandas' metadata name as the index, whose form pandas documents.
+
+    Source: https://pandas.pydata.org/docs/development/developer.html.
+    """
+    try:
+        index = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+        return [name for name in index if isinstance(name, str) and name in schema.names]
+    except (ValueError, AttributeError, TypeError):  # other metadata of that name
+        return []
+
+
+def _empty_columns(groups: Sequence[RowGroupFooter]) -> frozenset[str]:
+    """Return the columns that have only nulls by the footer, or no rows."""
+    full = {chunk.path for group in groups for chunk in group.chunks if chunk.nulls < chunk.values or not group.rows}
+    return frozenset(chunk.path for group in groups for chunk in group.chunks if chunk.path not in full)
+
+
+def _with_symbols(pieces: Sequence[Piece], choice: Choice) -> tuple[Piece, ...]:
+    """Return pieces with the symbol that their file's name tells, if it does, as one more key."""
+    if choice.file_symbols is None:
+        return tuple(pieces)
+    column, symbols = choice.file_symbols
+    return tuple(replace(piece, keys=(*piece.keys, (column, symbols[piece.path]))) for piece in pieces)
 
 
 @dataclass(frozen=True)

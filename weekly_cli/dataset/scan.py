@@ -20,9 +20,9 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.arrays import known as is_known
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset import source
-from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.dates import fitting_formats, session_days
 from weekly_cli.dataset.footers import Footers
-from weekly_cli.dataset.schema import as_text, plain_symbols, plain_type, symbol_codes
+from weekly_cli.dataset.schema import DatasetSchema, DateReading, as_text, plain_symbols, plain_type, symbol_codes
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk
 from weekly_cli.settings import Config
@@ -142,7 +142,7 @@ def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
     for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
         symbols = _encoded(table.column(0))
         _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
-        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, wanted))
+        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, footers.schema))
     return keys
 
 
@@ -162,8 +162,9 @@ def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> No
         ) from error
 
 
-def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, names: Sequence[str]) -> _Keys:
-    days, known = session_days(table.column(names[1]))
+def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schema: DatasetSchema) -> _Keys:
+    names = schema.key_columns
+    days, known = session_days(table.column(names[1]), schema.dates)
     usable = known if encoded.null_count == 0 else is_known(encoded)
     if usable is not None and known is not None:
         usable = usable & known
@@ -201,12 +202,19 @@ def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[
     return np.flatnonzero(~known & is_known(dates))
 
 
-def unread_dates_sentence(count: int, first: str) -> str:
-    """Return a sentence that says how many dates can't be read, and which formats can."""
-    return (
-        f"{count:,} rows have something other than a date in their date column (first: {first}); dates must look like "
-        "2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, years 1 to 9999)"
-    )
+def unread_dates_sentence(scan: Scan) -> str:
+    """Return a sentence that says how many dates can't be read, and how dates are read."""
+    return _unread_sentence(scan.unread_dates, scan.first_unread_date, scan.footers.schema.dates)
+
+
+def _unread_sentence(count: int, first: str, reading: DateReading) -> str:
+    if reading.format is not None:
+        looks = f"text is read in the format {reading.format} (--date-format)"
+    elif reading.unit is not None:
+        looks = f"numbers are read as {reading.unit} (--date-unit)"
+    else:
+        looks = "text must look like 2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, years 1 to 9999)"
+    return f"{count:,} rows have something other than a date in their date column (first: {first}); {looks}"
 
 
 def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
@@ -237,7 +245,7 @@ def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
     paths: dict[str, None] = {}
     for piece, _, table in source.tables(footers.pieces, footers.schema, footers.schema.key_columns):
         codes = symbol_codes(table.column(0), symbols)
-        days, _ = session_days(table.column(1))
+        days, _ = session_days(table.column(1), footers.schema.dates)
         places = np.flatnonzero(codes >= 0)
         pairs = zip(numbers[codes[places]].tolist(), days[places].tolist(), strict=True)
         if wanted.intersection(pairs):
@@ -259,7 +267,7 @@ class _Fold:
         self._bad: list[str] = []
         self._bad_files: dict[str, int] = {}
         self.bad_count = 0
-        self._unread_count, self._first_unread = 0, ""
+        self._unread_count, self._first_unread, self._first_unread_text = 0, "", ""
 
     def add(self, keys: _Keys) -> None:
         path = self._footers.pieces[keys.piece].path
@@ -270,9 +278,9 @@ class _Fold:
         if keys.unread is not None:
             row, value = keys.unread
             self._unread_count += keys.unread_count
-            self._first_unread = (
-                self._first_unread or f"{value!r} in row {row} of row group {self._group(keys)} of {path}"
-            )
+            if not self._first_unread:
+                self._first_unread = f"{value!r} in row {row} of row group {self._group(keys)} of {path}"
+                self._first_unread_text = value
         if keys.days is not None:
             first, last, smallest, largest = keys.days
             before = self._days or (first, smallest, largest)
@@ -319,9 +327,10 @@ class _Fold:
         symbol, date = self._footers.schema.key_columns
         few = 2 * self.bad_count < self._footers.rows
         if self._unread_count:
-            unread = unread_dates_sentence(self._unread_count, self._first_unread)
-            remedy = "; rewrite them" + (", or pass --on-bad-rows drop to leave these rows out" if few else "")
-            return f"column {date!r} of {self._footers.where}: {unread}{remedy}"
+            unread = _unread_sentence(self._unread_count, self._first_unread, self._footers.schema.dates)
+            remedy = self._format_advice() or "rewrite them"
+            remedy += ", or pass --on-bad-rows drop to leave these rows out" if few else ""
+            return f"column {date!r} of {self._footers.where}: {unread}; {remedy}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
         more = len(self._bad_files) - _OFFENDERS_SHOWN
         return (
@@ -330,6 +339,13 @@ class _Fold:
             + f" (first: {'; '.join(self._bad[:_OFFENDERS_SHOWN])}); fill them in, or pass --on-bad-rows drop to leave "
             "these rows out"
         )
+
+    def _format_advice(self) -> str:
+        """Return how to name the format of text dates; empty if it is not known."""
+        schema = self._footers.schema
+        fitting = fitting_formats(self._first_unread_text) if schema.dates.unit is None else []
+        flags = [f'--date-format "{pattern}"' for pattern in fitting if pattern != schema.dates.format]
+        return "pass " + " or ".join(flags) if flags else ""
 
     def result(self) -> Scan:
         self._fold()

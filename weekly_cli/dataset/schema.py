@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,48 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute import arrays
 from weekly_cli.compute.arrays import Column
-from weekly_cli.names import KEY_ROLES
+from weekly_cli.names import KEY_ROLES, PRICE_ROLES
+
+
+@dataclass(frozen=True)
+class DateReading:
+    """How the date column's values are read where their type does not tell.
+
+    Attributes
+    ----------
+    unit : str or None
+        Of numbers: one of `names.DATE_UNITS`.
+    format : str or None
+        Of text, as in `datetime.strptime`; None: ISO 8601.
+    timezone : str or None
+        The zone whose clocks give the session date of moments; None: the column's own. Moments without one are UTC.
+    """
+
+    unit: str | None = None
+    format: str | None = None
+    timezone: str | None = None
+
+
+AS_THEY_ARE = DateReading()
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A key column that is made of others while rows are read.
+
+    Attributes
+    ----------
+    rule : str
+        "joined": texts with a colon between them; "date parts": year, month and day; "renamed": symbols and dates,
+        by `renames`.
+    sources : tuple of column names
+    renames : tuple of (old symbol, new symbol, day)
+        The old name means the new one on dates before the day.
+    """
+
+    rule: str
+    sources: tuple[str, ...]
+    renames: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,12 +69,19 @@ class DatasetSchema:
         Text that is kept as a dictionary until it is written.
     delta_text : frozenset of column names
         Text whose encoding, in some file, Arrow does not decode into dictionaries.
+    derived : mapping of column name to Derived
+    dates : DateReading
+    notes : tuple of str
+        What was decided about the input that its names and types do not say.
     """
 
     arrow: pa.Schema
     roles: Mapping[str, str]
     dictionary_text: frozenset[str] = frozenset()
     delta_text: frozenset[str] = frozenset()
+    derived: Mapping[str, Derived] = field(default_factory=dict)
+    dates: DateReading = AS_THEY_ARE
+    notes: tuple[str, ...] = ()
 
     @property
     def symbol_type(self) -> pa.DataType:
@@ -45,11 +93,35 @@ class DatasetSchema:
         """The symbol and date columns."""
         return tuple(self.roles[role] for role in KEY_ROLES)
 
+    def read_columns(self, names: Iterable[str]) -> list[str]:
+        """Return the columns that must be read for these ones, each once."""
+        read: dict[str, None] = {}
+        for name in names:
+            read |= dict.fromkeys(self.derived[name].sources if name in self.derived else (name,))
+        return list(read)
+
+    @property
+    def rewritten(self) -> frozenset[str]:
+        """The columns whose values are not those of the files' columns of the same name."""
+        return frozenset(name for name, how in self.derived.items() if name in how.sources)
+
     def working_type(self, name: str) -> pa.DataType:
         """Return the type in which a column is processed until it is written in its original type."""
         kind = working_type(self.arrow.field(name).type)
         as_it_is = name not in self.dictionary_text or pa.types.is_dictionary(kind)
         return kind if as_it_is else pa.dictionary(pa.int32(), kind)
+
+
+def roles_in_words(roles: Mapping[str, str]) -> str:
+    """Return the column of each role, and what is made without those that are missing.
+
+    >>> roles_in_words({"symbol": "Ticker", "date": "date", "close": "close", "volume": "volume"})
+    'symbol=Ticker, date, close, volume; no open, high, low: columns that need them are made of closes'
+    """
+    words = ", ".join(role if role == name else f"{role}={name}" for role, name in roles.items())
+    missing = [role for role in PRICE_ROLES if role not in roles]
+    words += f"; no {', '.join(missing)}: columns that need them are made of closes" if missing else ""
+    return words + ("" if "volume" in roles else "; no volume: its columns are empty")
 
 
 def is_text(kind: pa.DataType) -> bool:

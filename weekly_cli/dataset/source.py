@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, text_array
 from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.derived import derive
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
@@ -73,13 +74,15 @@ def tables(
         If a file can't be decoded.
     """
     opened: tuple[str, pq.ParquetFile] | None = None
-    wanted = {name: schema.working_type(name) for name in (schema.arrow.names if columns is None else columns)}
+    names = list(schema.arrow.names if columns is None else columns)
+    wanted = {name: schema.working_type(name) for name in schema.read_columns(names)}
     for piece in pieces:
         if opened is None or opened[0] != piece.path:
             opened = piece.path, _open(piece, schema)
         try:
             for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
-                yield piece, first, _conformed(table, piece, schema.roles["symbol"], wanted)
+                read = _conformed(table, piece, schema.roles["symbol"], wanted)
+                yield piece, first, derive(read, schema, names, piece.path)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(
                 f"{piece.path} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
@@ -88,8 +91,9 @@ def tables(
 
 def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
     dictionaries = set(schema.dictionary_text)
-    if is_text(schema.symbol_type):
-        dictionaries.add(schema.roles["symbol"])
+    symbol = schema.roles["symbol"]
+    if is_text(schema.symbol_type) and symbol not in schema.derived and symbol not in dict(piece.keys):
+        dictionaries.add(symbol)
     dictionaries -= schema.delta_text
     try:
         return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
@@ -159,7 +163,11 @@ def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> pa.ChunkedArray:
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), kind)])
     try:
+        if pa.types.is_timestamp(kind) and kind.tz is not None and pa.types.is_date(column.type):
+            return pc.assume_timezone(column.cast(pa.timestamp(kind.unit)), kind.tz)
         return column.cast(kind)
     except pa.ArrowInvalid as error:
         raise InputRefused(
@@ -191,7 +199,7 @@ def chunks(
     codes_of = SymbolCodes(symbols)
     for _, _, table in tables(pieces, schema, columns, batch_rows, use_threads):
         codes = codes_of(table.column(symbol))
-        days, known = session_days(table.column(date))
+        days, known = session_days(table.column(date), schema.dates)
         keep = codes >= 0
         if known is not None:
             keep &= known

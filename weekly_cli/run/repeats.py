@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset.moments import moments
-from weekly_cli.dataset.schema import as_text, is_text
+from weekly_cli.dataset.schema import DateReading, as_text, is_text
 
 EXAMPLES = 3
 #: A text column with more values than this, such as the number of an order, does not tell apart series of prices.
@@ -152,14 +152,14 @@ class RepeatedRows:
         return self.rows[starts if on_duplicates == "first" else np.append(starts[1:], len(self.rows)) - 1]
 
 
-def find_repeated(codes: Ints, days: Ints, dates: pa.ChunkedArray) -> RepeatedRows | None:
+def find_repeated(codes: Ints, days: Ints, dates: pa.ChunkedArray, reading: DateReading) -> RepeatedRows | None:
     """Return the repeated rows among rows sorted by (code, day); None: there are none."""
     repeats = (codes[1:] == codes[:-1]) & (days[1:] == days[:-1])
     if not repeats.any():
         return None
     rows = np.flatnonzero(np.append(False, repeats) | np.append(repeats, False))
     sessions = np.cumsum(np.append(True, ~repeats))[rows]
-    moment = moments(dates.take(from_numpy(rows)))
+    moment = moments(dates.take(from_numpy(rows)), reading)
     order = np.lexsort((moment, sessions))  # which is stable
     moment = moment[order]
     is_repeat = np.append(False, (sessions[1:] == sessions[:-1]) & (moment[1:] == moment[:-1]))

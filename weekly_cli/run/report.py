@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
+from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
 from weekly_cli.files import parquet
 from weekly_cli.files.discovery import Skipped
@@ -47,6 +49,11 @@ class Report:
         "parent" and "largest_worker" are resident sizes; "all" is the sampled sum of proportional set sizes.
     bytes_saved : int
         Bytes saved by narrower types: in the bundles, and in the features compared with float64.
+    roles : mapping of role to column name
+    notes : tuple of str
+        What was decided about the input that its names and types do not say.
+    first_date, last_date : str or None
+        Of the input's rows.
     duplicates_identical : int
         Rows that repeat another one in all columns.
     duplicates_differing : mapping of column name to int
@@ -70,6 +77,10 @@ class Report:
     rows_per_second: float
     symbols_per_second: float
     layout: str
+    roles: Mapping[str, str]
+    notes: tuple[str, ...]
+    first_date: str | None
+    last_date: str | None
     strategy: str
     strategy_reason: str
     partition_reason: str
@@ -157,6 +168,10 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         rows_per_second=rows / total,
         symbols_per_second=symbols / total,
         layout=scan.layout,
+        roles=dict(scan.footers.schema.roles),
+        notes=scan.footers.schema.notes,
+        first_date=_date(scan.first_day) if len(scan.symbols) else None,
+        last_date=_date(scan.last_day) if len(scan.symbols) else None,
         strategy=plan.strategy,
         strategy_reason=plan.strategy_reason,
         partition_reason=plan.partition_reason,
@@ -190,6 +205,10 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         fingerprint=_fingerprint(job),
         version=__version__,
     )
+
+
+def _date(day: int) -> str:
+    return as_date(day).isoformat()
 
 
 def _fingerprint(job: Job) -> str:
@@ -259,6 +278,9 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
     bytes_moved += f", saved by narrower types {mib(report.bytes_saved)}"
     lines = [
         ("rows", f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"),
+        ("roles", roles_in_words(report.roles)),
+        ("dates", f"{report.first_date} to {report.last_date}" if report.first_date else ""),
+        ("read as", "; ".join(report.notes)),
         ("columns", f"{report.columns}, of which {report.features} are weekly features"),
         ("seconds", f"{seconds['total']:.2f}: {stages}"),
         ("in tasks", inside),
@@ -300,6 +322,9 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
     footers = scan.footers
     return {
         "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
+        "roles": roles_in_words(footers.schema.roles),
+        **({"dates": f"{_date(scan.first_day)} to {_date(scan.last_day)}"} if len(scan.symbols) else {}),
+        **({"read_as": "; ".join(footers.schema.notes)} if footers.schema.notes else {}),
         **({"not_read": _not_read(footers.skipped)} if footers.skipped else {}),
         "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
         "strategy": f"{plan.strategy}: {plan.strategy_reason}",

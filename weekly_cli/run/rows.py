@@ -61,7 +61,7 @@ def sorted_rows(task: Task) -> TaskRows:
 def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
     """Return the input's row groups that may be copied, by their first row; all rows must be in input order."""
     pieces = task.pieces or ()
-    if task.job.low_memory or sum(piece.stop - piece.start for piece in pieces) != n_rows:
+    if task.job.low_memory or task.job.schema.rewritten or sum(piece.stop - piece.start for piece in pieces) != n_rows:
         return {}
     most = _MOST_COPIED_GROUPS * task.job.row_group_rows
     copyable, first = {}, 0
@@ -92,7 +92,7 @@ def _in_order(codes: Ints, days: Ints) -> bool:
 def _one_a_session(task: Task, codes: Ints, days: Ints, table: pa.Table) -> TaskRows:
     """Return sorted rows with each (code, day) once, as the settings say; all of them if they refuse repeated ones."""
     job, date = task.job, task.job.schema.roles["date"]
-    repeated = find_repeated(codes, days, table.column(date))
+    repeated = find_repeated(codes, days, table.column(date), job.schema.dates)
     if repeated is None:
         return TaskRows(codes, days, table)
     repeats = facts_of(repeated, np.array(task.planned_codes)[codes], days, table, date)

@@ -251,6 +251,50 @@ class Date(Kind):
         return {"type": "string", "format": "date"}
 
 
+class DateFormat(Kind):
+    """A format of dates, as in `datetime.strptime`."""
+
+    metavar = "FORMAT"
+
+    def check(self, value: Any) -> str:
+        """Return the format, which must give a day back that it has written."""
+        text, day = text_of(value), datetime.datetime(2023, 12, 31, tzinfo=datetime.UTC)
+        try:
+            same = datetime.datetime.strptime(day.strftime(text), text).date() == day.date()
+        except ValueError:
+            same = False
+        if not same:
+            raise ValueError(f"takes a format with year, month and day such as %m/%d/%Y, not {value!r}")
+        return text
+
+
+class TimeZone(Kind):
+    """A time zone by its name in the IANA database."""
+
+    metavar = "ZONE"
+
+    def check(self, value: Any) -> str:
+        """Return the name of the zone."""
+        import zoneinfo
+
+        try:
+            zoneinfo.ZoneInfo(text_of(value))
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+            near = did_you_mean(value, zoneinfo.available_timezones())
+            raise ValueError(f"takes a zone such as Europe/Berlin, not {value!r}{near}") from error
+        return str(value)
+
+
+class Word(Kind):
+    """Text that is not empty."""
+
+    def check(self, value: Any) -> str:
+        """Return the text."""
+        if not text_of(value):
+            raise ValueError("takes text, not an empty one")
+        return str(value)
+
+
 class Size(Kind):
     """A size in bytes; None for "auto"."""
 

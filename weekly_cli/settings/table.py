@@ -14,7 +14,7 @@ from enum import Flag, auto
 from types import MappingProxyType
 from typing import Any
 
-from weekly_cli.names import ANCHORS, AVAILABILITIES
+from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS
 from weekly_cli.settings import kinds, lists
 from weekly_cli.settings.kinds import Kind
 
@@ -111,8 +111,29 @@ class Config:
         is_argument=True, shows_variable=True,
     )  # fmt: skip
     columns: tuple[tuple[str, str], ...] = _row(
-        (), lists.Roles(), INPUT, "Roles by hand: symbol=Ticker,close=Last.", changes_values=True
+        (),
+        lists.Roles(),
+        INPUT,
+        "Roles by hand: symbol=Ticker,close=Last, or symbol=code+exchange.",
+        changes_values=True,
     )
+    symbol: str | None = _row(
+        None, kinds.Word(), INPUT, "The symbol of all rows, for files of one symbol.", changes_values=True
+    )
+    symbol_map: str | None = _row(
+        None, kinds.PathName(), INPUT,
+        "CSV or Parquet with old, new and from: rows of old before that date belong to new.", changes_values=True,
+    )  # fmt: skip
+    date_unit: str = _row(
+        "auto", kinds.Choice("auto", *DATE_UNITS), INPUT, "What a date that is a number counts.", changes_values=True
+    )
+    date_format: str | None = _row(
+        None, kinds.DateFormat(), INPUT, "The format of dates that are text, such as %m/%d/%Y.", changes_values=True
+    )
+    timezone: str | None = _row(
+        None, kinds.TimeZone(), INPUT, "The exchange's zone: the date there is the session's, for timestamps.",
+        changes_values=True,
+    )  # fmt: skip
     symbols: tuple[str, ...] | None = _row(
         None, lists.Symbols(), INPUT, "Only these: A,B,C, or @FILE with one a line.", changes_values=True
     )

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.spans import arrow_type
 from weekly_cli.dataset.footers import read_footers
+from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import is_text, name_collisions
 from weekly_cli.dataset.selection import select_symbols
@@ -228,7 +229,7 @@ class _Verification:
     def _settings_of_table(self, input_scan: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table with: the input's roles for the columns that the table has."""
         roles = {role: name for role, name in input_scan.footers.schema.roles.items() if name in schema.names}
-        return replace(self.config, input=(self.proof.table,), columns=tuple(roles.items()))
+        return as_plain_columns(replace(self.config, input=(self.proof.table,)), input_scan.footers.schema, roles)
 
     def _replaced(self, input_scan: Scan) -> list[str]:
         """Return the input's columns that were replaced by computed ones."""

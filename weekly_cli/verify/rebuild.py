@@ -12,6 +12,7 @@ from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import Feature
 from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import as_text, symbol_codes, working_type
 from weekly_cli.files import output_file, parquet, records
@@ -76,16 +77,16 @@ class SampledSymbols:
             symbol, reason = report.rejected[0]
             raise Refuted(f"{symbol} can't be built again: {reason}")
         codes = symbol_codes(built.column(schema.roles["symbol"]), symbols).astype(np.int64)
-        days = session_days(built.column(schema.roles["date"]))[0].astype(np.int64)
+        days = session_days(built.column(schema.roles["date"]), schema.dates)[0].astype(np.int64)
         return Rows(codes, days, built.drop_columns(table.column_names))
 
     def _settings(self, folder: Path, codes: Ints) -> Config:
         names = [*_COUNTED, *(feature.name for feature in self.features)]
+        config = as_plain_columns(self.config, self.scan.footers.schema, self.scan.footers.schema.roles)
         return replace(
-            self.config,
+            config,
             input=(str(folder / "input.parquet"),),
             output=str(folder / "output.parquet"),
-            columns=tuple(self.scan.footers.schema.roles.items()),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
             max_symbols=None,
             features=",".join(names),

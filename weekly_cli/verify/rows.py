@@ -212,7 +212,7 @@ def _read(
     part = _empty_tally(len(wanted))
     for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, columns, _BATCH_ROWS):
         codes = symbol_codes(table.column(symbol), sides.scan.symbols).astype(np.int64)
-        days, known = session_days(table.column(date))
+        days, known = session_days(table.column(date), footers.schema.dates)
         usable = codes >= 0 if known is None else (codes >= 0) & known
         rows = Rows(codes, days.astype(np.int64), table.drop_columns([symbol]))
         if not usable.all():

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from weekly_cli.compute.bars import Ints
-from weekly_cli.dataset.schema import DatasetSchema, is_text
+from weekly_cli.dataset.schema import DatasetSchema, DateReading, is_text
+from weekly_cli.names import EPOCH_UNITS
 from weekly_cli.settings import Config
 
 _SESSION = ["code", "day"]
@@ -32,7 +33,7 @@ def one_a_session(
     if not several.any() or (config.on_duplicates == "error" and not aggregates):
         return frame["row"].to_numpy(), table
     repeated = frame[several].reset_index(drop=True)
-    repeated["moment"] = _moments(table.column(schema.roles["date"]).take(repeated["row"].to_numpy()))
+    repeated["moment"] = _moments(table.column(schema.roles["date"]).take(repeated["row"].to_numpy()), schema.dates)
     repeated = repeated.sort_values([*_SESSION, "moment", "row"])
     keep: Any = config.on_duplicates
     if keep != "error":
@@ -44,12 +45,13 @@ def one_a_session(
     return rows, _day_bars(table, rows, repeated.reset_index(drop=True), schema.roles, config.price)
 
 
-def _moments(dates: pa.ChunkedArray) -> Any:
+def _moments(dates: pa.ChunkedArray, reading: DateReading) -> Any:
     if pa.types.is_dictionary(dates.type):
         dates = dates.cast(dates.type.value_type)
     if is_text(dates.type):
-        return pd.to_datetime(pd.Series(dates.to_pylist()), format="ISO8601", utc=True)
-    return dates.cast(pa.int64()).to_pandas() if pa.types.is_timestamp(dates.type) else 0
+        return pd.to_datetime(pd.Series(dates.to_pylist()), format=reading.format or "ISO8601", utc=True)
+    is_number = pa.types.is_timestamp(dates.type) or reading.unit in EPOCH_UNITS
+    return dates.cast(pa.int64()).to_pandas() if is_number else 0
 
 
 def _day_bars(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from weekly_cli.dataset.schema import plain_symbols
+from weekly_cli.dataset.schema import DateReading, plain_symbols
 from weekly_cli.names import ROLES
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
@@ -53,6 +53,7 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
     if config.price is not None:
         columns[_ADJUSTED] = rows.table.column(config.price)
     frame = pd.DataFrame({name: _series(column) for name, column in columns.items()})
+    frame["date"] = _moments(frame["date"], schema.dates)
     values = plain_symbols(sample.scan.symbols).to_pylist()
     frame["symbol"] = pd.Series([values[code] for code in rows.codes.tolist()], dtype=object)
     frame["code"] = rows.codes
@@ -72,6 +73,21 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         end=None if config.end is None else str(config.end),
         formulas=FORMULAS | rounding,
     )
+
+
+def _moments(dates: pd.Series[Any], reading: DateReading) -> pd.Series[Any]:
+    """Return dates that are numbers, text of another format than ISO, or moments of a zone, as pandas reads them."""
+    if reading.unit == "yyyymmdd":
+        return pd.to_datetime(dates.astype("int64").astype(str), format="%Y%m%d")
+    if reading.unit is not None:
+        dates = pd.Series(dates.to_numpy(np.int64).astype(f"datetime64[{reading.unit}]"))
+    elif reading.format is not None:
+        dates = pd.to_datetime(dates, format=reading.format)
+    if reading.timezone is None or not isinstance(dates.dtype, np.dtype | pd.DatetimeTZDtype) or dates.dtype == object:
+        return dates
+    aware = dates if isinstance(dates.dtype, pd.DatetimeTZDtype) else dates.dt.tz_localize("UTC")
+    local: pd.Series[Any] = aware.dt.tz_convert(reading.timezone)
+    return local
 
 
 def _uncertain(bars: pd.DataFrame, name: str) -> Values:
