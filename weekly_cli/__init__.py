@@ -1,7 +1,7 @@
 """Weekly features for daily prices: Parquet in, Parquet out, without look-ahead.
 
-`build` does the same as `weekly-cli build`; `add_weekly_features` does it for a pandas DataFrame. Both are imported on
-first use, so that `import weekly_cli` costs nothing.
+`build` and `inspect` do the same as `weekly-cli build` and `weekly-cli inspect`; `add_weekly_features` does it for a
+pandas DataFrame. All are imported on first use, so that `import weekly_cli` costs nothing.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from weekly_cli.inspection import inspect
     from weekly_cli.run.frame import add_weekly_features
     from weekly_cli.run.pipeline import build
     from weekly_cli.run.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["Report", "__version__", "add_weekly_features", "build"]
+__all__ = ["Report", "__version__", "add_weekly_features", "build", "inspect"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> Any:
         from weekly_cli.run.pipeline import build
 
         return build
+    if name == "inspect":
+        from weekly_cli.inspection import inspect
+
+        return inspect
     if name == "add_weekly_features":
         from weekly_cli.run.frame import add_weekly_features
 

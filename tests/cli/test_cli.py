@@ -54,7 +54,7 @@ from weekly_cli.run import fan_out, pipeline
 from weekly_cli.run.report import Report
 from weekly_cli.settings import SETTINGS, Config
 
-COMMANDS = ("build", "plan", "verify", "features", "config", "sample")
+COMMANDS = ("build", "plan", "inspect", "verify", "features", "config", "sample")
 STAGES = ("scan", "plan", "fan out", "publish")
 
 
@@ -616,6 +616,7 @@ def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path
     assert (shown.returncode, shown.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
     said = json.loads(listed.stdout)
     assert said["strategy"].startswith("direct: ")
+    assert said.pop("findings") == []
     for name in said:
         assert name.replace("_", " ") in shown.stdout
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())
@@ -809,6 +810,12 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--sector-map", "s.csv"], {"sector_map": "s.csv"}),
     (["--price", "adj close"], {"price": "adj close"}),
     (["--dtype", "float64"], {"dtype": "float64"}),
+    (["--symbol", "A,B"], {"symbol": "A,B"}),
+    (["--symbol-map", "m.csv"], {"symbol_map": "m.csv"}),
+    (["--wide", "closes"], {"wide": "closes"}),
+    (["--date-unit", "ms"], {"date_unit": "ms"}),
+    (["--date-format", "%d.%m.%Y"], {"date_format": "%d.%m.%Y"}),
+    (["--timezone", "Europe/Berlin"], {"timezone": "Europe/Berlin"}),
     (["--symbols", "A,B"], {"symbols": ("A", "B")}),
     (["--symbols", "A", "--symbols", "B,C"], {"symbols": ("A", "B", "C")}),
     (["--max-symbols", "3"], {"max_symbols": 3}),
@@ -817,6 +824,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--on-duplicates", "last"], {"on_duplicates": "last"}),
     (["--on-intraday", "aggregate"], {"on_intraday": "aggregate"}),
     (["--on-bad-rows", "drop"], {"on_bad_rows": "drop"}),
+    (["--on-key-conflict", "path"], {"on_key_conflict": "path"}),
     (["--replace-features"], {"replace_features": True}),
     (["--jobs", "2"], {"jobs": 2}),
     (["-j", "-2"], {"jobs": -2}),
@@ -832,6 +840,8 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--work-dir", "/fast"], {"work_dir": "/fast"}),
     (["--wait", "2.5"], {"wait": 2.5}),
     (["--fresh"], {"fresh": True}),
+    (["--fail-on", "padding,suspected-split", "--fail-on", "all"], {"fail_on": ("padding", "suspected-split", "all")}),
+    (["--ignore", "padding", "--ignore", "stale-prices"], {"ignore": ("padding", "stale-prices")}),
     (["--keep-work"], {"keep_work": True}),
     (["--strict"], {"strict": True}),
     (["--task-timeout", "90"], {"task_timeout": 90.0}),
@@ -869,6 +879,12 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "sector_map": ("s.csv", "s.csv"),
     "price": ("adj close", "adj close"),
     "dtype": ("float64", "float64"),
+    "symbol": ("A,B", "A,B"),
+    "symbol_map": ("m.csv", "m.csv"),
+    "wide": ("no", "no"),
+    "date_unit": ("yyyymmdd", "yyyymmdd"),
+    "date_format": ("%d.%m.%Y", "%d.%m.%Y"),
+    "timezone": ("Asia/Tokyo", "Asia/Tokyo"),
     "symbols": ("A,BRK B", ("A", "BRK B")),
     "max_symbols": ("3", 3),
     "start": ("2024-03-01", datetime.date(2024, 3, 1)),
@@ -876,6 +892,7 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "on_duplicates": ("last", "last"),
     "on_intraday": ("aggregate", "aggregate"),
     "on_bad_rows": ("drop", "drop"),
+    "on_key_conflict": ("column", "column"),
     "replace_features": ("1", True),
     "jobs": ("-2", -2),
     "memory_limit": ("2GB", 2 * 10**9),
@@ -888,6 +905,8 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "work_dir": ("/fast", "/fast"),
     "wait": ("60", 60.0),
     "fresh": ("yes", True),
+    "fail_on": ("padding,all", ("padding", "all")),
+    "ignore": ("padding", ("padding",)),
     "keep_work": ("1", True),
     "strict": ("on", True),
     "task_timeout": ("0.5", 0.5),

@@ -1,4 +1,4 @@
-"""The session of `verify` that the documentation shows: what the commands print for the sample."""
+"""The sessions that the documentation shows: what the commands print for the sample."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ def of_verify() -> str:
         lines = [line.rstrip() for line in _printed(folder, "verify", "daily_weekly").splitlines()]
     (heading,) = (number for number, line in enumerate(lines) if "first bar " in line)
     return "\n".join([*lines[: heading + 1], "...", lines[-1]])
+
+
+def of_inspect() -> str:
+    """Return what `inspect` prints of the sample."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / SAMPLE.name).symlink_to(SAMPLE)
+        printed = _printed(folder, "inspect", SAMPLE.name)
+    return "\n".join(line.rstrip() for line in printed.splitlines())
 
 
 def _printed(folder: str, *words: str) -> str:

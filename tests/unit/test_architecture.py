@@ -18,13 +18,13 @@ README = PACKAGE / "README.md"
 
 #: The rooms from the ground up: a room imports only from the rows above its own.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "names", "events", "failpoints"),
+    ("errors", "names", "events", "failpoints", "findings"),
     ("settings",),
     ("compute",),
     ("files",),
     ("dataset",),
     ("run",),
-    ("verify",),
+    ("verify", "inspection"),
     ("cli",),
     ("__main__",),
 )
@@ -35,13 +35,13 @@ CONFINED = {
     "distributed": set[str](),
     "dask": set[str](),
     "pandas": {
-        "run.frame",
-        *("verify.hashes", "verify.reference", "verify.reference.formulas", "verify.reference.table"),
-        "verify.sessions",
+        *("run.frame", "verify.conversion", "verify.hashes", "verify.sessions"),
+        *("verify.reference", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
-    "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view"},
+    "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view", "inspection.view"},
     "filelock": {"files.lock"},
+    "deltalake": {"files.delta"},
     "psutil": {"run.resources"},
 }
 
@@ -246,7 +246,9 @@ def by_process(log: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("args", [[], ["build"], ["plan"], ["verify"], ["features"], ["config"], ["sample"]], ids=str)
+@pytest.mark.parametrize(
+    "args", [[], ["build"], ["plan"], ["inspect"], ["verify"], ["features"], ["config"], ["sample"]], ids=str
+)
 def test_help_imports_nothing_heavy(recorded: tuple[dict[str, str], Path], args: list[str]) -> None:
     env, log = recorded
     done = run_cli(*args, "--help", env=env)

@@ -7,6 +7,7 @@ import gc
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from weekly_cli.errors import EXIT_CODES, EXIT_DONE, EXIT_NOT_PROVEN, UsageError
 from weekly_cli.names import printable
 from weekly_cli.settings import SETTINGS, from_environment, from_file, from_flags, resolve
 from weekly_cli.settings.sources import Layer, resolve_some, unknown_variables, winning
+from weekly_cli.settings.table import INPUT
 
 if TYPE_CHECKING:
     from weekly_cli.run.report import Report
@@ -102,10 +104,34 @@ def plan(typed: Typed) -> int:
     with _importing():
         from weekly_cli.run import pipeline, report
     scan, run_plan = pipeline.plan_only(config)
+    findings = pipeline.findings_in_plan(scan, run_plan, config)
     if config.json:
-        print_json(report.plan_lines(scan, run_plan))
+        print_json({**report.plan_lines(scan, run_plan), "findings": [asdict(one) for one in findings]})
     else:
-        console(stderr=False).print(report.render_plan(scan, run_plan))
+        console(stderr=False).print(report.render_plan(scan, run_plan, findings))
+    return EXIT_DONE
+
+
+#: What is inspected is the whole input, so no settings that select of it.
+_OF_A_SELECTION = ("symbols", "max_symbols", "start", "end")
+_OF_INSPECT = tuple(row.name for row in SETTINGS.values() if row.panel == INPUT and row.name not in _OF_A_SELECTION)
+
+
+@command(
+    *_OF_INSPECT, "price", "week", "ignore", "json",
+    examples=("weekly-cli inspect prices/", "weekly-cli inspect weekly/", "weekly-cli inspect prices/ --json"),
+)  # fmt: skip
+def inspect(typed: Typed) -> int:
+    """Say what is in a dataset, or in an output: rows, calendar, holes, unusable values, and the build that fits."""
+    config = resolve(*_layers(typed))
+    with _importing():
+        from weekly_cli import inspection
+        from weekly_cli.inspection import view
+    found = inspection.look(config)
+    if config.json:
+        print_json(found.to_dict())
+    else:
+        view.show(found, console(stderr=False))
     return EXIT_DONE
 
 
@@ -161,6 +187,7 @@ def features(typed: Typed) -> int:
             "column": row.name,
             "formula": row.formula,
             "first_bar": row.first_bar,
+            "window": row.window,
             "parity": row.parity,
         }
         for row in templates()

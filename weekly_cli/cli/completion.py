@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from weekly_cli.errors import WeeklyError
+from weekly_cli.findings import KINDS
 from weekly_cli.names import ROLES
 from weekly_cli.settings import SETTINGS, Setting, from_environment, from_file, from_flags
 from weekly_cli.settings.sources import winning
@@ -50,11 +51,16 @@ def _symbols(ctx: typer.Context, incomplete: str) -> list[str]:
     return _in_a_list(incomplete, _input_symbols(ctx))
 
 
+def _codes(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _in_a_list(incomplete, KINDS)
+
+
 _COMPLETERS: dict[str, Complete] = {
     "features": _features,
     "columns": _columns,
     "prices": _prices,
     "symbols": _symbols,
+    "codes": _codes,
 }
 
 

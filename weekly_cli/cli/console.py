@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import select
@@ -72,9 +73,11 @@ def _has_descriptor(stream: TextIO) -> bool:
 
 
 def console(*, stderr: bool) -> Console:
-    """Return a console that prints text unchanged."""
+    """Return a console that prints text unchanged; characters that stdout's encoding lacks are escaped."""
     from rich.console import Console
 
+    if not stderr and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     file = cast("IO[str]", BestEffortStream(sys.stderr)) if stderr else None
     return Console(file=file, stderr=stderr, highlight=False, markup=False, emoji=False)
 

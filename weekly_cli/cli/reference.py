@@ -13,6 +13,7 @@ from weekly_cli.cli.app import app
 from weekly_cli.cli.parameters import flags, info_of
 from weekly_cli.compute.features import templates
 from weekly_cli.errors import EXIT_CODES
+from weekly_cli.findings import KINDS
 from weekly_cli.settings import SETTINGS, Setting
 from weekly_cli.settings.table import Source
 
@@ -29,6 +30,15 @@ def feature_table() -> str:
         for row in templates()
     ]
     return _table(("family", "column", "formula", "first bar (k)", "matches"), rows)
+
+
+def findings_table() -> str:
+    """Return all findings as a Markdown table."""
+    rows = [
+        (f"`{row.code}`", f"{row.counts}: {row.means}", row.helps, "yes" if row.in_plan else "")
+        for row in KINDS.values()
+    ]
+    return _table(("code", "what was found", "what helps", "in `plan`"), rows)
 
 
 def settings_table() -> str:

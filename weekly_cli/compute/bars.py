@@ -85,7 +85,7 @@ def weekly_bars(
     week = weeks.week_number(days, anchor)
     starts = run_starts(codes, week)
     bars = {"codes": codes[starts], "weeks": week[starts], **_reduced(columns, starts)}
-    outside, below = _crossed(columns)
+    outside, below = crossed(columns)
     quality = Quality()
     unusable = functools.reduce(_either, bad.values())
     if unusable is not None:
@@ -113,9 +113,9 @@ def _as_used(
         factor = adjusted / raw["close"]
         columns |= {role: raw[role] * factor for role in ("open", "high", "low") if role in raw}
         columns["close"] = adjusted
-    bad = {role: _unusable(column, role) for role, column in columns.items()}
+    bad = {role: unusable_values(column, role) for role, column in columns.items()}
     if adjusted is not None:
-        bad["close"] = _either(bad["close"], _unusable(raw["close"], "close"))
+        bad["close"] = _either(bad["close"], unusable_values(raw["close"], "close"))
     return columns, bad
 
 
@@ -143,7 +143,7 @@ def _of_usable_rows(
     counts = {f"unusable_{role}": int(flag[usable].sum()) for role, flag in bad.items() if role != "close"}
     counts["unusable_close"] = len(usable) - len(number)
     columns = {role: np.where(bad[role], np.nan, column)[usable] for role, column in columns.items()}
-    outside, below = _crossed(columns)
+    outside, below = crossed(columns)
     quality = Quality(**counts, high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
     return number[starts], _reduced(_filled(columns, starts), starts), quality
 
@@ -169,7 +169,7 @@ def _filled(columns: Mapping[str, Floats], starts: Ints) -> dict[str, Floats]:
     return filled
 
 
-def _crossed(columns: Mapping[str, Floats]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def crossed(columns: Mapping[str, Floats]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell which closes are outside of their day's range, and which highs are below the low."""
     close, high, low = columns["close"], columns.get("high"), columns.get("low")
     outside, below = np.zeros(len(close), bool), np.zeros(len(close), bool)
@@ -182,7 +182,7 @@ def _crossed(columns: Mapping[str, Floats]) -> tuple[NDArray[np.bool_], NDArray[
     return outside, below
 
 
-def _unusable(x: Floats, role: str) -> NDArray[np.bool_] | None:
+def unusable_values(x: Floats, role: str) -> NDArray[np.bool_] | None:
     """Tell which prices are NaN, infinite, zero or negative, or which volumes NaN, infinite or negative; None: none.
 
     Nearly always none is, and two passes for the extremes are enough to see that.
@@ -195,7 +195,7 @@ def _unusable(x: Floats, role: str) -> NDArray[np.bool_] | None:
 
 def usable_values(x: Floats, role: str) -> NDArray[np.bool_]:
     """Tell which prices, or volumes, may contribute to a bar."""
-    unusable = _unusable(x, role)
+    unusable = unusable_values(x, role)
     return np.ones(len(x), bool) if unusable is None else ~unusable
 
 

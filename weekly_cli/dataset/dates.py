@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import zoneinfo
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +16,8 @@ from weekly_cli.dataset.schema import AS_THEY_ARE, DateReading, is_text
 from weekly_cli.names import EPOCH_UNITS
 
 _UNIX_EPOCH = datetime.date(1970, 1, 1)
-_FIRST_DAY, _LAST_DAY = ((day - _UNIX_EPOCH).days for day in (datetime.date.min, datetime.date.max))
+#: The years 1 to 9999, in days since 1970-01-01.
+FIRST_DAY, LAST_DAY = ((day - _UNIX_EPOCH).days for day in (datetime.date.min, datetime.date.max))
 _DAY_SECONDS = 24 * 3600
 _SECONDS_OF_UNIT = dict(zip(EPOCH_UNITS, (1.0, 1e-3, 1e-6, 1e-9), strict=True))
 
@@ -34,8 +34,8 @@ def session_days(
     column = pa.chunked_array([_date32(chunk, reading) for chunk in chunks], pa.date32())
     days = arrays.to_numpy(column, 0)
     known = None if column.null_count == 0 else arrays.known(column)
-    if days.min(initial=0) < _FIRST_DAY or days.max(initial=0) > _LAST_DAY:
-        inside = (days >= _FIRST_DAY) & (days <= _LAST_DAY)
+    if days.min(initial=0) < FIRST_DAY or days.max(initial=0) > LAST_DAY:
+        inside = (days >= FIRST_DAY) & (days <= LAST_DAY)
         known = inside if known is None else known & inside
     return days, known
 
@@ -124,35 +124,46 @@ _FIRST_SECONDS, _LEAST_LAST_SECONDS, _LAST_SECONDS = (
 def _of_calendar(moments: pa.Array, seconds: float) -> pa.Array:
     """Return timestamps in units of `seconds`, null beyond the calendar: as days they would wrap around."""
     counts = arrays.to_numpy(moments.view(pa.int64()), 0)
-    first, last = (int((day + more) * _DAY_SECONDS / seconds) for day, more in ((_FIRST_DAY, -1), (_LAST_DAY, 2)))
+    first, last = (int((day + more) * _DAY_SECONDS / seconds) for day, more in ((FIRST_DAY, -1), (LAST_DAY, 2)))
     if counts.min(initial=0) >= first and counts.max(initial=0) <= last:
         return moments
     inside = arrays.known(moments) & (counts >= first) & (counts <= last)
     return arrays.from_numpy(counts, moments.type, inside)
 
 
+def parsed(text: str, pattern: str | None) -> datetime.datetime:
+    """Return the moment of a text in a format of `datetime.strptime`, by default in ISO 8601.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if pattern is None:
+        return datetime.datetime.fromisoformat(text)
+    return datetime.datetime.strptime(text, pattern)
+
+
 def _parser(reading: DateReading) -> Callable[[bytes | None], datetime.date | None]:
     """Return what reads a text as a date; it returns None for what is none."""
-    zone = None if reading.timezone is None else zoneinfo.ZoneInfo(reading.timezone)
+    zone = None
+    if reading.timezone is not None:
+        from zoneinfo import ZoneInfo
 
-    def parsed(text: bytes | None) -> datetime.date | None:
+        zone = ZoneInfo(reading.timezone)
+
+    def date_of(text: bytes | None) -> datetime.date | None:
         try:
             words = (text or b"").decode()
-            if reading.format is not None:
-                moment = datetime.datetime.strptime(words, reading.format)
-            else:
-                moment = datetime.datetime.fromisoformat(words)
-        except ValueError:
-            return None
-        if zone is None or (len(words) <= len("2024-03-14") and reading.format is None):
-            return moment.date()
-        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
-        try:
+            moment = parsed(words, reading.format)
+            if zone is None or (reading.format is None and len(words) <= len("2024-03-14")):
+                return moment.date()
+            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
             return aware.astimezone(zone).date()
-        except OverflowError:
+        except (ValueError, OverflowError):
             return None
 
-    return parsed
+    return date_of
 
 
 #: Formats that are suggested if text is in none that is read.
@@ -186,3 +197,22 @@ def as_date(day: int) -> datetime.date:
 def day_of(date: datetime.date) -> int:
     """Return a date in days since 1970-01-01."""
     return (date - _UNIX_EPOCH).days
+
+
+#: Rows of a table whose times of day are looked at.
+_TIMED_ROWS = 1024
+#: More times of day than this are those of intraday rows, and no other is of interest.
+_MOST_TIMES = 32
+
+
+def times_of_day(dates: Column, reading: DateReading) -> frozenset[int]:
+    """Return the times of day of some rows, in seconds since midnight; none for dates, which have no time."""
+    if not pa.types.is_timestamp(dates.type) or not len(dates):
+        return frozenset()
+    rows = np.linspace(0, len(dates) - 1, min(len(dates), _TIMED_ROWS)).astype(np.int64)
+    taken = dates.take(arrays.from_numpy(rows))
+    chunks = taken.chunks if isinstance(taken, pa.ChunkedArray) else [taken]
+    some = pa.concat_arrays([_of_calendar(chunk, _SECONDS_OF_UNIT[dates.type.unit]) for chunk in chunks]).drop_null()
+    local = _local(some, reading.timezone)
+    seconds = arrays.to_numpy(local.cast(pa.timestamp("s"), safe=False).cast(pa.int64())) % _DAY_SECONDS
+    return frozenset(np.unique(seconds)[:_MOST_TIMES].tolist())

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weekly_cli.dataset.hive import refuse_differing_keys
+from weekly_cli.dataset.convert import Conversion
+from weekly_cli.dataset.hive import keys_that_count, with_keys
 from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
-from weekly_cli.dataset.schema import DatasetSchema, is_text
+from weekly_cli.dataset.schema import DatasetSchema, index_columns, is_text
 from weekly_cli.dataset.source import Piece
 from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.errors import InputRefused
@@ -35,6 +35,8 @@ class Footers:
         Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
+    null_counts : mapping
+        Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
     row_bytes : float
         Estimated bytes per row in memory.
     identity : str
@@ -53,6 +55,7 @@ class Footers:
     identity: str
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
+    null_counts: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -60,32 +63,29 @@ class Footers:
         return sum(piece.rows_in_group for piece in self.pieces)
 
 
-def read_footers(config: Config, output: Path | None) -> Footers:
+def read_footers(config: Config, output: Path | None, conversion: Conversion | None = None) -> Footers:
     """Read the footers of the input, which does not include what is at `output`, if given.
+
+    With a `conversion`, its files are read, and those that it has converted in that form.
 
     Raises
     ------
     InputRefused
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
-    inputs = discovery.find_inputs(config.input, output)
-    gathered = _Gathered()
+    conversion = conversion or Conversion(discovery.find_inputs(config.input, output))
+    inputs, gathered = conversion.inputs, _Gathered(conversion)
     for path, keys in inputs.files:
-        gathered.add(path, keys)
+        gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
     arrow = unify(gathered.schemas).remove_metadata()
     choice = choose_roles(arrow, config, gathered.files())
     arrow = pa.schema([*arrow, *choice.added])
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
-    notes = [*choice.notes, *unified_notes(gathered.schemas, arrow), *_int96_notes(gathered.int96)]
-    schema = DatasetSchema(
-        arrow,
-        choice.roles,
-        dictionaries,
-        frozenset(gathered.text_bytes.delta_text),
-        choice.derived,
-        notes=tuple(notes),
-    )
+    notes = [*conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
+    notes += [f"{', '.join(gathered.int96)}: INT96, to the microsecond"] if gathered.int96 else []
+    delta_text = frozenset(gathered.text_bytes.delta_text)
+    schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
     integer_ranges = gathered.ranges.known(arrow)
     schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
@@ -101,63 +101,55 @@ def read_footers(config: Config, output: Path | None) -> Footers:
         states=gathered.states,
         row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=integer_ranges,
+        null_counts=gathered.nulls.known(arrow),
     )
 
 
 class _Gathered:
     """The facts from the footers of files, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, conversion: Conversion) -> None:
+        self._conversion = conversion
         self.schemas: list[FileSchema] = []
         self.pieces: list[Piece] = []
         self.states: dict[Path, FileState] = {}
-        self.ranges, self.text_bytes = _IntegerRanges(), _TextBytes()
+        self.ranges, self.nulls, self.text_bytes = _IntegerRanges(), _NullCounts(), _TextBytes()
         self.file_bytes, self.identity = 0, hashlib.sha256()
         self._leaves: _Leaves | None = None  # most files have the same ones
         self._own_columns: dict[str, None] = {}
         self._index: dict[str, None] = {}
         self.int96: dict[str, None] = {}
 
-    def add(self, path: Path, keys: discovery.HiveKeys) -> None:
-        """Read a file's footer."""
-        file = parquet.open_parquet(path)
-        state = self.states[path] = discovery.file_state(path)
+    def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
+        """Read a file's footer; `of_table` is its schema if a table's log has it."""
+        own = self._conversion.read_path(path)
+        file = parquet.open_parquet(own)
+        state = self.states[path] = self._conversion.state(path)
         self.file_bytes += state.size_bytes
         self.identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
-        self.identity.update(footer := parquet.footer_bytes(path))
+        self.identity.update(footer := parquet.footer_bytes(own))
         if self._leaves is None or not self._leaves.schema.equals(file.schema):
             self._leaves = _leaves(file)
             self._own_columns |= dict.fromkeys(file.schema_arrow.names)
             self._index |= dict.fromkeys(index_columns(file.schema_arrow))
             self.int96 |= dict.fromkeys(name.split(".")[0] for name, kind in self._leaves.columns if kind == "INT96")
-        groups = _row_groups(path, state.size_bytes, footer, self._leaves)
-        refuse_differing_keys(path, file, keys, groups)
-        self.schemas.append(FileSchema(str(path), _with_keys(file.schema_arrow, keys), _empty_columns(groups)))
+        size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
+        groups = _row_groups(path, size, footer, self._leaves)
+        if of_table is None:
+            keys = keys_that_count(own, file, keys, groups, on_key_conflict)
+        schema = with_keys(file.schema_arrow, keys) if of_table is None else of_table
+        self.schemas.append(FileSchema(str(path), schema, _empty_columns(groups)))
+        self.ranges.hide(key for key, _ in keys)
         for number, (rows, chunks) in enumerate(groups):
             if rows:
-                self.pieces.append(Piece(str(path), number, 0, rows, rows, keys))
+                self.pieces.append(Piece(str(own), number, 0, rows, rows, keys, str(path) if own != path else ""))
                 self.ranges.add(chunks, self._leaves.integers)
+                self.nulls.add(rows, chunks)
                 self.text_bytes.add(rows, chunks)
 
     def files(self) -> Files:
         """Return what the files tell besides their columns."""
         return Files([file.path for file in self.schemas], frozenset(self._own_columns), tuple(self._index))
-
-
-def _int96_notes(names: Collection[str]) -> list[str]:
-    return [f"{', '.join(names)}: INT96, to the microsecond"] if names else []
-
-
-def index_columns(schema: pa.Schema) -> list[str]:
-    """Return the columns that pandas' metadata name as the index, whose form pandas documents.
-
-    Source: https://pandas.pydata.org/docs/development/developer.html.
-    """
-    try:
-        index = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-        return [name for name in index if isinstance(name, str) and name in schema.names]
-    except (ValueError, AttributeError, TypeError):  # other metadata of that name
-        return []
 
 
 def _empty_columns(groups: Sequence[RowGroupFooter]) -> frozenset[str]:
@@ -171,7 +163,7 @@ def _with_symbols(pieces: Sequence[Piece], choice: Choice) -> tuple[Piece, ...]:
     if choice.file_symbols is None:
         return tuple(pieces)
     column, symbols = choice.file_symbols
-    return tuple(replace(piece, keys=(*piece.keys, (column, symbols[piece.path]))) for piece in pieces)
+    return tuple(replace(piece, keys=(*piece.keys, (column, symbols[piece.name]))) for piece in pieces)
 
 
 @dataclass(frozen=True)
@@ -242,14 +234,6 @@ def _damaged(path: Path, what: str) -> InputRefused:
     return InputRefused(f"{path} has a damaged footer: {what}; write the file again")
 
 
-def _with_keys(schema: pa.Schema, keys: discovery.HiveKeys) -> pa.Schema:
-    """Return a file's schema with its hive keys as text columns; a column of the file itself takes precedence."""
-    for key, _ in keys:
-        if key not in schema.names:
-            schema = schema.append(pa.field(key, pa.string()))
-    return schema
-
-
 def _check_price(name: str, schema: DatasetSchema, config: Config) -> None:
     where, setting = config.where, config.named("price")
     if name not in schema.arrow.names:
@@ -280,6 +264,10 @@ class _IntegerRanges:
             else:
                 self._ranges[chunk.path] = min(previous[0], extremes[0]), max(previous[1], extremes[1])
 
+    def hide(self, names: Iterable[str]) -> None:
+        """Make columns unknown, such as those that have values of keys beside or instead of those of files."""
+        self._ranges |= dict.fromkeys(names)
+
     def known(self, schema: pa.Schema) -> dict[str, tuple[int, int]]:
         integers = {column.name for column in schema if pa.types.is_integer(column.type)}
         return {name: extremes for name, extremes in self._ranges.items() if extremes is not None and name in integers}
@@ -293,6 +281,33 @@ def _extremes(chunk: ChunkFooter, signed: bool) -> tuple[int, int] | None:
     if not len(chunk.least) == len(chunk.most) == width:
         return None
     return int.from_bytes(chunk.least, "little", signed=signed), int.from_bytes(chunk.most, "little", signed=signed)
+
+
+class _NullCounts:
+    """Counts the nulls of columns, from the statistics of all row groups."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._values: dict[str, int] = {}
+        self._nulls: dict[str, int | None] = {}
+
+    def add(self, rows: int, chunks: Sequence[ChunkFooter]) -> None:
+        """Add a row group's chunks."""
+        self._rows += rows
+        for chunk in chunks:
+            before = self._nulls.get(chunk.path, 0)
+            known = 0 <= chunk.nulls <= chunk.values
+            self._nulls[chunk.path] = before + chunk.nulls if known and before is not None else None
+            self._values[chunk.path] = self._values.get(chunk.path, 0) + chunk.values
+
+    def known(self, schema: pa.Schema) -> dict[str, int]:
+        """Return the nulls of the columns that files have as they are: not hive keys, not columns with parts."""
+        names = {column.name for column in schema if not pa.types.is_nested(column.type)}
+        return {
+            name: nulls + self._rows - self._values[name]
+            for name, nulls in self._nulls.items()
+            if name in names and nulls is not None and self._values[name] <= self._rows
+        }
 
 
 class _TextBytes:

@@ -1,14 +1,15 @@
-"""Hive keys and the files' columns of the same name: they must agree."""
+"""Hive keys and the files' columns of the same name: they agree, or a setting says which of them counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from weekly_cli.compute.arrays import text_array
 from weekly_cli.errors import InputRefused
 from weekly_cli.files.discovery import HiveKeys
 from weekly_cli.files.disk import first_line
@@ -18,24 +19,60 @@ from weekly_cli.files.parquet import open_parquet
 _BATCH_ROWS = 65_536
 
 
-def refuse_differing_keys(path: Path, file: pq.ParquetFile, keys: HiveKeys, groups: Sequence[RowGroupFooter]) -> None:
-    """Refuse a file whose folder names one value and whose column of the same name has another.
+def keys_that_count(
+    path: Path, file: pq.ParquetFile, keys: HiveKeys, groups: Sequence[RowGroupFooter], on_conflict: str
+) -> HiveKeys:
+    """Return the keys that a file's rows have as columns: the file lacks the column, or has other values in it.
 
-    Only columns are read whose extremes in the footer do not settle it.
+    A column whose values are the key's counts itself. Only columns are read whose extremes in the footer do not settle
+    that.
+
+    Parameters
+    ----------
+    on_conflict : str
+        Where a column has other values: "error" refuses the file, "path" lets the key count, "column" the column.
 
     Raises
     ------
     InputRefused
     """
+    counting = []
     for key, value in keys:
-        if key not in file.schema_arrow.names:
-            continue
-        unsettled = [number for number, group in enumerate(groups) if not _settled(group, key, value)]
-        for number, other in _others(path, key, value, unsettled):
-            raise InputRefused(
-                f"{path}: its folder says {key}={value or 'null'}, but its column {key!r} has {other} in row group "
-                f"{number}; move the file to the folder of its values, or rename the folder or the column"
-            )
+        if key in file.schema_arrow.names:
+            other = None if on_conflict == "column" else _first_other(path, key, value, groups)
+            if other is None:
+                continue
+            if on_conflict == "error":
+                raise InputRefused(
+                    f"{path}: its folder says {key}={value or 'null'}, but its column {key!r} has {other}; move the "
+                    f"file to the folder of its values, or pass --on-key-conflict path or column to say which counts"
+                )
+        counting.append((key, value))
+    return tuple(counting)
+
+
+def with_keys(schema: pa.Schema, keys: HiveKeys) -> pa.Schema:
+    """Return a file's schema with its keys as columns: text, or a column's type if that can hold the key."""
+    for key, value in keys:
+        position = schema.get_field_index(key)
+        if position < 0:
+            schema = schema.append(pa.field(key, pa.string()))
+        elif as_values(value, schema.field(position).type) is None:
+            schema = schema.set(position, pa.field(key, pa.string()))
+        else:
+            schema = schema.set(position, schema.field(position).with_nullable(True))
+    return schema
+
+
+def as_values(key: str | None, kind: pa.DataType) -> pa.Array | None:
+    """Return a key as an array with one value of a type, None if the type can't hold it."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    text = pa.nulls(1, pa.string()) if key is None else text_array([key])
+    try:
+        value = text.cast(plain)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    return value if plain.equals(kind) else value.dictionary_encode().cast(kind)
 
 
 def _settled(group: RowGroupFooter, key: str, value: str | None) -> bool:
@@ -46,16 +83,21 @@ def _settled(group: RowGroupFooter, key: str, value: str | None) -> bool:
     return chunk.least == chunk.most == value.encode()
 
 
-def _others(path: Path, key: str, value: str | None, groups: Sequence[int]) -> Iterator[tuple[int, str]]:
+def _first_other(path: Path, key: str, value: str | None, groups: Sequence[RowGroupFooter]) -> str | None:
+    """Return the first value of a column that is not its key's, and where it is; None: all are."""
+    unsettled = [number for number, group in enumerate(groups) if not _settled(group, key, value)]
+    if not unsettled:
+        return None
     file = open_parquet(path, dictionaries=[key])
-    for number in groups:
+    for number in unsettled:
         try:
             for batch in file.iter_batches(_BATCH_ROWS, row_groups=[number], columns=[key], use_threads=False):
                 other = first_other_value(batch.column(0), value)
                 if other is not None:
-                    yield number, other
+                    return f"{other} in row group {number}"
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(f"{path} can't be decoded (row group {number}): {first_line(error)}") from error
+    return None
 
 
 def first_other_value(values: pa.Array, key: str | None) -> str | None:

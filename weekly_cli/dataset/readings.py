@@ -111,4 +111,5 @@ def as_plain_columns(config: Config, schema: DatasetSchema, roles: Mapping[str, 
         symbol=None,
         symbol_map=None,
         date_unit=schema.dates.unit or config.date_unit,
+        on_key_conflict="column",
     )

@@ -8,7 +8,7 @@ are combined in input order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
@@ -20,7 +20,8 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.arrays import known as is_known
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset import source
-from weekly_cli.dataset.dates import fitting_formats, session_days
+from weekly_cli.dataset.calendar import Calendar, DayCounter, DayCounts, count_days, no_days
+from weekly_cli.dataset.dates import FIRST_DAY, LAST_DAY, fitting_formats, session_days, times_of_day
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.schema import DatasetSchema, DateReading, as_text, plain_symbols, plain_type, symbol_codes
 from weekly_cli.errors import InputRefused
@@ -64,6 +65,10 @@ class Scan:
         Those of them that have a value in the date column that is not a valid date.
     first_unread_date : str
         The first of these values, and its location.
+    calendar : Calendar
+        The days that have rows, and how many.
+    times_of_day : frozenset of int
+        Times of day in the date column, in seconds, of some rows of each row group.
     """
 
     footers: Footers
@@ -76,6 +81,8 @@ class Scan:
     bad_rows: int
     unread_dates: int = 0
     first_unread_date: str = ""
+    calendar: Calendar = field(default_factory=no_days)
+    times_of_day: frozenset[int] = frozenset()
 
     @cached_property
     def layout(self) -> str:
@@ -103,6 +110,8 @@ class _Keys:
     bad_count: int
     unread: tuple[int, str] | None
     unread_count: int
+    by_day: DayCounts | None
+    times_of_day: frozenset[int]
 
 
 def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
@@ -157,7 +166,7 @@ def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> No
         symbols.validate(full=True)
     except pa.ArrowInvalid as error:
         raise InputRefused(
-            f"column {name!r} of {piece.path} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
+            f"column {name!r} of {piece.name} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
             f"{disk.first_line(error)}; write it as UTF-8"
         ) from error
 
@@ -178,13 +187,14 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schem
     counts = np.bincount(codes, minlength=len(encoded.dictionary))
     first, stop = _ranges(codes, positions, counts)
     present = np.flatnonzero(counts)
+    smallest, largest = (int(days.min()), int(days.max())) if len(days) else (0, -1)
     return _Keys(
         piece=number,
         symbols=encoded.dictionary if len(present) == len(counts) else encoded.dictionary.take(from_numpy(present)),
         counts=counts[present],
         first=None if first is None else first[present],
         stop=None if stop is None else stop[present],
-        days=(int(days[0]), int(days[-1]), int(days.min()), int(days.max())) if len(days) else None,
+        days=(int(days[0]), int(days[-1]), smallest, largest) if len(days) else None,
         ascending=bool((days[1:] >= days[:-1]).all()),
         bad=offenders,
         bad_count=len(bad_rows),
@@ -192,6 +202,8 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schem
         if len(unread_rows)
         else None,
         unread_count=len(unread_rows),
+        by_day=count_days(days, smallest, largest) if len(days) else None,
+        times_of_day=times_of_day(table.column(names[1]), schema.dates),
     )
 
 
@@ -249,7 +261,7 @@ def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
         places = np.flatnonzero(codes >= 0)
         pairs = zip(numbers[codes[places]].tolist(), days[places].tolist(), strict=True)
         if wanted.intersection(pairs):
-            paths[piece.path] = None
+            paths[piece.name] = None
     return list(paths)
 
 
@@ -268,9 +280,11 @@ class _Fold:
         self._bad_files: dict[str, int] = {}
         self.bad_count = 0
         self._unread_count, self._first_unread, self._first_unread_text = 0, "", ""
+        self._day_counter = DayCounter(FIRST_DAY, LAST_DAY)
+        self._times_of_day: frozenset[int] = frozenset()
 
     def add(self, keys: _Keys) -> None:
-        path = self._footers.pieces[keys.piece].path
+        path = self._footers.pieces[keys.piece].name
         if keys.bad_count:
             self.bad_count += keys.bad_count
             self._bad_files[path] = self._bad_files.get(path, 0) + keys.bad_count
@@ -286,6 +300,9 @@ class _Fold:
             before = self._days or (first, smallest, largest)
             self._ascending &= keys.ascending and first >= before[0]
             self._days = last, min(before[1], smallest), max(before[2], largest)
+        if keys.by_day is not None:
+            self._day_counter.add(keys.by_day)
+        self._times_of_day |= keys.times_of_day
         self._waiting.append(keys)
         if sum(len(waiting.symbols) for waiting in self._waiting) >= _FOLD_SYMBOLS:
             self._fold()
@@ -328,7 +345,8 @@ class _Fold:
         few = 2 * self.bad_count < self._footers.rows
         if self._unread_count:
             unread = _unread_sentence(self._unread_count, self._first_unread, self._footers.schema.dates)
-            remedy = self._format_advice() or "rewrite them"
+            remedy = "" if few else self._format_advice()
+            remedy = remedy or "rewrite them"
             remedy += ", or pass --on-bad-rows drop to leave these rows out" if few else ""
             return f"column {date!r} of {self._footers.where}: {unread}; {remedy}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
@@ -364,6 +382,8 @@ class _Fold:
             bad_rows=self.bad_count,
             unread_dates=self._unread_count,
             first_unread_date=self._first_unread,
+            calendar=self._day_counter.calendar(smallest, largest) if self._days else no_days(),
+            times_of_day=self._times_of_day,
         )
 
     def _presence(self, rank: Ints) -> Presence | None:

@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import from_numpy, text_array
+from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.derived import derive
+from weekly_cli.dataset.hive import as_values
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
@@ -35,7 +36,15 @@ _EARLY_STOP_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Piece:
-    """The rows from `start` to `stop` of one of a file's row groups; `keys` are the file's hive keys."""
+    """The rows from `start` to `stop` of one of a file's row groups.
+
+    Attributes
+    ----------
+    keys : hive keys
+        The values of columns by file.
+    origin : str
+        The user's file of which this one was made; empty: it is the user's own.
+    """
 
     path: str
     row_group: int
@@ -43,6 +52,12 @@ class Piece:
     stop: int
     rows_in_group: int
     keys: discovery.HiveKeys = ()
+    origin: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name in messages."""
+        return self.origin or self.path
 
 
 @dataclass(frozen=True)
@@ -82,10 +97,10 @@ def tables(
         try:
             for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
                 read = _conformed(table, piece, schema.roles["symbol"], wanted)
-                yield piece, first, derive(read, schema, names, piece.path)
+                yield piece, first, derive(read, schema, names, piece.name)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(
-                f"{piece.path} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
+                f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
             ) from error
 
 
@@ -105,7 +120,8 @@ def _decoded(
     file: pq.ParquetFile, piece: Piece, wanted: Iterable[str], batch_rows: int, use_threads: bool
 ) -> Iterator[tuple[int, pa.Table]]:
     present = set(file.schema_arrow.names)
-    names = [name for name in wanted if name in present]
+    keys = dict(piece.keys)
+    names = [name for name in wanted if name in present and name not in keys]
     columns = None if len(names) == len(present) else names
     most_rows = piece.stop >= _EARLY_STOP_SHARE * piece.rows_in_group
     if most_rows and piece.rows_in_group <= batch_rows:
@@ -128,7 +144,7 @@ def _decoded(
 def _refuse_short(piece: Piece, rows: int) -> None:
     if rows < piece.stop:
         raise InputRefused(
-            f"{piece.path} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
+            f"{piece.name} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
             f"{piece.rows_in_group:,} of its footer; write the file again"
         )
 
@@ -139,13 +155,13 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
     in_file = set(table.column_names)
     arrays = []
     for name, kind in wanted.items():
-        if name in in_file:
+        if name in keys:
+            arrays.append(_repeated(keys[name], kind, name, table.num_rows, piece.name))
+        elif name in in_file:
             column = table.column(name)
             _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
-            arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
-        elif name in keys:
-            arrays.append(_repeated(keys[name], table.num_rows))
+            arrays.append(column if as_it_is else _cast(column, kind, name, piece.name))
         else:
             arrays.append(pa.nulls(table.num_rows, kind))
     return pa.table(arrays, names=list(wanted))
@@ -157,7 +173,7 @@ def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None
         least, most = pc.min_max(chunk.indices).values()
         if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
             raise InputRefused(
-                f"{piece.path} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
+                f"{piece.name} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
                 "dictionary lacks"
             )
 
@@ -176,10 +192,14 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> p
         ) from error
 
 
-def _repeated(text: str | None, rows: int) -> pa.Array:
-    if text is None:
-        return pa.nulls(rows, pa.string())
-    return text_array([text]).take(from_numpy(np.zeros(rows, np.int32)))
+def _repeated(key: str | None, kind: pa.DataType, name: str, rows: int, path: str) -> pa.Array:
+    value = as_values(key, kind)
+    if value is None:
+        raise InputRefused(
+            f"column {name!r} is {kind} in the dataset, but {key!r} by the folders of {path}; rename the folder, or "
+            "build the files apart"
+        )
+    return value.take(from_numpy(np.zeros(rows, np.int32)))
 
 
 def chunks(

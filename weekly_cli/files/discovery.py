@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+import pyarrow as pa
+
 from weekly_cli.errors import InputRefused, OutputConflict
+from weekly_cli.files import delta
+from weekly_cli.files.delimited import is_named_as_text
+from weekly_cli.files.delta import DeltaFiles
 from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_parquet
 from weekly_cli.files.target import wrote
 
@@ -28,41 +33,67 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The Parquet files of an input, each with its hive keys, and the files that are not read."""
+    """The files of an input, and the files that are not read.
+
+    Attributes
+    ----------
+    files : sequence of (path, hive keys)
+    skipped : sequence of Skipped
+    schemas : mapping of path to pa.Schema
+        Of files of a Delta table: its columns and types, which count, as do its keys, before those of the file.
+    """
 
     files: Sequence[tuple[Path, HiveKeys]]
     skipped: Sequence[Skipped]
+    schemas: Mapping[Path, pa.Schema] = field(default_factory=dict)
 
 
 def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
-    """Return the Parquet files that the names lead to, in path order for each name, and what is not read.
+    """Return the files that the names lead to, in path order for each name, and what is not read.
 
-    A name is a file, a folder or a glob. A file that several names lead to counts once. Whatever is at `output`, if
-    given, is not input: an output inside of the input's folder is built again.
+    A name is a file, a folder, a Delta table's folder or a glob. A file that several names lead to counts once.
+    Whatever is at `output`, if given, is not input: an output inside of the input's folder is built again.
 
     Raises
     ------
     InputRefused
-        If a name leads to nothing or into a table format's folder, or a folder or glob contains no Parquet file.
+        If a name leads to nothing or into a table format's folder, a folder or glob contains nothing to read, or a
+        Delta table can't be read.
     OutputConflict
         If the output would replace an input.
     """
     files: dict[Path, tuple[Path, HiveKeys]] = {}
     skipped: dict[Path, Skipped] = {}
+    schemas: dict[Path, pa.Schema] = {}
     for name in names:
-        found, left = _of_name(name, output)
+        table = _delta_table(Path(name))
+        found, left = _of_name(name, output, table)
+        keys = {} if table is None else dict(table.files)
         for file in found:
-            files.setdefault(file.resolve() if len(names) > 1 else file, (file, _hive_keys(file)))
+            resolved = file.resolve() if len(names) > 1 else file
+            files.setdefault(resolved, (file, _hive_keys(file) if table is None else keys[file]))
+            if table is not None:
+                schemas[file] = table.schema
         for file, reason in left.items():
             skipped.setdefault(file.resolve() if len(names) > 1 else file, Skipped(str(file), reason))
-    return Inputs(list(files.values()), [skip for path, skip in skipped.items() if path not in files])
+    return Inputs(list(files.values()), [skip for path, skip in skipped.items() if path not in files], schemas)
 
 
-def _of_name(name: str, output: Path | None) -> tuple[list[Path], dict[Path, str]]:
+def _delta_table(path: Path) -> DeltaFiles | None:
+    if not (path / delta.LOG).is_dir():
+        return None
+    refuse_table_formats([path])
+    return delta.read_delta(path)
+
+
+def _of_name(name: str, output: Path | None, table: DeltaFiles | None) -> tuple[list[Path], dict[Path, str]]:
     path = Path(name)
     try:
-        files, skipped = _matching_files(path, name)
-        refuse_table_formats(files)
+        if table is not None:
+            files, skipped = _live_files(path, table)
+        else:
+            files, skipped = _matching_files(path, name)
+            refuse_table_formats(files)
     except OSError as error:
         raise InputRefused(f"{name} can't be searched: {error.strerror}: {error.filename}") from error
     if output is None:
@@ -75,20 +106,34 @@ def _of_name(name: str, output: Path | None) -> tuple[list[Path], dict[Path, str
     return [file for file in files if file not in inside], left
 
 
+def _live_files(folder: Path, table: DeltaFiles) -> tuple[list[Path], dict[Path, str]]:
+    files = [file for file, _ in table.files]
+    if not files:
+        raise InputRefused(f"{folder} is a Delta table that has no rows in version {table.version}")
+    reason = f"not in version {table.version} of the Delta table by its log"
+    others = set(_walk(folder, set())).difference(files, [folder / delta.LOG])
+    return files, dict.fromkeys(sorted(others), reason)
+
+
 def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]:
     if path.is_file():
         return [path], {}
     skipped: dict[Path, str] = {}
     if path.is_dir():
-        files = []
+        files, texts = [], []
         for file in _walk(path, set()):
             reason = _why_skipped(file, path)
+            if reason == _TEXT:
+                texts.append(file)
             if reason:
                 skipped[file] = reason
             else:
                 files.append(file)
         if not files:
-            raise InputRefused(f"{name} contains no Parquet files{_examples(skipped)}")
+            files = texts
+            skipped = {file: reason for file, reason in skipped.items() if reason != _TEXT}
+        if not files:
+            raise InputRefused(f"{name} contains no Parquet or CSV files{_examples(skipped)}")
         return files, skipped
     if _is_glob(name):
         base = Path(*_before_glob(path))
@@ -101,10 +146,12 @@ def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]
         if not files:
             raise InputRefused(f"{name} matches no files{_examples(skipped)}")
         return files, skipped
-    raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or globs in quotes")
+    raise InputRefused(f"{name} does not exist; give Parquet or CSV files, folders of them, or globs in quotes")
 
 
+_TEXT = "CSV beside Parquet; give its path to read it"
 _HIDDEN = "hidden by its name; give its path to read it"
+_MOST_LINE_BYTES = 64 * 1024
 #: What writers leave beside their Parquet files.
 _COMPANIONS = {
     "_SUCCESS": "a writer's mark",
@@ -114,7 +161,7 @@ _COMPANIONS = {
 
 
 def _why_skipped(file: Path, folder: Path) -> str | None:
-    """Return why a file in a folder is not read, None for Parquet.
+    """Return why a file in a folder is not read beside Parquet, None for Parquet.
 
     A name that says Parquet is believed: a damaged file is refused when it is opened, not skipped.
     """
@@ -126,7 +173,16 @@ def _why_skipped(file: Path, folder: Path) -> str | None:
         return _HIDDEN if is_parquet(file) else "not Parquet"
     if file.suffix.lower() in PARQUET_SUFFIXES or is_parquet(file):
         return None
-    return "not Parquet"
+    return _TEXT if is_named_as_text(file) else "not Parquet"
+
+
+def first_line(path: str) -> str:
+    """Return the beginning of the first line of a text file; empty if it can't be read as text."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.readline(_MOST_LINE_BYTES).decode("utf-8-sig").rstrip("\r\n")
+    except (OSError, ValueError):  # ValueError: not UTF-8
+        return ""
 
 
 def _examples(skipped: Mapping[Path, str]) -> str:
@@ -137,7 +193,7 @@ def _examples(skipped: Mapping[Path, str]) -> str:
 
 
 #: Marks of formats in which a log, not the folder, tells which files and rows count.
-_TABLE_FORMATS = (("_delta_log", "Delta"), (".hoodie", "Hudi"), ("metadata/*.metadata.json", "Iceberg"))
+_TABLE_FORMATS = ((delta.LOG, "Delta"), (".hoodie", "Hudi"), ("metadata/*.metadata.json", "Iceberg"))
 
 
 def refuse_table_formats(files: Sequence[Path]) -> None:
@@ -151,10 +207,11 @@ def refuse_table_formats(files: Sequence[Path]) -> None:
     for folder in folders:
         for mark, kind in _TABLE_FORMATS:
             if next(folder.glob(mark), None) is not None:
+                unread = f"this tool does not read it; {delta.WRITE_IT_OUT}"
+                way_out = "it is read where the folder itself is given" if kind == "Delta" else unread
                 raise InputRefused(
                     f"{folder} is {'an' if kind == 'Iceberg' else 'a'} {kind} table: its log tells which of its files "
-                    f"and rows count, and this tool does not read it; write the table's rows to Parquet files with an "
-                    f"engine that does (Spark, DuckDB, Polars), and give those"
+                    f"and rows count, and {way_out}"
                 )
 
 

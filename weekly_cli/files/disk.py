@@ -65,7 +65,7 @@ def reading(path: Path | str) -> Iterator[None]:
         ) from error
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an error's message; Arrow's may have several."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 

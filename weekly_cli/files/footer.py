@@ -71,7 +71,7 @@ class ChunkFooter(NamedTuple):
     encodings : tuple of int
         Of its pages, as parquet.thrift numbers them.
     values, nulls : int
-        How many values it has, nulls among them, and how many it is said to have of those.
+        How many values it has, nulls among them, and how many it is said to have of those; -1: unknown.
     size_bytes, stored_bytes : int
         Of its pages, before and after compression.
     data_offset, dictionary_offset : int, int or None
@@ -128,7 +128,7 @@ def _chunk(column: dict[int, Any]) -> ChunkFooter:
         kind=TYPES.get(told[TYPE], "unknown"),
         encodings=tuple(told.get(ENCODINGS, ())),
         values=told[VALUES],
-        nulls=statistics.get(NULL_COUNT, 0),
+        nulls=statistics.get(NULL_COUNT, -1),
         size_bytes=told[CHUNK_BYTES],
         stored_bytes=told[CHUNK_STORED_BYTES],
         data_offset=told[DATA_OFFSET],

@@ -8,6 +8,7 @@ from weekly_cli.compute.bars import Quality
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.scan import Scan, files_with, unread_dates_sentence
 from weekly_cli.errors import InputRefused, SymbolsFailed
+from weekly_cli.findings import ALL, Finding
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.repeats import EXAMPLES, NO_REPEATS, Repeats, differences
 from weekly_cli.run.task import Outcome
@@ -104,6 +105,23 @@ def refuse_failures(config: Config, outcomes: Sequence[Outcome]) -> None:
         symbol, reason = rejected[0]
         raise SymbolsFailed(
             f"{len(rejected):,} symbols failed (first: {symbol}: {reason}); with --strict nothing is published then"
+        )
+
+
+def refuse_findings(config: Config, findings: Sequence[Finding]) -> None:
+    """Refuse an input with a finding that `fail_on` names.
+
+    Raises
+    ------
+    InputRefused
+        Its message says what was found, the first example, and what helps.
+    """
+    failing = [one for one in findings if one.code in config.fail_on or ALL in config.fail_on]
+    if failing:
+        more = f" (and {', '.join(one.code for one in failing[1:])})" if failing[1:] else ""
+        raise InputRefused(
+            f"{config.where}: {failing[0].line}{more}; nothing is published, as {config.named('fail_on')} says: take "
+            f"the code out there, or pass --ignore {','.join(one.code for one in failing)}, where this is known"
         )
 
 

@@ -19,13 +19,14 @@ from typing import Any
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
 from weekly_cli.dataset.footers import Footers
-from weekly_cli.files import discovery
+from weekly_cli.errors import UsageError, WeeklyError
+from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.files.store import OutputStore
 from weekly_cli.run.partition import Fragments, Partitioned
 from weekly_cli.run.repeats import Repeats
 from weekly_cli.run.task import Outcome, Task, part_span
 from weekly_cli.run.wanted import Wanted
-from weekly_cli.settings import Config
+from weekly_cli.settings import Config, from_python, resolve
 
 #: An output's metadata, which every part has, names no more inputs than this if fewer folders list the same files.
 _MOST_NAMED_INPUTS = 20
@@ -42,7 +43,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "settings": {name: value for name, value in config.changing_values().items() if name != "sector_map"},
         "features": [(feature.name, feature.version) for feature in wanted.features],
         "schema": str(footers.schema.arrow),
-        "pieces": [(names[piece.path], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
+        "pieces": [(names[piece.name], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
         "sector map": None if wanted.sector_map is None else wanted.sector_map.to_pydict(),
         "version": __version__,
@@ -52,7 +53,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
 
 def _names_of_files(footers: Footers) -> dict[str, str]:
     """Return each input file's path relative to the folder that contains all of them, wherever that is."""
-    absolute = {piece.path: str(Path(piece.path).absolute()) for piece in footers.pieces}
+    absolute = {piece.name: str(Path(piece.name).absolute()) for piece in footers.pieces}
     root = os.path.commonpath([str(Path(path).parent) for path in set(absolute.values())] or ["/"])
     return {path: os.path.relpath(known, root) for path, known in absolute.items()}
 
@@ -82,6 +83,30 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
         "fingerprint": fingerprint(footers, config, wanted),
     }
+
+
+def read_record(files: Sequence[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Return the `conventions` in the first of an output's files that can be read, and what is wrong with them."""
+    for path in files:
+        try:
+            metadata = parquet.open_parquet(path).schema_arrow.metadata or {}
+        except WeeklyError:  # who reads the file reports what is wrong with it
+            continue
+        if parquet.METADATA_KEY not in metadata:
+            return None, None
+        try:
+            record = json.loads(metadata[parquet.METADATA_KEY])
+            resolve(from_python({"input": "-", **record["settings"], "features": record["features"]}))
+        except (ValueError, LookupError, TypeError, UsageError) as error:
+            return None, f"{path}: what it says of how it was made can't be read: {disk.first_line(error)}"
+        return record, None
+    return None, None
+
+
+def recorded_settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a build as arguments of `build`: its paths are absolute, so they work from any folder."""
+    features = {"features": ",".join(record.get("features", ()))}
+    return {**record.get("settings", {}), **features, **record.get("paths", {})}
 
 
 def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:

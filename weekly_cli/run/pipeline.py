@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from weekly_cli import events
+from weekly_cli.dataset.convert import Conversion, convert, converted, find
+from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.events import Listener
@@ -16,8 +19,9 @@ from weekly_cli.files.discovery import refuse_changed
 from weekly_cli.files.store import OutputStore
 from weekly_cli.files.stores import open_store
 from weekly_cli.files.target import place
+from weekly_cli.findings import Finding, merged
 from weekly_cli.run import resources
-from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse_nothing
+from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse_findings, refuse_nothing
 from weekly_cli.run.comparisons import Comparisons, compare, write_benchmark_file
 from weekly_cli.run.engines import Engine
 from weekly_cli.run.engines.holder import EngineHolder, StartEngine
@@ -101,24 +105,38 @@ def run(
         engines = EngineHolder(start_engine or _start_pool(config, available), engine)
         stack.callback(engines.close)
         context = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
-        input_scan = _scan(context)
+        input_scan = _scan(context, _convert(context))
         plan, resumed = _plan(context, input_scan)
+        found = findings_in_plan(input_scan, plan, config)
+        refuse_findings(config, found)
         comparisons = compare(config, context.wanted, input_scan.symbols, plan.selected, config.where)
         job = make_job(config, context.wanted, input_scan, plan, comparisons, store)
         partitioned = _partition(context, input_scan, plan, resumed)
         tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons)
         outcomes = _fan_out(context, input_scan, plan, resumed, tasks)
+        found = merged(found, config.ignore)
+        refuse_findings(config, found)
         size = _publish(context, input_scan, job, outcomes)
         engines.close()
-        ran = Ran(partitioned, outcomes, context.stages.seconds, size, meter.peak_bytes, context.stages.warnings)
+        ran = Ran(partitioned, outcomes, context.stages.seconds, size, meter.peak_bytes, context.stages.warnings, found)
         return make_report(config, input_scan, plan, job, ran)
 
 
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
     wanted, available = wanted_by(config), resources.probe()
-    input_scan = scan(read_footers(config, place(config.output)), config, available.cpus, lambda _: None)
-    return input_scan, make_plan(input_scan, config, wanted, available)
+    output = place(config.output)
+    with converted(config, output) as conversion:
+        input_scan = scan(read_footers(config, output, conversion), config, available.cpus, lambda _: None)
+    plan = make_plan(input_scan, config, wanted, available)
+    refuse_findings(config, findings_in_plan(input_scan, plan, config))
+    return input_scan, plan
+
+
+def findings_in_plan(input_scan: Scan, plan: Plan, config: Config) -> tuple[Finding, ...]:
+    """Return the findings that footers and keys suffice for, without those that are ignored."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    return merged(findings_of_keys(input_scan, config, plan.selected, today), config.ignore)
 
 
 def _start_pool(config: Config, available: Resources) -> StartEngine:
@@ -130,11 +148,27 @@ def _start_pool(config: Config, available: Resources) -> StartEngine:
     return start
 
 
-def _scan(run: _Run) -> Scan:
+def _convert(run: _Run) -> Conversion:
+    """Write what is no long Parquet as such to the work folder."""
+    conversion = find(run.config, place(run.config.output))
+    if not conversion.is_needed:
+        return conversion
+    with run.stages.stage("convert") as summary:
+        conversion = convert(
+            conversion,
+            run.config,
+            run.store.input_folder(),
+            lambda done, total: run.stages.progress("convert", done, total),
+        )
+        summary.append("; ".join(conversion.notes))
+    return conversion
+
+
+def _scan(run: _Run, conversion: Conversion) -> Scan:
     """Read footers and keys; the pool, if one will be needed, starts meanwhile."""
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
-        footers = read_footers(config, place(config.output))
+        footers = read_footers(config, place(config.output), conversion)
         run.wanted.refuse_collisions(footers.schema.arrow.names, config)
         if _wants_pool(footers, config):
             run.engines.start_early(early_workers(footers, config, run.resources))

@@ -13,6 +13,7 @@ from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
 from weekly_cli.files import parquet
 from weekly_cli.files.discovery import Skipped
+from weekly_cli.findings import Finding
 from weekly_cli.names import printable
 from weekly_cli.run.repeats import NO_REPEATS, differences
 from weekly_cli.run.resources import peak_bytes
@@ -54,6 +55,8 @@ class Report:
         What was decided about the input that its names and types do not say.
     first_date, last_date : str or None
         Of the input's rows.
+    sessions_a_week : float
+        The mean over the weeks that have one.
     duplicates_identical : int
         Rows that repeat another one in all columns.
     duplicates_differing : mapping of column name to int
@@ -64,6 +67,8 @@ class Report:
         Symbols that failed and are not in the output.
     warnings : tuple of str
         Problems that did not stop the run.
+    findings : tuple of Finding
+        What in the data is probably not as its owner thinks.
     """
 
     output: str
@@ -81,6 +86,7 @@ class Report:
     notes: tuple[str, ...]
     first_date: str | None
     last_date: str | None
+    sessions_a_week: float
     strategy: str
     strategy_reason: str
     partition_reason: str
@@ -106,6 +112,7 @@ class Report:
     quality: Mapping[str, int]
     rejected: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     fingerprint: str
     version: str
 
@@ -139,6 +146,7 @@ class Ran:
     bytes_written: int
     peak_bytes: int
     warnings: Sequence[str]
+    findings: Sequence[Finding]
 
 
 def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> Report:
@@ -172,6 +180,7 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         notes=scan.footers.schema.notes,
         first_date=_date(scan.first_day) if len(scan.symbols) else None,
         last_date=_date(scan.last_day) if len(scan.symbols) else None,
+        sessions_a_week=round(scan.calendar.sessions_a_week, 2),
         strategy=plan.strategy,
         strategy_reason=plan.strategy_reason,
         partition_reason=plan.partition_reason,
@@ -202,6 +211,7 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         quality=asdict(sum((outcome.quality for outcome in outcomes), Quality())),
         rejected=rejected,
         warnings=tuple(ran.warnings),
+        findings=tuple(ran.findings),
         fingerprint=_fingerprint(job),
         version=__version__,
     )
@@ -209,6 +219,10 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
 
 def _date(day: int) -> str:
     return as_date(day).isoformat()
+
+
+def _dates(first: str | None, last: str | None, sessions_a_week: float) -> str:
+    return f"{first} to {last}, {sessions_a_week:.1f} sessions a week"
 
 
 def _fingerprint(job: Job) -> str:
@@ -279,7 +293,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
     lines = [
         ("rows", f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"),
         ("roles", roles_in_words(report.roles)),
-        ("dates", f"{report.first_date} to {report.last_date}" if report.first_date else ""),
+        ("dates", _dates(report.first_date, report.last_date, report.sessions_a_week) if report.first_date else ""),
         ("read as", "; ".join(report.notes)),
         ("columns", f"{report.columns}, of which {report.features} are weekly features"),
         ("seconds", f"{seconds['total']:.2f}: {stages}"),
@@ -292,6 +306,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
         ("bytes", bytes_moved),
         ("quality", "; ".join(flaws) or "nothing unusual"),
+        *_finding_lines(report.findings),
         ("not read", _not_read(report.skipped)),
         ("dropped", "; ".join(dropped)),
         ("intraday", f"{intraday} daily rows" if report.intraday_rows else ""),
@@ -307,12 +322,16 @@ def _differences(report: Report) -> str:
     return f" ({differences(identical, differing)})" if identical or differing else ""
 
 
-def render_plan(scan: Scan, plan: Plan) -> RenderableType:
+def render_plan(scan: Scan, plan: Plan, findings: Sequence[Finding]) -> RenderableType:
     """Return a plan as a table at most 80 columns wide."""
     table = _table()
-    for name, value in plan_lines(scan, plan).items():
+    for name, value in [*plan_lines(scan, plan).items(), *_finding_lines(findings)]:
         table.add_row(name.replace("_", " "), printable(str(value)))
     return table
+
+
+def _finding_lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    return [("finding", one.line) for one in findings]
 
 
 def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
@@ -320,10 +339,11 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
     rows = [task.rows for task in plan.tasks]
     limits = "; ".join(f"{name}: {limit}" for name, limit in plan.worker_limits)
     footers = scan.footers
+    days = _date(scan.first_day), _date(scan.last_day)
     return {
         "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
         "roles": roles_in_words(footers.schema.roles),
-        **({"dates": f"{_date(scan.first_day)} to {_date(scan.last_day)}"} if len(scan.symbols) else {}),
+        **({"dates": _dates(*days, scan.calendar.sessions_a_week)} if len(scan.symbols) else {}),
         **({"read_as": "; ".join(footers.schema.notes)} if footers.schema.notes else {}),
         **({"not_read": _not_read(footers.skipped)} if footers.skipped else {}),
         "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",

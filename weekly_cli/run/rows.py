@@ -66,7 +66,8 @@ def _copyable_row_groups(task: Task, n_rows: int) -> dict[int, Piece]:
     most = _MOST_COPIED_GROUPS * task.job.row_group_rows
     copyable, first = {}, 0
     for piece in pieces:
-        if piece.stop - piece.start == piece.rows_in_group and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
+        complete = piece.stop - piece.start == piece.rows_in_group and not piece.keys
+        if complete and LEAST_COPIED_ROWS <= piece.rows_in_group <= most:
             copyable[first] = piece
         first += piece.stop - piece.start
     return copyable
@@ -92,7 +93,7 @@ def _in_order(codes: Ints, days: Ints) -> bool:
 def _one_a_session(task: Task, codes: Ints, days: Ints, table: pa.Table) -> TaskRows:
     """Return sorted rows with each (code, day) once, as the settings say; all of them if they refuse repeated ones."""
     job, date = task.job, task.job.schema.roles["date"]
-    repeated = find_repeated(codes, days, table.column(date), job.schema.dates)
+    repeated = find_repeated(codes, days, table.column(date), task.job.schema.dates)
     if repeated is None:
         return TaskRows(codes, days, table)
     repeats = facts_of(repeated, np.array(task.planned_codes)[codes], days, table, date)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from weekly_cli.findings import KINDS
 from weekly_cli.names import ROLES, did_you_mean
 from weekly_cli.settings.kinds import Kind, one_or_more, text_of, texts_of
 
@@ -65,6 +66,28 @@ class Benchmarks(Names):
     """Symbols to compare the others with."""
 
     metavar, completer = "SYMBOL,...", "symbols"
+
+
+class Codes(Names):
+    """Codes of findings; `all` where it is allowed."""
+
+    metavar, completer = "CODE,...", "codes"
+
+    def __init__(self, *more: str) -> None:
+        self._known = (*more, *KINDS)
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the codes, each once."""
+        codes = tuple(dict.fromkeys(code.strip() for code in super().check(value)))
+        for code in codes:
+            if code not in self._known:
+                hint = did_you_mean(code, self._known)
+                raise ValueError(f"takes codes of findings, such as suspected-split, not {code!r}{hint}")
+        return codes
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a text or a list of codes."""
+        return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"enum": list(self._known)}}]}
 
 
 class Features(Kind):

@@ -14,6 +14,7 @@ from enum import Flag, auto
 from types import MappingProxyType
 from typing import Any
 
+from weekly_cli.findings import ALL
 from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS
 from weekly_cli.settings import kinds, lists
 from weekly_cli.settings.kinds import Kind
@@ -107,7 +108,7 @@ class Config:
 
     # ---- Input
     input: tuple[str, ...] = _row(
-        (), kinds.PathNames(), INPUT, "Parquet files, folders of them, or quoted globs.",
+        (), kinds.PathNames(), INPUT, "Parquet or CSV files, folders of them, or quoted globs.",
         is_argument=True, shows_variable=True,
     )  # fmt: skip
     columns: tuple[tuple[str, str], ...] = _row(
@@ -117,6 +118,10 @@ class Config:
         "Roles by hand: symbol=Ticker,close=Last, or symbol=code+exchange.",
         changes_values=True,
     )
+    wide: str = _row(
+        "auto", kinds.Choice("auto", "closes", "no"), INPUT, "Whether the input has a column a ticker, and no symbol.",
+        changes_values=True,
+    )  # fmt: skip
     symbol: str | None = _row(
         None, kinds.Word(), INPUT, "The symbol of all rows, for files of one symbol.", changes_values=True
     )
@@ -156,6 +161,10 @@ class Config:
     on_bad_rows: str = _row(
         "error", kinds.Choice("error", "drop"), INPUT, "Rows without symbol or date.", changes_values=True
     )
+    on_key_conflict: str = _row(
+        "error", kinds.Choice("error", "path", "column"), INPUT,
+        "Which counts where a folder's key=value and the column of that name differ.", changes_values=True,
+    )  # fmt: skip
 
     # ---- Features
     features: str = _row(
@@ -208,6 +217,10 @@ class Config:
     )
 
     # ---- Run
+    fail_on: tuple[str, ...] = _row(
+        (), lists.Codes(ALL), RUN, "Publish nothing if one of these findings is there: suspected-split,... or all.",
+    )  # fmt: skip
+    ignore: tuple[str, ...] = _row((), lists.Codes(), RUN, "Findings that are known, and not to be said.")
     strict: bool = _row(False, kinds.Switch(), RUN, "Publish nothing if a symbol fails.")
     wait: float = _row(0.0, kinds.Seconds(), RUN, "How long to wait for another run of the same output.")
     fresh: bool = _row(False, kinds.Switch(), RUN, "Do not resume where an earlier run was cut off.")

@@ -8,7 +8,6 @@ number of rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -22,17 +21,19 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.spans import arrow_type
-from weekly_cli.dataset.footers import read_footers
+from weekly_cli.dataset.convert import Conversion, converted
+from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import is_text, name_collisions
 from weekly_cli.dataset.selection import select_symbols
-from weekly_cli.errors import UsageError, WeeklyError
-from weekly_cli.files import discovery, disk, parquet
+from weekly_cli.errors import UsageError
+from weekly_cli.files import discovery, parquet
 from weekly_cli.run import resources
-from weekly_cli.run.manifest import fingerprint
+from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
+from weekly_cli.verify.conversion import check_conversion
 from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, needed_columns
@@ -90,11 +91,8 @@ def verify(
         UsageError if the input is not known, InputRefused if it, or the complete table, can't be read.
     """
     files = [path for path, _ in discovery.find_inputs([str(output)], None).files]
-    record, trouble = _record(files)
-    values = {"columns": columns} if record is None else dict(record.get("settings", {}))
-    if record is not None:
-        values["features"] = ",".join(record.get("features", ()))
-        values |= record.get("paths", {})  # absolute, so they work from any folder
+    record, trouble = read_record(files)
+    values = {"columns": columns} if record is None else recorded_settings(record)
     if sector_map is not None:
         values["sector_map"] = str(sector_map)
     values["input"] = [str(input)] if input is not None else _recorded_input(str(output), values.get("input"))
@@ -116,24 +114,6 @@ def _recorded_input(output: str, paths: Sequence[str] | None) -> Sequence[str]:
     return paths
 
 
-def _record(files: list[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
-    """Return the build record of the first file that can be read, and what is wrong with the record."""
-    for path in files:
-        try:
-            metadata = parquet.open_parquet(path).schema_arrow.metadata or {}
-        except WeeklyError:  # the check of its bytes reports what is wrong with it
-            continue
-        if parquet.METADATA_KEY not in metadata:
-            return None, None
-        try:
-            record = json.loads(metadata[parquet.METADATA_KEY])
-            resolve(from_python({"input": "-", **record["settings"], "features": record["features"]}))
-        except (ValueError, LookupError, TypeError, UsageError) as error:
-            return None, f"{path}: what it says of how it was made can't be read: {disk.first_line(error)}"
-        return record, None
-    return None, None
-
-
 class _Verification:
     """Runs the checks in order; a finding that refutes the complete table ends them."""
 
@@ -151,7 +131,13 @@ class _Verification:
 
     def all(self, trouble: str | None, n_dates: int, n_symbols: int, seed: int) -> Proof:
         """Run all checks and return the proof."""
-        footers = read_footers(self.config, None)
+        with converted(self.config, None) as conversion:
+            footers = read_footers(self.config, None, conversion)
+            return self._all(footers, conversion, trouble, n_dates, n_symbols, seed)
+
+    def _all(
+        self, footers: Footers, conversion: Conversion, trouble: str | None, n_dates: int, n_symbols: int, seed: int
+    ) -> Proof:
         with self._checking("bytes") as check:
             check_bytes(check, self.files, self.record is not None)
         input_scan = scan(footers, self.config, self.threads, lambda _: None)
@@ -163,6 +149,9 @@ class _Verification:
         why = self._without_sample(n_symbols, codes, read)
         if why or read is None:
             return self._not_checked(why, *_OF_THE_SAMPLE)
+        if conversion.is_needed:
+            with self._checking("conversion") as check:
+                check_conversion(check, sides, conversion, codes, read[0].sampled())
         sample, table_rows = self._sample(sides, codes, *read)
         rebuilt = None
         with self._checking("values") as check:

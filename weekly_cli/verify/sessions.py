@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.schema import DatasetSchema, DateReading, is_text
-from weekly_cli.names import EPOCH_UNITS
 from weekly_cli.settings import Config
 
 _SESSION = ["code", "day"]
@@ -50,8 +49,8 @@ def _moments(dates: pa.ChunkedArray, reading: DateReading) -> Any:
         dates = dates.cast(dates.type.value_type)
     if is_text(dates.type):
         return pd.to_datetime(pd.Series(dates.to_pylist()), format=reading.format or "ISO8601", utc=True)
-    is_number = pa.types.is_timestamp(dates.type) or reading.unit in EPOCH_UNITS
-    return dates.cast(pa.int64()).to_pandas() if is_number else 0
+    counts = pa.types.is_timestamp(dates.type) or reading.unit in ("s", "ms", "us", "ns")
+    return dates.cast(pa.int64()).to_pandas() if counts else 0
 
 
 def _day_bars(
