@@ -53,6 +53,12 @@ def of(symbol: str, table: pa.Table = PLAIN) -> pa.Table:
 
 
 def test_a_file_per_symbol_is_named_after_it(tmp_path: Path, strategy: str) -> None:
+    for number, rows in enumerate((of("AAA"), of("BRK.B"))):  # numbers of a writer, and codes of an exchange
+        write(rows, tmp_path / "parts" / f"{number}.parquet")
+        write(rows, tmp_path / "codes" / f"{(1, 700)[number]:04}.parquet")
+    with pytest.raises(InputRefused, match="symbol=@file"):
+        build_here(tmp_path / "parts", tmp_path / "x")
+    assert set(build_here(tmp_path / "codes", tmp_path / "y").column("symbol").to_pylist()) == {"0001", "0700"}
     for symbol, suffix in zip(SYMBOLS, (".parquet", ".parquet.gzip", ".pq"), strict=True):
         write(of(symbol), tmp_path / "in" / f"{symbol}{suffix}")
     out = same_as_plain(tmp_path / "in", tmp_path, strategy)

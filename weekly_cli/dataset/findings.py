@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.compute.weeks import DAYS_PER_WEEK
-from weekly_cli.dataset.calendar import WEEKDAYS, Calendar
+from weekly_cli.dataset.calendar import WEEKDAYS, Calendar, fitting_anchor
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import is_text, plain_symbols
 from weekly_cli.files import discovery
+from weekly_cli.files.delta import BY_ITS_LOG
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import MOST_EXAMPLES, Example, Finding, finding
 from weekly_cli.names import ALIASES, ANCHORS, PRICE_ROLES, normal
@@ -47,7 +48,7 @@ def findings_of_keys(scan: Scan, config: Config, selected: Ints, today: datetime
         *shifted,
         *(() if config.end is not None and config.end <= today else _future_dates(calendar, today)),
         *_weekly_input(calendar),
-        *_intraday_input(scan),
+        *(() if config.on_intraday == "aggregate" else _intraday_input(scan)),
         *(() if shifted else _wrong_anchor(calendar, config)),
         *_similar_symbols(scan.symbols.take(from_numpy(selected))),
     )
@@ -66,7 +67,7 @@ def _skipped_files(footers: Footers) -> Iterator[Finding]:
 def _may_be_data(file: Skipped) -> bool:
     """Tell whether a file that is not read may hold prices; text without dates, such as a sector map, can't."""
     path = file.path.lower()
-    if file.reason.startswith("a writer's") or path.endswith(_NO_DATA):
+    if file.reason.startswith("a writer's") or file.reason.endswith(BY_ITS_LOG) or path.endswith(_NO_DATA):
         return False
     if not path.endswith(_TEXT):
         return True
@@ -217,13 +218,13 @@ def _wrong_anchor(calendar: Calendar, config: Config) -> Iterator[Finding]:
         return
     days = calendar.days
     cut = np.flatnonzero((calendar.weekdays[:-1] == last) & (days[1:] == days[:-1] + 1))
-    fitting = ANCHORS[ends[-1]]
     examples = [{"date": str(as_date(day))} for day in days[cut][:MOST_EXAMPLES].tolist()]
     sentence = (
         f"{config.week} ends a week between {WEEKDAYS[last]} and {WEEKDAYS[following]}, which are consecutive sessions "
         f"{len(cut):,} times: a trading week is in two bars"
     )
-    yield finding("wrong-anchor", len(cut), examples, sentence=sentence, help=f"--week {fitting} fits these sessions")
+    help = f"--week {fitting_anchor(used)} fits these sessions"
+    yield finding("wrong-anchor", len(cut), examples, sentence=sentence, help=help)
 
 
 # ---- symbols ---------------------------------------------------------------------------------------------
