@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import build, read, report_here, run_cli, write
+from frames import build, build_here, read, report_here, run_cli, write
 
 from weekly_cli.dataset import wide
 from weekly_cli.errors import InputRefused
 from weekly_cli.events import Event, StageEnded
+from weekly_cli.run.task import Outcome, Task, run_task
 from weekly_cli.verify import verify
 
 FEW = "w_week_end,w_close,w_ret,w_high"
@@ -149,6 +150,46 @@ def test_the_date_is_the_pandas_index_or_any_column_of_dates(tmp_path: Path) -> 
     assert days.drop_columns("day").equals(unnamed.drop_columns("date"))
 
 
+@pytest.mark.parametrize(
+    ("dates", "settings"),
+    [
+        (lambda index: index.strftime("%Y%m%d").astype("int64"), {}),
+        (lambda index: index.astype("datetime64[ms]").astype("int64"), {}),
+        (lambda index: index.strftime("%m/%d/%Y"), {"date_format": "%m/%d/%Y"}),
+        (lambda index: index.tz_localize("UTC"), {"timezone": "Europe/Berlin"}),
+    ],
+)
+def test_dates_of_any_form(tmp_path: Path, dates: Callable[[Any], Any], settings: dict[str, Any]) -> None:
+    """The rows of a ticker are those between its first and last date, in whatever form it has them."""
+    frame = closes().sample(frac=1, random_state=1)
+    expected = build(saved(frame, tmp_path / "a.parquet"), tmp_path / "a", features=FEW)
+    other = saved(frame.set_axis(dates(frame.index), axis=0).rename_axis("date"), tmp_path / "b.parquet")
+    out = build(other, tmp_path / "b", features=FEW, **settings)
+    assert out.drop_columns("date").equals(expected.drop_columns("Date"))
+    assert verify(tmp_path / "b", symbols=5).passed
+
+
+def test_hive_keys_are_columns_of_wide_tables_too(tmp_path: Path) -> None:
+    for market, names in (("us", ["AA", "BB"]), ("eu", ["CC", "DD"])):
+        saved(closes(names), tmp_path / f"wide/market={market}/closes.parquet")
+    out = build(tmp_path / "wide", tmp_path / "out", features=FEW)
+    assert set(zip(*(out.column(name).to_pylist() for name in ("symbol", "market")), strict=True)) == {
+        ("AA", "us"),
+        ("BB", "us"),
+        ("CC", "eu"),
+        ("DD", "eu"),
+    }
+    assert verify(tmp_path / "out").passed
+
+
+def test_a_file_a_field_is_refused(tmp_path: Path) -> None:
+    saved(closes(), tmp_path / "wide/close.parquet")
+    build(tmp_path / "wide", tmp_path / "out", features=FEW)
+    saved(closes(seed=2), tmp_path / "wide/volume.parquet")
+    with pytest.raises(InputRefused, match="by its name one of 'volume'"):
+        build(tmp_path / "wide", tmp_path / "out")
+
+
 def test_numbers_of_several_types_become_one(tmp_path: Path) -> None:
     dates = pa.array(pd.bdate_range("2022-01-03", periods=10).date)
     table = pa.table(
@@ -231,6 +272,29 @@ def test_a_wide_table_that_changes_while_it_is_read_is_refused(tmp_path: Path) -
 
     with pytest.raises(InputRefused, match="was changed while it was being read"):
         report_here(path, tmp_path / "out", change, features=FEW)
+
+
+def test_a_killed_build_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input is converted again, to the same bytes: what was done of the rest counts."""
+    path = saved(closes(), tmp_path / "wide.parquet")
+    settings: dict[str, Any] = {"features": FEW, "strategy": "per-symbol"}
+    expected = build_here(path, tmp_path / "expected", **settings)
+    done: list[int] = []
+
+    def until(task: Task) -> Outcome:
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        done.append(task.number)
+        return run_task(task)
+
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", until)
+    with pytest.raises(KeyboardInterrupt):
+        report_here(path, tmp_path / "out", **settings)
+    done.clear()
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", lambda task: done.append(task.number) or run_task(task))
+    assert build_here(path, tmp_path / "out", **settings).equals(expected)
+    assert len(done) == len(closes().columns) - 5
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["expected", "out", "wide.parquet"]
 
 
 def test_plan_says_so_and_writes_nothing(tmp_path: Path) -> None:

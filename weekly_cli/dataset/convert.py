@@ -58,6 +58,10 @@ class Conversion:
         """Whether any file must be converted."""
         return bool(self.texts or self.tables)
 
+    def first_row(self, path: Path) -> int | None:
+        """Return the first row of a file of the user's that is read in a converted form; None: it has other rows."""
+        return None if path in self.tables else 1
+
     def read_path(self, path: Path) -> Path:
         """Return the path under which a file of the user's is read."""
         return self.converted.get(path, path)
@@ -117,6 +121,7 @@ def convert(found: Conversion, config: Config, folder: Path, on_values: Callable
             table = wide.recognize(path, parquet.open_parquet(target).schema_arrow, config)
             if table is not None:
                 files.append(WideFile(path, target, table, reading))
+        wide.refuse_fields_apart({file.origin: file.table for file in files}, config)
         spans, as_long = _as_long(files, folder, on_values)
     return replace(
         found,

@@ -7,7 +7,6 @@ later. Symbols stay text: 000001, NA, TRUE and 1E5 are all listed somewhere.
 from __future__ import annotations
 
 import csv
-import datetime
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weekly_cli.compute import arrays
+from weekly_cli.dataset.wide_names import is_date
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import delimited, output_file
 from weekly_cli.names import FIELDS, PRICE_ROLES, names_of, normal
@@ -74,10 +74,11 @@ def examine(path: Path, config: Config) -> Layout:
     delimiter = max(_DELIMITERS, key=lambda sign: len(_cells(lines[0], sign)))
     rows = [_cells(line, delimiter) for line in lines[:3]]
     names, used = _names(rows)
+    of_dates = sum(map(is_date, names)) > 2  # a column a date, which is refused for what it is
     for name in names:
         if names.count(name) > 1:
             raise InputRefused(f"{path} has more than one column named {name!r}; rename one of them")
-        if _is_date(name) or (name == names[0] and _is_number(name)):
+        if (is_date(name) and not of_dates) or (name == names[0] and _is_number(name)):
             raise InputRefused(
                 f"{path} has {name!r} in its first line, where names of columns should be; put a line with them first"
             )
@@ -103,18 +104,10 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[list[str], int]:
 def _are_levels(one: Sequence[str], other: Sequence[str]) -> bool:
     """Tell whether two lines are the fields and the tickers of the columns, in either order, and no line has values."""
     for fields, tickers in ((one[1:], other[1:]), (other[1:], one[1:])):
-        if all(normal(field) in FIELDS for field in fields) and all(tickers) and not _is_date(other[0]):
+        if all(normal(field) in FIELDS for field in fields) and all(tickers) and not is_date(other[0]):
             repeated = len(set(fields)) < len(fields)
             return repeated or not any(_is_number(ticker) or ticker in NULLS for ticker in tickers)
     return False
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return "-" in text
 
 
 def _is_number(text: str) -> bool:

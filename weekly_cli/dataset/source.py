@@ -44,6 +44,8 @@ class Piece:
         The values of columns by file.
     origin : str
         The user's file of which this one was made; empty: it is the user's own.
+    origin_row : int or None
+        The row of that file with which the row group begins, from 1; None: its rows are others.
     """
 
     path: str
@@ -53,11 +55,18 @@ class Piece:
     rows_in_group: int
     keys: discovery.HiveKeys = ()
     origin: str = ""
+    origin_row: int | None = None
 
     @property
     def name(self) -> str:
         """The file's name in messages."""
         return self.origin or self.path
+
+    def place(self, row: int) -> str:
+        """Return in words where a row of the row group is for the user."""
+        if not self.origin:
+            return f"row {row} of row group {self.row_group} of {self.path}"
+        return self.origin if self.origin_row is None else f"row {self.origin_row + row:,} of {self.origin}"
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from weekly_cli.compute import arrays
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import wide_names
 from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.roles import symbol_of_file
 from weekly_cli.dataset.schema import DateReading, index_columns, is_text, prices, working_type
 from weekly_cli.dataset.unify import common_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk, output_file, parquet
-from weekly_cli.names import names_of, normal
+from weekly_cli.names import FIELDS, names_of, normal
 from weekly_cli.settings import Config
 
 SYMBOL, CLOSE, DATE = "symbol", "close", "date"
@@ -79,6 +80,8 @@ def recognize(path: Path, schema: pa.Schema, config: Config) -> WideTable | None
     if config.wide == "no" or ((by_hand or config.symbol is not None) and not forced):
         return None
     dates = _date_columns(schema, config)
+    if not dates:
+        _refuse_dates_as_columns(path, schema)
     if len(dates) != 1:
         if forced:
             raise InputRefused(
@@ -117,9 +120,25 @@ def _date_columns(schema: pa.Schema, config: Config) -> list[str]:
         return [given] if given in schema.names else []
     by_type = [column.name for column in schema if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)]
     readable = [column for column in schema if is_text(column.type) or pa.types.is_integer(column.type)]
-    by_name = [column.name for column in readable if normal(wide_names.plain_name(column.name)) in names_of(DATE)]
+    by_name = [column.name for column in readable if _names_a_date(column)]
     index = [column.name for column in readable if is_text(column.type) and column.name in index_columns(schema)]
     return by_type or by_name or index
+
+
+def _names_a_date(column: pa.Field) -> bool:
+    """Tell whether a column has a date's name, or is an index of text that came without a name."""
+    name = wide_names.plain_name(column.name)
+    return normal(name) in names_of(DATE) or (wide_names.is_index(name) and is_text(column.type))
+
+
+def _refuse_dates_as_columns(path: Path, schema: pa.Schema) -> None:
+    """Refuse a wide table that lies on its side: a row a ticker, a column a date."""
+    names = [column.name for column in schema if _is_number(column.type)]
+    if len(names) >= _LIKELY_WIDE and all(map(wide_names.is_date, names)):
+        raise InputRefused(
+            f"{path} has a column a date ({names[0]}, …); write it with a column a ticker and a row a date, as "
+            "DataFrame.T of pandas turns it"
+        )
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -128,7 +147,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_out: Sequence[str]) -> bool:
-    if any(normal(name) in names_of(SYMBOL) for name in left_out):
+    if not numbers or any(normal(name) in names_of(SYMBOL) for name in left_out):
         return False
     tickers = wide_names.fields_and_tickers(numbers) is not None or wide_names.are_tickers(numbers)
     if tickers is None and numbers == [path.stem]:
@@ -148,6 +167,28 @@ def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_o
             "with --columns"
         )
     return bool(tickers)
+
+
+def refuse_fields_apart(tables: Mapping[Path, WideTable], config: Config) -> None:
+    """Refuse wide tables that have volumes by their file's name, or each another field of the same tickers.
+
+    Raises
+    ------
+    InputRefused
+    """
+    closes = [path for path, table in tables.items() if table.fields == (CLOSE,)]
+    fields = {path: normal(symbol_of_file(str(path))) for path in closes}
+    fields = {path: field for path, field in fields.items() if field in FIELDS}
+    others = [path for path, field in fields.items() if not wide_names.is_close(field)]
+    if others and config.wide == "closes" and len(closes) == 1:
+        return
+    if others or len(set(fields.values())) > 1:
+        path = (others or list(fields))[-1]
+        raise InputRefused(
+            f"{path} is a wide table, and by its name one of {fields[path]!r}, beside closes in another file or none; "
+            "write one table with columns of field and ticker, as pandas.concat({'Close': closes, 'Volume': volumes}, "
+            "axis=1) makes it"
+        )
 
 
 # ---- spans -----------------------------------------------------------------------------------------------

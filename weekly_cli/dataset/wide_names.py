@@ -8,6 +8,7 @@ joined the two. A ticker may be called C, LOW or OPEN, so no column decides alon
 from __future__ import annotations
 
 import ast
+import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,25 @@ def _plausible(pairs: Sequence[tuple[str, str]]) -> bool:
     """Tell whether there is a price for each ticker, and each field of a ticker is there once."""
     priced = {ticker for ticker, field in pairs if _is_price(field)}
     return len(set(pairs)) == len(pairs) and priced == {ticker for ticker, _ in pairs}
+
+
+def is_date(name: str) -> bool:
+    """Tell whether a column's name is a date.
+
+    >>> [is_date(name) for name in ("2023-01-31", "2023-01-31 00:00:00", "000001", "20230131")]
+    [True, True, False, False]
+    """
+    try:
+        datetime.datetime.fromisoformat(name)
+    except ValueError:
+        return False
+    return "-" in name
+
+
+def is_close(field: str) -> bool:
+    """Tell whether a field is a price at the end of a day, or may be."""
+    known = normal(field)
+    return "close" in known or known in names_of("close") or known in ("value", "vwap", "average")
 
 
 def _is_price(field: str) -> bool:
