@@ -21,6 +21,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "px_volume", "v"),
 }
 
+#: Fields that a table has for a symbol's day, as far as their names are no tickers: roles, and what vendors add.
+FIELDS = frozenset(
+    {name for role in (*PRICE_ROLES, "volume") for name in ALIASES[role] if len(name) > 1}
+    | {"adj_close", "adjclose", "adjusted_close", "close_adj", "adj_open", "adj_high", "adj_low", "adj_volume"}
+    | {"dividends", "dividend", "stock_splits", "splits", "split_factor", "capital_gains", "vwap", "turnover", "amount"}
+    | {"price", "value", "return", "returns", "change", "trades", "transactions", "average", "open_interest", "settle"}
+)
 #: Names that count where no column has one of the above.
 SECOND_ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),
@@ -52,6 +59,11 @@ AVAILABILITIES = ("next-week", "week-end")
 
 #: Columns of a sector map, in the order in which their features are written.
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
+
+
+def names_of(role: str) -> tuple[str, ...]:
+    """Return all names by which a role is found."""
+    return (*ALIASES[role], *SECOND_ALIASES.get(role, ()))
 
 
 def normal(name: str) -> str:

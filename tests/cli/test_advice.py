@@ -57,6 +57,14 @@ def with_two_closes(folder: Path) -> None:
     prices(folder, table.append_column("last", table.column("close")))
 
 
+def wide_with_a_note(folder: Path) -> None:
+    columns = {"date": daily(["A"], 120).column("date"), "note": ["x"] * 120}
+    prices(
+        folder,
+        pa.table(columns | {ticker: daily(["A"], 120).column("close") for ticker in ("AA", "BB", "CC", "DD", "EE")}),
+    )
+
+
 def beside(make: Callable[[Path], object]) -> Callable[[Path], None]:
     def both(folder: Path) -> None:
         prices(folder)
@@ -91,6 +99,27 @@ def moved_input(folder: Path) -> None:
 
 def overwrite_in_the_file(folder: Path) -> None:
     (folder / "weekly.toml").write_text("overwrite = true\n")
+
+
+def without_symbols(folder: Path) -> None:
+    """One symbol's rows, and a text that could be a symbol."""
+    table = daily(["AAA"], 120)
+    prices(folder, table.rename_columns(["note", *table.column_names[1:]]))
+
+
+def several_moments(folder: Path) -> None:
+    table = daily(SYMBOLS, 120)
+    noon, later = (
+        table.set_column(1, "date", pa.array([dt.datetime.combine(day, dt.time(hour)) for day in days]))
+        for hour in (12, 15)
+        for days in (table.column("date").to_pylist(),)
+    )
+    prices(folder, pa.concat_tables([noon, later]))
+
+
+def two_series(folder: Path) -> None:
+    table = daily(SYMBOLS, 120)
+    prices(folder, pa.concat_tables([table.append_column("series", pa.array([name] * 240)) for name in ("EQ", "BE")]))
 
 
 def in_a_folder_of_another(folder: Path) -> None:
@@ -131,6 +160,36 @@ ADVICE: dict[str, Advice] = {
         r"or pass (?P<flag>--on-bad-rows drop)",
         (f"{BUILD} {{flag}}",),
     ),
+    "dates of another format": Advice(
+        with_dates(lambda dates: [f"{day:%d.%m.%Y}" for day in dates]),
+        BUILD,
+        r'pass (?P<flag>--date-format "[^"]+")',
+        (f"{BUILD} {{flag}}",),
+    ),
+    "dates that are numbers": Advice(
+        with_dates(lambda dates: [(day - dates[0]).days * 86_400 for day in dates]),
+        BUILD,
+        r"pass (?P<flag>--date-unit) with one of yyyymmdd, (?P<unit>s), .*, or choose another column with --columns",
+        (f"{BUILD} {{flag}} {{unit}}",),
+    ),
+    "no symbol": Advice(
+        without_symbols,
+        BUILD,
+        r"(?P<role>--columns symbol=)NAME, or pass (?P<flag>--symbol AAA) .*, or (?P<file>--columns symbol=@file) if",
+        (f"{BUILD} {{role}}note", f"{BUILD} {{flag}}", f"{BUILD} {{file}}"),
+    ),
+    "a symbol and one more": Advice(
+        prices, f"{BUILD} --symbol AAA", r"has the column 'symbol' for symbol; leave out (?P<flag>--symbol)", (BUILD,)
+    ),
+    "intraday rows": Advice(
+        several_moments,
+        BUILD,
+        r"pass (?P<flag>--on-intraday aggregate) to .*, or (?P<other>--on-duplicates) (?P<a>first) or (?P<b>last)",
+        (f"{BUILD} {{flag}}", f"{BUILD} {{other}} {{a}}", f"{BUILD} {{other}} {{b}}"),
+    ),
+    "two series": Advice(
+        two_series, BUILD, r"pass (?P<flag>--columns symbol=symbol\+series), as", (f"{BUILD} {{flag}}",)
+    ),
     "a key that differs": Advice(
         in_a_folder_of_another,
         "build folders -o out -q",
@@ -158,8 +217,14 @@ ADVICE: dict[str, Advice] = {
     "a column of another type": Advice(
         renamed(date="day_text"),
         f"{BUILD} --columns date=volume",
-        r"choose another with (?P<flag>--columns date=)NAME",
+        r"choose another column with (?P<flag>--columns date=)NAME",
         (f"{BUILD} {{flag}}day_text",),
+    ),
+    "a note in a wide table": Advice(
+        wide_with_a_note,
+        BUILD,
+        r"pass (?P<flag>--wide closes) to leave out",
+        (f"{BUILD} {{flag}}",),
     ),
     "a small budget": Advice(
         prices,
@@ -313,10 +378,49 @@ def test_no_input_may_be_said_in_the_environment_or_the_file(tmp_path: Path) -> 
     assert run_cli("build", "-q", cwd=tmp_path).returncode == 0
 
 
+def adjusted(table: pa.Table) -> pa.Table:
+    return table.append_column("adj_close", pa.compute.divide(table.column("close"), 2.0))
+
+
+def berlin_midnights(table: pa.Table) -> pa.Table:
+    local = pa.compute.assume_timezone(table.column("date").cast(pa.timestamp("us")), "Europe/Berlin")
+    return table.set_column(1, "date", local.cast(pa.timestamp("us", "UTC")))
+
+
+def in_the_future(table: pa.Table) -> pa.Table:
+    dates = table.column("date").to_pylist()
+    return table.set_column(1, "date", pa.array([*dates[:-1], dt.date(2999, 1, 1)]))
+
+
+HELPS = {
+    "adjusted-close-available": (adjusted, "", "--price adj_close"),
+    "shifted-dates": (berlin_midnights, "", "--timezone Europe/Berlin"),
+    "wrong-anchor": (lambda table: table, "--week W-WED", "--week W-FRI"),
+    "future-dates": (in_the_future, "", "--end 2022-12-31"),
+}
+
+
+@pytest.mark.parametrize("code", HELPS)
+def test_the_flag_that_helps_ends_the_finding(tmp_path: Path, code: str) -> None:
+    change, found_with, helps = HELPS[code]
+    prices(tmp_path, change(daily(SYMBOLS, 120)))
+    found = run_cli("plan", "prices.parquet", *found_with.split(), cwd=tmp_path)
+    assert f"{code}: " in found.stdout
+    assert helps.split()[0] in found.stdout
+    silent = run_cli("plan", "prices.parquet", *helps.split(), cwd=tmp_path)
+    assert silent.returncode == 0
+    assert code not in silent.stdout
+
+
 #: Flags that errors recommend and that other tests follow: a run that waits, one that starts again, one that is strict.
 ELSEWHERE = {
     "--wait": "test_resume::test_a_second_run_may_wait",
     "--fresh": "test_resume::test_another_setting_starts_afresh",
+    "--ignore": "test_findings_of_keys::test_what_is_known_is_not_said",
+    **dict.fromkeys(
+        ("--price", "--timezone", "--week", "--end", "--symbols"),
+        "test_advice::test_the_flag_that_helps_ends_the_finding",
+    ),
 }
 
 

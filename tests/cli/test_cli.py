@@ -616,6 +616,7 @@ def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path
     assert (shown.returncode, shown.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
     said = json.loads(listed.stdout)
     assert said["strategy"].startswith("direct: ")
+    assert said.pop("findings") == []
     for name in said:
         assert name.replace("_", " ") in shown.stdout
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())
@@ -811,6 +812,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--dtype", "float64"], {"dtype": "float64"}),
     (["--symbol", "A,B"], {"symbol": "A,B"}),
     (["--symbol-map", "m.csv"], {"symbol_map": "m.csv"}),
+    (["--wide", "closes"], {"wide": "closes"}),
     (["--date-unit", "ms"], {"date_unit": "ms"}),
     (["--date-format", "%d.%m.%Y"], {"date_format": "%d.%m.%Y"}),
     (["--timezone", "Europe/Berlin"], {"timezone": "Europe/Berlin"}),
@@ -879,6 +881,7 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "dtype": ("float64", "float64"),
     "symbol": ("A,B", "A,B"),
     "symbol_map": ("m.csv", "m.csv"),
+    "wide": ("no", "no"),
     "date_unit": ("yyyymmdd", "yyyymmdd"),
     "date_format": ("%d.%m.%Y", "%d.%m.%Y"),
     "timezone": ("Asia/Tokyo", "Asia/Tokyo"),

@@ -887,7 +887,7 @@ def test_empty_files_among_full_ones_change_nothing(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    assert "no Parquet file" in refusal(tmp_path / "in", tmp_path)
+    assert "no Parquet or CSV file" in refusal(tmp_path / "in", tmp_path)
     assert "matches no files" in refusal(f"{tmp_path}/in/*.parquet", tmp_path)
 
 

@@ -21,7 +21,7 @@ import pytest
 from frames import COMMAND, ROOT, build, daily, report_of, run_cli, run_words, shuffled, write, write_files
 
 import weekly_cli
-from weekly_cli.compute.sessions import fitting_anchor
+from weekly_cli.dataset.calendar import fitting_anchor
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.inspection import facts
 from weekly_cli.names import ANCHORS
@@ -215,10 +215,10 @@ def test_the_calendar_and_the_week_that_fits(tmp_path: Path, weekdays: str, anch
     prices = write(on_weekdays(weekdays), tmp_path / "prices.parquet")
     done = run_cli("inspect", prices)
     assert f"calendar {said}: " in words(done.stdout)
-    assert f"{len(weekdays)} a week" in done.stdout
     found = weekly_cli.inspect(prices)
     assert found.calendar is not None
     assert found.calendar.anchor == anchor
+    assert len(weekdays) - 0.2 < found.calendar.sessions_a_week <= len(weekdays)
     command = done.stdout.splitlines()[-1].strip()
     assert command == f"weekly-cli build {prices}" + (f" --week {anchor}" if anchor != "W-FRI" else "")
 
@@ -226,10 +226,9 @@ def test_the_calendar_and_the_week_that_fits(tmp_path: Path, weekdays: str, anch
 @pytest.mark.parametrize("chosen", ANCHORS)
 def test_a_chosen_week_that_fits_stays(chosen: str) -> None:
     """No session of a five-day week lies on the other side of an anchor from Friday to Sunday."""
-    monday_to_friday = np.array([True] * 5 + [False] * 2)
     kept = chosen in ("W-FRI", "W-SAT", "W-SUN")
-    assert fitting_anchor(monday_to_friday, chosen) == (chosen if kept else "W-FRI")
-    assert fitting_anchor(np.ones(7, bool), chosen) == chosen
+    assert fitting_anchor(range(5), chosen) == (chosen if kept else "W-FRI")
+    assert fitting_anchor(range(7), chosen) == chosen
 
 
 def test_strays_are_no_sessions(tmp_path: Path) -> None:
@@ -331,6 +330,7 @@ def test_other_alphabets_on_a_terminal_that_lacks_them(tmp_path: Path) -> None:
     assert "\\u0410\\u043a" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_can_not_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no PAR1")
     (tmp_path / "empty").mkdir()
@@ -360,7 +360,7 @@ def test_roles_by_hand_and_missing_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", ["date", "symbol", "shuffled"])
+@pytest.mark.parametrize("layout", ["date", "shuffled"])
 def test_the_build_that_fits_runs(tmp_path: Path, layout: str) -> None:
     """With repeated rows, rows without a key and another week, from a folder whose name a shell would split."""
     frame = on_weekdays("60123", 200).to_pandas()
@@ -375,12 +375,87 @@ def test_the_build_that_fits_runs(tmp_path: Path, layout: str) -> None:
     assert run_cli("verify", "daily_weekly", cwd=tmp_path).returncode == 0
 
 
-def test_many_repeated_rows_are_not_dropped_unseen(tmp_path: Path) -> None:
+def test_an_adjusted_close_is_used(tmp_path: Path) -> None:
+    """It is a role of its own: a row needs both closes. One with more holes than the close is not advised."""
+    table = daily(n_days=60)
+    adjusted = pa.array([None if row % 50 == 0 else 1.0 + row for row in range(180)])
+    prices = write(table.append_column("Adj Close", adjusted), tmp_path / "prices.parquet")
+    found = weekly_cli.inspect(prices)
+    assert [finding.code for finding in found.findings] == ["adjusted-close-available"]
+    assert (found.unusable_rows, found.command) == (0, f"weekly-cli build {prices}")
+    found = weekly_cli.inspect(prices, price="Adj Close")
+    assert (found.unusable_rows, found.findings) == (4, ())
+    assert found.columns[-1].roles == ("adjusted close",)
+    assert found.columns[-1].unusable == found.columns[-1].values.nulls == 4
+    full = table.append_column("Adj Close", pa.array(np.arange(1.0, 181.0)))
+    found = weekly_cli.inspect(write(full, tmp_path / "full.parquet"))
+    assert found.command == f"weekly-cli build {tmp_path / 'full.parquet'} --price 'Adj Close'"
+    assert run_shell(found.command, tmp_path) == ""
+
+
+@pytest.mark.slow
+def test_findings_are_told_unless_they_are_known(tmp_path: Path) -> None:
+    prices = write(daily(["AAA", "aaa"]), tmp_path / "prices.parquet")
+    assert "finding similar-symbols: 2 symbols differ only in case" in words(run_cli("inspect", prices).stdout)
+    assert "finding " not in run_cli("inspect", prices, "--ignore", "similar-symbols").stdout
+    (finding,) = json.loads(run_cli("inspect", prices, "--json").stdout)["findings"]
+    assert list(finding) == ["code", "count", "sentence", "help", "examples"]
+
+
+def test_dates_that_are_shifted_are_for_their_owner(tmp_path: Path) -> None:
+    """Midnights of Berlin in UTC: a week from Sunday to Thursday would be the wrong advice."""
+    table = daily(["AAA"], 260)
+    midnights = pa.compute.assume_timezone(table.column("date").cast(pa.timestamp("us")), "Europe/Berlin")
+    moments = midnights.cast(pa.timestamp("us", "UTC"))
+    prices = write(table.set_column(1, "date", moments), tmp_path / "prices.parquet")
+    found = weekly_cli.inspect(prices)
+    assert found.command is None
+    assert found.undecided is not None
+    assert "--timezone" in found.undecided
+    found = weekly_cli.inspect(prices, timezone="Europe/Berlin")
+    assert found.command == f"weekly-cli build {prices} --timezone Europe/Berlin"
+
+
+def test_what_repeated_rows_are_decides(tmp_path: Path) -> None:
+    """The same rows again, two series under one symbol, or other prices, on which only their owner can decide."""
     table = daily(n_days=30)
-    prices = write(pa.concat_tables([table, table]), tmp_path / "prices.parquet")
-    assert "No build fits: 90 rows repeat a symbol's date" in run_cli("inspect", prices).stdout
-    found = weekly_cli.inspect(prices, on_duplicates="first")
-    assert (found.command, found.undecided) == (f"weekly-cli build {prices} --on-duplicates first", None)
+    other = table.set_column(5, "close", pa.compute.multiply(table.column("close"), 2.0))
+
+    def inspected(again: pa.Table, **settings: Any) -> facts.Inspection:
+        path = tmp_path / "prices.parquet"
+        write(pa.concat_tables([table, again], promote_options="default"), path)
+        return weekly_cli.inspect(path, **settings)
+
+    build = f"weekly-cli build {tmp_path / 'prices.parquet'}"
+    same = inspected(table)
+    assert (same.repeated_rows, same.command) == (90, f"{build} --on-duplicates last")
+    found = inspected(other)
+    assert found.command is None
+    assert found.undecided == ("90 rows repeat a symbol's date, too many to drop unseen: they differ in close (90)")
+    assert "No build fits: 90 rows" in run_cli("inspect", *found.input).stdout
+    assert inspected(other, on_duplicates="first").command == f"{build} --on-duplicates first"
+    few = inspected(other.slice(0, 1))
+    assert few.undecided is not None, "one of 91 rows is more than 1 %"
+
+    series = [part.append_column("series", pa.array([name] * 90)) for name, part in (("N", table), ("A", other))]
+    write(pa.concat_tables(series), tmp_path / "prices.parquet")
+    two = weekly_cli.inspect(tmp_path / "prices.parquet")
+    assert two.command == f"{build} --columns symbol=symbol+series"
+    assert run_shell(two.command, tmp_path) == ""
+
+
+@pytest.mark.parametrize("layout", ["date", "shuffled"])
+def test_intraday_rows_are_made_daily(tmp_path: Path, layout: str) -> None:
+    table = daily(n_days=30)
+    days = table.column("date").cast(pa.timestamp("us"))
+    hours = [
+        table.set_column(1, "date", pa.compute.add(days, pa.scalar(datetime.timedelta(hours=hour)))) for hour in (9, 15)
+    ]
+    prices = write(in_layout(pa.concat_tables(hours), layout), tmp_path / "prices.parquet", row_group_size=50)
+    found = weekly_cli.inspect(prices)
+    assert found.repeated_rows == 90
+    assert found.command == f"weekly-cli build {prices} --on-intraday aggregate"
+    assert run_shell(found.command, tmp_path) == ""
 
 
 def test_dates_that_are_none(tmp_path: Path) -> None:
@@ -395,13 +470,40 @@ def test_dates_that_are_none(tmp_path: Path) -> None:
     assert found.command == f"weekly-cli build {few} --on-bad-rows drop"
     american = [day.strftime("%m/%d/%Y") for day in table.column("date").to_pylist()]
     many = write(table.set_column(1, "date", pa.array(american)), tmp_path / "many.parquet")
-    done = run_cli("inspect", many)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "--date-format" in done.stderr
-    done = run_cli("inspect", many, "--date-format", "%m/%d/%Y")
-    command = done.stdout.splitlines()[-1].strip()
-    assert command == f"weekly-cli build {many} --date-format %m/%d/%Y"
-    assert run_shell(command, tmp_path) == ""
+    with pytest.raises(InputRefused, match='--date-format "%m/%d/%Y"'):
+        weekly_cli.inspect(many)
+    found = weekly_cli.inspect(many, date_format="%m/%d/%Y")
+    assert found.command == f"weekly-cli build {many} --date-format %m/%d/%Y"
+    assert run_shell(found.command, tmp_path) == ""
+
+
+def wide_closes(folder: Path) -> Path:
+    """Two tickers, of which one begins a week later and lacks a close in its middle."""
+    days = daily(["A"], 60).column("date")
+    second = pa.array([None] * 5 + [1.0] * 20 + [None] + [2.0] * 34)
+    return write(pa.table({"Date": days, "AAA": np.arange(1.0, 61.0), "BBB": second}), folder / "wide.parquet")
+
+
+def delimited(folder: Path) -> Path:
+    path = folder / "prices.csv"
+    daily(["AAA", "000001"], 60).to_pandas().to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.slow
+def test_wide_tables_and_text_are_inspected_as_they_are_read(tmp_path: Path) -> None:
+    wide = weekly_cli.inspect(wide_closes(tmp_path))
+    assert (wide.rows, wide.symbols, wide.unusable_rows, wide.files) == (115, 2, 1, 1)
+    assert [(one.symbol, one.rows) for one in wide.shortest] == [("BBB", 55), ("AAA", 60)]
+    assert any("wide table" in note for note in wide.notes)
+    text = weekly_cli.inspect(delimited(tmp_path))
+    assert (text.rows, text.symbols, text.shortest[0].symbol) == (120, 2, "000001")
+    for found in (wide, text):
+        assert found.command is not None
+        assert run_shell(found.command, tmp_path) == ""
+        built = weekly_cli.inspect(tmp_path / "daily_weekly").build
+        assert built is not None
+        assert (built.input_state, built.input) == ("unchanged", found.input)
 
 
 # ---- outputs ---------------------------------------------------------------------------------------------
@@ -414,6 +516,7 @@ def built(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_an_output_tells_how_it_was_built(built: Path) -> None:
     done = run_cli("inspect", "out", cwd=built.parent)
     assert done.returncode == 0, done.stderr
@@ -425,6 +528,9 @@ def test_an_output_tells_how_it_was_built(built: Path) -> None:
     assert "build that fits" not in said
     found = weekly_cli.inspect(built)
     assert found.build is not None
+    assert found.build.command == (
+        f"weekly-cli build {built.parent / 'prices.parquet'} --available week-end --benchmark SPY --features momentum"
+    )
     assert run_shell(f"{found.build.command} --output again", built.parent) == ""
     (one,), (other,) = (sorted(folder.glob("*.parquet")) for folder in (built, built.parent / "again"))
     assert pq.ParquetFile(one).read().equals(pq.ParquetFile(other).read())
@@ -449,6 +555,25 @@ def test_an_output_whose_input_is_another_by_now(built: Path) -> None:
     assert state() == "gone"
 
 
+@pytest.mark.slow
+def test_a_dataset_in_the_place_of_the_output_is_built_elsewhere(tmp_path: Path) -> None:
+    write(daily(), tmp_path / "daily_weekly/prices.parquet")
+    done = run_cli("inspect", "daily_weekly", cwd=tmp_path)
+    command = done.stdout.splitlines()[-1].strip()
+    assert command == "weekly-cli build daily_weekly --output weekly_features"
+    assert run_shell(command, tmp_path) == ""
+    assert len(list((tmp_path / "weekly_features").iterdir())) == 1
+
+
+def test_a_part_beside_other_data_is_no_output(built: Path) -> None:
+    (part,) = built.glob("*.parquet")
+    table = pq.ParquetFile(part).read(["symbol", "date", "close"])
+    write(table.replace_schema_metadata(None), built / "z.parquet")
+    found = weekly_cli.inspect(built)
+    assert (found.build, found.files, found.repeated_rows) == (None, 2, 600)
+
+
+@pytest.mark.slow
 def test_an_output_in_the_input_is_left_out(built: Path) -> None:
     """As a build leaves it out, unless it is what is asked about."""
     (built.parent / "weekly.toml").write_text('output = "out"\n')

@@ -124,6 +124,22 @@ def test_tables_of_next_to_nothing_pass(table: pa.Table, tmp_path: Path, rows: i
     assert proof.not_checked == (of_the_sample if rows == 0 else ["look-ahead", "warm-up"])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_prices_that_are_far_off_pass(table: pa.Table, tmp_path: Path, dtype: str) -> None:
+    """Values that their type can't hold are missing, and no two ways to compute a nearly flat z-score agree."""
+    close, high = (np.array(table.column(name).to_pylist()) for name in ("close", "high"))
+    for number, (symbol, value) in enumerate(zip(SYMBOLS, (1e300, 5e-324, 1e12, 1e7), strict=True)):
+        rows = np.flatnonzero(np.array(table.column("symbol")) == symbol)
+        close[rows[150 + number]] = value
+        high[rows[300 + number]] = value
+    table = table.set_column(5, "close", pa.array(close)).set_column(3, "high", pa.array(high))
+    source = write(table, tmp_path / "prices.parquet")
+    build(source, tmp_path / "out", dtype=dtype, benchmark=["AAA", "BBB"])
+    proof = verify(tmp_path / "out", dates=1)
+    assert findings(proof) == ""
+    assert proof.passed
+
+
 def test_the_same_seed_looks_at_the_same(prices: Path, tmp_path: Path) -> None:
     build(prices, tmp_path / "out", features="w_rsi_14")
     said = [

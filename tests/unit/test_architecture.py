@@ -35,9 +35,8 @@ CONFINED = {
     "distributed": set[str](),
     "dask": set[str](),
     "pandas": {
-        "run.frame",
-        *("verify.hashes", "verify.reference", "verify.reference.formulas", "verify.reference.table"),
-        "verify.sessions",
+        *("run.frame", "verify.conversion", "verify.hashes", "verify.sessions"),
+        *("verify.reference", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view", "inspection.view"},

@@ -258,6 +258,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("start", 20240301, "text"),
     ("end", "tomorrow", "2024-03-01"),
     ("end", False, "text"),
+    ("wide", "yes", "closes"),
     ("symbol", "", "empty"),
     ("symbol_map", 1, "takes text"),
     ("date_unit", "days", "yyyymmdd"),

@@ -22,7 +22,7 @@ import weekly_cli
 from weekly_cli.compute.features import Feature, evaluate, registry, steps_for
 from weekly_cli.compute.panel import PanelShape
 from weekly_cli.names import ANCHORS, AVAILABILITIES
-from weekly_cli.verify.reference.formulas import FORMULAS, uncertain
+from weekly_cli.verify.reference.formulas import FORMULAS, rounding
 
 TOLERANCE = 1e-9
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -95,8 +95,28 @@ def test_columns_equal_their_oracles(seed: int, lengths: list[int]) -> None:
     histories = [random_bars(rng, bars) for bars in lengths]
     for name, columns in computed(histories).items():
         for bars, column in zip(histories, columns, strict=True):
-            certain = ~uncertain(bars, CONTRACT_NAME[name])
+            certain = rounding(bars, CONTRACT_NAME[name]) < TOLERANCE / 10
             assert_close(column[certain], ORACLE_OF[name](bars)[certain], name)
+
+
+@SLOW
+@given(seed=st.integers(0, 2**32 - 1))
+def test_columns_equal_their_formulas_where_a_price_is_far_off(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bars = random_bars(rng, 260)
+    bars[["open", "high", "low", "close"]] *= 10.0 ** rng.integers(-12, 5)
+    column, row = rng.choice(["high", "low", "close", "volume", "bench"]), int(rng.integers(0, 260))
+    bars.loc[row, column] = rng.choice(
+        [1e300, 1.7e308, 1e-300, 5e-324, bars.loc[row, column] * rng.choice([1e12, 1e-7])]
+    )
+    with_formula = {name: columns for name, columns in computed([bars]).items() if CONTRACT_NAME[name] in FORMULAS}
+    for name, columns in with_formula.items():
+        with np.errstate(all="ignore"):
+            expected = FORMULAS[CONTRACT_NAME[name]](bars)
+        error = rounding(bars, CONTRACT_NAME[name]) / np.maximum(1.0, np.abs(expected))
+        assert_close(
+            *(np.where(np.isfinite(x) & ~(error > TOLERANCE / 10), x, np.nan) for x in (columns[0], expected)), name
+        )
 
 
 def test_a_flat_price_has_no_z_score_and_no_distance() -> None:

@@ -118,7 +118,7 @@ _OF_INSPECT = tuple(row.name for row in SETTINGS.values() if row.panel == INPUT 
 
 
 @command(
-    *_OF_INSPECT, "price", "week", "json",
+    *_OF_INSPECT, "price", "week", "ignore", "json",
     examples=("weekly-cli inspect prices/", "weekly-cli inspect weekly/", "weekly-cli inspect prices/ --json"),
 )  # fmt: skip
 def inspect(typed: Typed) -> int:
@@ -187,6 +187,7 @@ def features(typed: Typed) -> int:
             "column": row.name,
             "formula": row.formula,
             "first_bar": row.first_bar,
+            "window": row.window,
             "parity": row.parity,
         }
         for row in templates()

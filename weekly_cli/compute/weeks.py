@@ -33,15 +33,6 @@ def week_number(day: Days, anchor: str) -> Days:
     return (day + (_EPOCH_WEEKDAY - ANCHORS.index(anchor) + DAYS_PER_WEEK - 1)) // DAYS_PER_WEEK
 
 
-def weekday(day: Days) -> Days:
-    """Return the weekday of `day`, 0 for Monday.
-
-    >>> weekday(0)
-    3
-    """
-    return (day + _EPOCH_WEEKDAY) % DAYS_PER_WEEK
-
-
 def week_end(week: Days, anchor: str) -> Days:
     """Return the last day of the week numbered `week`, in days since 1970-01-01."""
     return week * DAYS_PER_WEEK + (ANCHORS.index(anchor) - _EPOCH_WEEKDAY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.names import ANCHORS
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EPOCH_WEEKDAY = 3  # Thursday
@@ -84,6 +85,34 @@ class Calendar:
         starts = run_starts(periods)
         for begin, end in zip(starts.tolist(), [*starts[1:].tolist(), len(periods)], strict=True):
             yield int(periods[begin]), Calendar(self.days[begin:end], self.rows[begin:end])
+
+
+def fitting_anchor(weekdays: Sequence[int], chosen: str | None = None) -> str:
+    """Return the anchor that keeps a market's week together: its last day before the longest pause.
+
+    `chosen` is returned if its week does, too: a week from Monday to Friday may end on Saturday or Sunday. A market
+    without a pause has weeks that end on Sunday.
+
+    Parameters
+    ----------
+    weekdays : sequence of int
+        Those with sessions, Monday = 0; at least one.
+    chosen : str, optional
+
+    >>> fitting_anchor([0, 1, 2, 3, 6])
+    'W-THU'
+    """
+    if len(weekdays) == DAYS_PER_WEEK:
+        return chosen or ANCHORS[-1]
+    pauses = {day: _pause_after(day, weekdays) for day in weekdays}
+    last = max(weekdays, key=lambda day: (pauses[day], day))
+    fitting = [ANCHORS[(last + more) % DAYS_PER_WEEK] for more in range(pauses[last] + 1)]
+    return chosen if chosen in fitting else fitting[0]
+
+
+def _pause_after(day: int, weekdays: Sequence[int]) -> int:
+    """Return how many days without sessions follow a weekday."""
+    return next(more for more in range(DAYS_PER_WEEK) if (day + more + 1) % DAYS_PER_WEEK in weekdays)
 
 
 def _relative(counts: Ints) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

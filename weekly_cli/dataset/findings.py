@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.compute.weeks import DAYS_PER_WEEK
-from weekly_cli.dataset.calendar import WEEKDAYS, Calendar
+from weekly_cli.dataset.calendar import WEEKDAYS, Calendar, fitting_anchor
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
@@ -45,7 +45,7 @@ def findings_of_keys(scan: Scan, config: Config, selected: Ints, today: datetime
         *_missing_roles(scan.footers),
         *_adjusted_close(scan.footers, config),
         *shifted,
-        *_future_dates(calendar, today),
+        *(() if config.end is not None and config.end <= today else _future_dates(calendar, today)),
         *_weekly_input(calendar),
         *_intraday_input(scan),
         *(() if shifted else _wrong_anchor(calendar, config)),
@@ -217,13 +217,13 @@ def _wrong_anchor(calendar: Calendar, config: Config) -> Iterator[Finding]:
         return
     days = calendar.days
     cut = np.flatnonzero((calendar.weekdays[:-1] == last) & (days[1:] == days[:-1] + 1))
-    fitting = ANCHORS[ends[-1]]
     examples = [{"date": str(as_date(day))} for day in days[cut][:MOST_EXAMPLES].tolist()]
     sentence = (
         f"{config.week} ends a week between {WEEKDAYS[last]} and {WEEKDAYS[following]}, which are consecutive sessions "
         f"{len(cut):,} times: a trading week is in two bars"
     )
-    yield finding("wrong-anchor", len(cut), examples, sentence=sentence, help=f"--week {fitting} fits these sessions")
+    help = f"--week {fitting_anchor(used)} fits these sessions"
+    yield finding("wrong-anchor", len(cut), examples, sentence=sentence, help=help)
 
 
 # ---- symbols ---------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from weekly_cli.dataset.convert import Conversion
 from weekly_cli.dataset.hive import keys_that_count, with_keys
 from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
-from weekly_cli.dataset.schema import DatasetSchema, is_text
+from weekly_cli.dataset.schema import DatasetSchema, index_columns, is_text
 from weekly_cli.dataset.source import Piece
 from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.errors import InputRefused
@@ -63,16 +63,18 @@ class Footers:
         return sum(piece.rows_in_group for piece in self.pieces)
 
 
-def read_footers(config: Config, output: Path | None) -> Footers:
+def read_footers(config: Config, output: Path | None, conversion: Conversion | None = None) -> Footers:
     """Read the footers of the input, which does not include what is at `output`, if given.
+
+    With a `conversion`, its files are read, and those that it has converted in that form.
 
     Raises
     ------
     InputRefused
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
-    inputs = discovery.find_inputs(config.input, output)
-    gathered = _Gathered()
+    conversion = conversion or Conversion(discovery.find_inputs(config.input, output))
+    inputs, gathered = conversion.inputs, _Gathered(conversion)
     for path, keys in inputs.files:
         gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
     arrow = unify(gathered.schemas).remove_metadata()
@@ -80,7 +82,7 @@ def read_footers(config: Config, output: Path | None) -> Footers:
     arrow = pa.schema([*arrow, *choice.added])
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
-    notes = [*choice.notes, *unified_notes(gathered.schemas, arrow)]
+    notes = [*conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
     delta_text = frozenset(gathered.text_bytes.delta_text)
     schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
     integer_ranges = gathered.ranges.known(arrow)
@@ -105,7 +107,8 @@ def read_footers(config: Config, output: Path | None) -> Footers:
 class _Gathered:
     """The facts from the footers of files, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, conversion: Conversion) -> None:
+        self._conversion = conversion
         self.schemas: list[FileSchema] = []
         self.pieces: list[Piece] = []
         self.states: dict[Path, FileState] = {}
@@ -117,24 +120,26 @@ class _Gathered:
 
     def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
         """Read a file's footer; `of_table` is its schema if a table's log has it."""
-        file = parquet.open_parquet(path)
-        state = self.states[path] = discovery.file_state(path)
+        own = self._conversion.read_path(path)
+        file = parquet.open_parquet(own)
+        state = self.states[path] = self._conversion.state(path)
         self.file_bytes += state.size_bytes
         self.identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
-        self.identity.update(footer := parquet.footer_bytes(path))
+        self.identity.update(footer := parquet.footer_bytes(own))
         if self._leaves is None or not self._leaves.schema.equals(file.schema):
             self._leaves = _leaves(file)
             self._own_columns |= dict.fromkeys(file.schema_arrow.names)
             self._index |= dict.fromkeys(index_columns(file.schema_arrow))
-        groups = _row_groups(path, state.size_bytes, footer, self._leaves)
+        size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
+        groups = _row_groups(path, size, footer, self._leaves)
         if of_table is None:
-            keys = keys_that_count(path, file, keys, groups, on_key_conflict)
+            keys = keys_that_count(own, file, keys, groups, on_key_conflict)
         schema = with_keys(file.schema_arrow, keys) if of_table is None else of_table
         self.schemas.append(FileSchema(str(path), schema, _empty_columns(groups)))
         self.ranges.hide(key for key, _ in keys)
         for number, (rows, chunks) in enumerate(groups):
             if rows:
-                self.pieces.append(Piece(str(path), number, 0, rows, rows, keys))
+                self.pieces.append(Piece(str(own), number, 0, rows, rows, keys, str(path) if own != path else ""))
                 self.ranges.add(chunks, self._leaves.integers)
                 self.nulls.add(rows, chunks)
                 self.text_bytes.add(rows, chunks)
@@ -142,18 +147,6 @@ class _Gathered:
     def files(self) -> Files:
         """Return what the files tell besides their columns."""
         return Files([file.path for file in self.schemas], frozenset(self._own_columns), tuple(self._index))
-
-
-def index_columns(schema: pa.Schema) -> list[str]:
-    """Return the columns that pandas' metadata name as the index, whose form pandas documents.
-
-    Source: https://pandas.pydata.org/docs/development/developer.html.
-    """
-    try:
-        index = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-        return [name for name in index if isinstance(name, str) and name in schema.names]
-    except (ValueError, AttributeError, TypeError):  # other metadata of that name
-        return []
 
 
 def _empty_columns(groups: Sequence[RowGroupFooter]) -> frozenset[str]:
@@ -167,7 +160,7 @@ def _with_symbols(pieces: Sequence[Piece], choice: Choice) -> tuple[Piece, ...]:
     if choice.file_symbols is None:
         return tuple(pieces)
     column, symbols = choice.file_symbols
-    return tuple(replace(piece, keys=(*piece.keys, (column, symbols[piece.path]))) for piece in pieces)
+    return tuple(replace(piece, keys=(*piece.keys, (column, symbols[piece.name]))) for piece in pieces)
 
 
 @dataclass(frozen=True)

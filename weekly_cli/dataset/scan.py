@@ -166,7 +166,7 @@ def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> No
         symbols.validate(full=True)
     except pa.ArrowInvalid as error:
         raise InputRefused(
-            f"column {name!r} of {piece.path} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
+            f"column {name!r} of {piece.name} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
             f"{disk.first_line(error)}; write it as UTF-8"
         ) from error
 
@@ -261,7 +261,7 @@ def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
         places = np.flatnonzero(codes >= 0)
         pairs = zip(numbers[codes[places]].tolist(), days[places].tolist(), strict=True)
         if wanted.intersection(pairs):
-            paths[piece.path] = None
+            paths[piece.name] = None
     return list(paths)
 
 
@@ -284,7 +284,7 @@ class _Fold:
         self._times_of_day: frozenset[int] = frozenset()
 
     def add(self, keys: _Keys) -> None:
-        path = self._footers.pieces[keys.piece].path
+        path = self._footers.pieces[keys.piece].name
         if keys.bad_count:
             self.bad_count += keys.bad_count
             self._bad_files[path] = self._bad_files.get(path, 0) + keys.bad_count
@@ -345,7 +345,8 @@ class _Fold:
         few = 2 * self.bad_count < self._footers.rows
         if self._unread_count:
             unread = _unread_sentence(self._unread_count, self._first_unread, self._footers.schema.dates)
-            remedy = self._format_advice() or "rewrite them"
+            remedy = "" if few else self._format_advice()
+            remedy = remedy or "rewrite them"
             remedy += ", or pass --on-bad-rows drop to leave these rows out" if few else ""
             return f"column {date!r} of {self._footers.where}: {unread}; {remedy}"
         counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])

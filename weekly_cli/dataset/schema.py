@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -122,6 +123,18 @@ def roles_in_words(roles: Mapping[str, str]) -> str:
     missing = [role for role in PRICE_ROLES if role not in roles]
     words += f"; no {', '.join(missing)}: columns that need them are made of closes" if missing else ""
     return words + ("" if "volume" in roles else "; no volume: its columns are empty")
+
+
+def index_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that pandas' metadata name as the index, whose form pandas documents.
+
+    Source: https://pandas.pydata.org/docs/development/developer.html.
+    """
+    try:
+        index = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+        return [name for name in index if isinstance(name, str) and name in schema.names]
+    except (ValueError, AttributeError, TypeError):  # other metadata of that name
+        return []
 
 
 def is_text(kind: pa.DataType) -> bool:

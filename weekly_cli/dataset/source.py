@@ -36,7 +36,15 @@ _EARLY_STOP_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Piece:
-    """The rows from `start` to `stop` of one of a file's row groups; `keys` have the values of columns by file."""
+    """The rows from `start` to `stop` of one of a file's row groups.
+
+    Attributes
+    ----------
+    keys : hive keys
+        The values of columns by file.
+    origin : str
+        The user's file of which this one was made; empty: it is the user's own.
+    """
 
     path: str
     row_group: int
@@ -44,6 +52,12 @@ class Piece:
     stop: int
     rows_in_group: int
     keys: discovery.HiveKeys = ()
+    origin: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name in messages."""
+        return self.origin or self.path
 
 
 @dataclass(frozen=True)
@@ -83,10 +97,10 @@ def tables(
         try:
             for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
                 read = _conformed(table, piece, schema.roles["symbol"], wanted)
-                yield piece, first, derive(read, schema, names, piece.path)
+                yield piece, first, derive(read, schema, names, piece.name)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(
-                f"{piece.path} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
+                f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
             ) from error
 
 
@@ -130,7 +144,7 @@ def _decoded(
 def _refuse_short(piece: Piece, rows: int) -> None:
     if rows < piece.stop:
         raise InputRefused(
-            f"{piece.path} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
+            f"{piece.name} is damaged: row group {piece.row_group} has {rows:,} rows, and not the "
             f"{piece.rows_in_group:,} of its footer; write the file again"
         )
 
@@ -142,12 +156,12 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
     arrays = []
     for name, kind in wanted.items():
         if name in keys:
-            arrays.append(_repeated(keys[name], kind, name, table.num_rows, piece.path))
+            arrays.append(_repeated(keys[name], kind, name, table.num_rows, piece.name))
         elif name in in_file:
             column = table.column(name)
             _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
-            arrays.append(column if as_it_is else _cast(column, kind, name, piece.path))
+            arrays.append(column if as_it_is else _cast(column, kind, name, piece.name))
         else:
             arrays.append(pa.nulls(table.num_rows, kind))
     return pa.table(arrays, names=list(wanted))
@@ -159,7 +173,7 @@ def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None
         least, most = pc.min_max(chunk.indices).values()
         if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
             raise InputRefused(
-                f"{piece.path} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
+                f"{piece.name} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
                 "dictionary lacks"
             )
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from weekly_cli.errors import InputRefused, OutputConflict
 from weekly_cli.files import delta
+from weekly_cli.files.delimited import is_named_as_text
 from weekly_cli.files.delta import DeltaFiles
 from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_parquet
 from weekly_cli.files.target import wrote
@@ -32,7 +33,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The Parquet files of an input, and the files that are not read.
+    """The files of an input, and the files that are not read.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class Inputs:
 
 
 def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
-    """Return the Parquet files that the names lead to, in path order for each name, and what is not read.
+    """Return the files that the names lead to, in path order for each name, and what is not read.
 
     A name is a file, a folder, a Delta table's folder or a glob. A file that several names lead to counts once.
     Whatever is at `output`, if given, is not input: an output inside of the input's folder is built again.
@@ -56,7 +57,7 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
     Raises
     ------
     InputRefused
-        If a name leads to nothing or into a table format's folder, a folder or glob contains no Parquet file, or a
+        If a name leads to nothing or into a table format's folder, a folder or glob contains nothing to read, or a
         Delta table can't be read.
     OutputConflict
         If the output would replace an input.
@@ -119,15 +120,20 @@ def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]
         return [path], {}
     skipped: dict[Path, str] = {}
     if path.is_dir():
-        files = []
+        files, texts = [], []
         for file in _walk(path, set()):
             reason = _why_skipped(file, path)
+            if reason == _TEXT:
+                texts.append(file)
             if reason:
                 skipped[file] = reason
             else:
                 files.append(file)
         if not files:
-            raise InputRefused(f"{name} contains no Parquet files{_examples(skipped)}")
+            files = texts
+            skipped = {file: reason for file, reason in skipped.items() if reason != _TEXT}
+        if not files:
+            raise InputRefused(f"{name} contains no Parquet or CSV files{_examples(skipped)}")
         return files, skipped
     if _is_glob(name):
         base = Path(*_before_glob(path))
@@ -140,9 +146,10 @@ def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]
         if not files:
             raise InputRefused(f"{name} matches no files{_examples(skipped)}")
         return files, skipped
-    raise InputRefused(f"{name} does not exist; give Parquet files, folders of them, or globs in quotes")
+    raise InputRefused(f"{name} does not exist; give Parquet or CSV files, folders of them, or globs in quotes")
 
 
+_TEXT = "CSV beside Parquet; give its path to read it"
 _HIDDEN = "hidden by its name; give its path to read it"
 _MOST_LINE_BYTES = 64 * 1024
 #: What writers leave beside their Parquet files.
@@ -154,7 +161,7 @@ _COMPANIONS = {
 
 
 def _why_skipped(file: Path, folder: Path) -> str | None:
-    """Return why a file in a folder is not read, None for Parquet.
+    """Return why a file in a folder is not read beside Parquet, None for Parquet.
 
     A name that says Parquet is believed: a damaged file is refused when it is opened, not skipped.
     """
@@ -166,7 +173,7 @@ def _why_skipped(file: Path, folder: Path) -> str | None:
         return _HIDDEN if is_parquet(file) else "not Parquet"
     if file.suffix.lower() in PARQUET_SUFFIXES or is_parquet(file):
         return None
-    return "not Parquet"
+    return _TEXT if is_named_as_text(file) else "not Parquet"
 
 
 def first_line(path: str) -> str:

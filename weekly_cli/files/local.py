@@ -27,7 +27,7 @@ from weekly_cli.settings import Config
 
 #: Every folder that this tool works in contains a file with this name from the first moment.
 _MARK = "made-by-weekly-cli"
-_JOURNAL, _WORK = "journal", ".weekly-cli-work"
+_JOURNAL, _INPUT, _WORK = "journal", "input", ".weekly-cli-work"
 
 
 class LocalStore(OutputStore):
@@ -85,6 +85,15 @@ class LocalStore(OutputStore):
         """Return a path in the work folder."""
         return str(self._work / name)
 
+    def input_folder(self) -> Path:
+        """Return the folder, without what an earlier run has left in it."""
+        folder = self._work / _INPUT
+        with writing(folder):
+            if folder.is_dir():
+                shutil.rmtree(folder)
+            folder.mkdir()
+        return folder
+
     def free_bytes(self) -> int:
         """Return the disk's free bytes."""
         return shutil.disk_usage(self._work).free
@@ -110,7 +119,7 @@ class LocalStore(OutputStore):
 
     def clear(self, keep: Collection[str], *, keep_journal: bool) -> None:
         """Empty the work folder, except for some files."""
-        _empty(self._work, {*map(Path, keep), *([self._work / _JOURNAL] if keep_journal else [])})
+        _empty(self._work, {*map(Path, keep), self._work / _INPUT, *([self._work / _JOURNAL] if keep_journal else [])})
 
     def add_part(self, address: str) -> None:
         """Flush a part to disk in a thread; a single output file is flushed only after all parts are joined."""

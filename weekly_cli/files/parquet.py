@@ -45,15 +45,18 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
             f"{path} has a column name that is not UTF-8: {error.object!r}; rename the column"
         ) from error
     except (OSError, pa.ArrowException) as error:
-        if _is_lfs_pointer(Path(path)):
+        if is_lfs_pointer(Path(path)):
             raise InputRefused(
                 f"{path} is a Git LFS pointer in the place of the file: run git lfs pull in its repository"
             ) from error
         raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
 
 
-def _is_lfs_pointer(path: Path) -> bool:
-    """Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
+def is_lfs_pointer(path: Path) -> bool:
+    """Tell whether Git LFS has left a pointer in the place of a file.
+
+    Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+    """
     with contextlib.suppress(OSError), path.open("rb") as stream:
         return stream.read(40).startswith(b"version https://git-lfs.github.com/spec/")
     return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class OutputStore(ABC):
     @abstractmethod
     def address(self, name: str) -> str:
         """Return the address of a file that the run will write."""
+
+    @abstractmethod
+    def input_folder(self) -> Path:
+        """Return an empty folder for the input in a converted form; `clear` leaves it alone."""
 
     @abstractmethod
     def free_bytes(self) -> int:

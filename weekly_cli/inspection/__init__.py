@@ -7,24 +7,31 @@ lines, `facts` has the result and `view` shows it.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from weekly_cli import __version__
+from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
+from weekly_cli.errors import OutputConflict
 from weekly_cli.files import discovery
 from weekly_cli.files.target import place
+from weekly_cli.findings import merged
 from weekly_cli.inspection import history, origin
-from weekly_cli.inspection.command import command_line, typed_settings
-from weekly_cli.inspection.facts import Calendar, Column, Inspection, Values
-from weekly_cli.inspection.rows import RowFacts, count_rows
+from weekly_cli.inspection.advice import Seen, fitting_build
+from weekly_cli.inspection.facts import Build, Column, Inspection, Values
+from weekly_cli.inspection.repeats import sampled_repeats
+from weekly_cli.inspection.rows import ADJUSTED_CLOSE, RowFacts, count_rows
 from weekly_cli.names import ROLES
 from weekly_cli.run import resources
-from weekly_cli.run.manifest import read_record
 from weekly_cli.settings import Config, from_python, resolve
 
 __all__ = ["Inspection", "inspect", "look"]
@@ -57,43 +64,62 @@ def look(config: Config) -> Inspection:
     InputRefused
         If the input can't be read.
     """
-    left_out = _excluded(config)
-    record, _ = read_record([path for path, _ in discovery.find_inputs(config.input, left_out).files])
+    inputs, left_out = _inputs(config)
+    record = origin.record_of([path for path, _ in inputs.files])
     if record is not None:
         config = origin.as_built(config, record)
-    footers = read_footers(config, left_out)
+    with converted(config, left_out) as conversion:
+        seen = _see(config, read_footers(config, left_out, conversion), () if record is None else record["features"])
+        discovery.refuse_changed(seen.scan.footers.states)
+        build = None if record is None else origin.describe(record, seen.scan.footers)
+        return _told(config, seen, build)
+
+
+def _see(config: Config, footers: Footers, features: Sequence[str]) -> Seen:
+    """Read the keys and the rows; of `features`, which have no unusable values, only nulls are counted."""
     threads = resources.probe().cpus
-    seen = _scan(footers, config, threads)
-    facts = count_rows(seen, config.price, () if record is None else record["features"], threads)
-    calendar = history.calendar(seen, facts, config.week if "week" in config.sources else None)
-    shortest, longest = history.shortest_and_longest(seen, facts)
-    build = None if record is None else origin.describe(record, footers)
-    command, undecided = (None, None) if build else _fitting(config, seen, facts, calendar)
+    scanned = _scan(footers, config, threads)
+    facts = count_rows(scanned, config.price, features, threads)
+    return Seen(
+        scanned,
+        facts,
+        history.calendar(scanned, facts, config.week if "week" in config.sources else None),
+        sampled_repeats(scanned, facts, threads),
+        merged(findings_of_keys(scanned, config, np.arange(len(scanned.symbols)), _today()), config.ignore),
+    )
+
+
+def _told(config: Config, seen: Seen, build: Build | None) -> Inspection:
+    scanned, facts, footers = seen.scan, seen.facts, seen.scan.footers
+    shortest, longest = history.shortest_and_longest(scanned, facts)
+    command, undecided = fitting_build(config, seen) if build is None else (None, None)
+    has_rows = bool(len(scanned.symbols))
     return Inspection(
         input=config.input,
         rows=footers.rows,
-        symbols=len(seen.symbols),
-        first=as_date(seen.first_day) if len(seen.symbols) else None,
-        last=as_date(seen.last_day) if len(seen.symbols) else None,
+        symbols=len(scanned.symbols),
+        first=as_date(scanned.first_day) if has_rows else None,
+        last=as_date(scanned.last_day) if has_rows else None,
         files=footers.files,
         bytes=footers.file_bytes,
         row_groups=len(footers.pieces),
-        layout=seen.layout,
+        layout=scanned.layout,
         skipped=footers.skipped,
         roles={role: footers.schema.roles.get(role) for role in ROLES},
         notes=footers.schema.notes,
-        columns=_columns(footers, facts),
-        rows_without_key=seen.bad_rows,
-        unread_dates=seen.unread_dates,
-        first_unread_date=seen.first_unread_date or None,
+        columns=_columns(footers, config.price, facts),
+        rows_without_key=scanned.bad_rows,
+        unread_dates=scanned.unread_dates,
+        first_unread_date=scanned.first_unread_date or None,
         repeated_rows=facts.repeated,
         unusable_rows=facts.unusable_rows,
         high_below_low=facts.high_below_low,
         close_outside_range=facts.close_outside_range,
-        calendar=calendar,
-        years=history.years(seen, facts),
+        calendar=seen.calendar,
+        years=history.years(scanned, facts),
         shortest=shortest,
         longest=longest,
+        findings=seen.findings,
         build=build,
         command=command,
         undecided=undecided,
@@ -101,11 +127,17 @@ def look(config: Config) -> Inspection:
     )
 
 
-def _excluded(config: Config) -> Path | None:
-    """Return the place of the output, which a build does not read, unless it is what is inspected."""
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def _inputs(config: Config) -> tuple[discovery.Inputs, Path | None]:
+    """Return the files, and the place of the output, which a build does not read; unless that is inspected."""
     output = place(config.output)
-    inputs = [Path(name).resolve() for name in config.input]
-    return None if any(output in (path, *path.parents) for path in inputs) else output
+    try:
+        return discovery.find_inputs(config.input, output), output
+    except OutputConflict:
+        return discovery.find_inputs(config.input, None), None
 
 
 def _scan(footers: Footers, config: Config, threads: int) -> Scan:
@@ -118,41 +150,16 @@ def _scan(footers: Footers, config: Config, threads: int) -> Scan:
     return with_bad_rows("error") if 2 * seen.bad_rows > footers.rows else seen
 
 
-def _columns(footers: Footers, facts: RowFacts) -> tuple[Column, ...]:
+def _columns(footers: Footers, price: str | None, facts: RowFacts) -> tuple[Column, ...]:
     schema = footers.schema
+    roles = [*schema.roles.items(), *([] if price is None else [(ADJUSTED_CLOSE, price)])]
     return tuple(
         Column(
             column.name,
             str(column.type),
-            tuple(role for role, name in schema.roles.items() if name == column.name),
+            tuple(role for role, name in roles if name == column.name),
             facts.values.get(column.name, Values()),
             facts.unusable.get(column.name, 0),
         )
         for column in schema.arrow
     )
-
-
-def _fitting(config: Config, seen: Scan, facts: RowFacts, calendar: Calendar | None) -> tuple[str | None, str | None]:
-    """Return the build that fits this data, or why none does; flags that were given here are given there, too."""
-    if calendar is None:
-        return None, "there are no rows with a symbol and a date"
-    keyed = int(seen.rows_per_symbol.sum())
-    if keyed <= facts.unusable_rows:
-        return None, "no close is usable"
-    fitting: dict[str, Any] = typed_settings(config)
-    if calendar.anchor != config.week:
-        fitting["week"] = calendar.anchor
-    if seen.bad_rows and config.on_bad_rows == "error":
-        fitting["on_bad_rows"] = "drop"
-    if facts.repeated and config.on_duplicates == "error":
-        if facts.repeated > _MOST_REPEATED * keyed:
-            return None, (
-                f"{facts.repeated:,} rows repeat a symbol's date, too many to drop unseen; build refuses them, and its "
-                "message names what they are"
-            )
-        fitting["on_duplicates"] = "last"
-    return command_line("build", config.input, fitting), None
-
-
-#: With a larger share of repeated rows, something else is wrong: two series under one symbol, or several times of day.
-_MOST_REPEATED = 0.01

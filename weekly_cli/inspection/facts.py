@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from weekly_cli.files.discovery import Skipped
+from weekly_cli.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Calendar:
     sessions : int
         Days on which about as many of the symbols alive have a row as on most days.
     sessions_a_week : float
-        The median.
+        The mean of the weeks that have one.
     weekdays : mapping of str to int
         Rows by weekday, Monday first.
     trading_weekdays : tuple of str
@@ -172,6 +173,8 @@ class Inspection:
     calendar : Calendar or None
     years : tuple of Year
     shortest, longest : tuple of History
+    findings : tuple of Finding
+        Those for which footers and keys suffice, as in a plan; a build finds more.
     build : Build or None
         None if no build of this tool has written the input.
     command : str or None
@@ -204,6 +207,7 @@ class Inspection:
     years: tuple[Year, ...]
     shortest: tuple[History, ...]
     longest: tuple[History, ...]
+    findings: tuple[Finding, ...]
     build: Build | None
     command: str | None
     undecided: str | None

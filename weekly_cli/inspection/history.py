@@ -6,22 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.sessions import (
-    alive_by_day,
-    by_weekday,
-    fitting_anchor,
-    session_days,
-    sessions_a_week,
-    trading_weekdays,
-)
-from weekly_cli.compute.weeks import DAYS_PER_WEEK, week_number
+from weekly_cli.compute.sessions import alive_by_day, session_days
+from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.dataset import calendar as days
+from weekly_cli.dataset.calendar import WEEKDAYS, fitting_anchor
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.inspection.facts import Calendar, Gap, History, Year
 from weekly_cli.inspection.rows import RowFacts
-from weekly_cli.names import ANCHORS
 
-WEEKDAYS = tuple(anchor.removeprefix("W-").capitalize() for anchor in ANCHORS)
 N_HISTORIES, N_GAPS = 5, 3
 _MONTHS = 12
 _EPOCH_YEAR = 1970
@@ -29,35 +22,36 @@ _EPOCH_YEAR = 1970
 
 def calendar(scan: Scan, facts: RowFacts, chosen: str | None) -> Calendar | None:
     """Return the calendar of the data, None if there are no rows; the `chosen` anchor stays if its week fits."""
-    if not facts.rows_by_day.any():
+    every = scan.calendar
+    if not len(every.days):
         return None
-    sessions, _ = _sessions_and_alive(facts)
-    days = np.flatnonzero(sessions) + scan.first_day
-    trading = trading_weekdays(by_weekday(scan.first_day, sessions.astype(np.int64)))
-    fitting = fitting_anchor(trading, chosen)
-    pauses = np.diff(days)
+    is_session, _ = _sessions_and_alive(scan, facts)
+    sessions = days.Calendar(every.days[is_session], every.rows[is_session])
+    pauses = np.diff(sessions.days)
     longest = np.argsort(-pauses, kind="stable")[:N_GAPS]
     return Calendar(
-        sessions=len(days),
-        sessions_a_week=sessions_a_week(week_number(days, fitting)),
-        weekdays=dict(zip(WEEKDAYS, by_weekday(scan.first_day, facts.rows_by_day).tolist(), strict=True)),
-        trading_weekdays=tuple(WEEKDAYS[day] for day in np.flatnonzero(trading)),
-        anchor=fitting,
-        gaps=tuple(Gap(as_date(days[n]), as_date(days[n + 1])) for n in longest if pauses[n] > DAYS_PER_WEEK),
+        sessions=len(sessions.days),
+        sessions_a_week=round(sessions.sessions_a_week, 2),
+        weekdays=dict(zip(WEEKDAYS, every.rows_by_weekday.tolist(), strict=True)),
+        trading_weekdays=tuple(WEEKDAYS[day] for day in sessions.used_weekdays),
+        anchor=fitting_anchor(sessions.used_weekdays, chosen),
+        gaps=tuple(
+            Gap(as_date(sessions.days[n]), as_date(sessions.days[n + 1])) for n in longest if pauses[n] > DAYS_PER_WEEK
+        ),
     )
 
 
-def _sessions_and_alive(facts: RowFacts) -> tuple[NDArray[np.bool_], Ints]:
-    alive = alive_by_day(facts.first, facts.last, len(facts.rows_by_day))
+def _sessions_and_alive(scan: Scan, facts: RowFacts) -> tuple[NDArray[np.bool_], Ints]:
+    alive = alive_by_day(facts.first, facts.last, len(scan.calendar.days))
     return session_days(facts.symbols_by_day, alive), alive
 
 
 def years(scan: Scan, facts: RowFacts) -> tuple[Year, ...]:
     """Return the years that have sessions, and how complete each is."""
-    if not facts.rows_by_day.any():
+    if not len(scan.calendar.days):
         return ()
-    sessions, alive = _sessions_and_alive(facts)
-    month = _month_of(scan.first_day + np.arange(len(sessions)))
+    sessions, alive = _sessions_and_alive(scan, facts)
+    month = _month_of(scan.calendar.days)
     first_year = int(month[0]) // _MONTHS
     month -= first_year * _MONTHS
     n_years = int(month[-1]) // _MONTHS + 1
@@ -66,7 +60,7 @@ def years(scan: Scan, facts: RowFacts) -> tuple[Year, ...]:
         sums = np.bincount(month, weights=counts, minlength=n_years * _MONTHS)
         return sums.astype(np.int64).reshape(n_years, _MONTHS)
 
-    counted, rows = by_month(sessions.astype(np.int64)), by_month(facts.rows_by_day)
+    counted, rows = by_month(sessions.astype(np.int64)), by_month(scan.calendar.rows)
     due = by_month(np.where(sessions, alive, 0))
     there = by_month(np.where(sessions, np.minimum(facts.symbols_by_day, alive), 0))
     symbols = alive_by_day(month[facts.first] // _MONTHS, month[facts.last] // _MONTHS, n_years)
@@ -102,8 +96,8 @@ def shortest_and_longest(scan: Scan, facts: RowFacts) -> tuple[tuple[History, ..
             History(
                 str(scan.symbols[number].as_py()),
                 int(rows[number]),
-                as_date(scan.first_day + facts.first[number]),
-                as_date(scan.first_day + facts.last[number]),
+                as_date(scan.calendar.days[facts.first[number]]),
+                as_date(scan.calendar.days[facts.last[number]]),
             )
             for number in numbers.tolist()
         )

@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import __version__
+from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.errors import WeeklyError
 from weekly_cli.files import discovery
 from weekly_cli.inspection.command import command_line
 from weekly_cli.inspection.facts import Build
-from weekly_cli.run.manifest import fingerprint, recorded_settings
+from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 
 #: Settings by which an output's rows are read; what its other settings did is done.
 _OF_READING = ("columns", "date_unit", "date_format", "timezone", "price")
+
+
+def record_of(files: Sequence[Path]) -> Mapping[str, Any] | None:
+    """Return the build record of an output's files; None if they are no output of this tool, or not all are."""
+    record, _ = read_record(files[:1])
+    return record if record is not None and read_record(files[-1:])[0] == record else None
 
 
 def as_built(config: Config, record: Mapping[str, Any]) -> Config:
@@ -56,14 +63,25 @@ def _typed(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that a build needs besides its input; all features are the default."""
     values = recorded_settings(record)
     typed = {name: value for name, value in values.items() if name not in ("input", "features")}
-    return typed if _has_all_features(record, values) else {**typed, "features": values["features"]}
+    features = _few_names(record["features"], values)
+    return typed if features == ["all"] else {**typed, "features": ",".join(features)}
 
 
-def _has_all_features(record: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+def _few_names(features: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    """Return what selects these features: complete families and the rest, or all without the others."""
     try:
-        return wanted_by(resolve(from_python({**values, "features": "all"}))).columns == list(record["features"])
+        every = wanted_by(resolve(from_python({**values, "features": "all"}))).features
     except WeeklyError:  # the sector map is gone
-        return False
+        return list(features)
+    if [feature.name for feature in every] == list(features):
+        return ["all"]
+    families: dict[str, list[str]] = {}
+    for feature in every:
+        families.setdefault(feature.family, []).append(feature.name)
+    complete = {family: names for family, names in families.items() if set(names) <= set(features)}
+    rest = [name for name in features if not any(name in names for names in complete.values())]
+    without = [f"-{feature.name}" for feature in every if feature.name not in features]
+    return min([*complete, *rest], ["all", *without], key=len)
 
 
 def _input_state(record: Mapping[str, Any], paths: Sequence[str], written_ns: int) -> tuple[str, str]:
@@ -75,7 +93,8 @@ def _input_state(record: Mapping[str, Any], paths: Sequence[str], written_ns: in
         return "unknown", f"another version built it: {record.get('version')}"
     try:
         config = resolve(from_python(recorded_settings(record)))
-        footers = read_footers(config, None)
+        with converted(config, None) as conversion:
+            footers = read_footers(config, None, conversion)
         same = fingerprint(footers, config, wanted_by(config)) == record.get("fingerprint")
     except WeeklyError as error:
         return "unknown", str(error)

@@ -39,12 +39,12 @@ class RowFacts:
     values : mapping of column name to Values
     unusable : mapping of column name to int
         Values that the column's role can't use.
-    rows_by_day, symbols_by_day : int64[days]
-        From the scan's first day on; a symbol's repeated rows count as one symbol.
+    symbols_by_day : int64[days]
+        On each day of the scan's calendar.
     first, last : int64[symbols]
-        The first and last day of each symbol, counted from the scan's first day.
-    repeated : int or None
-        Rows that repeat a symbol's date; None: not counted.
+        The position of each symbol's first and last day in the scan's calendar.
+    repeated_by_symbol : int64[symbols] or None
+        Rows that repeat a date of the symbol; None: not counted.
     """
 
     values: Mapping[str, Values]
@@ -52,11 +52,15 @@ class RowFacts:
     unusable_rows: int
     high_below_low: int
     close_outside_range: int
-    rows_by_day: Ints
     symbols_by_day: Ints
     first: Ints
     last: Ints
-    repeated: int | None
+    repeated_by_symbol: Ints | None
+
+    @property
+    def repeated(self) -> int | None:
+        """Rows that repeat a symbol's date; None: not counted."""
+        return None if self.repeated_by_symbol is None else int(self.repeated_by_symbol.sum())
 
 
 def count_rows(scan: Scan, price: str | None, skip: Sequence[str], threads: int) -> RowFacts:
@@ -96,7 +100,7 @@ def _roles_of_numbers(
     schema: DatasetSchema, names: Sequence[str], price: str | None, skip: Sequence[str]
 ) -> dict[str, list[str]]:
     roles = [(role, name) for role, name in schema.roles.items() if role not in KEY_ROLES]
-    roles += [] if price is None else [(_ADJUSTED, price)]
+    roles += [] if price is None else [(ADJUSTED_CLOSE, price)]
     found = {name: [role for role, of_role in roles if of_role == name] for name in names}
     return {
         name: of_name
@@ -106,7 +110,7 @@ def _roles_of_numbers(
 
 
 #: The role of an adjusted close, which has no name among the input's.
-_ADJUSTED = "adjusted close"
+ADJUSTED_CLOSE = "adjusted close"
 
 
 def _columns_to_read(footers: Footers, skip: set[str]) -> list[str]:
@@ -164,7 +168,7 @@ def _of_chunk(table: pa.Table, reading: _Reading, codes_of: SymbolCodes) -> _Cou
         values[name] = _of_numbers(numbers, _nulls(column), bad is None)
         if roles:
             unusable[name] = 0 if bad is None else int(bad.sum())
-        if bad is not None and {"close", _ADJUSTED} & set(roles):
+        if bad is not None and {"close", ADJUSTED_CLOSE} & set(roles):
             bad_close |= bad
         for role in set(roles) & set(PRICE_ROLES):
             used[role] = numbers if bad is None else np.where(bad, np.nan, numbers)
@@ -202,23 +206,24 @@ class _Fold:
     """Combines the counts of the chunks, in input order."""
 
     def __init__(self, scan: Scan) -> None:
-        self._footers, self._first_day = scan.footers, scan.first_day
-        n_days, n_symbols = max(0, scan.last_day - scan.first_day + 1), len(scan.symbols)
+        self._scan = scan
+        days = scan.calendar.days - scan.first_day
+        n_days, n_symbols = len(days), len(scan.symbols)
+        self._position = np.zeros(max(0, scan.last_day - scan.first_day + 1), np.int64)
+        self._position[days] = np.arange(n_days)
         self._first = np.full(n_symbols, max(0, n_days - 1))
         self._last = np.zeros(n_symbols, np.int64)
-        self._rows_by_day = np.zeros(n_days, np.int64)
-        self._seen: _Seen | None = _Seen(n_symbols, n_days)
+        self._seen = np.zeros((n_days, n_symbols), np.uint8) if n_days * n_symbols <= _MOST_PAIRS else None
         self._values: dict[str, Values] = {}
         self._unusable: dict[str, int] = {}
         self._rows = np.zeros(3, np.int64)
 
     def add(self, counted: _Counted) -> None:
-        days = counted.days - self._first_day
+        days = self._position[counted.days - self._scan.first_day]
         np.minimum.at(self._first, counted.codes, days)
         np.maximum.at(self._last, counted.codes, days)
-        self._rows_by_day += np.bincount(days, minlength=len(self._rows_by_day))
-        if self._seen is not None and not self._seen.add(counted.codes, days):
-            self._seen = None
+        if self._seen is not None:
+            self._seen[days, counted.codes] = 1
         for name, values in counted.values.items():
             self._values[name] = self._values.get(name, Values()) + values
         for name, count in counted.unusable.items():
@@ -226,11 +231,11 @@ class _Fold:
         self._rows += counted.rows
 
     def result(self) -> RowFacts:
-        from_footers = {name: Values(nulls=nulls) for name, nulls in self._footers.null_counts.items()}
-        symbols_by_day, repeated = self._rows_by_day, None
+        from_footers = {name: Values(nulls=nulls) for name, nulls in self._scan.footers.null_counts.items()}
+        symbols_by_day, repeated = self._scan.calendar.rows, None
         if self._seen is not None:
-            symbols_by_day = self._seen.symbols_by_day()
-            repeated = int(self._rows_by_day.sum() - symbols_by_day.sum())
+            symbols_by_day = self._seen.sum(axis=1, dtype=np.int64)
+            repeated = self._scan.rows_per_symbol - self._seen.sum(axis=0, dtype=np.int64)
         unusable_rows, high_below_low, close_outside_range = map(int, self._rows)
         return RowFacts(
             values={**from_footers, **self._values},
@@ -238,38 +243,8 @@ class _Fold:
             unusable_rows=unusable_rows,
             high_below_low=high_below_low,
             close_outside_range=close_outside_range,
-            rows_by_day=self._rows_by_day,
             symbols_by_day=symbols_by_day,
             first=self._first,
             last=self._last,
-            repeated=repeated,
+            repeated_by_symbol=repeated,
         )
-
-
-class _Seen:
-    """Which symbols have a row on which days: uint8[days with rows, symbols], in the order in which days appear."""
-
-    _LEAST_DAYS = 64
-
-    def __init__(self, n_symbols: int, n_days: int) -> None:
-        self._place = np.full(n_days, -1)
-        self._n_seen = 0
-        self._pairs = np.zeros((0, n_symbols), np.uint8)
-
-    def add(self, codes: Ints, days: Ints) -> bool:
-        """Add rows, and tell whether there is room for them."""
-        new = np.unique(days[self._place[days] < 0])
-        self._place[new] = np.arange(self._n_seen, self._n_seen + len(new))
-        self._n_seen += len(new)
-        if self._n_seen * self._pairs.shape[1] > _MOST_PAIRS:
-            return False
-        if self._n_seen > len(self._pairs):
-            more = max(self._n_seen, 2 * len(self._pairs), self._LEAST_DAYS) - len(self._pairs)
-            self._pairs = np.vstack([self._pairs, np.zeros((more, self._pairs.shape[1]), np.uint8)])
-        self._pairs[self._place[days], codes] = 1
-        return True
-
-    def symbols_by_day(self) -> Ints:
-        counts: Ints = np.append(self._pairs[: self._n_seen].sum(axis=1, dtype=np.int64), 0)
-        by_day: Ints = counts[self._place]  # days without rows have the last place, -1
-        return by_day

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from weekly_cli.dataset.calendar import WEEKDAYS
 from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.inspection.facts import Calendar, Column, History, Inspection, Year
 from weekly_cli.names import printable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _MOST_YEAR_LINES = 24
 _MOST_COLUMNS = 24
 _FILES_SHOWN = 3
+_FEATURES_SHOWN = 4
+_TYPE_SIGNS = 24
 #: The shares of a month from which a sign is drawn, and the signs for terminals with and without them.
 _SHADES = ((0.995, "█", "#"), (0.9, "▓", "+"), (0.5, "▒", "-"), (0.0, "░", "."))
 
@@ -61,6 +64,7 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
         ("read as", "; ".join(found.notes)),
         *(_of_calendar(found.calendar) if found.calendar else ()),
         ("quality", _flaws(found)),
+        *(("finding", one.line) for one in found.findings),
         *_of_build(found),
     ]
     return [line for line in lines if line[1]]
@@ -73,23 +77,16 @@ def _not_read(found: Inspection) -> str:
 
 
 def _of_calendar(calendar: Calendar) -> Iterator[tuple[str, str]]:
-    yield (
-        "calendar",
-        (
-            f"{_week(calendar.trading_weekdays)}: {calendar.sessions:,} sessions, {calendar.sessions_a_week:g} a week; "
-            f"--week {calendar.anchor} fits"
-        ),
-    )
+    week, often = _week(calendar.trading_weekdays), f"{calendar.sessions_a_week:.1f} a week"
+    yield "calendar", f"{week}: {calendar.sessions:,} sessions, {often}; --week {calendar.anchor} fits"
     total = max(1, sum(calendar.weekdays.values()))
     yield "weekdays", ", ".join(f"{day} {_share(rows / total)}" for day, rows in calendar.weekdays.items() if rows)
-    yield "pauses", "; ".join(f"{(gap.next - gap.last).days} days before {gap.next}" for gap in calendar.gaps)
+    yield "pauses", "; ".join(f"{(gap.next - gap.last).days:,} days before {gap.next}" for gap in calendar.gaps)
 
 
 def _week(days: Sequence[str]) -> str:
     if len(days) == 7:
         return "every day"
-    from weekly_cli.inspection.history import WEEKDAYS
-
     for first in range(len(WEEKDAYS)):
         run = [WEEKDAYS[(first + more) % len(WEEKDAYS)] for more in range(len(days))]
         if set(run) == set(days) and len(run) > 2:
@@ -129,7 +126,8 @@ def _of_build(found: Inspection) -> Iterator[tuple[str, str]]:
         return
     age = datetime.datetime.now(datetime.UTC) - build.written
     yield "built", f"{build.written:%Y-%m-%d %H:%M} UTC, {_age(age)} ago, by weekly-cli {build.version}"
-    yield "features", f"{len(build.features)}"
+    more = ", ..." if len(build.features) > _FEATURES_SHOWN else ""
+    yield "features", f"{len(build.features)}: {', '.join(build.features[:_FEATURES_SHOWN])}{more}"
     settings = "; ".join(f"{name} {value}" for name, value in build.settings.items())
     yield "settings", settings or "the defaults"
     yield "made of", ", ".join(build.input)
@@ -162,11 +160,18 @@ def _columns(found: Inspection) -> Table:
     columns.sort(key=lambda column: not column.roles)
     table = _table("column", "type", "role", "values")
     for column in columns[:_MOST_COLUMNS]:
-        table.add_row(printable(column.name), column.type, ", ".join(column.roles), _values(column, found.rows))
+        table.add_row(
+            printable(column.name), _short(printable(column.type)), ", ".join(column.roles), _values(column, found.rows)
+        )
     more = len(columns) - _MOST_COLUMNS
     if more > 0:
         table.add_row(f"and {more:,} more", "", "", "--json has them")
     return table
+
+
+def _short(text: str) -> str:
+    """Return a type, cut where it is long: structs name all their parts."""
+    return text if len(text) <= _TYPE_SIGNS else f"{text[: _TYPE_SIGNS - 3]}..."
 
 
 def _values(column: Column, rows: int) -> str:

@@ -44,7 +44,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "settings": {name: value for name, value in config.changing_values().items() if name != "sector_map"},
         "features": [(feature.name, feature.version) for feature in wanted.features],
         "schema": str(footers.schema.arrow),
-        "pieces": [(names[piece.path], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
+        "pieces": [(names[piece.name], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
         "sector map": None if wanted.sector_map is None else wanted.sector_map.to_pydict(),
         "version": __version__,
@@ -54,7 +54,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
 
 def _names_of_files(footers: Footers) -> dict[str, str]:
     """Return each input file's path relative to the folder that contains all of them, wherever that is."""
-    absolute = {piece.path: str(Path(piece.path).absolute()) for piece in footers.pieces}
+    absolute = {piece.name: str(Path(piece.name).absolute()) for piece in footers.pieces}
     root = os.path.commonpath([str(Path(path).parent) for path in set(absolute.values())] or ["/"])
     return {path: os.path.relpath(known, root) for path, known in absolute.items()}
 

@@ -257,7 +257,7 @@ def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: 
                 table.column(name).cast(kind)
             except pa.ArrowInvalid as error:
                 raise InputRefused(
-                    f"{piece.path} has a damaged footer: its statistics of column {name!r} (row group "
+                    f"{piece.name} has a damaged footer: its statistics of column {name!r} (row group "
                     f"{piece.row_group}) are not those of its values: {disk.first_line(error)}; write the file again"
                 ) from error
 

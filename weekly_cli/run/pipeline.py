@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import events
+from weekly_cli.dataset.convert import Conversion, convert, converted, find
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
@@ -105,7 +106,7 @@ def run(
         engines = EngineHolder(start_engine or _start_pool(config, available), engine)
         stack.callback(engines.close)
         context = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
-        input_scan = _scan(context)
+        input_scan = _scan(context, _convert(context))
         plan, resumed = _plan(context, input_scan)
         found = findings_in_plan(input_scan, plan, config)
         refuse_findings(config, found)
@@ -125,7 +126,9 @@ def run(
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
     wanted, available = wanted_by(config), resources.probe()
-    input_scan = scan(read_footers(config, place(config.output)), config, available.cpus, lambda _: None)
+    output = place(config.output)
+    with converted(config, output) as conversion:
+        input_scan = scan(read_footers(config, output, conversion), config, available.cpus, lambda _: None)
     plan = make_plan(input_scan, config, wanted, available)
     refuse_findings(config, findings_in_plan(input_scan, plan, config))
     return input_scan, plan
@@ -146,11 +149,27 @@ def _start_pool(config: Config, available: Resources) -> StartEngine:
     return start
 
 
-def _scan(run: _Run) -> Scan:
+def _convert(run: _Run) -> Conversion:
+    """Write what is no long Parquet as such to the work folder."""
+    conversion = find(run.config, place(run.config.output))
+    if not conversion.is_needed:
+        return conversion
+    with run.stages.stage("convert") as summary:
+        conversion = convert(
+            conversion,
+            run.config,
+            run.store.input_folder(),
+            lambda done, total: run.stages.progress("convert", done, total),
+        )
+        summary.append("; ".join(conversion.notes))
+    return conversion
+
+
+def _scan(run: _Run, conversion: Conversion) -> Scan:
     """Read footers and keys; the pool, if one will be needed, starts meanwhile."""
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
-        footers = read_footers(config, place(config.output))
+        footers = read_footers(config, place(config.output), conversion)
         run.wanted.refuse_collisions(footers.schema.arrow.names, config)
         if _wants_pool(footers, config):
             run.engines.start_early(early_workers(footers, config, run.resources))

@@ -108,7 +108,7 @@ class Config:
 
     # ---- Input
     input: tuple[str, ...] = _row(
-        (), kinds.PathNames(), INPUT, "Parquet files, folders of them, or quoted globs.",
+        (), kinds.PathNames(), INPUT, "Parquet or CSV files, folders of them, or quoted globs.",
         is_argument=True, shows_variable=True,
     )  # fmt: skip
     columns: tuple[tuple[str, str], ...] = _row(
@@ -118,6 +118,10 @@ class Config:
         "Roles by hand: symbol=Ticker,close=Last, or symbol=code+exchange.",
         changes_values=True,
     )
+    wide: str = _row(
+        "auto", kinds.Choice("auto", "closes", "no"), INPUT, "Whether the input has a column a ticker, and no symbol.",
+        changes_values=True,
+    )  # fmt: skip
     symbol: str | None = _row(
         None, kinds.Word(), INPUT, "The symbol of all rows, for files of one symbol.", changes_values=True
     )

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.spans import arrow_type
-from weekly_cli.dataset.footers import read_footers
+from weekly_cli.dataset.convert import Conversion, converted
+from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import is_text, name_collisions
@@ -32,6 +33,7 @@ from weekly_cli.run import resources
 from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
+from weekly_cli.verify.conversion import check_conversion
 from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, needed_columns
@@ -129,7 +131,13 @@ class _Verification:
 
     def all(self, trouble: str | None, n_dates: int, n_symbols: int, seed: int) -> Proof:
         """Run all checks and return the proof."""
-        footers = read_footers(self.config, None)
+        with converted(self.config, None) as conversion:
+            footers = read_footers(self.config, None, conversion)
+            return self._all(footers, conversion, trouble, n_dates, n_symbols, seed)
+
+    def _all(
+        self, footers: Footers, conversion: Conversion, trouble: str | None, n_dates: int, n_symbols: int, seed: int
+    ) -> Proof:
         with self._checking("bytes") as check:
             check_bytes(check, self.files, self.record is not None)
         input_scan = scan(footers, self.config, self.threads, lambda _: None)
@@ -141,6 +149,9 @@ class _Verification:
         why = self._without_sample(n_symbols, codes, read)
         if why or read is None:
             return self._not_checked(why, *_OF_THE_SAMPLE)
+        if conversion.is_needed:
+            with self._checking("conversion") as check:
+                check_conversion(check, sides, conversion, codes, read[0].sampled())
         sample, table_rows = self._sample(sides, codes, *read)
         rebuilt = None
         with self._checking("values") as check:

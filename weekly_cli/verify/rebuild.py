@@ -86,6 +86,7 @@ class SampledSymbols:
         return replace(
             config,
             input=(str(folder / "input.parquet"),),
+            wide="no",
             output=str(folder / "output.parquet"),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
             max_symbols=None,

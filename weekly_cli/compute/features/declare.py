@@ -49,6 +49,10 @@ class Feature(Step):
         The formula that the documentation shows.
     first_bar : int
         The first bar k (from 0) of a history that can have a value.
+    looks_back : int
+        Bars before its own on which a value depends, if they are more than `first_bar`.
+    whole_history : bool
+        A value depends on all bars up to its own: a count, or a recursion, in which they fade.
     stored : str
         One of `STORED_TYPES`.
     parity : str
@@ -60,9 +64,16 @@ class Feature(Step):
     family: str
     formula: str
     first_bar: int
+    looks_back: int = 0
+    whole_history: bool = False
     stored: str = "estimate"
     parity: str = ""
     version: int = 1
+
+    @property
+    def window(self) -> int | None:
+        """Bars on which a value depends, its own included; None: all up to its own."""
+        return None if self.whole_history else max(self.looks_back, self.first_bar) + 1
 
 
 def evaluate(wanted: Iterable[Feature], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Panel]:

@@ -49,6 +49,7 @@ STEPS = (
         family="distance",
         formula="smallest absolute distance among those defined",
         first_bar=SMA_WINDOWS[0] - 1,
+        looks_back=SMA_WINDOWS[-1] - 1,
         inputs=tuple(f"w_dist_sma_{n}" for n in SMA_WINDOWS),
         function=_smallest_absolute,
     ),

@@ -7,7 +7,7 @@ none, so its return covers the same two weeks as the symbol's.
 from __future__ import annotations
 
 from functools import partial
-from operator import itemgetter, truediv
+from operator import itemgetter
 
 import numpy as np
 
@@ -16,6 +16,12 @@ from weekly_cli.compute.features.returns import log_return
 from weekly_cli.compute.kernels import Panel, ratio_change, rolling_comoments, rolling_mean
 
 _NORM_WINDOW, _SLOPE_BARS, _BETA_WINDOW = 12, 4, 52
+
+
+def _relative_strength(close: Panel, benchmark: Panel) -> Panel:
+    strength = close / benchmark
+    strength[np.isinf(strength)] = np.nan  # is stored as null, so no window may take it for a value
+    return strength
 
 
 def _to_its_mean(x: Panel, n: int) -> Panel:
@@ -43,7 +49,7 @@ TEMPLATES = (
         formula="C / C of the benchmark in the same week; null where it has no bar that week",
         first_bar=0,
         inputs=("close", "benchmark:{b}"),
-        function=truediv,
+        function=_relative_strength,
     ),
     Feature(
         name="w_rs_{b}_norm",

@@ -12,7 +12,7 @@ from weekly_cli.compute.kernels import Panel, difference, ema, ratio_change, rol
 SMA_WINDOWS = (20, 50, 100, 200)
 SLOPE_BARS = 4
 _FLAT = 1e-5  # a slope between -1e-5 and 1e-5 over four weeks counts as flat
-_FIRST_SLOPE = SMA_WINDOWS[0] + SLOPE_BARS - 1
+_FIRST_SLOPE, _LAST_SLOPE = (n + SLOPE_BARS - 1 for n in (SMA_WINDOWS[0], SMA_WINDOWS[-1]))
 
 
 def _signs(*slopes: Panel) -> tuple[Panel, Panel, Panel]:
@@ -23,7 +23,8 @@ def _signs(*slopes: Panel) -> tuple[Panel, Panel, Panel]:
         rising += slope > _FLAT
         falling += slope < -_FLAT
     # The longer a window, the later its slope begins: where the shortest window's slope is missing, all are.
-    return rising, falling, slopes[0] * 0.0
+    # Not `slopes[0] * 0.0`: after a bad tick a slope may be infinite, and a NaN would stay in `w_trend_persistence`.
+    return rising, falling, np.where(np.isnan(slopes[0]), np.nan, 0.0)
 
 
 def _score(signs: tuple[Panel, Panel, Panel]) -> Panel:
@@ -66,6 +67,7 @@ STEPS = (
         family="trend",
         formula="mean of the non-zero signs (beyond +-1e-5) of the slopes that are defined; 0 where all are 0",
         first_bar=_FIRST_SLOPE,
+        looks_back=_LAST_SLOPE,
         inputs=("slope_signs",),
         function=_score,
     ),
@@ -74,6 +76,7 @@ STEPS = (
         family="trend",
         formula="sign of the trend score",
         first_bar=_FIRST_SLOPE,
+        looks_back=_LAST_SLOPE,
         inputs=("w_trend_score",),
         function=np.sign,
     ),
@@ -82,6 +85,7 @@ STEPS = (
         family="trend",
         formula="score - score[-1]",
         first_bar=_FIRST_SLOPE + 1,
+        looks_back=_LAST_SLOPE + 1,
         inputs=("w_trend_score",),
         function=difference,
     ),
@@ -90,6 +94,7 @@ STEPS = (
         family="trend",
         formula="EMA, span 10, of the trend sign, seeded with its first value",
         first_bar=_FIRST_SLOPE,
+        whole_history=True,
         inputs=("w_trend_sign",),
         function=partial(ema, span=10, first=_FIRST_SLOPE, n_seed=1),
     ),
@@ -98,6 +103,7 @@ STEPS = (
         family="trend",
         formula="share of the non-zero signs that are +1; null where all are 0",
         first_bar=_FIRST_SLOPE,
+        looks_back=_LAST_SLOPE,
         inputs=("slope_signs",),
         function=_alignment,
     ),

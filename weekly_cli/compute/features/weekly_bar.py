@@ -28,6 +28,7 @@ STEPS = (
         family="bars",
         formula="bars of history up to and including it, k + 1",
         first_bar=0,
+        whole_history=True,
         inputs=("bar_number",),
         function=_history,
         stored="int32",

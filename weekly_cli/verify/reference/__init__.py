@@ -13,14 +13,14 @@ from weekly_cli.dataset.schema import DateReading, plain_symbols
 from weekly_cli.names import ROLES
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
-from weekly_cli.verify.reference.formulas import FORMULAS, Values, uncertain
+from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, rounding
 from weekly_cli.verify.reference.table import reference_table
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
 #: Half a unit in the last place of a float32.
 _ROUNDED = 2.0**-24
-_UNCERTAIN = " is a matter of rounding"
+_ROUNDING = " may be off by"
 _ADJUSTED = "adjusted close"
 
 
@@ -62,7 +62,7 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
     for name, numbers in sample.comparisons.numbers.items():
         compared = dict(zip((values[code] for code in sample.codes), of_numbers[numbers], strict=True))
         peers[name] = pd.Series([compared.get(symbol) for symbol in peers.index], index=peers.index, dtype=object)
-    rounding = {f"{name}{_UNCERTAIN}": partial(_uncertain, name=name) for name in FORMULAS if name.endswith("_z")}
+    roundings = {f"{name}{_ROUNDING}": partial(rounding, name=name) for name in FORMULAS if name not in RELATIVE}
     return reference_table(
         frame,
         peers=peers,
@@ -71,7 +71,7 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         price=None if config.price is None else _ADJUSTED,
         start=None if config.start is None else str(config.start),
         end=None if config.end is None else str(config.end),
-        formulas=FORMULAS | rounding,
+        formulas=FORMULAS | roundings,
     )
 
 
@@ -88,10 +88,6 @@ def _moments(dates: pd.Series[Any], reading: DateReading) -> pd.Series[Any]:
     aware = dates if isinstance(dates.dtype, pd.DatetimeTZDtype) else dates.dt.tz_localize("UTC")
     local: pd.Series[Any] = aware.dt.tz_convert(reading.timezone)
     return local
-
-
-def _uncertain(bars: pd.DataFrame, name: str) -> Values:
-    return uncertain(bars, name).astype(np.float64)
 
 
 def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
@@ -112,11 +108,15 @@ def _difference(sides: Sides, table_rows: Rows, truth: pd.DataFrame, name: str) 
         expected = np.where(np.isnat(days), np.nan, days.astype(np.int64))
     else:
         actual, expected = np.asarray(column.cast(pa.float64()), np.float64), truth[name].to_numpy(np.float64)
+        with np.errstate(over="ignore"):
+            stored = expected.astype(np.float32) if pa.types.is_float32(column.type) else expected
+        expected = np.where(np.isfinite(stored), expected, np.nan)  # what its type can't hold is missing
     tolerance = TOLERANCE + (_ROUNDED if pa.types.is_float32(column.type) else 0.0)
-    differs = np.abs(actual - expected) > tolerance * np.maximum(1.0, np.abs(expected))
-    differs |= np.isnan(actual) != np.isnan(expected)
-    if f"{name}{_UNCERTAIN}" in truth:
-        differs &= ~(truth[f"{name}{_UNCERTAIN}"].to_numpy(np.float64) > 0)
+    allowed = tolerance * np.maximum(1.0, np.abs(expected))
+    if f"{name}{_ROUNDING}" in truth:
+        allowed += truth[f"{name}{_ROUNDING}"].to_numpy(np.float64)
+    differs = np.abs(actual - expected) > allowed
+    differs |= (np.isnan(actual) != np.isnan(expected)) & ~np.isinf(allowed)
     if not differs.any():
         return None
     row = int(np.argmax(differs))

@@ -26,6 +26,8 @@ SMA_WEEKS = (20, 50, 100, 200)
 RELATIVE = ("w_rs", "w_rs_norm", "w_rs_slope", "w_beta_52", "w_corr_52")
 #: A window whose values vary by less than this varies by rounding alone: no two ways to compute its z-score agree.
 _ROUNDING = 1e-12
+#: Roundings that may add up in one value.
+_SAFETY = 32.0
 
 
 def relative_name(key: str, b: str) -> str:
@@ -130,7 +132,7 @@ def rsi(bars: pd.DataFrame, n: int) -> Values:
     change = close - lag(close, 1)
     gain, loss = (wilder(np.fmax(sign * change, 0.0) + 0 * change, n) for sign in (1, -1))
     with np.errstate(invalid="ignore"):
-        return 100 * gain / (gain + loss)
+        return 100 * (gain / (gain + loss))
 
 
 def macd(bars: pd.DataFrame, i: int) -> Values:
@@ -289,8 +291,9 @@ def volume_ratio(bars: pd.DataFrame) -> Values:
 
 
 def rs(bars: pd.DataFrame) -> Values:
-    """Return C / C of the benchmark."""
-    return column(bars, "close") / column(bars, "bench")
+    """Return C / C of the benchmark, missing where float64 can't hold it."""
+    ratio = column(bars, "close") / column(bars, "bench")
+    return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
 def rs_norm(bars: pd.DataFrame) -> Values:
@@ -365,9 +368,19 @@ FORMULAS: dict[str, Formula] = {
 }
 
 
-def uncertain(bars: pd.DataFrame, name: str) -> NDArray[np.bool_]:
-    """Tell where a column's value depends on rounding: z-scores of windows that vary by rounding alone."""
-    if not name.endswith("_z"):
-        return np.zeros(len(bars), bool)
-    of_windows = windows(12, lambda x: np.std(x, axis=1), FORMULAS[name.removesuffix("_z")](bars))
-    return np.less(of_windows, _ROUNDING)
+def rounding(bars: pd.DataFrame, name: str) -> Values:
+    """Return how far two right ways to compute a column may be apart by rounding, where that is more than usual.
+
+    A z-score: a ratio minus 1 is off by about 1e-16 of 1 or of itself, and its z-score by that over the window's
+    deviation. The MACD: near 0 it is a small difference of two averages, and a bad tick fades in both.
+    """
+    error = np.zeros(len(bars))
+    with np.errstate(all="ignore"):
+        if name.endswith("_z"):
+            x = FORMULAS[name.removesuffix("_z")](bars)
+            deviation = windows(12, lambda x: np.std(x, axis=1), x)
+            size = windows(12, lambda x: np.maximum(np.abs(x).max(axis=1, initial=0.0), 1.0), x)
+            error = np.where(np.less(deviation, _ROUNDING), np.inf, size / deviation)
+        elif name.startswith("w_macd"):
+            error = ema(column(bars, "close"), 26)
+    return np.nan_to_num(_SAFETY * np.finfo(np.float64).eps * error, posinf=np.inf)

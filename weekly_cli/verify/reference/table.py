@@ -60,10 +60,11 @@ def weekly_columns(
 ) -> pd.DataFrame:
     """Return all weekly columns of one symbol, one row per bar; `benchmarks`: name {b} -> its closes by week_end."""
     out: dict[str, Any] = {"w_week_end": bars.index, "w_bars": None, "w_days": bars["days"].to_numpy()}
-    out |= {name: formula(bars) for name, formula in formulas.items() if name not in RELATIVE}
-    for b, closes in benchmarks.items():
-        both = bars.assign(bench=closes.reindex(bars.index))
-        out |= {relative_name(key, b): formulas[key](both) for key in RELATIVE}
+    with np.errstate(all="ignore"):
+        out |= {name: formula(bars) for name, formula in formulas.items() if name not in RELATIVE}
+        for b, closes in benchmarks.items():
+            both = bars.assign(bench=closes.reindex(bars.index))
+            out |= {relative_name(key, b): formulas[key](both) for key in RELATIVE}
     return pd.DataFrame(out, index=range(len(bars)))
 
 
