@@ -38,7 +38,14 @@ def around(rng: Generator, close: Any, move: float, opened: Any = None) -> Colum
     reach = np.exp(np.abs(rng.normal(0, move / 2, (2, n_days))))
     high, low = np.maximum(opened, close) * reach[0], np.minimum(opened, close) / reach[1]
     volume = np.rint(1e5 * np.exp(rng.normal(0, 0.4, n_days)))
-    return {"open": opened, "high": high, "low": low, "close": close, "volume": volume, "date": business_days(n_days, "2012-01-02")}
+    return {
+        "open": opened,
+        "high": high,
+        "low": low,
+        "close": close,
+        "volume": volume,
+        "date": business_days(n_days, "2012-01-02"),
+    }
 
 
 def table_of(histories: Mapping[str, Columns]) -> pa.Table:
@@ -67,7 +74,7 @@ def findings(histories: Mapping[str, Columns], folder: Path, **given: Any) -> di
 
 def split(rng: Generator, columns: Columns) -> int:
     ratio = float(rng.choice([2, 3, 4, 5, 7.5, 10, 20])) ** rng.choice([1, -1])
-    at = int(rng.integers(12, DAYS - 12))
+    at = int(rng.integers(20, DAYS - 20))
     for role in PRICES:
         columns[role][at:] /= ratio
     if rng.random() < 0.5:

@@ -55,7 +55,7 @@ def find_suspects(
     usable = _usable_rows(rows, raw, adjusted, bars[1])
     _find_negative(found, rows, raw, bars[1])
     _find_holes(found, usable, bars[0])
-    _find_weekly(found, usable, bars[0])
+    _find_weekly(found, rows, bars[0])
     find_jumps(found, usable)
     find_still(found, usable)
     if adjusted is not None:
@@ -114,11 +114,14 @@ def _find_holes(found: Found, rows: Rows, bars: WeeklyBars) -> None:
     found.add("reused-symbol", len(codes), iter(examples))
 
 
-def _find_weekly(found: Found, rows: Rows, bars: WeeklyBars) -> None:
+def _find_weekly(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
     if not len(bars.codes):
         return
     n_bars = np.bincount(bars.codes)
     single = np.bincount(bars.codes[bars.days == 1], minlength=len(n_bars))
     codes = np.flatnonzero((n_bars >= _LEAST_BARS) & (single >= _SHARE_OF_SINGLE_ROWS * n_bars))
-    starts = np.searchsorted(rows.codes, codes[:MOST_EXAMPLES]).tolist()
-    found.add("weekly-input", len(codes), (rows.example(row) for row in starts), among=int((n_bars > 0).sum()))
+    starts, stops = np.searchsorted(rows[0], codes), np.searchsorted(rows[0], codes, "right")
+    starts = starts[n_bars[codes] >= _SHARE_OF_SINGLE_ROWS * (stops - starts)]  # not with many unusable rows
+    first = starts[:MOST_EXAMPLES].tolist()
+    examples = ((int(rows[0][row]), int(rows[1][row]), dict[str, float]()) for row in first)
+    found.add("weekly-input", len(starts), examples, among=int((n_bars > 0).sum()) if len(starts) else 0)

@@ -39,6 +39,8 @@ _SESSIONS_OF_VOLUME = 100
 #: The largest other move around a split, as a share of it; and how far levels may differ from it.
 _CALM = 1 / 3
 _STAYS = 0.4
+#: A price may halve in a longer hole.
+_MOST_DAYS = 10
 #: How far a jump may be from n:1, in usual daily moves, and its bounds.
 _USUAL_MOVES, _NEAREST, _FARTHEST = 4.0, 0.02, 0.1
 _OF_THREE_TO_TWO = 0.03
@@ -246,6 +248,7 @@ def _is_split(jumps: _Jumps, rows: Rows) -> Bools:
         & (np.abs(size - np.log(1.5)) <= _OF_THREE_TO_TWO)
     )
     large = size >= np.log(_ANY_RATIO)
+    near &= rows.days[jumps.at] - rows.days[jumps.at - 1] <= _MOST_DAYS
     like_crash = _within_day(jumps, rows) | ~(with_volume | large) & (_like_crash(jumps, rows) | ~jumps.lonely)
     split: Bools = (near | three_to_two | large) & ~like_crash & (with_volume | ~_of_ticks(jumps, rows))
     return split
