@@ -23,6 +23,8 @@ __all__ = ["Suspects", "Suspicion", "find_suspects"]
 
 #: Tickers are given to other companies after one or two years.
 _WEEKS_OF_A_HOLE = 104
+#: A lone row with a wrong date, before a hole or after it, is no other company.
+_BARS_OF_A_HISTORY = 4
 #: A symbol is weekly if so many of its bars are of one row, and there are this many of them.
 _SHARE_OF_SINGLE_ROWS = 0.95
 _LEAST_BARS = 12
@@ -102,10 +104,14 @@ def _find_negative(found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floa
 
 
 def _find_holes(found: Found, rows: Rows, bars: WeeklyBars) -> None:
-    hole = (bars.weeks[1:] - bars.weeks[:-1] > _WEEKS_OF_A_HOLE) & (bars.codes[1:] == bars.codes[:-1])
-    if not hole.any():
+    after = 1 + np.flatnonzero(
+        (bars.weeks[1:] - bars.weeks[:-1] > _WEEKS_OF_A_HOLE) & (bars.codes[1:] == bars.codes[:-1])
+    )
+    codes = bars.codes[after]
+    begins, ends = np.searchsorted(bars.codes, codes), np.searchsorted(bars.codes, codes, "right")
+    codes = np.unique(codes[(after - begins >= _BARS_OF_A_HISTORY) & (ends - after >= _BARS_OF_A_HISTORY)])
+    if not len(codes):
         return
-    codes = np.unique(bars.codes[1:][hole])
     examples = []
     for code in codes[:MOST_EXAMPLES].tolist():
         begin, end = np.searchsorted(rows.codes, [code, code + 1]).tolist()
