@@ -82,7 +82,7 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
     arrow = pa.schema([*arrow, *choice.added])
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
-    notes = [*conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
+    notes = [*inputs.notes, *conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
     delta_text = frozenset(gathered.text_bytes.delta_text)
     schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
     integer_ranges = gathered.ranges.known(arrow)
