@@ -26,7 +26,7 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 run: $(VENV)/.installed ## build the sample data's weekly features into daily_weekly/
-	$(BIN)/weekly-cli build --jobs -1
+	$(BIN)/weekly-cli build --price adj_close --jobs -1
 
 test: lint ## run all tests but the soak's
 	$(BIN)/python -m pytest $(TWO) -m "not soak and not alone"
