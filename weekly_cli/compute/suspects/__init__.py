@@ -24,8 +24,8 @@ __all__ = ["Suspects", "Suspicion", "find_suspects"]
 
 #: Tickers are given to other companies after one or two years.
 _WEEKS_OF_A_HOLE = 104
-#: A lone row with a wrong date, before a hole or after it, is no other company.
-_ROWS_OF_A_HISTORY = 10
+#: A few rows with wrong dates, before a hole or after it, are no other company.
+_ROWS_OF_A_HISTORY = 5
 _DAYS_PER_YEAR = 365.25
 #: A symbol is weekly if so many of its bars are of one row, and there are this many of them.
 _SHARE_OF_SINGLE_ROWS = 0.95
