@@ -182,6 +182,12 @@ def test_hive_keys_are_columns_of_wide_tables_too(tmp_path: Path) -> None:
     assert verify(tmp_path / "out").passed
 
 
+def test_a_folder_a_symbol_is_not_wide(tmp_path: Path) -> None:
+    for symbol in ("AA", "BB"):
+        write(dated(px=1.5, quantity=2.0), tmp_path / f"prices/symbol={symbol}/data.parquet")
+    assert set(build(tmp_path / "prices", tmp_path / "out", features=FEW).column("symbol").to_pylist()) == {"AA", "BB"}
+
+
 def test_a_file_a_field_is_refused(tmp_path: Path) -> None:
     saved(closes(), tmp_path / "wide/close.parquet")
     build(tmp_path / "wide", tmp_path / "out", features=FEW)
@@ -223,7 +229,6 @@ LISTED = dict.fromkeys(("AAPL", "MSFT", "C", "V", "LOW", "IBM", "KO", "GE", "BA"
         ({"symbol": "A", "AA": 1.0, "BB": 1.0, "EE": 1.0, "FF": 1.0, "GG": 1.0}, "auto", False),
         ({"adj_close": 1.0, "adj_open": 1.0}, "auto", False),
         ({"AA": 1.0, "BB": 1, "EE": None}, "auto", True),
-        ({"AA": 1.0, "BB": 1, "note": "x"}, "auto", False),
         ({"AA": 1.0, "BB": 1, "note": "x"}, "closes", True),
     ],
 )
@@ -239,6 +244,7 @@ def test_what_is_taken_for_wide(tmp_path: Path, columns: dict[str, Any], setting
     [
         ({"C": 1.0, "AAPL": 1.0}, "could be a wide table with a ticker 'AAPL' or one symbol's prices"),
         ({"AAPL": 1.0}, "could be a wide table with a ticker 'AAPL'"),
+        ({"AA": 1.0, "BB": 1, "note": "x"}, "looks like a wide table with 2 tickers, but for column 'note'"),
         ({**LISTED, "note": "x"}, "looks like a wide table with 12 tickers, but for column 'note', which is string"),
     ],
 )

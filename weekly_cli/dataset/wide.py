@@ -24,14 +24,15 @@ from weekly_cli.dataset.schema import DateReading, index_columns, is_text, price
 from weekly_cli.dataset.unify import common_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk, output_file, parquet
+from weekly_cli.files.discovery import HiveKeys
 from weekly_cli.names import FIELDS, names_of, normal
 from weekly_cli.settings import Config
 
 SYMBOL, CLOSE, DATE = "symbol", "close", "date"
 #: Values that are made long at a time.
 _BATCH_VALUES = 1024 * 1024
-#: A table with so many columns of numbers and no role is taken for a wide one that something else stands beside.
-_LIKELY_WIDE = 5
+#: So many columns that are all named by dates are no accident.
+_LEAST_DATES = 5
 _NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
@@ -67,7 +68,7 @@ class WideTable:
 # ---- recognition -----------------------------------------------------------------------------------------
 
 
-def recognize(path: Path, schema: pa.Schema, config: Config) -> WideTable | None:
+def recognize(path: Path, schema: pa.Schema, config: Config, keys: HiveKeys = ()) -> WideTable | None:
     """Return what a file's columns are if it is a wide table, None if it is not.
 
     Raises
@@ -77,7 +78,8 @@ def recognize(path: Path, schema: pa.Schema, config: Config) -> WideTable | None
     """
     forced = config.wide == "closes"
     by_hand = {name for role, name in config.columns if role != DATE and name in schema.names}
-    if config.wide == "no" or ((by_hand or config.symbol is not None) and not forced):
+    has_symbol = config.symbol is not None or any(normal(key) in names_of(SYMBOL) for key, _ in keys)
+    if config.wide == "no" or ((by_hand or has_symbol) and not forced):
         return None
     dates = _date_columns(schema, config)
     if not dates:
@@ -134,7 +136,7 @@ def _names_a_date(column: pa.Field) -> bool:
 def _refuse_dates_as_columns(path: Path, schema: pa.Schema) -> None:
     """Refuse a wide table that lies on its side: a row a ticker, a column a date."""
     names = [column.name for column in schema if _is_number(column.type)]
-    if len(names) >= _LIKELY_WIDE and all(map(wide_names.is_date, names)):
+    if len(names) >= _LEAST_DATES and all(map(wide_names.is_date, names)):
         raise InputRefused(
             f"{path} has a column a date ({names[0]}, …); write it with a column a ticker and a row a date, as "
             "DataFrame.T of pandas turns it"
@@ -159,8 +161,6 @@ def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_o
             f"{', '.join(numbers)}; pass --wide closes for the one, --wide no --columns close=NAME for the other"
         )
     if tickers and left_out:
-        if len(numbers) < _LIKELY_WIDE:
-            return False
         raise InputRefused(
             f"{path} looks like a wide table with {len(numbers):,} tickers, but for column {left_out[0]!r}, which is "
             f"{schema.field(left_out[0]).type}; pass --wide closes to leave out what is no number, or name the roles "
