@@ -48,7 +48,7 @@ SECOND_ALIASES: dict[str, tuple[str, ...]] = {
 DATE_PARTS = (("year", "yyyy", "yr"), ("month", "mm", "mon"), ("day", "dd", "dayofmonth", "day_of_month"))
 #: Units of numbers that count from 1970-01-01, and what else a number may mean as a date.
 EPOCH_UNITS = ("s", "ms", "us", "ns")
-DATE_UNITS = ("yyyymmdd", *EPOCH_UNITS)
+DATE_UNITS = ("yyyymmdd", "d", *EPOCH_UNITS)
 #: Where a role's values come from if not from a column.
 FROM_FILE, FROM_FOLDER = "@file", "@folder"
 

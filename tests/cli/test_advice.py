@@ -169,7 +169,7 @@ ADVICE: dict[str, Advice] = {
     "dates that are numbers": Advice(
         with_dates(lambda dates: [(day - dates[0]).days * 86_400 for day in dates]),
         BUILD,
-        r"pass (?P<flag>--date-unit) with one of yyyymmdd, (?P<unit>s), .*, or choose another column with --columns",
+        r"pass (?P<flag>--date-unit) with one of yyyymmdd, d, (?P<unit>s), .*, or choose another column with --columns",
         (f"{BUILD} {{flag}} {{unit}}",),
     ),
     "no symbol": Advice(

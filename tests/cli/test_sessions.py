@@ -59,6 +59,8 @@ LATER_KIND = {
     "text": lambda moment: moment.isoformat(),
     "text with an offset": lambda moment: moment.isoformat() + "-05:00",
     "time zone": lambda moment: moment.replace(tzinfo=UTC),
+    "epoch": lambda moment: int(moment.replace(tzinfo=UTC).timestamp()),
+    "text of a format": lambda moment: f"{moment:%m/%d/%Y %I %p}",
 }
 
 
@@ -69,7 +71,8 @@ def test_first_and_last_are_moments_and_the_order_of_rows_only_within_one(
 ) -> None:
     table = prices([(symbol, LATER_KIND[kind](moment), *rest) for symbol, moment, *rest in REPEATED])
     source = write(table, tmp_path / "p.parquet")
-    report = report_of(source, tmp_path / "out", on_duplicates=keep)
+    settings = {"date_format": "%m/%d/%Y %I %p"} if kind == "text of a format" else {}
+    report = report_of(source, tmp_path / "out", on_duplicates=keep, **settings)
     assert read(tmp_path / "out").column("mark").to_pylist() == marks
     assert report.duplicates_dropped == 5
     assert (report.duplicates_identical, report.duplicates_differing) == (0, {"close": 2, "mark": 2})

@@ -175,7 +175,7 @@ def year_month_day(folder: Path) -> None:
 # ---- dates -----------------------------------------------------------------------------------------------
 
 
-@case(Way(PLAIN, says=("date: date, integers YYYYMMDD",)))
+@case(Way(PLAIN, says=("date: date, YYYYMMDD",)))
 def integer_dates(folder: Path) -> None:
     put(with_column(PLAIN, "date", [int(f"{day:%Y%m%d}") for day in EVERY_DATE]), folder / "a.parquet")
 

@@ -83,6 +83,7 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
     notes = [*inputs.notes, *conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
+    notes += [f"{', '.join(gathered.int96)}: INT96, to the microsecond"] if gathered.int96 else []
     delta_text = frozenset(gathered.text_bytes.delta_text)
     schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
     integer_ranges = gathered.ranges.known(arrow)
@@ -117,6 +118,7 @@ class _Gathered:
         self._leaves: _Leaves | None = None  # most files have the same ones
         self._own_columns: dict[str, None] = {}
         self._index: dict[str, None] = {}
+        self.int96: dict[str, None] = {}
 
     def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
         """Read a file's footer; `of_table` is its schema if a table's log has it."""
@@ -130,6 +132,7 @@ class _Gathered:
             self._leaves = _leaves(file)
             self._own_columns |= dict.fromkeys(file.schema_arrow.names)
             self._index |= dict.fromkeys(index_columns(file.schema_arrow))
+            self.int96 |= dict.fromkeys(name.split(".")[0] for name, kind in self._leaves.columns if kind == "INT96")
         size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
         groups = _row_groups(path, size, footer, self._leaves)
         if of_table is None:

@@ -34,6 +34,8 @@ def _of_chunk(dates: pa.Array, reading: DateReading) -> Ints:
         of_texts = of_texts[1:]
         counts: Ints = of_texts[arrays.to_numpy(encoded.indices)]
         return counts
+    if pa.types.is_dictionary(dates.type):
+        dates = dates.dictionary_decode()
     if pa.types.is_timestamp(dates.type):
         return arrays.to_numpy(dates.view(pa.int64())).astype(np.int64, copy=False)
     if reading.unit in EPOCH_UNITS:

@@ -176,6 +176,9 @@ def _choose_symbol(choice: Choice, schema: pa.Schema, config: Config, files: Fil
         choice.added.append(pa.field(name, pa.string()))
         choice.derived[name] = Derived("joined", parts)
         choice.notes.append(f"symbol: {' and '.join(parts)}, with a colon between them")
+    elif not found and len(level := [name for name in files.index if is_text(schema.field(name).type)]) == 1:
+        choice.roles["symbol"] = level[0]
+        choice.notes.append(f"symbol: {level[0]}, a level of the pandas index")
     elif not found and (source := _telling(choice, schema, files)):
         _take_file_symbols(choice, schema, *_FROM[source](files.paths))
 

@@ -70,9 +70,11 @@ def repeats_of(plan: Plan, outcomes: Sequence[Outcome]) -> Repeats:
 def _duplicates_sentence(config: Config, scan: Scan, repeats: Repeats) -> str:
     first = list(dict.fromkeys(sorted(repeats.first)))[:EXAMPLES]
     named = ", ".join(f"{scan.symbols[symbol].as_py()} {as_date(day)}" for symbol, day in first)
+    symbol = scan.footers.schema.roles["symbol"]
+    in_files = not any(symbol in dict(piece.keys) for piece in scan.footers.pieces)
     series = ""
-    if repeats.telling:
-        symbol, by = scan.footers.schema.roles["symbol"], repeats.telling[0]
+    if repeats.telling and in_files:
+        by = repeats.telling[0]
         series = f" pass --columns symbol={symbol}+{by}, as {by!r} tells them all apart; or"
     return (
         f"{repeats.rows:,} rows of {config.where} repeat a symbol's date (first: {named}; in "

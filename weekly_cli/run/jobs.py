@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.dataset.dates import day_of
+from weekly_cli.dataset.findings import adjusted_column
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import name_collisions
 from weekly_cli.files.parquet import METADATA_KEY
@@ -34,6 +35,7 @@ def make_job(
         week=config.week,
         available=config.available,
         price=config.price,
+        unused_adjusted=adjusted_column(footers, config),
         dtype=config.dtype,
         start_day=None if config.start is None else day_of(config.start),
         end_day=None if config.end is None else day_of(config.end),

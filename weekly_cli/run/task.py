@@ -18,6 +18,7 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, Quality, WeeklyBars, weekly_bars
 from weekly_cli.compute.features import select_features, steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
+from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
 from weekly_cli.dataset.source import Piece
 from weekly_cli.files import disk, output_file, parquet
@@ -41,7 +42,10 @@ SHORT_HISTORY_BARS = 52
 
 @dataclass(frozen=True)
 class Job:
-    """What all tasks of a run have in common; fields that are named as in `Config` mean the same."""
+    """What all tasks of a run have in common; fields that are named as in `Config` mean the same.
+
+    `unused_adjusted` is a column with an adjusted close beside the close that is used.
+    """
 
     schema: DatasetSchema
     features: str
@@ -50,6 +54,7 @@ class Job:
     week: str
     available: str
     price: str | None
+    unused_adjusted: str | None
     dtype: str
     start_day: int | None
     end_day: int | None
@@ -146,7 +151,7 @@ def part_span(part: str) -> tuple[int, int]:
 class Outcome:
     """What a task returns; the seconds are by stage, the peak is that of the worker process.
 
-    `repeats` names symbols by their positions in the planned task.
+    `repeats` and `suspects` name symbols by their positions in the planned task.
     """
 
     number: int
@@ -161,6 +166,7 @@ class Outcome:
     peak_bytes: int = 0
     quality: Quality = field(default_factory=Quality)
     repeats: Repeats = NO_REPEATS
+    suspects: Suspects = field(default_factory=dict)
     rejected: tuple[tuple[str, str], ...] = ()
 
 
@@ -199,9 +205,13 @@ def run_task(task: Task) -> Outcome:
     raw = {role: prices(rows.table.column(name)) for role, name in _price_columns(task.job)}
     adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
     bars, quality = weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)
+    beside = None if task.job.unused_adjusted is None else prices(rows.table.column(task.job.unused_adjusted))
+    suspects = find_suspects((rows.codes, rows.days), raw, adjusted, (bars, quality), beside)
+    planned = np.array(task.planned_codes)
+    suspects = {code: suspicion.named(planned) for code, suspicion in suspects.items()}
     quality += _histories(bars, len(task.symbols))
     benchmarks = _benchmarks(task)
-    del raw, adjusted
+    del raw, adjusted, beside
     rows = within_window(rows, task.job)
     written, checksum = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
@@ -220,6 +230,7 @@ def run_task(task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         quality=quality,
         repeats=rows.repeats,
+        suspects=suspects,
     )
 
 

@@ -83,6 +83,8 @@ def _moments(dates: pd.Series[Any], reading: DateReading) -> pd.Series[Any]:
     """Return dates that are numbers, text of another format than ISO, or moments of a zone, as pandas reads them."""
     if reading.unit == "yyyymmdd":
         return pd.to_datetime(dates.astype("int64").astype(str), format="%Y%m%d")
+    if reading.unit == "d":
+        return pd.Series(dates.to_numpy(np.int64).astype("datetime64[D]"))
     if reading.unit is not None:
         dates = pd.Series(dates.to_numpy(np.int64).astype(f"datetime64[{reading.unit}]"))
     elif reading.format is not None:
