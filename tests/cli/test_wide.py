@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,24 @@ def test_a_file_a_field_is_refused(tmp_path: Path) -> None:
     saved(closes(seed=2), tmp_path / "wide/volume.parquet")
     with pytest.raises(InputRefused, match="by its name one of 'volume'"):
         build(tmp_path / "wide", tmp_path / "out")
+
+
+def test_decimals_beside_floats_become_the_nearest_float(tmp_path: Path) -> None:
+    frame = closes(["AA", "BB"]).round(2).dropna()
+    expected = build(saved(frame, tmp_path / "a.parquet"), tmp_path / "a", features=FEW)
+    table = pq.ParquetFile(tmp_path / "a.parquet").read()
+    decimals = pa.array([Decimal(f"{value:.2f}") for value in frame["AA"]])
+    path = write(table.set_column(table.column_names.index("AA"), "AA", decimals), tmp_path / "b.parquet")
+    assert build(path, tmp_path / "b", features=FEW).equals(expected)
+
+
+def test_two_dates_are_refused_and_one_is_named(tmp_path: Path) -> None:
+    frame = closes().assign(settled=lambda own: own.index)
+    path = saved(frame, tmp_path / "a.parquet")
+    with pytest.raises(InputRefused, match="more than one date among its columns: settled, Date; name it with"):
+        build(path, tmp_path / "out")
+    out = build(path, tmp_path / "out", columns={"date": "Date"}, wide="closes", features=FEW)
+    assert set(out.column("symbol").to_pylist()) == set(TICKERS)
 
 
 def test_numbers_of_several_types_become_one(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def _notes(texts: Mapping[Path, Layout], files: Sequence[WideFile], spans: Spans
         yield f"no value at all, so no row: {_few(spans.without_value)}"
     left_out = dict.fromkeys(name for file in files for name in file.table.left_out)
     if left_out:
-        yield f"columns left out: {_few(list(left_out))}"
+        yield f"columns left out: {_few([name or repr(name) for name in left_out])}"
 
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

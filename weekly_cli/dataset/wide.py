@@ -84,21 +84,20 @@ def recognize(path: Path, schema: pa.Schema, config: Config, keys: HiveKeys = ()
     dates = _date_columns(schema, config)
     if not dates:
         _refuse_dates_as_columns(path, schema)
-    if len(dates) != 1:
-        if forced:
-            raise InputRefused(
-                f"{path} has {'more than one date' if dates else 'no date'} among its columns"
-                f"{': ' + ', '.join(dates) if dates else ''}; name it with --columns date=NAME"
-            )
-        return None
-    others = [column for column in schema if column.name != dates[0] and not wide_names.is_index(column.name)]
+    indexes = [column.name for column in schema if column.name not in dates and wide_names.is_index(column.name)]
+    others = [column for column in schema if column.name not in (*dates, *indexes)]
     numbers = [column.name for column in others if _is_number(column.type)]
     left_out = [column.name for column in others if not _is_number(column.type)]
     if forced and not numbers:
         raise InputRefused(f"{path} has no columns of numbers, so it is no wide table; pass --wide no")
-    if forced or _reads_as_wide(path, schema, numbers, left_out):
-        return _wide(dates[0], numbers, left_out)
-    return None
+    if not forced and not (dates and _reads_as_wide(path, schema, numbers, left_out)):
+        return None
+    if len(dates) != 1:
+        raise InputRefused(
+            f"{path} is a wide table with {'more than one date' if dates else 'no date'} among its columns"
+            f"{': ' + ', '.join(dates) if dates else ''}; name it with --columns date=NAME"
+        )
+    return _wide(dates[0], numbers, [*left_out, *indexes])
 
 
 def _wide(date: str, numbers: Sequence[str], left_out: Sequence[str]) -> WideTable:
@@ -356,13 +355,20 @@ class _Batch:
                 continue
             column = self._table.column(name)
             try:
-                chunks += column.cast(kind).chunks
+                chunks += _cast(column, kind).chunks
             except pa.ArrowInvalid as error:
                 raise InputRefused(
                     f"{self._file.origin}: column {name!r} is {column.type}, others are {kind}, in which it does not "
                     f"fit: {disk.first_line(error)}; write all with one type"
                 ) from error
         return pa.concat_arrays(chunks)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return numbers in another type; Arrow's own way from a decimal to a float is off by a bit at times."""
+    if pa.types.is_decimal(column.type) and pa.types.is_floating(kind):
+        column = column.cast(pa.string())
+    return column.cast(kind)
 
 
 def _has_value(column: pa.ChunkedArray, *, zero_counts: bool) -> NDArray[np.bool_]:
