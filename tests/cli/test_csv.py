@@ -116,6 +116,18 @@ def test_an_index_without_a_name_is_the_date(tmp_path: Path) -> None:
     assert out.column_names[:3] == ["symbol", "date", "close"]
 
 
+@pytest.mark.parametrize("form", ["%Y%m%d", "%m/%d/%Y", "%Y-%m-%d %H:%M:%S%z"])
+def test_dates_of_any_form(tmp_path: Path, form: str) -> None:
+    """Offsets from UTC change with the season; the date is the one that is written."""
+    frame = closes(["AA", "BB", "CC"]).sample(frac=1, random_state=1)
+    expected = build(saved(frame, tmp_path / "a.parquet"), tmp_path / "a", features=FEW)
+    text = frame.tz_localize("America/New_York").to_csv(date_format=form)
+    settings: dict[str, Any] = {"date_format": form} if "/" in form else {}
+    out = build(put(f"# by hand\n\n{text}", tmp_path / "b.csv"), tmp_path / "b", features=FEW, **settings)
+    assert out.drop_columns("Date").equals(expected.drop_columns("Date"))
+    assert verify(tmp_path / "b").passed
+
+
 def test_missing_numbers_are_null(tmp_path: Path) -> None:
     marks = ["", "NA", "NaN", "null", "-", " 7.5 ", '"8.25"']
     lines = [f"A,2022-01-{day:02d},{mark}" for day, mark in enumerate(marks, 3)]
@@ -131,6 +143,8 @@ def test_missing_numbers_are_null(tmp_path: Path) -> None:
             "column 'close' has commas in its numbers (first: '1,5')",
         ),
         (rows('A,2022-01-03,"1,234.5"'), "column 'close' has commas in its numbers (first: '1,234.5')"),
+        (rows("A,2022-01-03,1.5", "A,2022-01-04,$1.5"), "column 'close' has '$1.5', which is no number"),
+        (rows(), "has a header and no rows"),
         (rows("A,2022-01-03"), "Expected 3 columns, got 2"),
         (rows("A,2022-01-03,9007199254740993", "A,2022-01-04,0.5"), "has 9007199254740993 in row 1"),
         (rows("A,2022-01-04,0.5", header="A,2022-01-03,1.5"), "has '2022-01-03' in its first line"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -182,12 +183,36 @@ def test_hive_keys_are_columns_of_wide_tables_too(tmp_path: Path) -> None:
     assert verify(tmp_path / "out").passed
 
 
+def test_a_folder_a_symbol_is_not_wide(tmp_path: Path) -> None:
+    for symbol in ("AA", "BB"):
+        write(dated(px=1.5, quantity=2.0), tmp_path / f"prices/symbol={symbol}/data.parquet")
+    assert set(build(tmp_path / "prices", tmp_path / "out", features=FEW).column("symbol").to_pylist()) == {"AA", "BB"}
+
+
 def test_a_file_a_field_is_refused(tmp_path: Path) -> None:
     saved(closes(), tmp_path / "wide/close.parquet")
     build(tmp_path / "wide", tmp_path / "out", features=FEW)
     saved(closes(seed=2), tmp_path / "wide/volume.parquet")
     with pytest.raises(InputRefused, match="by its name one of 'volume'"):
         build(tmp_path / "wide", tmp_path / "out")
+
+
+def test_decimals_beside_floats_become_the_nearest_float(tmp_path: Path) -> None:
+    frame = closes(["AA", "BB"]).round(2).dropna()
+    expected = build(saved(frame, tmp_path / "a.parquet"), tmp_path / "a", features=FEW)
+    table = pq.ParquetFile(tmp_path / "a.parquet").read()
+    decimals = pa.array([Decimal(f"{value:.2f}") for value in frame["AA"]])
+    path = write(table.set_column(table.column_names.index("AA"), "AA", decimals), tmp_path / "b.parquet")
+    assert build(path, tmp_path / "b", features=FEW).equals(expected)
+
+
+def test_two_dates_are_refused_and_one_is_named(tmp_path: Path) -> None:
+    frame = closes().assign(settled=lambda own: own.index)
+    path = saved(frame, tmp_path / "a.parquet")
+    with pytest.raises(InputRefused, match="more than one date among its columns: settled, Date; name it with"):
+        build(path, tmp_path / "out")
+    out = build(path, tmp_path / "out", columns={"date": "Date"}, wide="closes", features=FEW)
+    assert set(out.column("symbol").to_pylist()) == set(TICKERS)
 
 
 def test_numbers_of_several_types_become_one(tmp_path: Path) -> None:
@@ -223,7 +248,6 @@ LISTED = dict.fromkeys(("AAPL", "MSFT", "C", "V", "LOW", "IBM", "KO", "GE", "BA"
         ({"symbol": "A", "AA": 1.0, "BB": 1.0, "EE": 1.0, "FF": 1.0, "GG": 1.0}, "auto", False),
         ({"adj_close": 1.0, "adj_open": 1.0}, "auto", False),
         ({"AA": 1.0, "BB": 1, "EE": None}, "auto", True),
-        ({"AA": 1.0, "BB": 1, "note": "x"}, "auto", False),
         ({"AA": 1.0, "BB": 1, "note": "x"}, "closes", True),
     ],
 )
@@ -239,6 +263,7 @@ def test_what_is_taken_for_wide(tmp_path: Path, columns: dict[str, Any], setting
     [
         ({"C": 1.0, "AAPL": 1.0}, "could be a wide table with a ticker 'AAPL' or one symbol's prices"),
         ({"AAPL": 1.0}, "could be a wide table with a ticker 'AAPL'"),
+        ({"AA": 1.0, "BB": 1, "note": "x"}, "looks like a wide table with 2 tickers, but for column 'note'"),
         ({**LISTED, "note": "x"}, "looks like a wide table with 12 tickers, but for column 'note', which is string"),
     ],
 )

@@ -20,7 +20,7 @@ from weekly_cli.compute import arrays
 from weekly_cli.dataset.wide_names import is_date
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import delimited, output_file
-from weekly_cli.names import FIELDS, PRICE_ROLES, names_of, normal
+from weekly_cli.names import ALIASES, FIELDS, PRICE_ROLES, names_of, normal
 from weekly_cli.settings import Config
 
 #: What stands for a missing number or date; in text, only what is empty is missing.
@@ -67,7 +67,7 @@ def examine(path: Path, config: Config) -> Layout:
         If it has no header, or two columns of one name.
     """
     lines = [line.rstrip("\r") for line in delimited.head(path).split("\n")]
-    blank = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    blank = next((number for number, line in enumerate(lines) if line.strip() and line[0] != "#"), len(lines))
     lines = lines[blank:]
     if not lines:
         raise InputRefused(f"{path} is empty")
@@ -178,7 +178,7 @@ def infer(path: Path, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
         for name, guess in guesses.items():
             guess.add(_without_nulls(batch.column(name)))
             if name not in first_texts and guess.has_values and guess.kind == pa.string():
-                first_texts[name] = _first(_without_nulls(batch.column(name)))
+                first_texts[name] = _first_no_number(_without_nulls(batch.column(name)))
     kinds = {name: guesses[name].kind if name in guesses else pa.string() for name in layout.names}
     for name, text in first_texts.items():
         _refuse_other_numbers(path, layout, name, text)
@@ -186,7 +186,7 @@ def infer(path: Path, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
 
 
 def _refuse_other_numbers(path: Path, layout: Layout, name: str, text: str) -> None:
-    """Refuse prices with a decimal comma, or with commas between thousands: which it is, can't be told."""
+    """Refuse prices that are text, and commas in numbers: which is for the decimals, can't be told."""
     of_role = any(normal(name) in names_of(role) for role in (*PRICE_ROLES, "volume"))
     with_comma = _DECIMAL_COMMA.fullmatch(text) or (of_role and _THOUSANDS.fullmatch(text))
     if with_comma and (of_role or layout.delimiter != ","):
@@ -194,10 +194,16 @@ def _refuse_other_numbers(path: Path, layout: Layout, name: str, text: str) -> N
             f"{path}: column {name!r} has commas in its numbers (first: {text!r}); write them with a decimal point and "
             "nothing between thousands"
         )
+    if any(normal(name) in ALIASES[role] for role in (*PRICE_ROLES, "volume")):
+        raise InputRefused(
+            f"{path}: column {name!r} has {text!r}, which is no number; write it as one, or rename the column"
+        )
 
 
-def _first(texts: pa.Array) -> str:
-    return str(texts.drop_null()[0].as_py())
+def _first_no_number(texts: pa.Array) -> str:
+    known = texts.drop_null()
+    others = known.filter(pc.invert(pc.match_substring_regex(known, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")))
+    return str((others if len(others) else known)[0].as_py())
 
 
 # ---- rows ------------------------------------------------------------------------------------------------

@@ -75,6 +75,10 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
     )
 
 
+#: At the end of a time of day.
+_OFFSET = r"(\d\d:\d\d.*?)\s*(?:Z|[+-]\d\d:?\d\d)$"
+
+
 def _moments(dates: pd.Series[Any], reading: DateReading) -> pd.Series[Any]:
     """Return dates that are numbers, text of another format than ISO, or moments of a zone, as pandas reads them."""
     if reading.unit == "yyyymmdd":
@@ -85,6 +89,8 @@ def _moments(dates: pd.Series[Any], reading: DateReading) -> pd.Series[Any]:
         dates = pd.Series(dates.to_numpy(np.int64).astype(f"datetime64[{reading.unit}]"))
     elif reading.format is not None:
         dates = pd.to_datetime(dates, format=reading.format)
+    elif pd.api.types.is_string_dtype(dates):  # the date as it is written, whatever the offset from UTC
+        dates = dates.str.replace(_OFFSET, r"\1", regex=True)
     if reading.timezone is None or not isinstance(dates.dtype, np.dtype | pd.DatetimeTZDtype) or dates.dtype == object:
         return dates
     aware = dates if isinstance(dates.dtype, pd.DatetimeTZDtype) else dates.dt.tz_localize("UTC")
