@@ -7,6 +7,7 @@ import json
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.treatment import Treatment
 from weekly_cli.dataset.dates import day_of
 from weekly_cli.dataset.findings import adjusted_column
 from weekly_cli.dataset.scan import Scan
@@ -35,6 +36,7 @@ def make_job(
         week=config.week,
         available=config.available,
         price=config.price,
+        treatment=Treatment(config.negative_prices, config.drop_padding, config.adjust_volume),
         unused_adjusted=adjusted_column(footers, config),
         dtype=config.dtype,
         start_day=None if config.start is None else day_of(config.start),

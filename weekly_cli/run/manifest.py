@@ -215,7 +215,8 @@ class Journal:
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
     """Return the outcome of an earlier run, without its times, which are not this run's."""
-    facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written", "checksum")}
+    facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written")}
+    facts |= {name: entry[name] for name in ("checksum", "padding")}
     suspects = {code: Suspicion.of(suspicion) for code, suspicion in entry["suspects"].items()}
     quality, repeats = Quality(**entry["quality"]), Repeats.of(entry["repeats"])
     return Outcome(**facts, quality=quality, repeats=repeats, suspects=suspects)

@@ -10,6 +10,7 @@ import numpy as np
 
 from weekly_cli.compute.bars import Floats, Ints, run_starts
 from weekly_cli.compute.suspects.facts import Bools, Found, Rows, before, blocks, joined
+from weekly_cli.compute.treatment import repeats_the_row_before
 from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.findings import MOST_EXAMPLES
 
@@ -57,7 +58,7 @@ def _find_padding(found: Found, rows: Rows, repeats: Ints) -> None:
     with_volume = rows.volume[repeats] > 0
     if with_volume.all():
         return
-    copies = repeats[_is_copy(rows, repeats)]
+    copies = repeats[repeats_the_row_before(rows.raw, repeats)]
     traded = rows.volume > 0
     n_symbols = int(rows.codes[-1]) + 1
     of_all, n_traded, n_copies, n_traded_copies = (
@@ -74,16 +75,6 @@ def _find_padding(found: Found, rows: Rows, repeats: Ints) -> None:
     padding = padding[is_padded[rows.codes[padding]]]
     examples = (rows.example(row, close=rows.raw["close"][row]) for row in padding[:MOST_EXAMPLES].tolist())
     found.add("padding", len(padding), examples)
-
-
-def _is_copy(rows: Rows, repeats: Ints) -> Bools:
-    """Tell which repeated closes come with other prices that repeat too, equal the close, or are not usable."""
-    close = rows.raw["close"]
-    copy = np.ones(len(repeats), bool)
-    for role in rows.raw.keys() - {"close"}:
-        price = rows.raw[role][repeats]
-        copy &= (price == rows.raw[role][repeats - 1]) | (price == close[repeats]) | np.isnan(price)
-    return copy
 
 
 # ---- stale prices ----------------------------------------------------------------------------------------

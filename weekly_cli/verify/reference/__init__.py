@@ -14,7 +14,7 @@ from weekly_cli.names import ROLES
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, rounding
-from weekly_cli.verify.reference.table import reference_table
+from weekly_cli.verify.reference.table import as_meant, reference_table
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
@@ -57,6 +57,10 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
     values = plain_symbols(sample.scan.symbols).to_pylist()
     frame["symbol"] = pd.Series([values[code] for code in rows.codes.tolist()], dtype=object)
     frame["code"] = rows.codes
+    price = None if config.price is None else _ADJUSTED
+    settings = (config.negative_prices, config.drop_padding, config.adjust_volume)
+    if settings != ("unusable", False, False):
+        frame = pd.concat([as_meant(of_one, price, *settings) for _, of_one in frame.groupby("code", sort=False)])
     peers = pd.DataFrame(index=pd.Index(frame["symbol"].unique(), dtype=object))
     of_numbers = np.array([*(values[code] for code in sample.comparisons.symbols), None], object)
     for name, numbers in sample.comparisons.numbers.items():
@@ -68,7 +72,7 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         peers=peers,
         week=config.week,
         available=config.available,
-        price=None if config.price is None else _ADJUSTED,
+        price=price,
         start=None if config.start is None else str(config.start),
         end=None if config.end is None else str(config.end),
         formulas=FORMULAS | roundings,
