@@ -139,8 +139,10 @@ class _Guess:
         if texts.null_count == len(texts):
             return
         self.has_values = True
+        first = (texts if texts[0].is_valid else texts.drop_null()).slice(0, 1)
         for ladder in self._ladders:
-            while ladder and not _fits(texts, ladder[0]):
+            # A cast that fails tells an error for each value, which takes long; most fail at the first value already.
+            while ladder and not (_fits(first, ladder[0]) and _fits(texts, ladder[0])):
                 del ladder[0]
             # 007 and 0x10 are not what one calculates with, and would not come out as they came.
             if ladder and ladder[0] == pa.int64() and pc.any(pc.match_substring_regex(texts, "^-?0[0-9xX]")).as_py():
