@@ -316,7 +316,7 @@ SOME_NAN = pa.array(np.where(np.arange(N_DAYS) % 3 == 0, np.nan, np.array(ONE.co
 
 
 @case(
-    Way(ONE, passes=pa.table({"adjusted": SOME_NAN}), finds=frozenset({"adjusted-close-available"})),
+    Way(ONE, passes=pa.table({"adjusted": SOME_NAN})),
 )
 def nan_beside(folder: Path) -> None:
     put(with_column(ONE, "adjusted", SOME_NAN), folder / "a.parquet", write_statistics=False)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.arrays import floats, from_numpy
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.derived import derive
 from weekly_cli.dataset.hive import as_values
@@ -193,7 +193,7 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> p
     try:
         if pa.types.is_timestamp(kind) and kind.tz is not None and pa.types.is_date(column.type):
             return pc.assume_timezone(column.cast(pa.timestamp(kind.unit)), kind.tz)
-        return column.cast(kind)
+        return floats(column) if pa.types.is_decimal(column.type) and kind == pa.float64() else column.cast(kind)
     except pa.ArrowInvalid as error:
         raise InputRefused(
             f"column {name!r} is {column.type} in {path} but {kind} in the dataset, and does not fit: {error}; "

@@ -16,6 +16,7 @@ from weekly_cli.compute.suspects.facts import Bools, Found, Rows, Suspects, Susp
 from weekly_cli.compute.suspects.jumps import find_jumps
 from weekly_cli.compute.suspects.still import find_still
 from weekly_cli.compute.suspects.volumes import find_raw_volume
+from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.findings import MOST_EXAMPLES
 from weekly_cli.names import PRICE_ROLES
 
@@ -23,6 +24,9 @@ __all__ = ["Suspects", "Suspicion", "find_suspects"]
 
 #: Tickers are given to other companies after one or two years.
 _WEEKS_OF_A_HOLE = 104
+#: A few rows with wrong dates, before a hole or after it, are no other company.
+_ROWS_OF_A_HISTORY = 5
+_DAYS_PER_YEAR = 365.25
 #: A symbol is weekly if so many of its bars are of one row, and there are this many of them.
 _SHARE_OF_SINGLE_ROWS = 0.95
 _LEAST_BARS = 12
@@ -54,7 +58,7 @@ def find_suspects(
     found = Found()
     usable = _usable_rows(rows, raw, adjusted, bars[1])
     _find_negative(found, rows, raw, bars[1])
-    _find_holes(found, usable, bars[0])
+    _find_holes(found, rows, bars[0])
     _find_weekly(found, rows, bars[0])
     find_jumps(found, usable)
     find_still(found, usable)
@@ -101,17 +105,19 @@ def _find_negative(found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floa
     found.add("negative-prices", int(negative.sum()), examples)
 
 
-def _find_holes(found: Found, rows: Rows, bars: WeeklyBars) -> None:
-    hole = (bars.weeks[1:] - bars.weeks[:-1] > _WEEKS_OF_A_HOLE) & (bars.codes[1:] == bars.codes[:-1])
-    if not hole.any():
+def _find_holes(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
+    if not ((bars.weeks[1:] - bars.weeks[:-1] > _WEEKS_OF_A_HOLE) & (bars.codes[1:] == bars.codes[:-1])).any():
         return
-    codes = np.unique(bars.codes[1:][hole])
-    examples = []
-    for code in codes[:MOST_EXAMPLES].tolist():
-        begin, end = np.searchsorted(rows.codes, [code, code + 1]).tolist()
-        row = begin + 1 + int(np.diff(rows.days[begin:end]).argmax())
-        examples.append(rows.example(row, years=round((rows.days[row] - rows.days[row - 1]) / 365.25, 1)))
-    found.add("reused-symbol", len(codes), iter(examples))
+    codes, days = rows  # of all rows, as unusable ones are no hole
+    gaps = np.diff(days)
+    after = 1 + np.flatnonzero((gaps > DAYS_PER_WEEK * _WEEKS_OF_A_HOLE) & (codes[1:] == codes[:-1]))
+    begins, ends = np.searchsorted(codes, codes[after]), np.searchsorted(codes, codes[after], "right")
+    after = after[(after - begins >= _ROWS_OF_A_HISTORY) & (ends - after >= _ROWS_OF_A_HISTORY)]
+    examples = (
+        (int(codes[row]), int(days[row]), {"years": round(float(gaps[row - 1]) / _DAYS_PER_YEAR, 1)})
+        for row in after[:MOST_EXAMPLES].tolist()
+    )
+    found.add("reused-symbol", len(np.unique(codes[after])), examples)
 
 
 def _find_weekly(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
@@ -124,4 +130,4 @@ def _find_weekly(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> Non
     starts = starts[n_bars[codes] >= _SHARE_OF_SINGLE_ROWS * (stops - starts)]  # not with many unusable rows
     first = starts[:MOST_EXAMPLES].tolist()
     examples = ((int(rows[0][row]), int(rows[1][row]), dict[str, float]()) for row in first)
-    found.add("weekly-input", len(starts), examples, among=int((n_bars > 0).sum()) if len(starts) else 0)
+    found.add("weekly-input", len(starts), examples, among=int((n_bars > 0).sum()))

@@ -42,12 +42,12 @@ _STAYS = 0.4
 #: A price may halve in a longer hole.
 _MOST_DAYS = 10
 #: How far a jump may be from n:1, in usual daily moves, and its bounds.
-_USUAL_MOVES, _NEAREST, _FARTHEST = 4.0, 0.02, 0.1
+_USUAL_MOVES, _NEAREST, _FARTHEST = 6.0, 0.03, 0.1
 _OF_THREE_TO_TWO = 0.03
 #: The share of a crash that is within its day's range; volume and unrest that no split brings.
 _WITHIN_DAY = 0.4
 _VOLUME_OF_CRASH = 2.5
-_UNREST = 2.5
+_UNREST = 3.5
 #: A split changes the volume by this share of its size at least, as logarithms.
 _SHARE_OF_VOLUME = 0.5
 #: A price of less than this many of the smallest moves jumps by itself.
@@ -58,9 +58,9 @@ def find_jumps(found: Found, rows: Rows) -> None:
     """Find rows and stretches whose prices are a hundred times too large or small, and splits."""
     jumps = _jumps(rows)
     ratio = rows.close[jumps] / rows.close[jumps - 1]
-    of_unit = _near_unit(ratio)
-    _find_units(found, rows, jumps[of_unit], ratio[of_unit] > 1)
-    _find_splits(found, rows, jumps[~of_unit])
+    steps = _steps_of_unit(ratio)
+    _find_units(found, rows, jumps[steps != 0], steps[steps != 0])
+    _find_splits(found, rows, jumps[steps == 0])
 
 
 def _jumps(rows: Rows) -> Ints:
@@ -73,20 +73,23 @@ def _jumps(rows: Rows) -> Ints:
     return rows.follow(joined(hits))
 
 
-def _near_unit(ratio: Floats) -> Bools:
-    near: Bools = np.abs(np.abs(np.log(ratio)) - np.log(_UNIT)) < np.log(_UNIT_TOLERANCE)
-    return near
+def _steps_of_unit(ratio: Floats) -> Ints:
+    """Return how many times the unit a jump is up or down; 0: it is none. From a hundredfold to a hundredth are two."""
+    size = np.log(ratio)
+    steps = np.rint(size / np.log(_UNIT))
+    near = np.abs(size - steps * np.log(_UNIT)) < np.log(_UNIT_TOLERANCE)
+    return np.where(near, steps, 0).astype(np.int64)
 
 
 # ---- units -----------------------------------------------------------------------------------------------
 
 
-def _find_units(found: Found, rows: Rows, jumps: Ints, up: Bools) -> None:
+def _find_units(found: Found, rows: Rows, jumps: Ints, steps: Ints) -> None:
     single = _rows_with_a_price_off(rows)
     if not len(jumps) and not len(single):
         return
     off = np.zeros(len(rows.close), bool)
-    for start, stop in _stretches_off(rows, jumps, up):
+    for start, stop in _stretches_off(rows, jumps, steps):
         off[start:stop] = True
     off[single] = True
     first = np.flatnonzero(off)[:MOST_EXAMPLES].tolist()
@@ -105,17 +108,17 @@ def _rows_with_a_price_off(rows: Rows) -> Ints:
             hit = (ratio > most) | (ratio < 1 / most)
             if hit.any():
                 at = np.flatnonzero(hit)
-                hits.append(at[_near_unit(ratio[at])] + now.start)
+                hits.append(at[_steps_of_unit(ratio[at]) != 0] + now.start)
     return np.unique(joined(hits))
 
 
-def _stretches_off(rows: Rows, jumps: Ints, up: Bools) -> Iterator[tuple[int, int]]:
+def _stretches_off(rows: Rows, jumps: Ints, of_jumps: Ints) -> Iterator[tuple[int, int]]:
     """Yield where stretches begin and end that are not on the level of most rows of their history."""
     if not len(jumps):
         return
     begins, ends = (np.unique(bound) for bound in rows.of_symbol(jumps))
     starts = np.append(begins, jumps)
-    steps = np.append(np.zeros(len(begins), np.int64), np.where(up, 1, -1))
+    steps = np.append(np.zeros(len(begins), np.int64), of_jumps)
     order = np.argsort(starts, kind="stable")
     starts, steps = starts[order], steps[order]
     symbol = np.searchsorted(begins, starts, "right") - 1
@@ -248,9 +251,9 @@ def _is_split(jumps: _Jumps, rows: Rows) -> Bools:
         & (np.abs(size - np.log(1.5)) <= _OF_THREE_TO_TWO)
     )
     large = size >= np.log(_ANY_RATIO)
-    near &= rows.days[jumps.at] - rows.days[jumps.at - 1] <= _MOST_DAYS
+    at_once = rows.days[jumps.at] - rows.days[jumps.at - 1] <= _MOST_DAYS
     like_crash = _within_day(jumps, rows) | ~(with_volume | large) & (_like_crash(jumps, rows) | ~jumps.lonely)
-    split: Bools = (near | three_to_two | large) & ~like_crash & (with_volume | ~_of_ticks(jumps, rows))
+    split: Bools = ((near | three_to_two) & at_once | large) & ~like_crash & (with_volume | ~_of_ticks(jumps, rows))
     return split
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from weekly_cli.compute.bars import Floats, Ints, run_starts
 from weekly_cli.compute.suspects.facts import Bools, Found, Rows, before, blocks, joined
+from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.findings import MOST_EXAMPLES
 
 #: At least half of the days without volume repeat, more than chance brings by so many standard deviations.
@@ -25,7 +26,6 @@ _LARGEST_TICK = 0.005
 _MOST_BY_CHANCE = 1e-3
 #: Closes that differ by less are equal, after a conversion.
 _ROUNDING = 1e-9
-_DAYS_PER_WEEK = 7
 
 
 def find_still(found: Found, rows: Rows) -> None:
@@ -102,7 +102,7 @@ def _find_stale(found: Found, rows: Rows, repeats: Ints) -> None:
     share = (with_volume[starts + lengths] - with_volume[starts]) / lengths
     stale = (days >= _LEAST_DAYS) & (share >= _SHARE_WITH_VOLUME)
     stale &= ~_by_chance(rows, repeats, first, lengths)
-    weeks = days[stale] // _DAYS_PER_WEEK
+    weeks = days[stale] // DAYS_PER_WEEK
     examples = (
         rows.example(row, close=rows.raw["close"][row], weeks=n_weeks)
         for row, n_weeks in zip(first[stale][:MOST_EXAMPLES].tolist(), weeks[:MOST_EXAMPLES].tolist(), strict=True)
