@@ -248,6 +248,8 @@ LISTED = dict.fromkeys(("AAPL", "MSFT", "C", "V", "LOW", "IBM", "KO", "GE", "BA"
         ({"symbol": "A", "AA": 1.0, "BB": 1.0, "EE": 1.0, "FF": 1.0, "GG": 1.0}, "auto", False),
         ({"adj_close": 1.0, "adj_open": 1.0}, "auto", False),
         ({"bid": 1.0, "ask": 1.0}, "auto", False),
+        ({"price": 1.0, "one": 1.0, "two": 1.0}, "auto", False),
+        ({"volume": 1.0, "one": 1.0}, "auto", False),
         ({"rsi_14": 1.0, "sma_20": 1.0, "ret_5d": 0.1}, "auto", False),
         ({"bitcoin": 1.0, "ethereum": 1.0}, "auto", True),
         ({"AA": 1.0, "BB": 1, "EE": None}, "auto", True),
@@ -265,6 +267,7 @@ def test_what_is_taken_for_wide(tmp_path: Path, columns: dict[str, Any], setting
     ("columns", "says"),
     [
         ({"C": 1.0, "AAPL": 1.0}, "could be a wide table with a ticker 'AAPL' or one symbol's prices"),
+        ({"BTC": 1.0, "ETH": 1.0, "volume": 1.0}, "could be a wide table with a ticker 'BTC' or one symbol's prices"),
         ({"AAPL": 1.0}, "could be a wide table with a ticker 'AAPL'"),
         ({"AA": 1.0, "BB": 1, "note": "x"}, "looks like a wide table with 2 tickers, but for column 'note'"),
         ({**LISTED, "note": "x"}, "looks like a wide table with 12 tickers, but for column 'note', which is string"),

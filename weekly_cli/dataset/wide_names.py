@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from weekly_cli.names import ALIASES, FIELDS, FIGURES, PRICE_ROLES, ROLES, names_of, normal
+from weekly_cli.names import ALIASES, FIELDS, FIGURES, PRICE_ROLES, ROLES, SECOND_ALIASES, names_of, normal
 
 #: Separators between a field and a ticker in one name.
 _SEPARATORS = "_ .|:/-"
@@ -163,7 +163,10 @@ def are_tickers(names: Sequence[str]) -> bool | None:
         return True
     if len(roles) == len(names) or words & _CLOSE_WORDS or words >= {"o", "h", "l", "c"}:
         return False
-    return None if words & set(ALIASES["close"]) else False
+    if words & set(SECOND_ALIASES["close"]):
+        return False
+    has_close, others = bool(words & set(ALIASES["close"])), len(names) - len(roles)
+    return None if has_close or others > 1 else False
 
 
 #: Names that mean a close and are no tickers.
