@@ -28,6 +28,14 @@ FIELDS = frozenset(
     | {"dividends", "dividend", "stock_splits", "splits", "split_factor", "capital_gains", "vwap", "turnover", "amount"}
     | {"price", "value", "return", "returns", "change", "trades", "transactions", "average", "open_interest", "settle"}
 )
+#: What else stands in columns beside prices: figures of one symbol, and no tickers.
+FIGURES = frozenset(
+    {"bid", "ask", "mid", "spread", "market_cap", "mktcap", "aum", "shares", "shares_outstanding", "eps", "pe", "yield"}
+    | {"sma", "ema", "wma", "ma", "rsi", "macd", "macd_signal", "macd_hist", "atr", "obv", "cci", "roc", "momentum"}
+    | {"ret", "log_return", "log_ret", "pct_change", "volatility", "vol", "std", "beta", "drawdown", "zscore"}
+    | {"signal", "position", "weight", "score", "pnl", "equity", "target", "label", "bb_upper", "bb_middle", "bb_lower"}
+)
+
 #: Names that count where no column has one of the above.
 SECOND_ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),

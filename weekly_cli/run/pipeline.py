@@ -45,7 +45,7 @@ def build(input: str | Path | Sequence[str | Path], output: str | Path = "daily_
     Parameters
     ----------
     input : str or Path, or a sequence of them
-        A Parquet file, a folder of them (flat, nested or hive-partitioned), or a glob.
+        A Parquet or CSV file, a folder of them (flat, nested or hive-partitioned), or a glob.
     output : str or Path
         `NAME.parquet` is one file; any other name is a folder of parts.
     **settings
