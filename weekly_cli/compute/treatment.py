@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from weekly_cli.compute.bars import Floats, Ints, unusable_values
+from weekly_cli.compute.bars import Floats, Ints, unusable_values, usable_values
 from weekly_cli.names import PRICE_ROLES
 
 Bools = NDArray[np.bool_]
@@ -52,17 +52,19 @@ def treated(
         columns["volume"] = columns["volume"] * (columns["close"] / adjusted)
     n_padding = 0
     if treatment.drop_padding and "volume" in raw:
-        padding = _padding(codes, columns, raw["volume"])
+        padding = _padding(codes, columns, adjusted, raw["volume"])
         n_padding = len(padding)
         columns["close"] = columns["close"].copy()
         columns["close"][padding] = np.nan
     return columns, adjusted, n_padding
 
 
-def _padding(codes: Ints, columns: Mapping[str, Floats], volume: Floats) -> Ints:
+def _padding(codes: Ints, columns: Mapping[str, Floats], adjusted: Floats | None, volume: Floats) -> Ints:
     """Return the rows without volume that repeat the row before of their symbol that has a usable close."""
-    unusable = unusable_values(columns["close"], "close")
-    rows = np.arange(len(codes)) if unusable is None else np.flatnonzero(~unusable)
+    usable = usable_values(columns["close"], "close")
+    if adjusted is not None:
+        usable &= usable_values(adjusted, "close")
+    rows = np.flatnonzero(usable)
     prices = {role: _usable(columns[role][rows]) for role in PRICE_ROLES if role in columns}
     close = prices["close"]
     later = 1 + np.flatnonzero((close[1:] == close[:-1]) & (codes[rows][1:] == codes[rows][:-1]))

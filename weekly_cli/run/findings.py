@@ -29,7 +29,17 @@ def findings_of_run(
         if code == "weekly-input" and code in found:
             continue  # all of the input is
         found[code] = _finding(code, suspicion, scan, column)
-    return merged(found.values(), config.ignore)
+    return merged(found.values(), (*config.ignore, *_answered(config)))
+
+
+def _answered(config: Config) -> Iterator[str]:
+    """Yield the codes of findings that a setting takes care of."""
+    if config.drop_padding:
+        yield "padding"
+    if config.negative_prices == "absolute":
+        yield "negative-prices"
+    if config.adjust_volume:
+        yield "adjusted-price-raw-volume"
 
 
 def _suspects_of(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Suspicion]:

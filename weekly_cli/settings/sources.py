@@ -139,6 +139,9 @@ def resolve(*layers: Layer) -> Config:
             f"{config.named('adjust_volume')} scales the volume as an adjusted close tells; name its column with "
             f"{SETTINGS['price'].flag}"
         )
+    if config.negative_prices == "absolute" and config.on_intraday == "aggregate":
+        sign, moments = config.named("negative_prices"), config.named("on_intraday")
+        raise UsageError(f"{sign} absolute is for daily rows, and {moments} aggregate is not; leave one of them out")
     if config.task_timeout is not None and config.strategy == "direct":
         timeout, strategy = config.named("task_timeout"), config.named("strategy")
         raise UsageError(f"{timeout} ends workers, and {strategy} direct has none; leave one of them out")

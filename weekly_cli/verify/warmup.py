@@ -74,6 +74,7 @@ def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints) -> WarmU
     symbols, moves = 0, False
     for code in codes.tolist():
         a, b = (rows.where(rows.codes == code) for rows in (shorter, uncut))
+        a = a.where(np.isin(a.days, b.days))  # padding is none once the row is cut that it repeats
         at = np.searchsorted(b.days, a.days)
         short, full = _values(a, feature.name), _values(b, feature.name)[at]
         bar = to_numpy(a.table.column("w_bars")).astype(np.int64) - 1

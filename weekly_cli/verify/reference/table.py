@@ -69,13 +69,13 @@ def as_meant(
         rows["volume"] = usable(rows["volume"], at_least=0) * (rows["close"] / rows[price])
     if drop_padding:
         prices = pd.DataFrame({name: usable(rows[name]) for name in names})
-        before: Any = None
-        for row in prices.index[prices["close"].notna()]:
-            now = prices.loc[row]
-            if before is not None and now["close"] == before["close"] and not traded[row]:
-                kept = [now[name] in (before[name], now["close"]) or pd.isna(now[name]) for name in names]
-                rows.loc[row, "close"] = np.nan if all(kept) else now["close"]
-            before = now
+        counts = prices["close"].notna() & (True if price is None else usable(rows[price]).notna())
+        now = prices[counts]
+        before = now.shift(1)
+        same = now.eq(before) | now.eq(now["close"], axis=0) | now.isna()
+        same["close"] = now["close"].eq(before["close"])
+        padding = same.all(axis=1).reindex(rows.index, fill_value=False) & ~traded
+        rows["close"] = rows["close"].where(~padding)
     return rows
 
 
