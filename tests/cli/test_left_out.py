@@ -42,7 +42,7 @@ def test_a_file_is_parquet_by_its_bytes(tmp_path: Path, name: str) -> None:
         ("_SPX.parquet", "hidden by its name"),
         (".staging", "hidden by its name"),
         ("notes.txt", "not Parquet"),
-        ("prices.csv", "not Parquet"),
+        ("prices.csv", "CSV beside Parquet"),
         ("_SUCCESS", "a writer's mark"),
         ("_metadata", "a writer's summary"),
     ],

@@ -136,6 +136,22 @@ PROMISES = (
         ),
     ),
     Promise(
+        "**A bad value leaves no trace.** A null, zero, negative or huge value is in no windowed column longer than "
+        "its window, and in no recursive one longer than its recursion says in forty digits.",
+        (
+            "test_bad_values::test_no_column_keeps_a_bad_value",
+            "test_bad_values::test_no_column_keeps_a_bad_value_of_what_it_is_compared_with",
+        ),
+    ),
+    Promise(
+        "**Inputs as people have them are what they stand for.** Each gives the features of the plain table that it "
+        "stands for, by all routes, or is refused in one line with a way out that works.",
+        (
+            "test_cases::test_a_case_is_the_plain_table_that_it_stands_for",
+            "test_cases::test_a_case_that_needs_a_decision_is_refused_in_one_line_with_the_ways_out",
+        ),
+    ),
+    Promise(
         "**The output can be checked.** `weekly-cli verify` finds a wrong row, value, type, order or bit, and any "
         "look-ahead.",
         (

@@ -72,6 +72,7 @@ def scan_of(
         identity="",
         states={},
         integer_ranges={},
+        null_counts={},
     )
     return Scan(
         footers=footers,

@@ -19,6 +19,7 @@ from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import is_text, plain_symbols
 from weekly_cli.files import discovery
+from weekly_cli.files.delta import BY_ITS_LOG
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import MOST_EXAMPLES, Example, Finding, finding
 from weekly_cli.names import ALIASES, ANCHORS, PRICE_ROLES, normal
@@ -47,7 +48,7 @@ def findings_of_keys(scan: Scan, config: Config, selected: Ints, today: datetime
         *shifted,
         *(() if config.end is not None and config.end <= today else _future_dates(calendar, today)),
         *_weekly_input(calendar),
-        *_intraday_input(scan),
+        *(() if config.on_intraday == "aggregate" else _intraday_input(scan)),
         *(() if shifted else _wrong_anchor(calendar, config)),
         *_similar_symbols(scan.symbols.take(from_numpy(selected))),
     )
@@ -66,7 +67,7 @@ def _skipped_files(footers: Footers) -> Iterator[Finding]:
 def _may_be_data(file: Skipped) -> bool:
     """Tell whether a file that is not read may hold prices; text without dates, such as a sector map, can't."""
     path = file.path.lower()
-    if file.reason.startswith("a writer's") or path.endswith(_NO_DATA):
+    if file.reason.startswith("a writer's") or file.reason.endswith(BY_ITS_LOG) or path.endswith(_NO_DATA):
         return False
     if not path.endswith(_TEXT):
         return True

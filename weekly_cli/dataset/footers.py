@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from weekly_cli.dataset.convert import Conversion
 from weekly_cli.dataset.hive import keys_that_count, with_keys
+from weekly_cli.dataset.pandas_index import carried_over
 from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, index_columns, is_text
@@ -37,6 +38,8 @@ class Footers:
         Smallest and largest value of each integer column for which all footers have statistics.
     null_counts : mapping
         Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
+    pandas_metadata : str
+        What pandas wrote of its index and types, as far as it is true of the output; empty if there is nothing.
     row_bytes : float
         Estimated bytes per row in memory.
     identity : str
@@ -56,6 +59,7 @@ class Footers:
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
     null_counts: Mapping[str, int]
+    pandas_metadata: str = ""
 
     @property
     def rows(self) -> int:
@@ -82,8 +86,10 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
     arrow = pa.schema([*arrow, *choice.added])
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
-    notes = [*conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
+    notes = [*inputs.notes, *conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
     notes += [f"{', '.join(gathered.int96)}: INT96, to the microsecond"] if gathered.int96 else []
+    pandas_metadata, index_notes = carried_over(gathered.schemas, arrow)
+    notes += index_notes
     delta_text = frozenset(gathered.text_bytes.delta_text)
     schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
     integer_ranges = gathered.ranges.known(arrow)
@@ -102,6 +108,7 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
         row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=integer_ranges,
         null_counts=gathered.nulls.known(arrow),
+        pandas_metadata=pandas_metadata,
     )
 
 

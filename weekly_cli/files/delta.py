@@ -29,6 +29,8 @@ _OLDEST = (1, 6)
 WRITE_IT_OUT = (
     "write the table's rows to Parquet files with an engine that reads it (Spark, DuckDB, Polars), and give those"
 )
+#: How the reason ends why a file in a table's folder is not read.
+BY_ITS_LOG = "of the Delta table by its log"
 #: With these, the live files hold the table's rows and no others. Vectors and mapping are looked for by themselves.
 _PLAIN_FEATURES = {"columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 _MAPPING = "delta.columnMapping.mode"

@@ -41,11 +41,14 @@ class Inputs:
     skipped : sequence of Skipped
     schemas : mapping of path to pa.Schema
         Of files of a Delta table: its columns and types, which count, as do its keys, before those of the file.
+    notes : sequence of str
+        Which version of each Delta table is read.
     """
 
     files: Sequence[tuple[Path, HiveKeys]]
     skipped: Sequence[Skipped]
     schemas: Mapping[Path, pa.Schema] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
@@ -65,6 +68,7 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
     files: dict[Path, tuple[Path, HiveKeys]] = {}
     skipped: dict[Path, Skipped] = {}
     schemas: dict[Path, pa.Schema] = {}
+    notes: list[str] = []
     for name in names:
         table = _delta_table(Path(name))
         found, left = _of_name(name, output, table)
@@ -74,9 +78,11 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
             files.setdefault(resolved, (file, _hive_keys(file) if table is None else keys[file]))
             if table is not None:
                 schemas[file] = table.schema
+        if table is not None:
+            notes.append(f"version {table.version} of the Delta table {name}")
         for file, reason in left.items():
             skipped.setdefault(file.resolve() if len(names) > 1 else file, Skipped(str(file), reason))
-    return Inputs(list(files.values()), [skip for path, skip in skipped.items() if path not in files], schemas)
+    return Inputs(list(files.values()), [skip for path, skip in skipped.items() if path not in files], schemas, notes)
 
 
 def _delta_table(path: Path) -> DeltaFiles | None:
@@ -110,7 +116,7 @@ def _live_files(folder: Path, table: DeltaFiles) -> tuple[list[Path], dict[Path,
     files = [file for file, _ in table.files]
     if not files:
         raise InputRefused(f"{folder} is a Delta table that has no rows in version {table.version}")
-    reason = f"not in version {table.version} of the Delta table by its log"
+    reason = f"not in version {table.version} {delta.BY_ITS_LOG}"
     others = set(_walk(folder, set())).difference(files, [folder / delta.LOG])
     return files, dict.fromkeys(sorted(others), reason)
 

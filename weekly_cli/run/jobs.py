@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.dataset.dates import day_of
+from weekly_cli.dataset.pandas_index import PANDAS_KEY
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import name_collisions
 from weekly_cli.files.parquet import METADATA_KEY
@@ -42,7 +43,8 @@ def make_job(
         compression=config.compression,
         writer=config.writer,
         replaced=tuple(name_collisions(footers.schema.arrow.names, wanted.columns)),
-        metadata={METADATA_KEY.decode(): json.dumps(conventions(footers, config, wanted))},
+        metadata={METADATA_KEY.decode(): json.dumps(conventions(footers, config, wanted))}
+        | ({PANDAS_KEY.decode(): footers.pandas_metadata} if footers.pandas_metadata else {}),
         row_bytes=footers.row_bytes,
         low_memory=plan.low_memory,
     )
