@@ -28,6 +28,14 @@ FIELDS = frozenset(
     | {"dividends", "dividend", "stock_splits", "splits", "split_factor", "capital_gains", "vwap", "turnover", "amount"}
     | {"price", "value", "return", "returns", "change", "trades", "transactions", "average", "open_interest", "settle"}
 )
+#: What else stands in columns beside prices: figures of one symbol, and no tickers.
+FIGURES = frozenset(
+    {"bid", "ask", "mid", "spread", "market_cap", "mktcap", "aum", "shares", "shares_outstanding", "eps", "pe", "yield"}
+    | {"sma", "ema", "wma", "ma", "rsi", "macd", "macd_signal", "macd_hist", "atr", "obv", "cci", "roc", "momentum"}
+    | {"ret", "log_return", "log_ret", "pct_change", "volatility", "vol", "std", "beta", "drawdown", "zscore"}
+    | {"signal", "position", "weight", "score", "pnl", "equity", "target", "label", "bb_upper", "bb_middle", "bb_lower"}
+)
+
 #: Names that count where no column has one of the above.
 SECOND_ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),
@@ -48,7 +56,7 @@ SECOND_ALIASES: dict[str, tuple[str, ...]] = {
 DATE_PARTS = (("year", "yyyy", "yr"), ("month", "mm", "mon"), ("day", "dd", "dayofmonth", "day_of_month"))
 #: Units of numbers that count from 1970-01-01, and what else a number may mean as a date.
 EPOCH_UNITS = ("s", "ms", "us", "ns")
-DATE_UNITS = ("yyyymmdd", *EPOCH_UNITS)
+DATE_UNITS = ("yyyymmdd", "d", *EPOCH_UNITS)
 #: Where a role's values come from if not from a column.
 FROM_FILE, FROM_FOLDER = "@file", "@folder"
 

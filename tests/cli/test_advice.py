@@ -15,6 +15,7 @@ import pytest
 from frames import build, daily, in_order, picture, run_cli, source_of, write
 
 import weekly_cli
+from weekly_cli.findings import KINDS
 from weekly_cli.settings import SETTINGS
 
 pytestmark = pytest.mark.slow
@@ -169,7 +170,7 @@ ADVICE: dict[str, Advice] = {
     "dates that are numbers": Advice(
         with_dates(lambda dates: [(day - dates[0]).days * 86_400 for day in dates]),
         BUILD,
-        r"pass (?P<flag>--date-unit) with one of yyyymmdd, (?P<unit>s), .*, or choose another column with --columns",
+        r"pass (?P<flag>--date-unit) with one of yyyymmdd, d, (?P<unit>s), .*, or choose another column with --columns",
         (f"{BUILD} {{flag}} {{unit}}",),
     ),
     "no symbol": Advice(
@@ -392,11 +393,39 @@ def in_the_future(table: pa.Table) -> pa.Table:
     return table.set_column(1, "date", pa.array([*dates[:-1], dt.date(2999, 1, 1)]))
 
 
+def negative(table: pa.Table) -> pa.Table:
+    closes = [-close if row % 7 == 0 else close for row, close in enumerate(table.column("close").to_pylist())]
+    return table.set_column(5, "close", pa.array(closes))
+
+
+def with_holidays(table: pa.Table) -> pa.Table:
+    """The last session again on the next two days, without volume."""
+    last = table.slice(table.num_rows - len(SYMBOLS)).set_column(6, "volume", pa.array([0] * len(SYMBOLS)))
+    days = [last.column("date")[0].as_py() + dt.timedelta(days=n) for n in range(1, 13)]
+    padding = [last.set_column(1, "date", pa.array([day] * len(SYMBOLS))) for day in days]
+    return pa.concat_tables([table, *padding])
+
+
+def split_in_the_volume(table: pa.Table) -> pa.Table:
+    """A split of 20:1 in the middle, which the adjusted close takes back, and the volume does not."""
+    half = table.num_rows // 2
+    raw = [20.0 if row < half else 1.0 for row in range(table.num_rows)]
+    for name in ("open", "high", "low", "close"):
+        place = table.column_names.index(name)
+        if name == "close":
+            table = table.append_column("adj_close", table.column(name))
+        table = table.set_column(place, name, pa.compute.multiply(table.column(name), pa.array(raw)))
+    return table.set_column(6, "volume", pa.array([1000 if factor > 1 else 20_000 for factor in raw]))
+
+
 HELPS = {
     "adjusted-close-available": (adjusted, "", "--price adj_close"),
     "shifted-dates": (berlin_midnights, "", "--timezone Europe/Berlin"),
     "wrong-anchor": (lambda table: table, "--week W-WED", "--week W-FRI"),
     "future-dates": (in_the_future, "", "--end 2022-12-31"),
+    "padding": (with_holidays, "", "--drop-padding"),
+    "negative-prices": (negative, "", "--negative-prices absolute"),
+    "adjusted-price-raw-volume": (split_in_the_volume, "--price adj_close", "--adjust-volume --price adj_close"),
 }
 
 
@@ -404,12 +433,15 @@ HELPS = {
 def test_the_flag_that_helps_ends_the_finding(tmp_path: Path, code: str) -> None:
     change, found_with, helps = HELPS[code]
     prices(tmp_path, change(daily(SYMBOLS, 120)))
-    found = run_cli("plan", "prices.parquet", *found_with.split(), cwd=tmp_path)
-    assert f"{code}: " in found.stdout
-    assert helps.split()[0] in found.stdout
-    silent = run_cli("plan", "prices.parquet", *helps.split(), cwd=tmp_path)
+    command = ["plan" if KINDS[code].in_plan else "build", "prices.parquet"]
+    found = run_cli(*command, *found_with.split(), cwd=tmp_path)
+    assert f"{code}: " in found.stdout + found.stderr
+    assert helps.split()[0] in found.stdout + found.stderr
+    silent = run_cli(*command, *helps.split(), cwd=tmp_path)
     assert silent.returncode == 0
-    assert code not in silent.stdout
+    assert f"{code}: " not in silent.stdout + silent.stderr
+    if command[0] == "build":
+        assert "passed" in run_cli("verify", "daily_weekly", cwd=tmp_path).stdout.splitlines()[-1]
 
 
 #: Flags that errors recommend and that other tests follow: a run that waits, one that starts again, one that is strict.
@@ -418,7 +450,10 @@ ELSEWHERE = {
     "--fresh": "test_resume::test_another_setting_starts_afresh",
     "--ignore": "test_findings_of_keys::test_what_is_known_is_not_said",
     **dict.fromkeys(
-        ("--price", "--timezone", "--week", "--end", "--symbols"),
+        (
+            *("--price", "--timezone", "--week", "--end", "--symbols"),
+            *("--drop-padding", "--negative-prices", "--adjust-volume"),
+        ),
         "test_advice::test_the_flag_that_helps_ends_the_finding",
     ),
 }

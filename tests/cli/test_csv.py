@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -115,6 +116,18 @@ def test_an_index_without_a_name_is_the_date(tmp_path: Path) -> None:
     assert out.column_names[:3] == ["symbol", "date", "close"]
 
 
+@pytest.mark.parametrize("form", ["%Y%m%d", "%m/%d/%Y", "%Y-%m-%d %H:%M:%S%z"])
+def test_dates_of_any_form(tmp_path: Path, form: str) -> None:
+    """Offsets from UTC change with the season; the date is the one that is written."""
+    frame = closes(["AA", "BB", "CC"]).sample(frac=1, random_state=1)
+    expected = build(saved(frame, tmp_path / "a.parquet"), tmp_path / "a", features=FEW)
+    text = frame.tz_localize("America/New_York").to_csv(date_format=form)
+    settings: dict[str, Any] = {"date_format": form} if "/" in form else {}
+    out = build(put(f"# by hand\n\n{text}", tmp_path / "b.csv"), tmp_path / "b", features=FEW, **settings)
+    assert out.drop_columns("Date").equals(expected.drop_columns("Date"))
+    assert verify(tmp_path / "b").passed
+
+
 def test_missing_numbers_are_null(tmp_path: Path) -> None:
     marks = ["", "NA", "NaN", "null", "-", " 7.5 ", '"8.25"']
     lines = [f"A,2022-01-{day:02d},{mark}" for day, mark in enumerate(marks, 3)]
@@ -130,6 +143,8 @@ def test_missing_numbers_are_null(tmp_path: Path) -> None:
             "column 'close' has commas in its numbers (first: '1,5')",
         ),
         (rows('A,2022-01-03,"1,234.5"'), "column 'close' has commas in its numbers (first: '1,234.5')"),
+        (rows("A,2022-01-03,1.5", "A,2022-01-04,$1.5"), "column 'close' has '$1.5', which is no number"),
+        (rows(), "has a header and no rows"),
         (rows("A,2022-01-03"), "Expected 3 columns, got 2"),
         (rows("A,2022-01-03,9007199254740993", "A,2022-01-04,0.5"), "has 9007199254740993 in row 1"),
         (rows("A,2022-01-04,0.5", header="A,2022-01-03,1.5"), "has '2022-01-03' in its first line"),
@@ -150,9 +165,42 @@ def test_what_is_refused_is_named(tmp_path: Path, text: str | bytes, says: str) 
     assert not (tmp_path / "out").exists()
 
 
-def test_messages_name_the_users_file(tmp_path: Path) -> None:
+def test_messages_name_the_users_file_and_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(rows("A,2022-01-03,1", "A,2022-01-03,2"), tmp_path / "in.csv")
     with pytest.raises(InputRefused, match=str(path)):
+        build(path, tmp_path / "out")
+    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 512)
+    monkeypatch.setattr(delimited, "_GROUP_BYTES", 512)
+    lines = [f"A,{date:%Y-%m-%d},1.5" for date in pd.bdate_range("2022-01-03", periods=100)]
+    lines[70] = ",2022-01-03,1.5"
+    with pytest.raises(InputRefused, match=f"in row 71 of {path}"):
+        build(put(rows(*lines), path), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"PK\x03\x04", "an Excel workbook or a zip archive"),
+        (b"ARROW1", "Feather"),
+        (b'{"symbol": 1, "b": 2}\n', "JSON"),
+    ],
+)
+@pytest.mark.parametrize("name", ["in.csv", "in.parquet", "in.data"])
+def test_other_formats_are_named(tmp_path: Path, start: bytes, what: str, name: str) -> None:
+    path = put(start + bytes(100), tmp_path / name)
+    with pytest.raises(InputRefused, match=what):
+        build(path, tmp_path / "out")
+
+
+def test_text_of_any_name_is_read_if_it_is_given(tmp_path: Path) -> None:
+    table = daily()
+    path = put(text_of(table, ";"), tmp_path / "prices.txt")
+    assert report_here(path, tmp_path / "out", features=FEW).rows == table.num_rows
+
+
+def test_dates_as_columns_are_refused(tmp_path: Path) -> None:
+    path = put(closes().T.to_csv(index_label="ticker"), tmp_path / "in.csv")
+    with pytest.raises(InputRefused, match="has a column a date"):
         build(path, tmp_path / "out")
 
 

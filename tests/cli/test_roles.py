@@ -53,6 +53,12 @@ def of(symbol: str, table: pa.Table = PLAIN) -> pa.Table:
 
 
 def test_a_file_per_symbol_is_named_after_it(tmp_path: Path, strategy: str) -> None:
+    for number, rows in enumerate((of("AAA"), of("BRK.B"))):  # numbers of a writer, and codes of an exchange
+        write(rows, tmp_path / "parts" / f"{number}.parquet")
+        write(rows, tmp_path / "codes" / f"{(1, 700)[number]:04}.parquet")
+    with pytest.raises(InputRefused, match="symbol=@file"):
+        build_here(tmp_path / "parts", tmp_path / "x")
+    assert set(build_here(tmp_path / "codes", tmp_path / "y").column("symbol").to_pylist()) == {"0001", "0700"}
     for symbol, suffix in zip(SYMBOLS, (".parquet", ".parquet.gzip", ".pq"), strict=True):
         write(of(symbol), tmp_path / "in" / f"{symbol}{suffix}")
     out = same_as_plain(tmp_path / "in", tmp_path, strategy)
@@ -141,6 +147,7 @@ FORMS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "milliseconds": ([second * 10**3 for second in SECONDS], {}),
     "microseconds": ([second * 10**6 for second in SECONDS], {}),
     "nanoseconds": ([second * 10**9 for second in SECONDS], {}),
+    "days": ([second // 86_400 for second in SECONDS], {"date_unit": "d"}),
     "US text": (US, {"date_format": "%m/%d/%Y"}),
     "text of months": (NAMED, {"date_format": "%d-%b-%Y"}),
     "an hour before midnight": ([(s - 3600) * 10**3 for s in SECONDS], {"timezone": "Europe/Berlin"}),
@@ -190,6 +197,16 @@ def test_an_unnamed_pandas_index_is_the_date(tmp_path: Path, strategy: str) -> N
     frame.index = frame.pop("date").astype("datetime64[us]")
     frame.index.name = None
     frame["listed"] = frame.index.min()
+    frame.to_parquet(tmp_path / "in.parquet")
+    same_as_plain(tmp_path / "in.parquet", tmp_path, strategy)
+
+
+def test_an_unnamed_pandas_index_of_two_levels_is_symbol_and_date(tmp_path: Path, strategy: str) -> None:
+    frame = PLAIN.to_pandas()
+    frame["listed"] = frame["date"].min()
+    frame["note"] = "not the symbol"
+    frame = frame.set_index(["symbol", "date"])
+    frame.index.names = [None, None]
     frame.to_parquet(tmp_path / "in.parquet")
     same_as_plain(tmp_path / "in.parquet", tmp_path, strategy)
 

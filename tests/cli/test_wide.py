@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import build, read, report_here, run_cli, write
+from frames import build, build_here, read, report_here, run_cli, write
 
 from weekly_cli.dataset import wide
 from weekly_cli.errors import InputRefused
 from weekly_cli.events import Event, StageEnded
+from weekly_cli.run.task import Outcome, Task, run_task
 from weekly_cli.verify import verify
 
 FEW = "w_week_end,w_close,w_ret,w_high"
@@ -149,6 +151,70 @@ def test_the_date_is_the_pandas_index_or_any_column_of_dates(tmp_path: Path) -> 
     assert days.drop_columns("day").equals(unnamed.drop_columns("date"))
 
 
+@pytest.mark.parametrize(
+    ("dates", "settings"),
+    [
+        (lambda index: index.strftime("%Y%m%d").astype("int64"), {}),
+        (lambda index: index.astype("datetime64[ms]").astype("int64"), {}),
+        (lambda index: index.strftime("%m/%d/%Y"), {"date_format": "%m/%d/%Y"}),
+        (lambda index: index.tz_localize("UTC"), {"timezone": "Europe/Berlin"}),
+    ],
+)
+def test_dates_of_any_form(tmp_path: Path, dates: Callable[[Any], Any], settings: dict[str, Any]) -> None:
+    """The rows of a ticker are those between its first and last date, in whatever form it has them."""
+    frame = closes().sample(frac=1, random_state=1)
+    expected = build(saved(frame, tmp_path / "a.parquet"), tmp_path / "a", features=FEW)
+    other = saved(frame.set_axis(dates(frame.index), axis=0).rename_axis("date"), tmp_path / "b.parquet")
+    out = build(other, tmp_path / "b", features=FEW, **settings)
+    assert out.drop_columns("date").equals(expected.drop_columns("Date"))
+    assert verify(tmp_path / "b", symbols=5).passed
+
+
+def test_hive_keys_are_columns_of_wide_tables_too(tmp_path: Path) -> None:
+    for market, names in (("us", ["AA", "BB"]), ("eu", ["CC", "DD"])):
+        saved(closes(names), tmp_path / f"wide/market={market}/closes.parquet")
+    out = build(tmp_path / "wide", tmp_path / "out", features=FEW)
+    assert set(zip(*(out.column(name).to_pylist() for name in ("symbol", "market")), strict=True)) == {
+        ("AA", "us"),
+        ("BB", "us"),
+        ("CC", "eu"),
+        ("DD", "eu"),
+    }
+    assert verify(tmp_path / "out").passed
+
+
+def test_a_folder_a_symbol_is_not_wide(tmp_path: Path) -> None:
+    for symbol in ("AA", "BB"):
+        write(dated(px=1.5, quantity=2.0), tmp_path / f"prices/symbol={symbol}/data.parquet")
+    assert set(build(tmp_path / "prices", tmp_path / "out", features=FEW).column("symbol").to_pylist()) == {"AA", "BB"}
+
+
+def test_a_file_a_field_is_refused(tmp_path: Path) -> None:
+    saved(closes(), tmp_path / "wide/close.parquet")
+    build(tmp_path / "wide", tmp_path / "out", features=FEW)
+    saved(closes(seed=2), tmp_path / "wide/volume.parquet")
+    with pytest.raises(InputRefused, match="by its name one of 'volume'"):
+        build(tmp_path / "wide", tmp_path / "out")
+
+
+def test_decimals_beside_floats_become_the_nearest_float(tmp_path: Path) -> None:
+    frame = closes(["AA", "BB"]).round(2).dropna()
+    expected = build(saved(frame, tmp_path / "a.parquet"), tmp_path / "a", features=FEW)
+    table = pq.ParquetFile(tmp_path / "a.parquet").read()
+    decimals = pa.array([Decimal(f"{value:.2f}") for value in frame["AA"]])
+    path = write(table.set_column(table.column_names.index("AA"), "AA", decimals), tmp_path / "b.parquet")
+    assert build(path, tmp_path / "b", features=FEW).equals(expected)
+
+
+def test_two_dates_are_refused_and_one_is_named(tmp_path: Path) -> None:
+    frame = closes().assign(settled=lambda own: own.index)
+    path = saved(frame, tmp_path / "a.parquet")
+    with pytest.raises(InputRefused, match="more than one date among its columns: settled, Date; name it with"):
+        build(path, tmp_path / "out")
+    out = build(path, tmp_path / "out", columns={"date": "Date"}, wide="closes", features=FEW)
+    assert set(out.column("symbol").to_pylist()) == set(TICKERS)
+
+
 def test_numbers_of_several_types_become_one(tmp_path: Path) -> None:
     dates = pa.array(pd.bdate_range("2022-01-03", periods=10).date)
     table = pa.table(
@@ -181,8 +247,12 @@ LISTED = dict.fromkeys(("AAPL", "MSFT", "C", "V", "LOW", "IBM", "KO", "GE", "BA"
         ({"symbol": "A", "close": 1.0}, "auto", False),
         ({"symbol": "A", "AA": 1.0, "BB": 1.0, "EE": 1.0, "FF": 1.0, "GG": 1.0}, "auto", False),
         ({"adj_close": 1.0, "adj_open": 1.0}, "auto", False),
+        ({"bid": 1.0, "ask": 1.0}, "auto", False),
+        ({"price": 1.0, "one": 1.0, "two": 1.0}, "auto", False),
+        ({"volume": 1.0, "one": 1.0}, "auto", False),
+        ({"rsi_14": 1.0, "sma_20": 1.0, "ret_5d": 0.1}, "auto", False),
+        ({"bitcoin": 1.0, "ethereum": 1.0}, "auto", True),
         ({"AA": 1.0, "BB": 1, "EE": None}, "auto", True),
-        ({"AA": 1.0, "BB": 1, "note": "x"}, "auto", False),
         ({"AA": 1.0, "BB": 1, "note": "x"}, "closes", True),
     ],
 )
@@ -197,7 +267,9 @@ def test_what_is_taken_for_wide(tmp_path: Path, columns: dict[str, Any], setting
     ("columns", "says"),
     [
         ({"C": 1.0, "AAPL": 1.0}, "could be a wide table with a ticker 'AAPL' or one symbol's prices"),
+        ({"BTC": 1.0, "ETH": 1.0, "volume": 1.0}, "could be a wide table with a ticker 'BTC' or one symbol's prices"),
         ({"AAPL": 1.0}, "could be a wide table with a ticker 'AAPL'"),
+        ({"AA": 1.0, "BB": 1, "note": "x"}, "looks like a wide table with 2 tickers, but for column 'note'"),
         ({**LISTED, "note": "x"}, "looks like a wide table with 12 tickers, but for column 'note', which is string"),
     ],
 )
@@ -231,6 +303,29 @@ def test_a_wide_table_that_changes_while_it_is_read_is_refused(tmp_path: Path) -
 
     with pytest.raises(InputRefused, match="was changed while it was being read"):
         report_here(path, tmp_path / "out", change, features=FEW)
+
+
+def test_a_killed_build_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input is converted again, to the same bytes: what was done of the rest counts."""
+    path = saved(closes(), tmp_path / "wide.parquet")
+    settings: dict[str, Any] = {"features": FEW, "strategy": "per-symbol"}
+    expected = build_here(path, tmp_path / "expected", **settings)
+    done: list[int] = []
+
+    def until(task: Task) -> Outcome:
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        done.append(task.number)
+        return run_task(task)
+
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", until)
+    with pytest.raises(KeyboardInterrupt):
+        report_here(path, tmp_path / "out", **settings)
+    done.clear()
+    monkeypatch.setattr("weekly_cli.run.fan_out.run_task", lambda task: done.append(task.number) or run_task(task))
+    assert build_here(path, tmp_path / "out", **settings).equals(expected)
+    assert len(done) == len(closes().columns) - 5
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["expected", "out", "wide.parquet"]
 
 
 def test_plan_says_so_and_writes_nothing(tmp_path: Path) -> None:

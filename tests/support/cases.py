@@ -175,7 +175,7 @@ def year_month_day(folder: Path) -> None:
 # ---- dates -----------------------------------------------------------------------------------------------
 
 
-@case(Way(PLAIN, says=("date: date, integers YYYYMMDD",)))
+@case(Way(PLAIN, says=("date: date, YYYYMMDD",)))
 def integer_dates(folder: Path) -> None:
     put(with_column(PLAIN, "date", [int(f"{day:%Y%m%d}") for day in EVERY_DATE]), folder / "a.parquet")
 
@@ -316,7 +316,7 @@ SOME_NAN = pa.array(np.where(np.arange(N_DAYS) % 3 == 0, np.nan, np.array(ONE.co
 
 
 @case(
-    Way(ONE, passes=pa.table({"adjusted": SOME_NAN}), finds=frozenset({"adjusted-close-available"})),
+    Way(ONE, passes=pa.table({"adjusted": SOME_NAN})),
 )
 def nan_beside(folder: Path) -> None:
     put(with_column(ONE, "adjusted", SOME_NAN), folder / "a.parquet", write_statistics=False)
@@ -393,3 +393,58 @@ FUTURE = with_column(ONE, "date", pa.array(np.array(LAST_DAY)))
 @case(Way(FUTURE, finds=frozenset({"future-dates"})), Way(ONE[:-1], {"end": "2026-01-01"}))
 def future_dates(folder: Path) -> None:
     put(FUTURE, folder / "a.parquet")
+
+
+SPLIT_ROW, RATIO = N_DAYS // 2, 20
+BEFORE = np.arange(N_DAYS) < SPLIT_ROW
+SPLIT = scaled(ONE, PRICES, np.where(BEFORE, 1.0, 1.0 / RATIO))
+
+
+@case(Way(SPLIT, finds=frozenset({"suspected-split"})))
+def split_1_20(folder: Path) -> None:
+    put(SPLIT, folder / "a.parquet")
+
+
+#: What was traded before the split has a twentieth of the volume that it would have today.
+RAW_VOLUME = with_column(ONE, "volume", pa.array(np.where(BEFORE, 1000, 1000 * RATIO)))
+ADJUSTED = scaled(RAW_VOLUME, PRICES, np.where(BEFORE, RATIO, 1.0)).append_column("Adj Close", ONE.column("close"))
+FACTOR = np.array(ADJUSTED.column("Adj Close")) / np.array(ADJUSTED.column("close"))
+
+
+@case(
+    Way(ADJUSTED, {"price": "Adj Close"}, {"price": "Adj Close"}, finds=frozenset({"adjusted-price-raw-volume"})),
+    Way(
+        scaled(ADJUSTED, ("volume",), 1.0 / FACTOR),
+        {"price": "Adj Close", "adjust_volume": True},
+        {"price": "Adj Close"},
+    ),
+)
+def adjusted_close_raw_volume(folder: Path) -> None:
+    put(ADJUSTED, folder / "a.parquet")
+
+
+OF_ONE = ONE.select(["symbol", "date", "close", "volume"])
+NEGATIVE = scaled(OF_ONE, ("close",), np.where(np.arange(N_DAYS) % 3 == 0, 1.0, -1.0))
+
+
+@case(
+    Way(NEGATIVE, finds=frozenset({"missing-role", "negative-prices"})),
+    Way(OF_ONE, {"negative_prices": "absolute"}, finds=frozenset({"missing-role"})),
+)
+def negative_closes(folder: Path) -> None:
+    put(NEGATIVE, folder / "a.parquet")
+
+
+def padded() -> pa.Table:
+    """A row for every day: at weekends the row of Friday, without volume."""
+    frame = ONE.to_pandas().set_index("date")
+    frame.index = frame.index.astype("datetime64[us]")
+    frame = frame.asfreq("D").ffill().reset_index()
+    frame.loc[frame["date"].dt.day_of_week > 4, "volume"] = 0.0
+    frame["date"] = frame["date"].dt.date
+    return pa.Table.from_pandas(frame[ONE.column_names], preserve_index=False).replace_schema_metadata(None)
+
+
+@case(Way(padded(), finds=frozenset({"padding"})), Way(ONE, {"drop_padding": True}))
+def padded_weekends(folder: Path) -> None:
+    put(padded(), folder / "a.parquet")

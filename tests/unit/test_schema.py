@@ -577,3 +577,17 @@ def test_a_column_may_be_nothing_but_nulls() -> None:
 def test_nan_infinity_and_integers_beyond_2_to_53_are_no_error() -> None:
     same(prices(pa.array([float("nan"), float("inf"), None])), [np.nan, np.inf, np.nan])
     same(prices(pa.array([2**62 + 1, 3])), [2.0**62, 3])
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.decimals(-(2**53) // 10**6, 2**53 // 10**6, places=6)), max_size=20),
+    st.integers(0, 3),
+)
+def test_decimals_become_the_nearest_float(values: list[decimal.Decimal | None], offset: int) -> None:
+    column = pa.array(values, pa.decimal128(18, 6))[offset:]
+    expected = np.array([np.nan if value is None else float(value) for value in values[offset:]], float)
+    assert np.array_equal(prices(column), expected, equal_nan=True)
+    large = pa.array([decimal.Decimal("900719925474.099301")], pa.decimal128(18, 6))  # of another chunk or not
+    apart = np.concatenate([prices(column), prices(large)])
+    for together in (pa.chunked_array([column, large]), pa.concat_arrays([column, large])):
+        assert np.array_equal(prices(together), apart, equal_nan=True)

@@ -92,6 +92,30 @@ def _chunk(array: pa.Array, fill: float | None) -> NDArray[Any]:
     return values
 
 
+def floats(column: Column) -> Column:
+    """Return a column of numbers as float64; decimals are rounded correctly.
+
+    Arrow multiplies a decimal by a power of ten that has been rounded: 101.37 with a scale of 6 becomes
+    101.36999999999999.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        return pa.chunked_array([floats(chunk) for chunk in column.chunks], pa.float64())
+    kind = column.type
+    if pa.types.is_decimal128(kind) and kind.precision <= _INT64_DIGITS and kind.scale >= 0 and len(column):
+        places = slice(2 * column.offset, 2 * (column.offset + len(column)), 2)  # the low half of each
+        digits = np.where(_known(column), np.frombuffer(column.buffers()[1], np.int64)[places], 0)
+        quotients = digits / 10.0**kind.scale  # of exact numbers, rounded once
+        large = np.abs(digits) > _EXACT_INTEGER
+        if large.any():
+            quotients = np.where(large, to_numpy(column.cast(pa.float64(), safe=False), 0.0), quotients)
+        return from_numpy(quotients, known=None if column.null_count == 0 else _known(column))
+    return column.cast(pa.float64(), safe=False)
+
+
+#: A decimal of so many digits fits into its low half; float64 represents integers exactly up to that one.
+_INT64_DIGITS, _EXACT_INTEGER = 18, 2**53
+
+
 def known(column: Column) -> NDArray[np.bool_]:
     """Return bool[rows]: which values are not null."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]

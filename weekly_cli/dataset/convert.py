@@ -18,6 +18,7 @@ from weekly_cli.dataset import delimited, wide
 from weekly_cli.dataset.delimited import Layout
 from weekly_cli.dataset.schema import DateReading
 from weekly_cli.dataset.wide import Spans, WideFile, WideTable
+from weekly_cli.errors import InputRefused
 from weekly_cli.files import delimited as text_files
 from weekly_cli.files import discovery, parquet, records
 from weekly_cli.files.discovery import FileState, Inputs
@@ -58,6 +59,10 @@ class Conversion:
         """Whether any file must be converted."""
         return bool(self.texts or self.tables)
 
+    def first_row(self, path: Path) -> int | None:
+        """Return the first row of a file of the user's that is read in a converted form; None: it has other rows."""
+        return None if path in self.tables else 1
+
     def read_path(self, path: Path) -> Path:
         """Return the path under which a file of the user's is read."""
         return self.converted.get(path, path)
@@ -80,12 +85,12 @@ def find(config: Config, output: Path | None) -> Conversion:
     inputs = discovery.find_inputs(config.input, output)
     texts, tables, states = {}, {}, {}
     are_wide = True
-    for path, _ in inputs.files:
+    for path, keys in inputs.files:
         state = discovery.file_state(path)
         if text_files.is_text(path):
             texts[path], states[path] = delimited.examine(path, config), state
         elif are_wide:
-            table = wide.recognize(path, parquet.open_parquet(path).schema_arrow, config)
+            table = wide.recognize(path, parquet.open_parquet(path).schema_arrow, config, keys)
             are_wide = table is not None
             if table is not None:
                 tables[path], states[path] = table, state
@@ -113,10 +118,12 @@ def convert(found: Conversion, config: Config, folder: Path, on_values: Callable
         as_parquet = _as_parquet(found, folder, on_values)
         reading = DateReading(format=config.date_format, timezone=config.timezone)
         files = [WideFile(path, path, table, reading) for path, table in found.tables.items()]
+        keys = dict(found.inputs.files)
         for path, target in as_parquet.items():
-            table = wide.recognize(path, parquet.open_parquet(target).schema_arrow, config)
+            table = wide.recognize(path, parquet.open_parquet(target).schema_arrow, config, keys[path])
             if table is not None:
                 files.append(WideFile(path, target, table, reading))
+        wide.refuse_fields_apart({file.origin: file.table for file in files}, config)
         spans, as_long = _as_long(files, folder, on_values)
     return replace(
         found,
@@ -155,6 +162,8 @@ class _Progress:
 def _as_parquet(found: Conversion, folder: Path, on_rows: Callable[[int, int], None]) -> dict[Path, Path]:
     """Write files of delimited text as Parquet."""
     inferred = {path: delimited.infer(path, layout) for path, layout in found.texts.items()}
+    if inferred and not any(rows for _, rows in inferred.values()):
+        raise InputRefused(f"{next(iter(inferred))} has a header and no rows")
     progress = _Progress(sum(rows for _, rows in inferred.values()), on_rows)
     targets = {}
     for number, (path, (kinds, _)) in enumerate(inferred.items()):
@@ -200,7 +209,7 @@ def _notes(texts: Mapping[Path, Layout], files: Sequence[WideFile], spans: Spans
         yield f"no value at all, so no row: {_few(spans.without_value)}"
     left_out = dict.fromkeys(name for file in files for name in file.table.left_out)
     if left_out:
-        yield f"columns left out: {_few(list(left_out))}"
+        yield f"columns left out: {_few([name or repr(name) for name in left_out])}"
 
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -69,7 +69,7 @@ def _local(moments: pa.Array, timezone: str | None) -> pa.Array:
 
 
 def _of_numbers(dates: pa.Array, unit: str | None) -> pa.Array:
-    """Return numbers as dates (YYYYMMDD) or as timestamps since 1970; what is neither is null."""
+    """Return numbers as dates (YYYYMMDD, or days since 1970) or as timestamps since 1970; what is neither is null."""
     known = arrays.known(dates)
     if pa.types.is_floating(dates.type):
         floats = arrays.to_numpy(dates.cast(pa.float64()), np.nan)
@@ -79,6 +79,9 @@ def _of_numbers(dates: pa.Array, unit: str | None) -> pa.Array:
         numbers = arrays.to_numpy(dates.cast(pa.int64(), safe=False), 0)
     if unit in EPOCH_UNITS:
         return arrays.from_numpy(numbers, pa.timestamp(unit), known)
+    if unit == "d":
+        known = known & (numbers >= FIRST_DAY) & (numbers <= LAST_DAY)
+        return arrays.from_numpy(np.where(known, numbers, 0).astype(np.int32), pa.date32(), known)
     days, valid = civil_days(numbers // 10_000, numbers // 100 % 100, numbers % 100)
     return arrays.from_numpy(days, pa.date32(), known & valid)
 
@@ -169,7 +172,8 @@ def _parser(reading: DateReading) -> Callable[[bytes | None], datetime.date | No
 #: Formats that are suggested if text is in none that is read.
 _FORMATS = (
     *("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%Y/%m/%d", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d"),
-    *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d.%m.%Y %H:%M"),
+    *("%Y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d%b%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
+    *("%a, %d %b %Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y/%m/%d %H:%M:%S"),
 )
 
 

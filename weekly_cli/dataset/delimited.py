@@ -7,7 +7,6 @@ later. Symbols stay text: 000001, NA, TRUE and 1E5 are all listed somewhere.
 from __future__ import annotations
 
 import csv
-import datetime
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weekly_cli.compute import arrays
+from weekly_cli.dataset.wide_names import is_date
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import delimited, output_file
-from weekly_cli.names import FIELDS, PRICE_ROLES, names_of, normal
+from weekly_cli.names import ALIASES, FIELDS, PRICE_ROLES, names_of, normal
 from weekly_cli.settings import Config
 
 #: What stands for a missing number or date; in text, only what is empty is missing.
@@ -67,17 +67,18 @@ def examine(path: Path, config: Config) -> Layout:
         If it has no header, or two columns of one name.
     """
     lines = [line.rstrip("\r") for line in delimited.head(path).split("\n")]
-    blank = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    blank = next((number for number, line in enumerate(lines) if line.strip() and line[0] != "#"), len(lines))
     lines = lines[blank:]
     if not lines:
         raise InputRefused(f"{path} is empty")
     delimiter = max(_DELIMITERS, key=lambda sign: len(_cells(lines[0], sign)))
     rows = [_cells(line, delimiter) for line in lines[:3]]
     names, used = _names(rows)
+    of_dates = sum(map(is_date, names)) > 2  # a column a date, which is refused for what it is
     for name in names:
         if names.count(name) > 1:
             raise InputRefused(f"{path} has more than one column named {name!r}; rename one of them")
-        if _is_date(name) or (name == names[0] and _is_number(name)):
+        if (is_date(name) and not of_dates) or (name == names[0] and _is_number(name)):
             raise InputRefused(
                 f"{path} has {name!r} in its first line, where names of columns should be; put a line with them first"
             )
@@ -103,18 +104,10 @@ def _names(rows: Sequence[Sequence[str]]) -> tuple[list[str], int]:
 def _are_levels(one: Sequence[str], other: Sequence[str]) -> bool:
     """Tell whether two lines are the fields and the tickers of the columns, in either order, and no line has values."""
     for fields, tickers in ((one[1:], other[1:]), (other[1:], one[1:])):
-        if all(normal(field) in FIELDS for field in fields) and all(tickers) and not _is_date(other[0]):
+        if all(normal(field) in FIELDS for field in fields) and all(tickers) and not is_date(other[0]):
             repeated = len(set(fields)) < len(fields)
             return repeated or not any(_is_number(ticker) or ticker in NULLS for ticker in tickers)
     return False
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return "-" in text
 
 
 def _is_number(text: str) -> bool:
@@ -146,8 +139,10 @@ class _Guess:
         if texts.null_count == len(texts):
             return
         self.has_values = True
+        first = (texts if texts[0].is_valid else texts.drop_null()).slice(0, 1)
         for ladder in self._ladders:
-            while ladder and not _fits(texts, ladder[0]):
+            # A cast that fails tells an error for each value, which takes long; most fail at the first value already.
+            while ladder and not (_fits(first, ladder[0]) and _fits(texts, ladder[0])):
                 del ladder[0]
             # 007 and 0x10 are not what one calculates with, and would not come out as they came.
             if ladder and ladder[0] == pa.int64() and pc.any(pc.match_substring_regex(texts, "^-?0[0-9xX]")).as_py():
@@ -182,10 +177,11 @@ def infer(path: Path, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
     rows = 0
     for batch in _batches(path, layout):
         rows += batch.num_rows
-        for name, guess in guesses.items():
-            guess.add(_without_nulls(batch.column(name)))
+        for name, texts in _cleaned(batch, list(guesses)).items():
+            guess = guesses[name]
+            guess.add(texts)
             if name not in first_texts and guess.has_values and guess.kind == pa.string():
-                first_texts[name] = _first(_without_nulls(batch.column(name)))
+                first_texts[name] = _first_no_number(texts)
     kinds = {name: guesses[name].kind if name in guesses else pa.string() for name in layout.names}
     for name, text in first_texts.items():
         _refuse_other_numbers(path, layout, name, text)
@@ -193,7 +189,7 @@ def infer(path: Path, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
 
 
 def _refuse_other_numbers(path: Path, layout: Layout, name: str, text: str) -> None:
-    """Refuse prices with a decimal comma, or with commas between thousands: which it is, can't be told."""
+    """Refuse prices that are text, and commas in numbers: which is for the decimals, can't be told."""
     of_role = any(normal(name) in names_of(role) for role in (*PRICE_ROLES, "volume"))
     with_comma = _DECIMAL_COMMA.fullmatch(text) or (of_role and _THOUSANDS.fullmatch(text))
     if with_comma and (of_role or layout.delimiter != ","):
@@ -201,10 +197,16 @@ def _refuse_other_numbers(path: Path, layout: Layout, name: str, text: str) -> N
             f"{path}: column {name!r} has commas in its numbers (first: {text!r}); write them with a decimal point and "
             "nothing between thousands"
         )
+    if any(normal(name) in ALIASES[role] for role in (*PRICE_ROLES, "volume")):
+        raise InputRefused(
+            f"{path}: column {name!r} has {text!r}, which is no number; write it as one, or rename the column"
+        )
 
 
-def _first(texts: pa.Array) -> str:
-    return str(texts.drop_null()[0].as_py())
+def _first_no_number(texts: pa.Array) -> str:
+    known = texts.drop_null()
+    others = known.filter(pc.invert(pc.match_substring_regex(known, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")))
+    return str((others if len(others) else known)[0].as_py())
 
 
 # ---- rows ------------------------------------------------------------------------------------------------
@@ -232,10 +234,17 @@ def _batches(path: Path, layout: Layout) -> Iterator[pa.RecordBatch]:
 _NULLS, _EMPTY = arrays.text_array(NULLS), arrays.text_array([""])
 
 
-def _without_nulls(texts: pa.Array) -> pa.Array:
-    """Return texts without blanks around them, null where they stand for a missing value."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    return pc.if_else(pc.is_in(trimmed, value_set=_NULLS), pa.NA, trimmed)
+def _cleaned(batch: pa.RecordBatch, names: Sequence[str]) -> dict[str, pa.Array]:
+    """Return columns without blanks around their values, null where a value stands for a missing one.
+
+    All are done at once: with thousands of columns, calls for each would take half of the time.
+    """
+    if not names:
+        return {}
+    trimmed = pc.utf8_trim_whitespace(pa.concat_arrays([batch.column(name) for name in names]))
+    together = pc.if_else(pc.is_in(trimmed, value_set=_NULLS), pa.NA, trimmed)
+    rows = batch.num_rows
+    return {name: together.slice(place * rows, rows) for place, name in enumerate(names)}
 
 
 def write_parquet(
@@ -244,18 +253,22 @@ def write_parquet(
     """Write the rows with these types to a Parquet file."""
     schema = pa.schema(list(kinds.items()))
     dictionaries = [name for name, kind in kinds.items() if kind in (pa.string(), pa.date32())]
-    done = 0
+    values = [name for name, kind in kinds.items() if kind not in (pa.string(), pa.null())]
+    done = waiting_bytes = 0
     with output_file.ParquetOutput(target, schema, use_dictionary=dictionaries, compression="lz4") as written:
         waiting: list[pa.RecordBatch] = []
         for batch in _batches(path, layout):
+            cleaned = _cleaned(batch, values)
             columns = [
-                _typed(path, name, batch.column(place), kind, done) for place, (name, kind) in enumerate(kinds.items())
+                _typed(path, name, cleaned.get(name, batch.column(place)), kind, done)
+                for place, (name, kind) in enumerate(kinds.items())
             ]
             waiting.append(pa.record_batch(columns, schema=schema))
+            waiting_bytes += waiting[-1].nbytes
             done += batch.num_rows
-            if sum(table.nbytes for table in waiting) >= _GROUP_BYTES:
+            if waiting_bytes >= _GROUP_BYTES:
                 written.write(pa.Table.from_batches(waiting))
-                waiting = []
+                waiting, waiting_bytes = [], 0
             on_rows(batch.num_rows)
         if waiting:
             written.write(pa.Table.from_batches(waiting))
@@ -267,7 +280,7 @@ def _typed(path: Path, name: str, texts: pa.Array, kind: pa.DataType, first: int
         return pc.if_else(pc.is_in(texts, value_set=_EMPTY), pa.NA, texts)
     if kind == pa.null():
         return pa.nulls(len(texts))
-    values = _without_nulls(texts).cast(kind)
+    values = texts.cast(kind)
     if kind == pa.float64():
         _refuse_inexact(path, name, texts, values, first)
     return values
@@ -277,7 +290,7 @@ def _refuse_inexact(path: Path, name: str, texts: pa.Array, values: pa.Array, fi
     """Refuse whole numbers that float64 does not have, in a column that has fractions, too."""
     large = np.flatnonzero(np.abs(arrays.to_numpy(values, 0)) >= _EXACT)
     for row in large.tolist():
-        text = texts[row].as_py().strip()
+        text = texts[row].as_py()
         if re.fullmatch(r"[+-]?\d+", text) and int(text) != int(values[row].as_py()):
             raise InputRefused(
                 f"{path}: column {name!r} has {text} in row {first + row + 1:,}, which no 64-bit number beside "

@@ -147,9 +147,11 @@ class _Gathered:
         schema = with_keys(file.schema_arrow, keys) if of_table is None else of_table
         self.schemas.append(FileSchema(str(path), schema, _empty_columns(groups)))
         self.ranges.hide(key for key, _ in keys)
+        origin, row = ("", None) if own == path else (str(path), self._conversion.first_row(path))
         for number, (rows, chunks) in enumerate(groups):
             if rows:
-                self.pieces.append(Piece(str(own), number, 0, rows, rows, keys, str(path) if own != path else ""))
+                self.pieces.append(Piece(str(own), number, 0, rows, rows, keys, origin, row))
+                row = None if row is None else row + rows
                 self.ranges.add(chunks, self._leaves.integers)
                 self.nulls.add(rows, chunks)
                 self.text_bytes.add(rows, chunks)

@@ -17,9 +17,9 @@ from weekly_cli.files.parquet import read_table_file
 from weekly_cli.names import DATE_UNITS
 from weekly_cli.settings import Config
 
-_UNIT_WORDS = {"yyyymmdd": "integers YYYYMMDD", "s": "seconds", "ms": "milliseconds", "us": "microseconds"} | {
-    "ns": "nanoseconds"
-}
+_UNIT_WORDS = dict(
+    zip(DATE_UNITS, ("YYYYMMDD", "days", "seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True)
+)
 
 
 def with_dates(
@@ -41,7 +41,7 @@ def with_dates(
     if unit == "auto":
         extremes = integer_ranges.get(name) or _extremes(schema, pieces)
         unit = _unit_by_extremes(f"column {name!r} of {config.where} is {kind}", extremes)
-    words = _UNIT_WORDS[unit] + ("" if unit == "yyyymmdd" else " since 1970")
+    words = _UNIT_WORDS[unit] if unit == "yyyymmdd" else f"{_UNIT_WORDS[unit]} since 1970"
     return replace(schema, dates=replace(reading, unit=unit), notes=(*schema.notes, f"date: {name}, {words}"))
 
 

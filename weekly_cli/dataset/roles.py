@@ -176,6 +176,9 @@ def _choose_symbol(choice: Choice, schema: pa.Schema, config: Config, files: Fil
         choice.added.append(pa.field(name, pa.string()))
         choice.derived[name] = Derived("joined", parts)
         choice.notes.append(f"symbol: {' and '.join(parts)}, with a colon between them")
+    elif not found and len(level := [name for name in files.index if is_text(schema.field(name).type)]) == 1:
+        choice.roles["symbol"] = level[0]
+        choice.notes.append(f"symbol: {level[0]}, a level of the pandas index")
     elif not found and (source := _telling(choice, schema, files)):
         _take_file_symbols(choice, schema, *_FROM[source](files.paths))
 
@@ -189,7 +192,7 @@ def _take_file_symbols(choice: Choice, schema: pa.Schema, symbols: Mapping[str, 
 
 #: What writers append to a name, and what tells the format.
 _SUFFIXES = re.compile(r"\.(parquet|parq|pq|gz|gzip|zst|zstd|snappy|lz4|br|csv|tsv|txt)$", re.IGNORECASE)
-_PART = re.compile(r"^(part|chunk|data|output)?[-_.]?\d{1,5}([-_.]|$)|^part|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}")
+_PART = re.compile(r"^(part|chunk|data|output|file)[-_.]?\d+([-_.]|$)|^part[-_.]|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}")
 _DATE = re.compile(r"^(19|20|21)\d\d([-_.]?(0[1-9]|1[0-2]|q[1-4])([-_.]?[0-3]\d)?)?$", re.IGNORECASE)
 
 
@@ -234,12 +237,20 @@ def _telling(choice: Choice, schema: pa.Schema, files: Files) -> str | None:
         return None
     names = [symbol_of_file(path) for path in files.paths]
     folders = [_folder(path) for path in files.paths]
-    names_tell = not all(map(_DATE.match, names)) and not all(map(_PART.match, map(str.lower, names)))
+    names_tell = not all(map(_DATE.match, names)) and not _are_parts(names)
     if len(set(names)) == len(names):
         return FROM_FILE if names_tell else None
     if names_tell and all(map(_DATE.match, folders)):
         return FROM_FILE
     return FROM_FOLDER if not names_tell or len(set(names)) == 1 else None
+
+
+def _are_parts(names: Sequence[str]) -> bool:
+    """Tell whether a writer has numbered its files; numbers with gaps are the codes of an exchange."""
+    if all(name.isdecimal() for name in names):
+        numbers = sorted(map(int, names))
+        return numbers in ([*range(len(names))], [*range(1, len(names) + 1)])
+    return all(map(_PART.search, map(str.lower, names)))
 
 
 # ---- roles by name ---------------------------------------------------------------------------------------

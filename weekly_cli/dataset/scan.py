@@ -284,16 +284,16 @@ class _Fold:
         self._times_of_day: frozenset[int] = frozenset()
 
     def add(self, keys: _Keys) -> None:
-        path = self._footers.pieces[keys.piece].name
+        piece = self._footers.pieces[keys.piece]
         if keys.bad_count:
             self.bad_count += keys.bad_count
-            self._bad_files[path] = self._bad_files.get(path, 0) + keys.bad_count
-            self._bad += [f"{what} in row {row} of row group {self._group(keys)} of {path}" for row, what in keys.bad]
+            self._bad_files[piece.name] = self._bad_files.get(piece.name, 0) + keys.bad_count
+            self._bad += [f"{what} in {piece.place(row)}" for row, what in keys.bad]
         if keys.unread is not None:
             row, value = keys.unread
             self._unread_count += keys.unread_count
             if not self._first_unread:
-                self._first_unread = f"{value!r} in row {row} of row group {self._group(keys)} of {path}"
+                self._first_unread = f"{value!r} in {piece.place(row)}"
                 self._first_unread_text = value
         if keys.days is not None:
             first, last, smallest, largest = keys.days
@@ -306,9 +306,6 @@ class _Fold:
         self._waiting.append(keys)
         if sum(len(waiting.symbols) for waiting in self._waiting) >= _FOLD_SYMBOLS:
             self._fold()
-
-    def _group(self, keys: _Keys) -> int:
-        return self._footers.pieces[keys.piece].row_group
 
     def _fold(self) -> None:
         """Number the waiting symbols; new ones get the next numbers."""

@@ -209,7 +209,7 @@ def as_text(value: pa.Scalar) -> str:
 
 def prices(column: Column) -> NDArray[np.float64]:
     """Return a price or volume column as float64[rows], NaN where null."""
-    return arrays.to_numpy(column.cast(pa.float64(), safe=False), np.nan)
+    return arrays.to_numpy(arrays.floats(column), np.nan)
 
 
 def name_collisions(input_names: Iterable[str], added: Iterable[str]) -> list[str]:

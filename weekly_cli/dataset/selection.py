@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -62,8 +64,7 @@ def pieces_with(scan: Scan, presence: Presence, wanted: Ints) -> tuple[Piece, ..
         known = spans.get(number, (first, stop))
         spans[number] = min(known[0], first), max(known[1], stop)
     return tuple(
-        Piece(piece.path, piece.row_group, *spans[number], piece.rows_in_group, piece.keys, piece.origin)
-        for number, piece in ((number, scan.footers.pieces[number]) for number in sorted(spans))
+        replace(scan.footers.pieces[number], start=first, stop=stop) for number, (first, stop) in sorted(spans.items())
     )
 
 

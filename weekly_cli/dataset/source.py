@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.arrays import floats, from_numpy
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.derived import derive
 from weekly_cli.dataset.hive import as_values
@@ -44,6 +44,8 @@ class Piece:
         The values of columns by file.
     origin : str
         The user's file of which this one was made; empty: it is the user's own.
+    origin_row : int or None
+        The row of that file with which the row group begins, from 1; None: its rows are others.
     """
 
     path: str
@@ -53,11 +55,18 @@ class Piece:
     rows_in_group: int
     keys: discovery.HiveKeys = ()
     origin: str = ""
+    origin_row: int | None = None
 
     @property
     def name(self) -> str:
         """The file's name in messages."""
         return self.origin or self.path
+
+    def place(self, row: int) -> str:
+        """Return in words where a row of the row group is for the user."""
+        if not self.origin:
+            return f"row {row} of row group {self.row_group} of {self.path}"
+        return self.origin if self.origin_row is None else f"row {self.origin_row + row:,} of {self.origin}"
 
 
 @dataclass(frozen=True)
@@ -184,7 +193,7 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> p
     try:
         if pa.types.is_timestamp(kind) and kind.tz is not None and pa.types.is_date(column.type):
             return pc.assume_timezone(column.cast(pa.timestamp(kind.unit)), kind.tz)
-        return column.cast(kind)
+        return floats(column) if pa.types.is_decimal(column.type) and kind == pa.float64() else column.cast(kind)
     except pa.ArrowInvalid as error:
         raise InputRefused(
             f"column {name!r} is {column.type} in {path} but {kind} in the dataset, and does not fit: {error}; "

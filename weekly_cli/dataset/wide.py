@@ -19,18 +19,20 @@ from weekly_cli.compute import arrays
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import wide_names
 from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.roles import symbol_of_file
 from weekly_cli.dataset.schema import DateReading, index_columns, is_text, prices, working_type
 from weekly_cli.dataset.unify import common_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk, output_file, parquet
-from weekly_cli.names import names_of, normal
+from weekly_cli.files.discovery import HiveKeys
+from weekly_cli.names import FIELDS, names_of, normal
 from weekly_cli.settings import Config
 
 SYMBOL, CLOSE, DATE = "symbol", "close", "date"
 #: Values that are made long at a time.
 _BATCH_VALUES = 1024 * 1024
-#: A table with so many columns of numbers and no role is taken for a wide one that something else stands beside.
-_LIKELY_WIDE = 5
+#: So many columns that are all named by dates are no accident.
+_LEAST_DATES = 5
 _NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
@@ -66,7 +68,7 @@ class WideTable:
 # ---- recognition -----------------------------------------------------------------------------------------
 
 
-def recognize(path: Path, schema: pa.Schema, config: Config) -> WideTable | None:
+def recognize(path: Path, schema: pa.Schema, config: Config, keys: HiveKeys = ()) -> WideTable | None:
     """Return what a file's columns are if it is a wide table, None if it is not.
 
     Raises
@@ -76,24 +78,26 @@ def recognize(path: Path, schema: pa.Schema, config: Config) -> WideTable | None
     """
     forced = config.wide == "closes"
     by_hand = {name for role, name in config.columns if role != DATE and name in schema.names}
-    if config.wide == "no" or ((by_hand or config.symbol is not None) and not forced):
+    has_symbol = config.symbol is not None or any(normal(key) in names_of(SYMBOL) for key, _ in keys)
+    if config.wide == "no" or ((by_hand or has_symbol) and not forced):
         return None
     dates = _date_columns(schema, config)
-    if len(dates) != 1:
-        if forced:
-            raise InputRefused(
-                f"{path} has {'more than one date' if dates else 'no date'} among its columns"
-                f"{': ' + ', '.join(dates) if dates else ''}; name it with --columns date=NAME"
-            )
-        return None
-    others = [column for column in schema if column.name != dates[0] and not wide_names.is_index(column.name)]
+    if not dates:
+        _refuse_dates_as_columns(path, schema)
+    indexes = [column.name for column in schema if column.name not in dates and wide_names.is_index(column.name)]
+    others = [column for column in schema if column.name not in (*dates, *indexes)]
     numbers = [column.name for column in others if _is_number(column.type)]
     left_out = [column.name for column in others if not _is_number(column.type)]
     if forced and not numbers:
         raise InputRefused(f"{path} has no columns of numbers, so it is no wide table; pass --wide no")
-    if forced or _reads_as_wide(path, schema, numbers, left_out):
-        return _wide(dates[0], numbers, left_out)
-    return None
+    if not forced and not (dates and _reads_as_wide(path, schema, numbers, left_out)):
+        return None
+    if len(dates) != 1:
+        raise InputRefused(
+            f"{path} is a wide table with {'more than one date' if dates else 'no date'} among its columns"
+            f"{': ' + ', '.join(dates) if dates else ''}; name it with --columns date=NAME"
+        )
+    return _wide(dates[0], numbers, [*left_out, *indexes])
 
 
 def _wide(date: str, numbers: Sequence[str], left_out: Sequence[str]) -> WideTable:
@@ -117,9 +121,25 @@ def _date_columns(schema: pa.Schema, config: Config) -> list[str]:
         return [given] if given in schema.names else []
     by_type = [column.name for column in schema if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)]
     readable = [column for column in schema if is_text(column.type) or pa.types.is_integer(column.type)]
-    by_name = [column.name for column in readable if normal(wide_names.plain_name(column.name)) in names_of(DATE)]
+    by_name = [column.name for column in readable if _names_a_date(column)]
     index = [column.name for column in readable if is_text(column.type) and column.name in index_columns(schema)]
     return by_type or by_name or index
+
+
+def _names_a_date(column: pa.Field) -> bool:
+    """Tell whether a column has a date's name, or is an index of text that came without a name."""
+    name = wide_names.plain_name(column.name)
+    return normal(name) in names_of(DATE) or (wide_names.is_index(name) and is_text(column.type))
+
+
+def _refuse_dates_as_columns(path: Path, schema: pa.Schema) -> None:
+    """Refuse a wide table that lies on its side: a row a ticker, a column a date."""
+    names = [column.name for column in schema if _is_number(column.type)]
+    if len(names) >= _LEAST_DATES and all(map(wide_names.is_date, names)):
+        raise InputRefused(
+            f"{path} has a column a date ({names[0]}, …); write it with a column a ticker and a row a date, as "
+            "DataFrame.T of pandas turns it"
+        )
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -128,7 +148,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_out: Sequence[str]) -> bool:
-    if any(normal(name) in names_of(SYMBOL) for name in left_out):
+    if not numbers or any(normal(name) in names_of(SYMBOL) for name in left_out):
         return False
     tickers = wide_names.fields_and_tickers(numbers) is not None or wide_names.are_tickers(numbers)
     if tickers is None and numbers == [path.stem]:
@@ -140,14 +160,34 @@ def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_o
             f"{', '.join(numbers)}; pass --wide closes for the one, --wide no --columns close=NAME for the other"
         )
     if tickers and left_out:
-        if len(numbers) < _LIKELY_WIDE:
-            return False
         raise InputRefused(
             f"{path} looks like a wide table with {len(numbers):,} tickers, but for column {left_out[0]!r}, which is "
             f"{schema.field(left_out[0]).type}; pass --wide closes to leave out what is no number, or name the roles "
             "with --columns"
         )
     return bool(tickers)
+
+
+def refuse_fields_apart(tables: Mapping[Path, WideTable], config: Config) -> None:
+    """Refuse wide tables that have volumes by their file's name, or each another field of the same tickers.
+
+    Raises
+    ------
+    InputRefused
+    """
+    closes = [path for path, table in tables.items() if table.fields == (CLOSE,)]
+    fields = {path: normal(symbol_of_file(str(path))) for path in closes}
+    fields = {path: field for path, field in fields.items() if field in FIELDS}
+    others = [path for path, field in fields.items() if not wide_names.is_close(field)]
+    if others and config.wide == "closes" and len(closes) == 1:
+        return
+    if others or len(set(fields.values())) > 1:
+        path = (others or list(fields))[-1]
+        raise InputRefused(
+            f"{path} is a wide table, and by its name one of {fields[path]!r}, beside closes in another file or none; "
+            "write one table with columns of field and ticker, as pandas.concat({'Close': closes, 'Volume': volumes}, "
+            "axis=1) makes it"
+        )
 
 
 # ---- spans -----------------------------------------------------------------------------------------------
@@ -315,13 +355,20 @@ class _Batch:
                 continue
             column = self._table.column(name)
             try:
-                chunks += column.cast(kind).chunks
+                chunks += _cast(column, kind).chunks
             except pa.ArrowInvalid as error:
                 raise InputRefused(
                     f"{self._file.origin}: column {name!r} is {column.type}, others are {kind}, in which it does not "
                     f"fit: {disk.first_line(error)}; write all with one type"
                 ) from error
         return pa.concat_arrays(chunks)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return numbers in another type; Arrow's own way from a decimal to a float is off by a bit at times."""
+    if pa.types.is_decimal(column.type) and pa.types.is_floating(kind):
+        column = column.cast(pa.string())
+    return column.cast(kind)
 
 
 def _has_value(column: pa.ChunkedArray, *, zero_counts: bool) -> NDArray[np.bool_]:

@@ -8,16 +8,19 @@ joined the two. A ticker may be called C, LOW or OPEN, so no column decides alon
 from __future__ import annotations
 
 import ast
+import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from weekly_cli.names import ALIASES, FIELDS, PRICE_ROLES, ROLES, names_of, normal
+from weekly_cli.names import ALIASES, FIELDS, FIGURES, PRICE_ROLES, ROLES, SECOND_ALIASES, names_of, normal
 
 #: Separators between a field and a ticker in one name.
 _SEPARATORS = "_ .|:/-"
 #: What pandas calls an index without a name, or one that was written as a column of a text file.
 _INDEX_NAME = re.compile(r"__index_level_\d+__|Unnamed: \d+|")
+#: The length of a window at the end of a name.
+_LENGTH = re.compile(r"_?\d+[dwmy]?$")
 #: Tickers may equal names of roles, up to this share of the columns: C, V, O, L, H, LOW and OPEN are all listed.
 _MOST_ROLE_NAMES = 1 / 4
 
@@ -48,8 +51,14 @@ def is_index(name: str) -> bool:
 
 
 def is_role(name: str) -> bool:
-    """Tell whether a column's name is that of a role or of another known field, such as `adj_close`."""
-    return normal(name) in FIELDS or any(normal(name) in names_of(role) for role in ROLES)
+    """Tell whether a column's name is that of a role, or of another figure of one symbol.
+
+    >>> [is_role(name) for name in ("Adj Close", "rsi_14", "ret_5d", "BRK.B", "600519")]
+    [True, True, True, False, False]
+    """
+    known = normal(name)
+    figure = _LENGTH.sub("", known) in FIGURES
+    return figure or known in FIELDS or any(known in names_of(role) for role in ROLES)
 
 
 def fields_and_tickers(names: Sequence[str]) -> list[Column] | None:
@@ -112,6 +121,25 @@ def _plausible(pairs: Sequence[tuple[str, str]]) -> bool:
     return len(set(pairs)) == len(pairs) and priced == {ticker for ticker, _ in pairs}
 
 
+def is_date(name: str) -> bool:
+    """Tell whether a column's name is a date.
+
+    >>> [is_date(name) for name in ("2023-01-31", "2023-01-31 00:00:00", "000001", "20230131")]
+    [True, True, False, False]
+    """
+    try:
+        datetime.datetime.fromisoformat(name)
+    except ValueError:
+        return False
+    return "-" in name
+
+
+def is_close(field: str) -> bool:
+    """Tell whether a field is a price at the end of a day, or may be."""
+    known = normal(field)
+    return "close" in known or known in names_of("close") or known in ("value", "vwap", "average")
+
+
 def _is_price(field: str) -> bool:
     known = normal(field)
     return "close" in known or "price" in known or any(known in ALIASES[role] for role in PRICE_ROLES)
@@ -135,7 +163,10 @@ def are_tickers(names: Sequence[str]) -> bool | None:
         return True
     if len(roles) == len(names) or words & _CLOSE_WORDS or words >= {"o", "h", "l", "c"}:
         return False
-    return None if words & set(ALIASES["close"]) else False
+    if words & set(SECOND_ALIASES["close"]):
+        return False
+    has_close, others = bool(words & set(ALIASES["close"])), len(names) - len(roles)
+    return None if has_close or others > 1 else False
 
 
 #: Names that mean a close and are no tickers.

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from weekly_cli.errors import InputRefused
 from weekly_cli.files.disk import first_line
-from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_lfs_pointer, is_parquet
+from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_lfs_pointer, is_parquet, other_format
 
 SUFFIXES = (".csv", ".tsv")
 _GZIP = b"\x1f\x8b"
@@ -51,6 +51,8 @@ def is_text(path: Path) -> bool:
     except OSError as error:
         raise InputRefused(f"{path} can't be read: {first_line(error)}") from error
     line = start.split(b"\n")[0]
+    if other_format(path) is not None:
+        return False
     return b"\n" in start and b"\0" not in start and any(sign in line for sign in (b",", b";", b"\t"))
 
 
@@ -91,11 +93,14 @@ def head(path: Path) -> str:
     """
     if is_lfs_pointer(path):
         raise InputRefused(f"{path} is a Git LFS pointer in the place of the file: run git lfs pull in its repository")
+    other = other_format(path)
+    if other is not None:
+        raise InputRefused(f"{path} is {other}; write it as CSV or Parquet")
     with reading_text(path), opened(path) as stream:
         data = stream.read(_HEAD_BYTES)
-    other = _OTHER_MARKS.get(data[:2])
-    if other is not None:
-        raise InputRefused(f"{path} is {other}; write it as UTF-8")
+    encoding = _OTHER_MARKS.get(data[:2])
+    if encoding is not None:
+        raise InputRefused(f"{path} is {encoding}; write it as UTF-8")
     if len(data) == _HEAD_BYTES:
         data = data[: data.rfind(b"\n") + 1]
     try:

@@ -49,7 +49,35 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
             raise InputRefused(
                 f"{path} is a Git LFS pointer in the place of the file: run git lfs pull in its repository"
             ) from error
+        other = other_format(Path(path))
+        if other is not None:
+            raise InputRefused(f"{path} is {other}; write it as Parquet or CSV") from error
         raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
+
+
+#: What files begin with that are given in the place of Parquet.
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"ARROW1": "an Arrow (Feather) file",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite format 3": "an SQLite database",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"{": "JSON",
+    b"[": "JSON",
+}
+
+
+def other_format(path: Path) -> str | None:
+    """Return what a file is that is not Parquet, as far as its first bytes tell."""
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        start = stream.read(16)
+        return next((what for mark, what in _OTHER_FORMATS.items() if start.startswith(mark)), None)
+    return None
 
 
 def is_lfs_pointer(path: Path) -> bool:

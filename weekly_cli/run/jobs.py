@@ -7,7 +7,9 @@ import json
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.treatment import Treatment
 from weekly_cli.dataset.dates import day_of
+from weekly_cli.dataset.findings import adjusted_column
 from weekly_cli.dataset.pandas_index import PANDAS_KEY
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import name_collisions
@@ -35,6 +37,8 @@ def make_job(
         week=config.week,
         available=config.available,
         price=config.price,
+        treatment=Treatment(config.negative_prices, config.drop_padding, config.adjust_volume),
+        unused_adjusted=adjusted_column(footers, config),
         dtype=config.dtype,
         start_day=None if config.start is None else day_of(config.start),
         end_day=None if config.end is None else day_of(config.end),

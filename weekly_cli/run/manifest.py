@@ -18,6 +18,7 @@ from typing import Any
 
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
+from weekly_cli.compute.suspects import Suspicion
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.files import discovery, disk, parquet
@@ -214,8 +215,11 @@ class Journal:
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
     """Return the outcome of an earlier run, without its times, which are not this run's."""
-    facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written", "checksum")}
-    return Outcome(**facts, quality=Quality(**entry["quality"]), repeats=Repeats.of(entry["repeats"]))
+    facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written")}
+    facts |= {name: entry[name] for name in ("checksum", "padding")}
+    suspects = {code: Suspicion.of(suspicion) for code, suspicion in entry["suspects"].items()}
+    quality, repeats = Quality(**entry["quality"]), Repeats.of(entry["repeats"])
+    return Outcome(**facts, quality=quality, repeats=repeats, suspects=suspects)
 
 
 def _bundles(done: Partitioned) -> set[str]:

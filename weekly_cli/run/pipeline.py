@@ -26,6 +26,7 @@ from weekly_cli.run.comparisons import Comparisons, compare, write_benchmark_fil
 from weekly_cli.run.engines import Engine
 from weekly_cli.run.engines.holder import EngineHolder, StartEngine
 from weekly_cli.run.fan_out import fan_out, nothing_worth_keeping
+from weekly_cli.run.findings import findings_of_run
 from weekly_cli.run.jobs import make_job, make_tasks
 from weekly_cli.run.manifest import Journal, ResumeState, identity
 from weekly_cli.run.partition import Partitioned, partition
@@ -44,7 +45,7 @@ def build(input: str | Path | Sequence[str | Path], output: str | Path = "daily_
     Parameters
     ----------
     input : str or Path, or a sequence of them
-        A Parquet file, a folder of them (flat, nested or hive-partitioned), or a glob.
+        A Parquet or CSV file, a folder of them (flat, nested or hive-partitioned), or a glob.
     output : str or Path
         `NAME.parquet` is one file; any other name is a folder of parts.
     **settings
@@ -114,7 +115,7 @@ def run(
         partitioned = _partition(context, input_scan, plan, resumed)
         tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons)
         outcomes = _fan_out(context, input_scan, plan, resumed, tasks)
-        found = merged(found, config.ignore)
+        found = findings_of_run(config, input_scan, plan, found, outcomes)
         refuse_findings(config, found)
         size = _publish(context, input_scan, job, outcomes)
         engines.close()

@@ -105,6 +105,7 @@ class Report:
     skipped: tuple[Skipped, ...]
     bad_rows_dropped: int
     duplicates_dropped: int
+    padding_left_out: int
     duplicates_identical: int
     duplicates_differing: Mapping[str, int]
     intraday_rows: int
@@ -203,6 +204,7 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         + (4 * estimates * rows if job.dtype == "float32" else 0),
         skipped=scan.footers.skipped,
         bad_rows_dropped=scan.bad_rows,
+        padding_left_out=sum(outcome.padding for outcome in outcomes),
         duplicates_dropped=repeats.rows if aggregates else repeats.surplus,
         duplicates_identical=repeats.identical,
         duplicates_differing=repeats.differing,
@@ -283,6 +285,7 @@ def _report_lines(report: Report) -> Sequence[tuple[str, str]]:
         f"{count:,} {what}"
         for count, what in (
             (report.bad_rows_dropped, "rows without a key"),
+            (report.padding_left_out, "rows of padding, out of the bars"),
             (report.duplicates_dropped, "repeated rows" + _differences(report)),
         )
         if count

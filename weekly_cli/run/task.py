@@ -15,9 +15,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
-from weekly_cli.compute.bars import Ints, Quality, WeeklyBars, weekly_bars
+from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, weekly_bars
 from weekly_cli.compute.features import select_features, steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
+from weekly_cli.compute.suspects import Suspects, find_suspects
+from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
 from weekly_cli.dataset.source import Piece
 from weekly_cli.files import disk, output_file, parquet
@@ -41,7 +43,10 @@ SHORT_HISTORY_BARS = 52
 
 @dataclass(frozen=True)
 class Job:
-    """What all tasks of a run have in common; fields that are named as in `Config` mean the same."""
+    """What all tasks of a run have in common; fields that are named as in `Config` mean the same.
+
+    `unused_adjusted` is a column with an adjusted close beside the close that is used.
+    """
 
     schema: DatasetSchema
     features: str
@@ -50,6 +55,8 @@ class Job:
     week: str
     available: str
     price: str | None
+    treatment: Treatment
+    unused_adjusted: str | None
     dtype: str
     start_day: int | None
     end_day: int | None
@@ -146,7 +153,7 @@ def part_span(part: str) -> tuple[int, int]:
 class Outcome:
     """What a task returns; the seconds are by stage, the peak is that of the worker process.
 
-    `repeats` names symbols by their positions in the planned task.
+    `repeats` and `suspects` name symbols by their positions in the planned task.
     """
 
     number: int
@@ -161,6 +168,8 @@ class Outcome:
     peak_bytes: int = 0
     quality: Quality = field(default_factory=Quality)
     repeats: Repeats = NO_REPEATS
+    suspects: Suspects = field(default_factory=dict)
+    padding: int = 0
     rejected: tuple[tuple[str, str], ...] = ()
 
 
@@ -196,12 +205,15 @@ def run_task(task: Task) -> Outcome:
     if task.job.refuses(rows.repeats):
         return Outcome(task.number, repeats=rows.repeats)
     clock.stage("bars")
-    raw = {role: prices(rows.table.column(name)) for role, name in _price_columns(task.job)}
-    adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
+    raw, adjusted, n_padding = _treated_prices(rows, task.job)
     bars, quality = weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)
-    quality += _histories(bars, len(task.symbols))
+    beside = None if task.job.unused_adjusted is None else prices(rows.table.column(task.job.unused_adjusted))
+    suspects = find_suspects((rows.codes, rows.days), raw, adjusted, (bars, quality), beside)
+    planned = np.array(task.planned_codes)
+    suspects = {code: suspicion.named(planned) for code, suspicion in suspects.items()}
+    quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
     benchmarks = _benchmarks(task)
-    del raw, adjusted
+    del raw, adjusted, beside
     rows = within_window(rows, task.job)
     written, checksum = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
@@ -220,7 +232,16 @@ def run_task(task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         quality=quality,
         repeats=rows.repeats,
+        suspects=suspects,
+        padding=n_padding,
     )
+
+
+def _treated_prices(rows: TaskRows, job: Job) -> tuple[dict[str, Floats], Floats | None, int]:
+    """Return the columns of which bars are made, the adjusted close, and the number of rows left out as padding."""
+    raw = {role: prices(rows.table.column(name)) for role, name in _price_columns(job)}
+    adjusted = None if job.price is None else prices(rows.table.column(job.price))
+    return treated(rows.codes, raw, adjusted, job.treatment)
 
 
 def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
@@ -244,9 +265,8 @@ def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
 def weekly_closes(task: Task) -> tuple[WeeklyBars, Repeats]:
     """Return the weekly bars of a task's symbols, whose closes alone are valid, and their repeated rows."""
     rows = sorted_rows(task)
-    raw = {"close": prices(rows.table.column(task.job.schema.roles["close"]))}
-    adjusted = None if task.job.price is None else prices(rows.table.column(task.job.price))
-    return weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)[0], rows.repeats
+    raw, adjusted, _ = _treated_prices(rows, task.job)
+    return weekly_bars(rows.codes, rows.days, {"close": raw["close"]}, adjusted, task.job.week)[0], rows.repeats
 
 
 def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:

@@ -134,6 +134,11 @@ def resolve(*layers: Layer) -> Config:
     config = Config(**values, sources={name: one.name for name, one in given.items()})
     if config.start and config.end and config.end < config.start:
         raise UsageError(f"{config.named('end')} {config.end} is before {config.named('start')} {config.start}")
+    if config.adjust_volume and config.price is None:
+        raise UsageError(
+            f"{config.named('adjust_volume')} scales the volume as an adjusted close tells; name its column with "
+            f"{SETTINGS['price'].flag}"
+        )
     if config.task_timeout is not None and config.strategy == "direct":
         timeout, strategy = config.named("task_timeout"), config.named("strategy")
         raise UsageError(f"{timeout} ends workers, and {strategy} direct has none; leave one of them out")

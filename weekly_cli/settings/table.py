@@ -187,6 +187,19 @@ class Config:
         None, kinds.ColumnName(), FEATURES, "A column with the adjusted close; open, high and low are scaled with it.",
         changes_values=True,
     )  # fmt: skip
+    negative_prices: str = _row(
+        "unusable", kinds.Choice("unusable", "absolute"), FEATURES,
+        "What a negative price means: nothing, or the mean of bid and ask by its absolute value (CRSP).",
+        changes_values=True,
+    )  # fmt: skip
+    drop_padding: bool = _row(
+        False, kinds.Switch(), FEATURES, "Leave days without volume that repeat the day before out of the bars.",
+        changes_values=True,
+    )  # fmt: skip
+    adjust_volume: bool = _row(
+        False, kinds.Switch(), FEATURES, "Scale the volume by close / adjusted close; needs --price.",
+        changes_values=True,
+    )  # fmt: skip
     dtype: str = _row("float32", kinds.Choice(*DTYPES), FEATURES, "Type of the features.", changes_values=True)
     replace_features: bool = _row(
         False, kinds.Switch(), FEATURES, "Compute columns again that the input has already.", changes_values=True

@@ -12,15 +12,15 @@ import pandas as pd
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.convert import Conversion
 from weekly_cli.dataset.delimited import NULLS, Layout
-from weekly_cli.dataset.schema import as_text
+from weekly_cli.dataset.schema import DateReading, as_text
 from weekly_cli.dataset.wide import WideTable
 from weekly_cli.files import delimited, parquet
 from weekly_cli.names import normal
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rows import Rows, Sides
 
-#: Rows of text that pandas holds at a time.
-_CHUNK_ROWS = 100_000
+#: Values of text that pandas holds at a time.
+_CHUNK_VALUES = 500_000
 
 
 def check_conversion(check: Check, sides: Sides, conversion: Conversion, codes: Ints, rows: Rows) -> None:
@@ -28,13 +28,16 @@ def check_conversion(check: Check, sides: Sides, conversion: Conversion, codes: 
     schema = sides.scan.footers.schema
     date = schema.roles["date"]
     symbols = {as_text(sides.scan.symbols[int(code)]): int(code) for code in codes}
-    own = [*_wide_rows(conversion, list(symbols), date), *_text_rows(sides, conversion, list(symbols))]
+    own = [
+        *_wide_rows(conversion, list(symbols), date, schema.dates),
+        *_text_rows(sides, conversion, list(symbols)),
+    ]
     if not own:
         check.not_checked = "its symbols or dates are made of several columns or of paths"
         return
     fields = [name for role, name in schema.roles.items() if role not in ("symbol", "date")]
-    expected = _comparable(pd.concat(own, ignore_index=True), date, fields)
-    found = _comparable(rows.table.to_pandas(), date, fields)
+    expected = _comparable(pd.concat(own, ignore_index=True), date, fields, schema.dates)
+    found = _comparable(rows.table.to_pandas(), date, fields, schema.dates)
     for symbol, code in symbols.items():
         difference = _difference(expected[expected["symbol"] == symbol], found[rows.codes == code])
         if difference is not None:
@@ -49,7 +52,9 @@ def check_conversion(check: Check, sides: Sides, conversion: Conversion, codes: 
 # ---- wide tables -----------------------------------------------------------------------------------------
 
 
-def _wide_rows(conversion: Conversion, symbols: Sequence[str], date: str) -> Iterator[pd.DataFrame]:
+def _wide_rows(
+    conversion: Conversion, symbols: Sequence[str], date: str, reading: DateReading
+) -> Iterator[pd.DataFrame]:
     """Yield the rows of some symbols in wide tables: those from each one's first to its last value in any file."""
     frames = [
         _melted(_wide(path, conversion.texts.get(path), table, symbols), table, symbols, date)
@@ -58,6 +63,7 @@ def _wide_rows(conversion: Conversion, symbols: Sequence[str], date: str) -> Ite
     if not frames:
         return
     together = pd.concat(frames, ignore_index=True)
+    together[date] = _dates(together[date], reading)
     for _, rows in together.groupby("symbol", sort=False):
         dated = rows[rows[date].notna()].sort_values(date, kind="stable")
         present = dated[dated["present"]]
@@ -73,7 +79,7 @@ def _wide(path: Path, layout: Layout | None, table: WideTable, symbols: Sequence
     if layout is None:
         frame: pd.DataFrame = parquet.open_parquet(path).read(columns=names).to_pandas(ignore_metadata=True)
         return frame
-    return pd.concat([chunk[names] for chunk in _chunks(path, layout)], ignore_index=True)
+    return pd.concat(_chunks(path, layout, names), ignore_index=True)
 
 
 def _melted(wide: pd.DataFrame, table: WideTable, symbols: Sequence[str], date: str) -> pd.DataFrame:
@@ -103,25 +109,26 @@ def _text_rows(sides: Sides, conversion: Conversion, symbols: Sequence[str]) -> 
         if path in conversion.tables or roles["date"] not in layout.names:
             continue
         symbol = keys.get(str(path), {}).get(roles["symbol"])
-        for chunk in _chunks(path, layout):
+        for chunk in _chunks(path, layout, layout.names):
             if roles["symbol"] in layout.names:
                 yield chunk[chunk[roles["symbol"]].isin(symbols)].assign(symbol=lambda rows: rows[roles["symbol"]])
             elif symbol in symbols:
                 yield chunk.assign(symbol=symbol)
 
 
-def _chunks(path: Path, layout: Layout) -> Iterator[pd.DataFrame]:
+def _chunks(path: Path, layout: Layout, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     with delimited.opened(path) as stream:
         yield from pd.read_csv(
             stream,
             sep=layout.delimiter,
             names=list(layout.names),
             header=None,
+            usecols=list(columns),
             index_col=False,
             skiprows=layout.header_lines,
             dtype=str,
             keep_default_na=False,
-            chunksize=_CHUNK_ROWS,
+            chunksize=max(1, _CHUNK_VALUES // len(columns)),
         )
 
 
@@ -140,15 +147,20 @@ def _stripped(column: pd.Series[Any]) -> pd.Series[Any]:
     return text.mask(text.isin(NULLS)).astype(object)
 
 
-def _comparable(frame: pd.DataFrame, date: str, fields: Sequence[str]) -> pd.DataFrame:
+def _dates(dates: pd.Series[Any], reading: DateReading) -> pd.Series[Any]:
+    """Return dates in a form in which they compare, null where they are none: moments, or numbers."""
+    stripped = _stripped(dates)
+    numbers: pd.Series[Any] = pd.to_numeric(stripped, errors="coerce") if reading.unit is not None else stripped
+    if pd.api.types.is_numeric_dtype(numbers):
+        return numbers.astype("float64")
+    moments: pd.Series[Any] = pd.to_datetime(stripped, format=reading.format or "ISO8601", errors="coerce", utc=True)
+    return moments
+
+
+def _comparable(frame: pd.DataFrame, date: str, fields: Sequence[str], reading: DateReading) -> pd.DataFrame:
     """Return the symbol, if there is one, the date and the fields, all in types that compare, in order."""
     values = _numbers(pd.DataFrame({name: frame.get(name, np.nan) for name in fields}, index=frame.index))
-    dates = frame[date]
-    if not pd.api.types.is_numeric_dtype(dates.dtype):
-        dates = pd.to_datetime(_stripped(dates), format="ISO8601", errors="coerce", utc=True).fillna(
-            pd.Timestamp(0, tz="UTC")
-        )
-    values.insert(0, date, dates)
+    values.insert(0, date, _dates(frame[date], reading))
     return values if "symbol" not in frame else values.assign(symbol=frame["symbol"])
 
 

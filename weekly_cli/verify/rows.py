@@ -218,9 +218,7 @@ def _read(
         if not usable.all():
             row = int(np.argmin(usable))
             key = f"{as_text(table.column(symbol)[row])!r} {as_text(table.column(date)[row])}"
-            part.foreign_row = (
-                part.foreign_row or f"{key} in row {first + row} of row group {piece.row_group} of {piece.name}"
-            )
+            part.foreign_row = part.foreign_row or f"{key} in {piece.place(first + row)}"
             rows = rows.where(usable)
         if not part.sample or wanted[rows.codes].any():
             sample = rows.where(wanted[rows.codes])

@@ -6,8 +6,8 @@ uniform 16-bit numbers, so no value depends on how numpy generates normal number
 
 Prices follow one market factor down a tree (market, sectors, subsectors, tickers): the log return of a day is beta
 times the parent's return, plus a bell scaled by that day's burst. Bursts are log-normal, which makes the tails heavy,
-and they affect ranges and volume too. Returns add up to the level of the total return; the raw close is the level
-without the splits and dividends that are still to come, so `adj_close` ends at the close.
+and they affect ranges and volume too. Returns add up to the level of the total return; the close, which
+is adjusted for splits, is the level without the dividends that are still to come, so `total_return` ends at the close.
 
 A block [symbols, sessions of one year] is simulated at a time; only the level is carried to the next year. By symbol,
 the years of one row group's symbols are written together; by date, the symbols of one year are.
@@ -40,7 +40,7 @@ _MIN_FILES = 4
 #: Symbols simulated together in date order: one column of their year is half a megabyte, which fits a core's cache.
 _CHUNK_SYMBOLS = 256
 
-_VALUES = {**dict.fromkeys(PRICE_COLUMNS, np.float64), "volume": np.int64, "adj_close": np.float64}
+_VALUES = {**dict.fromkeys(PRICE_COLUMNS, np.float64), "volume": np.int64, "total_return": np.float64}
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _SCHEMA = pa.schema(
     [
@@ -48,7 +48,7 @@ _SCHEMA = pa.schema(
         ("date", pa.date32()),
         *((name, pa.float64()) for name in PRICE_COLUMNS),
         ("volume", pa.int64()),
-        ("adj_close", pa.float64()),
+        ("total_return", pa.float64()),
         ("exchange", _TEXT),
     ]
 )
@@ -68,8 +68,8 @@ def write_sample(
     """Write synthetic daily prices as Parquet files, and `sectors.csv` beside them.
 
     Columns: symbol and exchange (string), date (date32), open, high, low and close (float64, dollars to the
-    cent), volume (int64, shares), adj_close (float64, dollars to four decimals, adjusted back for dividends
-    and splits). adj_close is null where close is; only prices are ever null.
+    cent), volume (int64, shares), total_return (float64, dollars to four decimals: the close adjusted back
+    for dividends). total_return is null where close is; only prices are ever null.
     The default sample has every anomaly; a smaller one has those of its symbols.
 
     Parameters

@@ -44,7 +44,7 @@ class Sample:
         self._source = Source(seed)
         self._streams = self.universe.ordinals + 2**32  # a symbol's stream does not depend on the rest of the sample
         words = self._source.words(self._streams, PROFILE_BLOCK, PROFILE_WORDS)
-        self.traits = make_traits(self.universe, words, len(self.days))
+        self.traits = make_traits(self.universe, words)
         self.listings = make_listings(self.universe, words, self.days)
         self._factors = [self._benchmark_returns(year) for year in range(years)]
 
@@ -71,7 +71,7 @@ class Sample:
         to_come = self._log_to_come(rows, sessions)
         columns = self._bars(rows, level - to_come, returns, burst, words)
         self.listings.apply(columns, rows, start, stop)
-        columns["adj_close"] = np.rint(columns["close"] * np.exp(to_come) * 1e4) / 1e4
+        columns["total_return"] = np.rint(columns["close"] * np.exp(to_come) * 1e4) / 1e4
         columns["present"] = self.listings.present(rows, sessions)
         return columns
 
@@ -99,12 +99,11 @@ class Sample:
         return {"open": opened, "high": high, "low": low, "close": close, "volume": shares.astype(np.int64)}
 
     def _log_to_come(self, rows: slice, sessions: Ints) -> Floats:
-        """Return the logarithm of the adjusted price over the raw price, float64[symbols, sessions]."""
+        """Return the logarithm of the total return over the close, float64[symbols, sessions]."""
         traits = self.traits
         phase, end = traits.ex_phase[rows, None], np.minimum(len(self.days) - 1, self.listings.last[rows, None])
         dividends = (end - phase) // DIVIDEND_SESSIONS - (sessions - phase) // DIVIDEND_SESSIONS
-        before_split = (sessions < traits.split[rows, None]) & (traits.split[rows, None] <= end)
-        return dividends * traits.log_dividend[rows, None] - before_split * traits.log_ratio[rows, None]
+        return dividends * traits.log_dividend[rows, None]
 
     def _benchmark_returns(self, year: int) -> Floats:
         """Return the benchmarks' log returns, and a row of zeros for symbols without a parent.

@@ -167,7 +167,6 @@ def _parent(ordinal: int, sectors: int, with_subsector: Sequence[int]) -> int:
 
 PROFILE_BLOCK, PROFILE_WORDS = 2**63, 5
 DIVIDEND_SESSIONS = 63
-_SPLIT_RATIOS = np.array([2.0, 3.0, 1.5, 0.1])
 
 
 @dataclass(frozen=True)
@@ -182,8 +181,6 @@ class Traits:
         The log price of the first session, and the volume of a typical day.
     log_dividend, ex_phase : float64, int64
         The change of the log price by a dividend, and the dividend's day within a quarter.
-    split, log_ratio : int64, float64
-        The session of the split, and the logarithm of new shares per old share; 0 for no split.
     exchange : int32
     """
 
@@ -194,15 +191,12 @@ class Traits:
     volume: Floats
     log_dividend: Floats
     ex_phase: Ints
-    split: Ints
-    log_ratio: Floats
     exchange: NDArray[np.int32]
 
 
-def make_traits(universe: Universe, words: Words, sessions: int) -> Traits:
+def make_traits(universe: Universe, words: Words) -> Traits:
     ordinary, market = universe.ordinals >= 0, universe.parents < 0
     u = [uniform(words[:, i // 4], i % 4) for i in range(10)]
-    ratio = np.log(_SPLIT_RATIOS)[(u[8] * 16).astype(np.int64) % 4]
     return Traits(
         beta=np.where(ordinary, 0.5 + u[0], np.where(market, 0.0, 0.8 + 0.4 * u[0])),
         drift=np.where(market, 0.05 / SESSIONS_PER_YEAR, 0.0),
@@ -211,8 +205,6 @@ def make_traits(universe: Universe, words: Words, sessions: int) -> Traits:
         volume=10.0 ** (4.0 + 3.0 * u[3] + 1.0 * ~ordinary),
         log_dividend=np.where(ordinary & (u[4] < 0.6), np.log1p(-0.01 * u[5]), 0.0),
         ex_phase=(u[6] * DIVIDEND_SESSIONS).astype(np.int64),
-        split=(u[7] * sessions).astype(np.int64),
-        log_ratio=np.where(ordinary & (u[8] < 0.25), ratio, 0.0),
         exchange=np.where(ordinary, 1 + (u[9] < 0.6), 0).astype(np.int32),
     )
 

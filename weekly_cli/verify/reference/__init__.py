@@ -14,7 +14,7 @@ from weekly_cli.names import ROLES
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, rounding
-from weekly_cli.verify.reference.table import reference_table
+from weekly_cli.verify.reference.table import as_meant, reference_table
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
@@ -57,6 +57,10 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
     values = plain_symbols(sample.scan.symbols).to_pylist()
     frame["symbol"] = pd.Series([values[code] for code in rows.codes.tolist()], dtype=object)
     frame["code"] = rows.codes
+    price = None if config.price is None else _ADJUSTED
+    settings = (config.negative_prices, config.drop_padding, config.adjust_volume)
+    if settings != ("unusable", False, False):
+        frame = pd.concat([as_meant(of_one, price, *settings) for _, of_one in frame.groupby("code", sort=False)])
     peers = pd.DataFrame(index=pd.Index(frame["symbol"].unique(), dtype=object))
     of_numbers = np.array([*(values[code] for code in sample.comparisons.symbols), None], object)
     for name, numbers in sample.comparisons.numbers.items():
@@ -68,21 +72,29 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         peers=peers,
         week=config.week,
         available=config.available,
-        price=None if config.price is None else _ADJUSTED,
+        price=price,
         start=None if config.start is None else str(config.start),
         end=None if config.end is None else str(config.end),
         formulas=FORMULAS | roundings,
     )
 
 
+#: At the end of a time of day.
+_OFFSET = r"(\d\d:\d\d.*?)\s*(?:Z|[+-]\d\d:?\d\d)$"
+
+
 def _moments(dates: pd.Series[Any], reading: DateReading) -> pd.Series[Any]:
     """Return dates that are numbers, text of another format than ISO, or moments of a zone, as pandas reads them."""
     if reading.unit == "yyyymmdd":
         return pd.to_datetime(dates.astype("int64").astype(str), format="%Y%m%d")
+    if reading.unit == "d":
+        return pd.Series(dates.to_numpy(np.int64).astype("datetime64[D]"))
     if reading.unit is not None:
         dates = pd.Series(dates.to_numpy(np.int64).astype(f"datetime64[{reading.unit}]"))
     elif reading.format is not None:
         dates = pd.to_datetime(dates, format=reading.format)
+    elif pd.api.types.is_string_dtype(dates):  # the date as it is written, whatever the offset from UTC
+        dates = dates.str.replace(_OFFSET, r"\1", regex=True)
     if reading.timezone is None or not isinstance(dates.dtype, np.dtype | pd.DatetimeTZDtype) or dates.dtype == object:
         return dates
     aware = dates if isinstance(dates.dtype, pd.DatetimeTZDtype) else dates.dt.tz_localize("UTC")

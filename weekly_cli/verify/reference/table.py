@@ -55,6 +55,30 @@ def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFra
     return bars
 
 
+def as_meant(
+    daily: pd.DataFrame, price: str | None, negative_prices: str, drop_padding: bool, adjust_volume: bool
+) -> pd.DataFrame:
+    """Return one symbol's rows, in date order, with the prices that the settings of these names mean."""
+    rows = daily.copy()
+    names = [name for name in ("open", "high", "low", "close") if name in rows]
+    for name in [*names, *([price] if price is not None else [])]:
+        values = pd.Series(rows[name].to_numpy(dtype=np.float64, na_value=np.nan), index=rows.index)
+        rows[name] = values.abs() if negative_prices == "absolute" else values
+    traded = usable(rows["volume"], at_least=0) > 0 if "volume" in rows else pd.Series(True, index=rows.index)
+    if adjust_volume and price is not None and "volume" in rows:
+        rows["volume"] = usable(rows["volume"], at_least=0) * (rows["close"] / rows[price])
+    if drop_padding:
+        prices = pd.DataFrame({name: usable(rows[name]) for name in names})
+        before: Any = None
+        for row in prices.index[prices["close"].notna()]:
+            now = prices.loc[row]
+            if before is not None and now["close"] == before["close"] and not traded[row]:
+                kept = [now[name] in (before[name], now["close"]) or pd.isna(now[name]) for name in names]
+                rows.loc[row, "close"] = np.nan if all(kept) else now["close"]
+            before = now
+    return rows
+
+
 def weekly_columns(
     bars: pd.DataFrame, benchmarks: Mapping[str, pd.Series[Any]], formulas: Mapping[str, Formula]
 ) -> pd.DataFrame:

@@ -1,0 +1,133 @@
+"""Searches daily rows for what is probably not as their owner thinks.
+
+Everything is found from the columns that the bars need anyway. On clean data it costs one comparison of each close with
+the one before, and of each price with its close, in blocks that stay in cache; what is said of the few rows that stand
+out is found among these alone. A symbol's suspicions do not depend on other symbols, nor on how tasks are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, unusable_values
+from weekly_cli.compute.suspects.facts import Bools, Found, Rows, Suspects, Suspicion, blocks
+from weekly_cli.compute.suspects.jumps import find_jumps
+from weekly_cli.compute.suspects.still import find_still
+from weekly_cli.compute.suspects.volumes import find_raw_volume
+from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.findings import MOST_EXAMPLES
+from weekly_cli.names import PRICE_ROLES
+
+__all__ = ["Suspects", "Suspicion", "find_suspects"]
+
+#: Tickers are given to other companies after one or two years.
+_WEEKS_OF_A_HOLE = 104
+#: A few rows with wrong dates, before a hole or after it, are no other company.
+_ROWS_OF_A_HISTORY = 5
+_DAYS_PER_YEAR = 365.25
+#: A symbol is weekly if so many of its bars are of one row, and there are this many of them.
+_SHARE_OF_SINGLE_ROWS = 0.95
+_LEAST_BARS = 12
+#: An adjusted close that differs by less is rounded differently.
+_LEAST_ADJUSTMENT = 1e-3
+
+
+@np.errstate(all="ignore")
+def find_suspects(
+    rows: tuple[Ints, Ints],
+    raw: Mapping[str, Floats],
+    adjusted: Floats | None,
+    bars: tuple[WeeklyBars, Quality],
+    beside: Floats | None,
+) -> Suspects:
+    """Return what is suspicious in daily rows, by the code of the finding.
+
+    Parameters
+    ----------
+    rows : codes and days
+        int64[rows] each, sorted by both.
+    raw, adjusted
+        As `weekly_bars` takes them.
+    bars : bars and quality
+        What `weekly_bars` made of these rows.
+    beside : float64[rows], optional
+        An adjusted close that is not used.
+    """
+    found = Found()
+    usable = _usable_rows(rows, raw, adjusted, bars[1])
+    _find_negative(found, rows, raw, bars[1])
+    _find_holes(found, rows, bars[0])
+    _find_weekly(found, rows, bars[0])
+    find_jumps(found, usable)
+    find_still(found, usable)
+    if adjusted is not None:
+        find_raw_volume(found, usable)
+    if beside is not None:
+        ratios = (beside[at] / raw["close"][at] for at in blocks(len(beside)))
+        differs = sum(int((np.abs(ratio - 1) > _LEAST_ADJUSTMENT).sum()) for ratio in ratios)
+        found.add("adjusted-close-available", differs, iter(()), among=len(beside))
+    return found.by_code
+
+
+def _usable_rows(rows: tuple[Ints, Ints], raw: Mapping[str, Floats], adjusted: Floats | None, quality: Quality) -> Rows:
+    """Return the rows with a usable close; nearly always these are all of them, and nothing is copied."""
+    close = raw["close"] if adjusted is None else adjusted
+    prices = {role: raw[role] for role in PRICE_ROLES if role in raw}
+    volume = raw.get("volume")
+    if quality.unusable_open or quality.unusable_high or quality.unusable_low or quality.unusable_close:
+        prices = {role: np.where(_is_price(price), price, np.nan) for role, price in prices.items()}
+    if not quality.unusable_close:
+        return Rows(*rows, close, prices, volume)
+    keep = _is_price(close) & _is_price(raw["close"])
+    kept = {role: price[keep] for role, price in prices.items()}
+    return Rows(rows[0][keep], rows[1][keep], close[keep], kept, None if volume is None else volume[keep])
+
+
+def _is_price(values: Floats) -> Bools:
+    unusable = unusable_values(values, "close")
+    return np.ones(len(values), bool) if unusable is None else ~unusable
+
+
+def _find_negative(found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floats], quality: Quality) -> None:
+    if not (quality.unusable_open or quality.unusable_high or quality.unusable_low or quality.unusable_close):
+        return
+    prices = {role: raw[role] for role in PRICE_ROLES if role in raw}
+    negative = np.zeros(len(rows[0]), bool)
+    for price in prices.values():
+        negative |= price < 0
+    every = Rows(*rows, raw["close"], prices, None)
+    first = np.flatnonzero(negative)[:MOST_EXAMPLES].tolist()
+    examples = (
+        every.example(row, **{role: price[row] for role, price in prices.items() if price[row] < 0}) for row in first
+    )
+    found.add("negative-prices", int(negative.sum()), examples)
+
+
+def _find_holes(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
+    if not ((bars.weeks[1:] - bars.weeks[:-1] > _WEEKS_OF_A_HOLE) & (bars.codes[1:] == bars.codes[:-1])).any():
+        return
+    codes, days = rows  # of all rows, as unusable ones are no hole
+    gaps = np.diff(days)
+    after = 1 + np.flatnonzero((gaps > DAYS_PER_WEEK * _WEEKS_OF_A_HOLE) & (codes[1:] == codes[:-1]))
+    begins, ends = np.searchsorted(codes, codes[after]), np.searchsorted(codes, codes[after], "right")
+    after = after[(after - begins >= _ROWS_OF_A_HISTORY) & (ends - after >= _ROWS_OF_A_HISTORY)]
+    examples = (
+        (int(codes[row]), int(days[row]), {"years": round(float(gaps[row - 1]) / _DAYS_PER_YEAR, 1)})
+        for row in after[:MOST_EXAMPLES].tolist()
+    )
+    found.add("reused-symbol", len(np.unique(codes[after])), examples)
+
+
+def _find_weekly(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
+    if not len(bars.codes):
+        return
+    n_bars = np.bincount(bars.codes)
+    single = np.bincount(bars.codes[bars.days == 1], minlength=len(n_bars))
+    codes = np.flatnonzero((n_bars >= _LEAST_BARS) & (single >= _SHARE_OF_SINGLE_ROWS * n_bars))
+    starts, stops = np.searchsorted(rows[0], codes), np.searchsorted(rows[0], codes, "right")
+    starts = starts[n_bars[codes] >= _SHARE_OF_SINGLE_ROWS * (stops - starts)]  # not with many unusable rows
+    first = starts[:MOST_EXAMPLES].tolist()
+    examples = ((int(rows[0][row]), int(rows[1][row]), dict[str, float]()) for row in first)
+    found.add("weekly-input", len(starts), examples, among=int((n_bars > 0).sum()))
