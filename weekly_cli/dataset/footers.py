@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from weekly_cli.dataset.convert import Conversion
 from weekly_cli.dataset.hive import keys_that_count, with_keys
-from weekly_cli.dataset.pandas_index import carried_over
+from weekly_cli.dataset.pandas_metadata import PandasMetadata
 from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, index_columns, is_text
@@ -38,8 +38,6 @@ class Footers:
         Smallest and largest value of each integer column for which all footers have statistics.
     null_counts : mapping
         Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
-    pandas_metadata : str
-        What pandas wrote of its index and types, as far as it is true of the output; empty if there is nothing.
     row_bytes : float
         Estimated bytes per row in memory.
     identity : str
@@ -59,7 +57,6 @@ class Footers:
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
     null_counts: Mapping[str, int]
-    pandas_metadata: str = ""
 
     @property
     def rows(self) -> int:
@@ -88,10 +85,11 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
     notes = [*inputs.notes, *conversion.notes, *choice.notes, *unified_notes(gathered.schemas, arrow)]
     notes += [f"{', '.join(gathered.int96)}: INT96, to the microsecond"] if gathered.int96 else []
-    pandas_metadata, index_notes = carried_over(gathered.schemas, arrow)
-    notes += index_notes
+    pandas, not_kept = gathered.pandas.of(arrow)
     delta_text = frozenset(gathered.text_bytes.delta_text)
-    schema = DatasetSchema(arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=tuple(notes))
+    schema = DatasetSchema(
+        arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=(*notes, *not_kept), pandas=pandas
+    )
     integer_ranges = gathered.ranges.known(arrow)
     schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
@@ -108,7 +106,6 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
         row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
         integer_ranges=integer_ranges,
         null_counts=gathered.nulls.known(arrow),
-        pandas_metadata=pandas_metadata,
     )
 
 
@@ -126,6 +123,7 @@ class _Gathered:
         self._own_columns: dict[str, None] = {}
         self._index: dict[str, None] = {}
         self.int96: dict[str, None] = {}
+        self.pandas = PandasMetadata()
 
     def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
         """Read a file's footer; `of_table` is its schema if a table's log has it."""
@@ -140,6 +138,8 @@ class _Gathered:
             self._own_columns |= dict.fromkeys(file.schema_arrow.names)
             self._index |= dict.fromkeys(index_columns(file.schema_arrow))
             self.int96 |= dict.fromkeys(name.split(".")[0] for name, kind in self._leaves.columns if kind == "INT96")
+        if own == path:
+            self.pandas.add(file.schema_arrow)
         size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
         groups = _row_groups(path, size, footer, self._leaves)
         if of_table is None:

@@ -74,6 +74,8 @@ class DatasetSchema:
     dates : DateReading
     notes : tuple of str
         What was decided about the input that its names and types do not say.
+    pandas : str
+        What pandas has written about the input's columns and index, as JSON; "": nothing.
     """
 
     arrow: pa.Schema
@@ -83,6 +85,7 @@ class DatasetSchema:
     derived: Mapping[str, Derived] = field(default_factory=dict)
     dates: DateReading = AS_THEY_ARE
     notes: tuple[str, ...] = ()
+    pandas: str = ""
 
     @property
     def symbol_type(self) -> pa.DataType:

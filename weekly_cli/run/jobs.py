@@ -10,7 +10,7 @@ from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.treatment import Treatment
 from weekly_cli.dataset.dates import day_of
 from weekly_cli.dataset.findings import adjusted_column
-from weekly_cli.dataset.pandas_index import PANDAS_KEY
+from weekly_cli.dataset.pandas_metadata import for_columns
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import name_collisions
 from weekly_cli.files.parquet import METADATA_KEY
@@ -29,6 +29,9 @@ def make_job(
 ) -> Job:
     """Return what all tasks have in common."""
     footers = scan.footers
+    replaced = name_collisions(footers.schema.arrow.names, wanted.columns)
+    metadata = for_columns(footers.schema.pandas, set(footers.schema.arrow.names) - set(replaced))
+    metadata[METADATA_KEY.decode()] = json.dumps(conventions(footers, config, wanted))
     return Job(
         schema=footers.schema,
         features=",".join(wanted.columns),
@@ -46,9 +49,8 @@ def make_job(
         on_intraday=config.on_intraday,
         compression=config.compression,
         writer=config.writer,
-        replaced=tuple(name_collisions(footers.schema.arrow.names, wanted.columns)),
-        metadata={METADATA_KEY.decode(): json.dumps(conventions(footers, config, wanted))}
-        | ({PANDAS_KEY.decode(): footers.pandas_metadata} if footers.pandas_metadata else {}),
+        replaced=tuple(replaced),
+        metadata=metadata,
         row_bytes=footers.row_bytes,
         low_memory=plan.low_memory,
     )
