@@ -46,6 +46,16 @@ def test_a_range_is_no_index_of_the_output(tmp_path: Path) -> None:
             assert sorted(after.index) == sorted(before.index)
 
 
+def test_a_range_that_is_more_than_a_count_is_told(tmp_path: Path) -> None:
+    before = frame()
+    before.index = pd.RangeIndex(5, 5 + len(before), name="row")
+    before.to_parquet(tmp_path / "in.parquet")
+    report = report_here(tmp_path / "in.parquet", tmp_path / "out", features=FEW)
+    assert report.notes == ("the pandas index row is not kept: it is a range from 5, not a column",)
+    assert isinstance(pd.read_parquet(tmp_path / "out").index, pd.RangeIndex)
+    assert report_here(tmp_path / "out", tmp_path / "again", features=FEW, replace_features=True).notes == ()
+
+
 def test_types_of_pandas_come_back_and_replaced_columns_have_their_own(tmp_path: Path) -> None:
     before = frame().astype({"volume": "Int64", "symbol": "category"})
     before["w_ret"] = pd.array([1] * len(before), "Int64")

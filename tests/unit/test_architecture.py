@@ -41,6 +41,8 @@ CONFINED = {
     "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view", "inspection.view"},
     "filelock": {"files.lock"},
+    "duckdb": {"files.second_decoder"},
+    "polars": {"files.second_decoder"},
     "deltalake": {"files.delta"},
     "psutil": {"run.resources"},
 }

@@ -48,9 +48,20 @@ class PandasMetadata:
             index = index_columns(first)
             same = {name for name in first.names if first.field(name).type == schema.field(name).type}
             document["columns"] = [entry for entry in document["columns"] if _field(entry) in {*same, *index}]
-            return json.dumps(document | {"index_columns": index}), []
+            return json.dumps(document | {"index_columns": index}), list(map(_not_kept, _ranges(document)))
         except (ValueError, TypeError, AttributeError, KeyError):  # other metadata of that name
             return "", []
+
+
+def _ranges(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the ranges of the index, but for the plain count of rows that every frame begins with."""
+    ranges = [entry for entry in document["index_columns"] if isinstance(entry, dict)]
+    return [entry for entry in ranges if (entry["name"], entry["start"], entry["step"]) != (None, 0, 1)]
+
+
+def _not_kept(entry: dict[str, Any]) -> str:
+    name = f" {entry['name']}" if entry["name"] is not None else ""
+    return f"the pandas index{name} is not kept: it is a range from {entry['start']}, not a column"
 
 
 def for_columns(text: str, columns: Collection[str]) -> dict[str, str]:

@@ -34,6 +34,7 @@ from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.conversion import check_conversion
+from weekly_cli.verify.decoding import check_decoding
 from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, needed_columns
@@ -274,7 +275,10 @@ class _Verification:
             of_input = tally(sides.scan.footers, sides, names, np.union1d(codes, peers), needed, self.threads)
             with of_the_table():
                 of_table = tally(sides.table, sides, None, codes, None, self.threads)
-            return of_input, of_table, check_rows(check, sides, of_input, of_table)
+            same = check_rows(check, sides, of_input, of_table)
+            both = [("the input", sides.scan.footers), ("the table", sides.table)]
+            check_decoding(check, both, [sides.scan.footers.schema.roles["symbol"], *sides.columns], self.threads)
+            return of_input, of_table, same
         return None
 
     def _sample(
