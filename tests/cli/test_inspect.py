@@ -23,7 +23,7 @@ from frames import COMMAND, ROOT, build, daily, report_of, run_cli, run_words, s
 import weekly_cli
 from weekly_cli.dataset.calendar import fitting_anchor
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.inspection import facts
+from weekly_cli.inspection import facts, suspects
 from weekly_cli.names import ANCHORS
 
 PRICES = ("open", "high", "low", "close")
@@ -581,3 +581,29 @@ def test_an_output_in_the_input_is_left_out(built: Path) -> None:
     found: dict[str, Any] = json.loads(run_cli("inspect", "out", "--json", cwd=built.parent).stdout)
     assert found["build"]["input_state"] == "unchanged"
     assert len(found["build"]["features"]) == 7
+
+
+@pytest.mark.parametrize("batch", [150, 10**6])
+@pytest.mark.parametrize("order", ["symbol", "date", "none"])
+def test_findings_are_those_of_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, batch: int) -> None:
+    """A split, padding and negative prices, found by some symbols at a time as by all together."""
+    monkeypatch.setattr(suspects, "_MOST_ROWS", batch)
+    monkeypatch.setattr(suspects, "_MOST_PASSES", 10)
+    frame = daily(["AAA", "BBB", "CCC", "DDD"], 130, order="symbol").to_pandas()
+    day = frame.groupby("symbol").cumcount()
+    frame.loc[(frame["symbol"] == "AAA") & (day < 60), list(PRICES)] *= 20.0
+    frame.loc[(frame["symbol"] == "BBB") & (day % 9 == 0), "close"] *= -1.0
+    padded = (frame["symbol"] == "CCC") & (day % 10 == 5)
+    frame.loc[padded, list(PRICES)] = frame[list(PRICES)].shift()[padded]
+    frame.loc[padded, "volume"] = 0
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = {"symbol": table, "date": table.sort_by("date"), "none": shuffled(table)}[order]
+    prices = write(table, tmp_path / "prices.parquet", row_group_size=100)
+    found = weekly_cli.inspect(prices)
+    assert found.findings == report_of(prices, tmp_path / "out").findings
+    assert {one.code for one in found.findings} >= {"suspected-split", "padding", "negative-prices"}
+    assert found.prices_searched
+    assert "--drop-padding" in str(found.command)
+    if order != "symbol":
+        monkeypatch.setattr(suspects, "_MOST_PASSES", 0)
+        assert not weekly_cli.inspect(prices).prices_searched

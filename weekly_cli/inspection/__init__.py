@@ -30,8 +30,10 @@ from weekly_cli.inspection.advice import Seen, fitting_build
 from weekly_cli.inspection.facts import Build, Column, Inspection, Values
 from weekly_cli.inspection.repeats import sampled_repeats
 from weekly_cli.inspection.rows import ADJUSTED_CLOSE, RowFacts, count_rows
+from weekly_cli.inspection.suspects import search_prices
 from weekly_cli.names import ROLES
 from weekly_cli.run import resources
+from weekly_cli.run.findings import with_suspects
 from weekly_cli.settings import Config, from_python, resolve
 
 __all__ = ["Inspection", "inspect", "look"]
@@ -80,12 +82,15 @@ def _see(config: Config, footers: Footers, features: Sequence[str]) -> Seen:
     threads = resources.probe().cpus
     scanned = _scan(footers, config, threads)
     facts = count_rows(scanned, config.price, features, threads)
+    planned = merged(findings_of_keys(scanned, config, np.arange(len(scanned.symbols)), _today()), config.ignore)
+    suspects = search_prices(scanned, config)
     return Seen(
         scanned,
         facts,
         history.calendar(scanned, facts, config.week if "week" in config.sources else None),
         sampled_repeats(scanned, facts, threads),
-        merged(findings_of_keys(scanned, config, np.arange(len(scanned.symbols)), _today()), config.ignore),
+        with_suspects(config, scanned, planned, suspects or {}),
+        suspects is not None,
     )
 
 
@@ -120,6 +125,7 @@ def _told(config: Config, seen: Seen, build: Build | None) -> Inspection:
         shortest=shortest,
         longest=longest,
         findings=seen.findings,
+        prices_searched=seen.prices_searched,
         build=build,
         command=command,
         undecided=undecided,

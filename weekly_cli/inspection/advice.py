@@ -33,6 +33,7 @@ class Seen:
     calendar: Calendar | None
     repeats: Repeats
     findings: tuple[Finding, ...]
+    prices_searched: bool
 
 
 def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:
@@ -53,11 +54,19 @@ def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:
     adjusted = adjusted_column(scan.footers, config)
     if adjusted is not None and _missing(adjusted, facts) <= _missing(scan.footers.schema.roles["close"], facts):
         fitting["price"] = adjusted
+    found = {one.code for one in seen.findings}
+    fitting |= {name: value for code, (name, value) in _ANSWERS.items() if code in found}
     if _replaces_input(config):
         fitting["output"] = _OTHER_OUTPUT
     return command_line("build", config.input, fitting), None
 
 
+#: Findings that have one answer, and the setting.
+_ANSWERS = {
+    "padding": ("drop_padding", True),
+    "negative-prices": ("negative_prices", "absolute"),
+    "adjusted-price-raw-volume": ("adjust_volume", True),
+}
 #: Where a build goes that would replace its own input.
 _OTHER_OUTPUT = "weekly_features"
 

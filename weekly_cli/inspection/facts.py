@@ -174,7 +174,9 @@ class Inspection:
     years : tuple of Year
     shortest, longest : tuple of History
     findings : tuple of Finding
-        Those for which footers and keys suffice, as in a plan; a build finds more.
+        Those of a build; without those among the prices unless `prices_searched`.
+    prices_searched : bool
+        False for rows in date order that are too many: they would be read again and again.
     build : Build or None
         None if no build of this tool has written the input.
     command : str or None
@@ -208,6 +210,7 @@ class Inspection:
     shortest: tuple[History, ...]
     longest: tuple[History, ...]
     findings: tuple[Finding, ...]
+    prices_searched: bool
     build: Build | None
     command: str | None
     undecided: str | None

@@ -65,6 +65,10 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
         *(_of_calendar(found.calendar) if found.calendar else ()),
         ("quality", _flaws(found)),
         *(("finding", one.line) for one in found.findings),
+        (
+            "",
+            "" if found.prices_searched else "prices are searched for findings by a build only: too many rows by date",
+        ),
         *_of_build(found),
     ]
     return [line for line in lines if line[1]]

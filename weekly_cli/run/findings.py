@@ -22,7 +22,13 @@ def findings_of_run(
     config: Config, scan: Scan, plan: Plan, planned: Sequence[Finding], outcomes: Sequence[Outcome]
 ) -> tuple[Finding, ...]:
     """Return the findings of the plan and of all outcomes, without those that are ignored."""
-    suspects = _suspects_of(plan, outcomes)
+    return with_suspects(config, scan, planned, _suspects_of(plan, outcomes))
+
+
+def with_suspects(
+    config: Config, scan: Scan, planned: Sequence[Finding], suspects: Mapping[str, Suspicion]
+) -> tuple[Finding, ...]:
+    """Return the findings of a plan, and those of suspects by symbols' positions in the scan."""
     column = adjusted_column(scan.footers, config)
     found = {one.code: one for one in planned}
     for code, suspicion in suspects.items():
