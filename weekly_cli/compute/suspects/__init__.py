@@ -8,11 +8,13 @@ out is found among these alone. A symbol's suspicions do not depend on other sym
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, unusable_values
-from weekly_cli.compute.suspects.facts import Bools, Found, Rows, Suspects, Suspicion, blocks
+from weekly_cli.compute.suspects.facts import Found, Rows, Suspects, Suspicion, blocks, joined
 from weekly_cli.compute.suspects.jumps import find_jumps
 from weekly_cli.compute.suspects.still import find_still
 from weekly_cli.compute.suspects.volumes import find_raw_volume
@@ -32,6 +34,10 @@ _SHARE_OF_SINGLE_ROWS = 0.95
 _LEAST_BARS = 12
 #: An adjusted close that differs by less is rounded differently.
 _LEAST_ADJUSTMENT = 1e-3
+#: Rows that are left out are few if there are this many between two of them.
+_ROWS_BETWEEN = 256
+
+Number = TypeVar("Number", np.float64, np.int64)
 
 
 @np.errstate(all="ignore")
@@ -76,18 +82,43 @@ def _usable_rows(rows: tuple[Ints, Ints], raw: Mapping[str, Floats], adjusted: F
     close = raw["close"] if adjusted is None else adjusted
     prices = {role: raw[role] for role in PRICE_ROLES if role in raw}
     volume = raw.get("volume")
-    if quality.unusable_open or quality.unusable_high or quality.unusable_low or quality.unusable_close:
-        prices = {role: np.where(_is_price(price), price, np.nan) for role, price in prices.items()}
-    if not quality.unusable_close:
+    if not (quality.unusable_open or quality.unusable_high or quality.unusable_low or quality.unusable_close):
         return Rows(*rows, close, prices, volume)
-    keep = _is_price(close) & _is_price(raw["close"])
-    kept = {role: price[keep] for role, price in prices.items()}
-    return Rows(rows[0][keep], rows[1][keep], close[keep], kept, None if volume is None else volume[keep])
+    bad = {role: _unusable(price) for role, price in prices.items()}
+    dropped = bad["close"] if adjusted is None else np.union1d(bad["close"], _unusable(adjusted))
+    kept = {role: _without(price, dropped) for role, price in prices.items()}
+    for role, at in bad.items():
+        at = np.setdiff1d(at, dropped, assume_unique=True)
+        if len(at):
+            kept[role] = kept[role] if len(dropped) else kept[role].copy()
+            kept[role][at - np.searchsorted(dropped, at)] = np.nan
+    return Rows(
+        _without(rows[0], dropped),
+        _without(rows[1], dropped),
+        kept["close"] if adjusted is None else _without(adjusted, dropped),
+        kept,
+        None if volume is None else _without(volume, dropped),
+    )
 
 
-def _is_price(values: Floats) -> Bools:
-    unusable = unusable_values(values, "close")
-    return np.ones(len(values), bool) if unusable is None else ~unusable
+def _unusable(values: Floats) -> Ints:
+    """Return the rows of prices that are not usable, in blocks that stay in cache."""
+    hits = []
+    for now in blocks(len(values)):
+        unusable = unusable_values(values[now], "close")
+        if unusable is not None:
+            hits.append(np.flatnonzero(unusable) + now.start)
+    return joined(hits)
+
+
+def _without(values: NDArray[Number], dropped: Ints) -> NDArray[Number]:
+    """Return values without some rows; a few are cut out by copying what is between them, which is much faster."""
+    if not len(dropped):
+        return values
+    if len(dropped) * _ROWS_BETWEEN > len(values):
+        return np.delete(values, dropped)
+    starts, stops = [0, *(dropped + 1).tolist()], [*dropped.tolist(), len(values)]
+    return np.concatenate([values[start:stop] for start, stop in zip(starts, stops, strict=True)])
 
 
 def _find_negative(found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floats], quality: Quality) -> None:
