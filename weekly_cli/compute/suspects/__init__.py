@@ -62,8 +62,9 @@ def find_suspects(
         An adjusted close that is not used.
     """
     found = Found()
-    usable = _usable_rows(rows, raw, adjusted, bars[1])
-    _find_negative(found, rows, raw, bars[1])
+    bad = _unusable_prices(raw, bars[1])
+    usable = _usable_rows(rows, raw, adjusted, bad)
+    _find_negative(found, rows, raw, bad)
     _find_holes(found, rows, bars[0])
     _find_weekly(found, rows, bars[0])
     find_jumps(found, usable)
@@ -77,14 +78,22 @@ def find_suspects(
     return found.by_code
 
 
-def _usable_rows(rows: tuple[Ints, Ints], raw: Mapping[str, Floats], adjusted: Floats | None, quality: Quality) -> Rows:
+def _unusable_prices(raw: Mapping[str, Floats], quality: Quality) -> dict[str, Ints]:
+    """Return the rows of each role whose price is not usable; nothing where all are, as nearly always."""
+    if not (quality.unusable_open or quality.unusable_high or quality.unusable_low or quality.unusable_close):
+        return {}
+    return {role: _unusable(raw[role]) for role in PRICE_ROLES if role in raw}
+
+
+def _usable_rows(
+    rows: tuple[Ints, Ints], raw: Mapping[str, Floats], adjusted: Floats | None, bad: Mapping[str, Ints]
+) -> Rows:
     """Return the rows with a usable close; nearly always these are all of them, and nothing is copied."""
     close = raw["close"] if adjusted is None else adjusted
     prices = {role: raw[role] for role in PRICE_ROLES if role in raw}
     volume = raw.get("volume")
-    if not (quality.unusable_open or quality.unusable_high or quality.unusable_low or quality.unusable_close):
+    if not bad:
         return Rows(*rows, close, prices, volume)
-    bad = {role: _unusable(price) for role, price in prices.items()}
     dropped = bad["close"] if adjusted is None else np.union1d(bad["close"], _unusable(adjusted))
     kept = {role: _without(price, dropped) for role, price in prices.items()}
     for role, at in bad.items():
@@ -121,19 +130,17 @@ def _without(values: NDArray[Number], dropped: Ints) -> NDArray[Number]:
     return np.concatenate([values[start:stop] for start, stop in zip(starts, stops, strict=True)])
 
 
-def _find_negative(found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floats], quality: Quality) -> None:
-    if not (quality.unusable_open or quality.unusable_high or quality.unusable_low or quality.unusable_close):
+def _find_negative(found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floats], bad: Mapping[str, Ints]) -> None:
+    if not bad:
         return
     prices = {role: raw[role] for role in PRICE_ROLES if role in raw}
-    negative = np.zeros(len(rows[0]), bool)
-    for price in prices.values():
-        negative |= price < 0
+    negative = np.unique(joined([at[prices[role][at] < 0] for role, at in bad.items()]))
     every = Rows(*rows, raw["close"], prices, None)
-    first = np.flatnonzero(negative)[:MOST_EXAMPLES].tolist()
+    first = negative[:MOST_EXAMPLES].tolist()
     examples = (
         every.example(row, **{role: price[row] for role, price in prices.items() if price[row] < 0}) for row in first
     )
-    found.add("negative-prices", int(negative.sum()), examples)
+    found.add("negative-prices", len(negative), examples)
 
 
 def _find_holes(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
