@@ -98,6 +98,16 @@ def blocks(n_rows: int, first: int = 0) -> Iterator[slice]:
         yield slice(start, min(n_rows, start + _BLOCK_ROWS))
 
 
+#: Rows whose surroundings are looked at together: noise may have as many jumps as rows.
+_BATCH = 4096
+
+
+def batches(n_rows: int) -> Iterator[slice]:
+    """Yield slices of rows whose surroundings take little memory."""
+    for start in range(0, n_rows, _BATCH):
+        yield slice(start, min(n_rows, start + _BATCH))
+
+
 def before(rows: slice) -> slice:
     """Return the slice of the rows that precede each of `rows`."""
     return slice(rows.start - 1, rows.stop - 1)

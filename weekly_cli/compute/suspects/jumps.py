@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weekly_cli.compute.bars import Floats, Ints
-from weekly_cli.compute.suspects.facts import Bools, Found, Rows, around, before, blocks, joined, median
+from weekly_cli.compute.suspects.facts import Bools, Found, Rows, around, batches, before, blocks, joined, median
 from weekly_cli.compute.suspects.volumes import volume_shift
 from weekly_cli.findings import MOST_EXAMPLES
 
@@ -170,10 +170,6 @@ class _Jumps:
     by_chance: Floats
     lonely: Bools
 
-    def where(self, keep: Bools) -> _Jumps:
-        """Return some of them."""
-        return _Jumps(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
-
 
 def _find_splits(found: Found, rows: Rows, jumps: Ints) -> None:
     size = np.log(rows.close[jumps] / rows.close[jumps - 1])
@@ -181,18 +177,22 @@ def _find_splits(found: Found, rows: Rows, jumps: Ints) -> None:
     at = jumps[large]
     if not len(at):
         return
-    earlier, later = (np.log(part) for part in around(rows.close, at, rows.of_symbol(at), _SESSIONS_AROUND))
-    volume = volume_shift(rows, at, _SESSIONS_OF_VOLUME)
-    every = _Jumps(at, size[large], earlier, later, *volume, _lonely(rows, jumps)[large])
-    calm = every.where(_is_calm(every))
-    if not len(calm.at):
-        return
-    splits = calm.where(_is_split(calm, rows)).at
+    size, lonely = size[large], _lonely(rows, jumps)[large]
+    splits = joined([_splits_among(rows, at[some], size[some], lonely[some]) for some in batches(len(at))])
     examples = (
         rows.example(row, **{"from": rows.close[row - 1], "to": rows.close[row]})
         for row in splits[:MOST_EXAMPLES].tolist()
     )
     found.add("suspected-split", len(splits), examples)
+
+
+def _splits_among(rows: Rows, at: Ints, size: Floats, lonely: Bools) -> Ints:
+    """Return which of some jumps are splits; volumes are looked at only where the closes are calm, as noise is not."""
+    earlier, later = (np.log(part) for part in around(rows.close, at, rows.of_symbol(at), _SESSIONS_AROUND))
+    calm = _is_calm(size, earlier, later)
+    volume = volume_shift(rows, at[calm], _SESSIONS_OF_VOLUME)
+    jumps = _Jumps(at[calm], size[calm], earlier[calm], later[calm], *volume, lonely[calm])
+    return jumps.at[_is_split(jumps, rows)] if len(jumps.at) else jumps.at
 
 
 def _counted(codes: Ints) -> Ints:
@@ -228,13 +228,13 @@ def _moves(closes: Floats) -> Floats:
     return np.abs(np.diff(closes, axis=1))
 
 
-def _is_calm(jumps: _Jumps) -> Bools:
+def _is_calm(size: Floats, earlier: Floats, later: Floats) -> Bools:
     """Tell which jumps stay, and have no move of their size around them."""
-    size = np.abs(jumps.size)
-    enough = [(~np.isnan(part)).sum(axis=1) >= _LEAST_SESSIONS for part in (jumps.earlier, jumps.later)]
-    largest = np.fmax(*(np.fmax.reduce(_moves(part), axis=1) for part in (jumps.earlier, jumps.later)))
-    level = median(jumps.later[:, :_SESSIONS_OF_LEVEL]) - median(jumps.earlier[:, -_SESSIONS_OF_LEVEL:])
-    calm: Bools = enough[0] & enough[1] & (largest <= _CALM * size) & (np.abs(level - jumps.size) <= _STAYS * size)
+    enough = [(~np.isnan(part)).sum(axis=1) >= _LEAST_SESSIONS for part in (earlier, later)]
+    largest = np.fmax(*(np.fmax.reduce(_moves(part), axis=1) for part in (earlier, later)))
+    level = median(later[:, :_SESSIONS_OF_LEVEL]) - median(earlier[:, -_SESSIONS_OF_LEVEL:])
+    most = np.abs(size)
+    calm: Bools = enough[0] & enough[1] & (largest <= _CALM * most) & (np.abs(level - size) <= _STAYS * most)
     return calm
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from weekly_cli.compute.bars import Floats, Ints
-from weekly_cli.compute.suspects.facts import Found, Rows, around, before, blocks, joined, median
+from weekly_cli.compute.suspects.facts import Found, Rows, around, batches, before, blocks, joined, median
 from weekly_cli.findings import MOST_EXAMPLES
 
 #: A stock dividend below this changes the volume less than chance does.
@@ -56,8 +56,13 @@ def volume_shift(rows: Rows, at: Ints, n_sessions: int) -> tuple[Floats, Floats]
     """
     if rows.volume is None or not len(at):
         return np.full(len(at), np.nan), np.full(len(at), np.nan)
+    parts = [_shift_of(rows.volume, at[some], rows.of_symbol(at[some]), n_sessions) for some in batches(len(at))]
+    return np.concatenate([shift for shift, _ in parts]), np.concatenate([chance for _, chance in parts])
+
+
+def _shift_of(volume: Floats, at: Ints, bounds: tuple[Ints, Ints], n_sessions: int) -> tuple[Floats, Floats]:
     usual, variances = [], []
-    for volumes in around(rows.volume, at, rows.of_symbol(at), n_sessions):
+    for volumes in around(volume, at, bounds, n_sessions):
         side = np.log(np.where(volumes > 0, volumes, np.nan))
         counts = (~np.isnan(side)).sum(axis=1)
         middle = np.where(counts >= _LEAST_SESSIONS, median(side), np.nan)
