@@ -84,7 +84,7 @@ CHANGES: Mapping[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keys", [(), ("symbol",), ("year", "sector")], ids=str)
+@pytest.mark.parametrize("keys", [(), ("year", "sector"), pytest.param(("symbol",), marks=pytest.mark.soak)], ids=str)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_table_is_what_its_log_says(tmp_path: Path, change: str, keys: tuple[str, ...]) -> None:
     for seed, days in ((1, slice(0, 30)), (1, slice(30, 60))):

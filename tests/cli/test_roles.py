@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from frames import build_here, business_days, daily, read, report_here, run_cli, write
+from rounds import soaked
 
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.run import plan
@@ -26,7 +27,7 @@ SYMBOLS = ("000001", "AAA", "BRK.B")
 PLAIN = daily(SYMBOLS, 40, order="symbol")
 
 
-@pytest.fixture(params=["direct", "adaptive"])
+@pytest.fixture(params=soaked(["adaptive"], ["direct"]))
 def strategy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
     return str(request.param)

@@ -162,7 +162,6 @@ SWEPT = [
     (FOLDER, "direct", "", errno.ENOSPC),
     (FOLDER, "direct", "", errno.EACCES),
     (FILE, "direct", "", errno.EDQUOT),
-    (FOLDER, "per-symbol", "", errno.ENOSPC),
     (FOLDER, "direct", "no exchange", errno.EIO),
 ]
 ALL_SWEPT = [

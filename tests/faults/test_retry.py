@@ -144,11 +144,11 @@ def test_one_poisonous_symbol_is_left_out(
 @pytest.mark.parametrize(
     "poisons",
     soaked(
+        [{"S01": "SIGKILL", "S02": "os._exit", "S39": "abort"}],
         [
-            {"S01": "SIGKILL", "S02": "os._exit", "S39": "abort"},
             {"S05": "endless memory", "S18": "a hang", "S30": "sys.exit"},
+            {"S00": "SIGKILL", "S20": "SIGKILL", "S21": "SIGKILL"},
         ],
-        [{"S00": "SIGKILL", "S20": "SIGKILL", "S21": "SIGKILL"}],
     ),
     ids=str,
 )
