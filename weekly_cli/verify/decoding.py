@@ -69,7 +69,7 @@ def _compared(
         for table in decoder.batches(path, names):
             for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
                 try:
-                    by_second[number] += _sum(table.column(number), kind)
+                    by_second[number : number + 1] += _sum(table.column(number), kind)  # sums wrap around
                 except pa.ArrowInvalid as error:
                     return names, (
                         f"{path}: column {name!r}, as {decoder.name} reads it, has values that {kind} does not hold: "
