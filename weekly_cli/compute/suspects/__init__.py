@@ -7,7 +7,7 @@ out is found among these alone. A symbol's suspicions do not depend on other sym
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -34,6 +34,7 @@ _SHARE_OF_SINGLE_ROWS = 0.95
 _LEAST_BARS = 12
 #: An adjusted close that differs by less is rounded differently.
 _LEAST_ADJUSTMENT = 1e-3
+_ROWS_AT_A_TIME = 32 * 1024
 #: Rows that are left out are few if there are this many between two of them.
 _ROWS_BETWEEN = 256
 
@@ -62,20 +63,40 @@ def find_suspects(
         An adjusted close that is not used.
     """
     found = Found()
-    bad = _unusable_prices(raw, bars[1])
-    usable = _usable_rows(rows, raw, adjusted, bad)
-    _find_negative(found, rows, raw, bad)
     _find_holes(found, rows, bars[0])
     _find_weekly(found, rows, bars[0])
-    find_jumps(found, usable)
-    find_still(found, usable)
-    if adjusted is not None:
-        find_raw_volume(found, usable)
+    for some in _of_some_symbols(rows[0]):
+        columns = {role: column[some] for role, column in raw.items()}
+        _find_among(
+            found, (rows[0][some], rows[1][some]), columns, None if adjusted is None else adjusted[some], bars[1]
+        )
     if beside is not None:
         ratios = (beside[at] / raw["close"][at] for at in blocks(len(beside)))
         differs = sum(int((np.abs(ratio - 1) > _LEAST_ADJUSTMENT).sum()) for ratio in ratios)
         found.add("adjusted-close-available", differs, iter(()), among=len(beside))
     return found.by_code
+
+
+def _of_some_symbols(codes: Ints) -> Iterator[slice]:
+    """Yield slices of the rows of a few symbols: what is copied without unusable rows stays small then."""
+    start = 0
+    while start < len(codes):
+        last = codes[min(start + _ROWS_AT_A_TIME, len(codes)) - 1]
+        stop = int(np.searchsorted(codes, last, "right"))
+        yield slice(start, stop)
+        start = stop
+
+
+def _find_among(
+    found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floats], adjusted: Floats | None, quality: Quality
+) -> None:
+    bad = _unusable_prices(raw, quality)
+    usable = _usable_rows(rows, raw, adjusted, bad)
+    _find_negative(found, rows, raw, bad)
+    find_jumps(found, usable)
+    find_still(found, usable)
+    if adjusted is not None:
+        find_raw_volume(found, usable)
 
 
 def _unusable_prices(raw: Mapping[str, Floats], quality: Quality) -> dict[str, Ints]:
@@ -92,7 +113,7 @@ def _usable_rows(
     close = raw["close"] if adjusted is None else adjusted
     prices = {role: raw[role] for role in PRICE_ROLES if role in raw}
     volume = raw.get("volume")
-    if not bad:
+    if not any(map(len, bad.values())) and (adjusted is None or not len(_unusable(adjusted))):
         return Rows(*rows, close, prices, volume)
     dropped = bad["close"] if adjusted is None else np.union1d(bad["close"], _unusable(adjusted))
     kept = {role: _without(price, dropped) for role, price in prices.items()}

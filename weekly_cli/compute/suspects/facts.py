@@ -89,7 +89,7 @@ class Found:
     def add(self, code: str, count: int, first: Iterator[tuple[int, int, Mapping[str, float]]], among: int = 0) -> None:
         """Add what was found, if it was."""
         if count or among:
-            self.by_code[code] = Suspicion(count, tuple(first), among)
+            self.by_code[code] = self.by_code.get(code, Suspicion(0)) + Suspicion(count, tuple(first), among)
 
 
 def blocks(n_rows: int, first: int = 0) -> Iterator[slice]:
