@@ -20,6 +20,8 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.events import Event, StageEnded
 from weekly_cli.verify import verify
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = ("AAA", "BRK/B", "NA", "a b", "=%2F")
 
 

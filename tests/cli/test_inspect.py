@@ -26,6 +26,8 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.inspection import facts, suspects
 from weekly_cli.names import ANCHORS
 
+pytestmark = pytest.mark.slow
+
 PRICES = ("open", "high", "low", "close")
 README = (ROOT / "weekly_cli/README.md").read_text(encoding="utf-8")
 

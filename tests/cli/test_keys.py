@@ -14,6 +14,8 @@ from frames import build, build_here, daily, in_order, report_here, run_cli, wri
 
 from weekly_cli.verify import verify
 
+pytestmark = pytest.mark.slow
+
 #: For each layout, the folders of a tree, and what of the rows their files hold.
 TREES = {
     "symbols": {f"symbol={symbol}": [symbol] for symbol in ("AAA", "000001", "NA", "BRK.B")},

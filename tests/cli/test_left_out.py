@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from frames import build, daily, read, run_cli, write
 
+pytestmark = pytest.mark.slow
+
 
 def of(symbol: str) -> pa.Table:
     return daily([symbol], 60)

@@ -20,6 +20,8 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.run import plan
 from weekly_cli.verify import verify
 
+pytestmark = pytest.mark.slow
+
 FEW = "w_week_end,w_close,w_ret,w_days"
 PRICES = ["open", "high", "low", "close", "volume"]
 SYMBOLS = ("000001", "AAA", "BRK.B")

@@ -21,6 +21,8 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.run.repeats import Repeats
 from weekly_cli.verify import verify
 
+pytestmark = pytest.mark.slow
+
 UTC = datetime.UTC
 MONDAY = datetime.datetime(2024, 1, 8)
 

@@ -19,6 +19,8 @@ from frames import build, write
 
 from weekly_cli.compute.features import Feature, registry, steps_for
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray
 MONDAY, WEEKS, DAYS_A_WEEK = np.datetime64("2018-01-01"), 262, 5
 PRICES = ("open", "high", "low", "close", "volume", "adjusted")
