@@ -19,6 +19,8 @@ from weekly_cli.dataset import delimited
 from weekly_cli.errors import InputRefused
 from weekly_cli.verify import verify
 
+pytestmark = pytest.mark.slow
+
 ODD = ["000001", "NA", "TRUE", "1E5", "nan", "null", "BRK.B", "ÅSE", 'A"B', "A,B"]
 
 

@@ -17,6 +17,8 @@ from frames import build, daily, write
 from weekly_cli.files import parquet
 from weekly_cli.verify import Proof, verify
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = {"duckdb": "DuckDB", "polars": "Polars"}
 MOMENTS = [datetime.datetime(9999, 12, 31, 1, 2, 3), datetime.datetime(1000, 1, 1), None]
 

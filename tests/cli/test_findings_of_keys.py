@@ -22,6 +22,8 @@ from weekly_cli.names import ANCHORS
 from weekly_cli.run import pipeline
 from weekly_cli.settings import from_python, resolve
 
+pytestmark = pytest.mark.slow
+
 MONDAY = np.datetime64("2018-01-01")
 FIVE_DAYS = {"Mon-Fri": (0, 1, 2, 3, 4), "Sun-Thu": (6, 0, 1, 2, 3), "Sat-Wed": (5, 6, 0, 1, 2)}
 SEVEN_DAYS = tuple(range(7))

@@ -19,6 +19,8 @@ from weekly_cli.findings import Finding
 from weekly_cli.run.report import Report
 from weekly_cli.run.task import Outcome, Task, run_task
 
+pytestmark = pytest.mark.slow
+
 DAYS = 1_400
 PRICES = ("open", "high", "low", "close")
 #: A symbol's columns, float64[days] each, and its dates.

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from frames import daily, report_here
 
+pytestmark = pytest.mark.slow
+
 FEW = "w_close,w_ret"
 
 

@@ -21,6 +21,8 @@ from weekly_cli.events import Event, StageEnded
 from weekly_cli.run.task import Outcome, Task, run_task
 from weekly_cli.verify import verify
 
+pytestmark = pytest.mark.slow
+
 FEW = "w_week_end,w_close,w_ret,w_high"
 TICKERS = ["AAPL", "BRK.B", "BF B", "^GSPC", "BTC-USD", "000001", "A_B", "ÅSE", "C", "1E5", "NA", "MSFT", "BRK"]
 FIELDS = ["Open", "High", "Low", "Close", "Adj Close", "Volume"]
