@@ -201,7 +201,7 @@ def of_a_later_protocol(folder: Path) -> None:
     rewritten(folder, features=["rowsOfTheFuture"])
 
 
-def without_a_protocol(folder: Path) -> None:
+def without_columns(folder: Path) -> None:
     (log,) = (folder / "_delta_log").glob("*.json")
     log.write_text(log.read_text().splitlines()[-1])
 
@@ -230,7 +230,7 @@ def without_rows(folder: Path) -> None:
         (with_vectors, "deletion vectors"),
         (with_column_mapping, "olumn mapping"),
         (of_a_later_protocol, "rowsOfTheFuture"),
-        (without_a_protocol, "log deltalake can't read: Kernel error: No table metadata or protocol found"),
+        (without_columns, "log deltalake can't read: Kernel error: No table metadata or protocol found"),
         (half_a_commit, "log deltalake can't read"),
         (without_a_log, "log deltalake can't read"),
         (without_a_file, "is not there, but the log"),

@@ -128,6 +128,15 @@ def stale(rng: Generator, columns: Columns) -> int:
     return int((days[at + length - 1] - days[at]).astype(int)) // 7
 
 
+def still_closes(rng: Generator, columns: Columns) -> int:
+    """Closes that stand still while the prices of the day move."""
+    length = int(rng.integers(30, 200))
+    at = int(rng.integers(0, DAYS - length))
+    columns["close"][at : at + length] = columns["close"][at]
+    days = columns["date"]
+    return int((days[at + length - 1] - days[at]).astype(int)) // 7
+
+
 def negative(rng: Generator, columns: Columns) -> int:
     rows = rng.choice(DAYS, int(rng.integers(1, DAYS)), replace=False)
     for role in rng.choice(PRICES, int(rng.integers(1, 5)), replace=False).tolist():
@@ -156,6 +165,7 @@ KINDS: Mapping[str, tuple[str, Callable[[Generator, Columns], int]]] = {
     "price": ("suspected-unit", unit_of_one_price),
     "padding": ("padding", padding),
     "stale": ("stale-prices", stale),
+    "still closes": ("stale-prices", still_closes),
     "negative": ("negative-prices", negative),
     "hole": ("reused-symbol", hole),
     "weekly": ("weekly-input", weekly),

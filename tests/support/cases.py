@@ -6,6 +6,7 @@ ordinary Parquet rows whose features must come out; a case that needs a decision
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -126,6 +127,17 @@ def delta_table(folder: Path) -> None:
     for symbol in ("AAA", "BRK.B"):
         write_deltalake(str(folder), of(symbol), mode="append")
     DeltaTable(str(folder)).delete("symbol = 'AAA'")
+
+
+@case(Way(of("BRK.B"), says=("version 1 of the Delta table",)))
+def delta_of_bare_commits(folder: Path) -> None:
+    """A log by hand: no protocol, no columns, which `deltalake` does not read."""
+    put(of("AAA"), folder / "a.parquet")
+    put(of("BRK.B"), folder / "b.parquet")
+    (folder / "_delta_log").mkdir()
+    commits = [[{"add": {"path": "a.parquet"}}], [{"remove": {"path": "a.parquet"}}, {"add": {"path": "b.parquet"}}]]
+    for version, actions in enumerate(commits):
+        (folder / f"_delta_log/{version:020}.json").write_text("\n".join(json.dumps(action) for action in actions))
 
 
 @case(Way(of("AAA", "BRK.B")))

@@ -2,12 +2,13 @@
 
 The log is read by `deltalake`, the optional extra; the files it names are then read like any others. Rejected: a
 replay of the log of our own. It is short for plain commits and wrong for the rest (checkpoints, protocol versions,
-deletion vectors), and then removed rows come back in silence.
+deletion vectors), and then removed rows come back in silence. It is used for the one kind that `deltalake` refuses and
+in which there is nothing but plain commits (`bare_log`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from weekly_cli.errors import InputRefused, WeeklyError
+from weekly_cli.files.bare_log import read_bare_log
 from weekly_cli.files.disk import first_line
 
 if TYPE_CHECKING:
@@ -50,14 +52,14 @@ class DeltaFiles:
     ----------
     version : int
         The version that was read, the newest one.
-    schema : pa.Schema
-        The table's columns in order, partition columns included.
+    schema : pa.Schema or None
+        The table's columns in order, partition columns included; None where the log does not tell.
     files : sequence of (path, partition values as text)
         The live files in path order.
     """
 
     version: int
-    schema: pa.Schema
+    schema: pa.Schema | None
     files: Sequence[tuple[Path, Keys]]
 
 
@@ -83,10 +85,17 @@ def read_delta(folder: Path) -> DeltaFiles:
         raise InputRefused(
             f"{folder} is a Delta table in a path with {misread!r}, which deltalake takes for another; move the table"
         )
+    bare = read_bare_log(folder / LOG)
+    if bare is not None:
+        version, names = bare
+        return DeltaFiles(version, None, _there(folder, ((_local(folder, name), ()) for name in names)))
     try:
         table = DeltaTable(str(folder.absolute()))
         _refuse_more_than_files(folder, table)
-        return DeltaFiles(table.version(), pa.schema(table.schema().to_arrow()), _live_files(folder, table))
+        actions = pa.table(table.get_add_actions()).combine_chunks()
+        paths = [_local(folder, name) for name in actions.column("path").to_pylist()]
+        files = zip(paths, _keys(table, actions), strict=True)
+        return DeltaFiles(table.version(), pa.schema(table.schema().to_arrow()), _there(folder, files))
     except WeeklyError:
         raise
     except BaseException as error:
@@ -112,21 +121,32 @@ def _refuse_more_than_files(folder: Path, table: DeltaTable) -> None:
         raise InputRefused(f"{folder} is a Delta table with {found}, which this tool does not read; {WRITE_IT_OUT}")
 
 
-def _live_files(folder: Path, table: DeltaTable) -> list[tuple[Path, Keys]]:
-    actions = pa.table(table.get_add_actions()).combine_chunks()
-    paths = [_local(folder, name) for name in actions.column("path").to_pylist()]
+def _keys(table: DeltaTable, actions: pa.Table) -> list[Keys]:
+    """Return the partition values of each live file."""
     names = table.metadata().partition_columns
     columns = [_texts(actions.column("partition").combine_chunks().field(name)) for name in names]
-    keys = [
-        tuple((name, column[row]) for name, column in zip(names, columns, strict=True)) for row in range(len(paths))
+    return [
+        tuple((name, column[row]) for name, column in zip(names, columns, strict=True))
+        for row in range(actions.num_rows)
     ]
-    missing = next((path for path in paths if not path.is_file()), None)
+
+
+def _there(folder: Path, files: Iterable[tuple[Path, Keys]]) -> list[tuple[Path, Keys]]:
+    """Return the files in path order.
+
+    Raises
+    ------
+    InputRefused
+        If one of them does not exist.
+    """
+    in_order = sorted(files, key=lambda file: file[0])
+    missing = next((path for path, _ in in_order if not path.is_file()), None)
     if missing is not None:
         raise InputRefused(
             f"{missing} is not there, but the log of {folder} counts it in; restore the file, or restore the table to "
             "a version that has all of its files"
         )
-    return sorted(zip(paths, keys, strict=True), key=lambda file: file[0])
+    return in_order
 
 
 def _texts(values: pa.Array) -> list[str | None]:

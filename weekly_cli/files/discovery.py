@@ -40,7 +40,7 @@ class Inputs:
     files : sequence of (path, hive keys)
     skipped : sequence of Skipped
     schemas : mapping of path to pa.Schema
-        Of files of a Delta table: its columns and types, which count, as do its keys, before those of the file.
+        Of files of a Delta table that tells: its columns and types, which count, as do its keys, before the file's.
     notes : sequence of str
         Which version of each Delta table is read.
     """
@@ -76,7 +76,7 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
         for file in found:
             resolved = file.resolve() if len(names) > 1 else file
             files.setdefault(resolved, (file, _hive_keys(file) if table is None else keys[file]))
-            if table is not None:
+            if table is not None and table.schema is not None:
                 schemas[file] = table.schema
         if table is not None:
             notes.append(f"version {table.version} of the Delta table {name}")

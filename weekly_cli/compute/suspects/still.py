@@ -20,6 +20,9 @@ _LEAST_DEVIATIONS = 3.0
 _LEAST_PADDING, _LEAST_PADDING_OF_CLOSES = 2, 3
 #: Three weeks of five days that stand still, over more than two weeks of the calendar.
 _LEAST_STILL = 14
+#: Six weeks where only the close stands still: on most days the price moved and came back.
+_LEAST_STILL_CLOSES = 29
+_LEAST_WITHOUT_RANGE = 0.95
 _LEAST_DAYS = 14
 _SHARE_WITH_VOLUME = 0.8
 #: The smallest move as a share of the price: where it is larger, prices stand still by rounding.
@@ -92,6 +95,9 @@ def _find_stale(found: Found, rows: Rows, repeats: Ints) -> None:
     with_volume = np.append(0, np.cumsum(rows.volume[repeats] > 0))
     share = (with_volume[starts + lengths] - with_volume[starts]) / lengths
     stale = (days >= _LEAST_DAYS) & (share >= _SHARE_WITH_VOLUME)
+    stale &= (lengths >= _LEAST_STILL_CLOSES) | (
+        _share_without_range(rows, repeats, starts, lengths) >= _LEAST_WITHOUT_RANGE
+    )
     stale &= ~_by_chance(rows, repeats, first, lengths)
     weeks = days[stale] // DAYS_PER_WEEK
     examples = (
@@ -99,6 +105,15 @@ def _find_stale(found: Found, rows: Rows, repeats: Ints) -> None:
         for row, n_weeks in zip(first[stale][:MOST_EXAMPLES].tolist(), weeks[:MOST_EXAMPLES].tolist(), strict=True)
     )
     found.add("stale-prices", int(weeks.sum()), examples)
+
+
+def _share_without_range(rows: Rows, repeats: Ints, starts: Ints, lengths: Ints) -> Floats:
+    """Return the share of days, for each run, of which nothing tells that the price moved in between."""
+    if not {"high", "low"} <= rows.raw.keys():
+        return np.ones(len(starts))
+    ranges = np.append(0, np.cumsum(rows.raw["high"][repeats] > rows.raw["low"][repeats]))
+    share: Floats = 1 - (ranges[starts + lengths] - ranges[starts]) / lengths
+    return share
 
 
 def _by_chance(rows: Rows, repeats: Ints, first: Ints, lengths: Ints) -> Bools:
