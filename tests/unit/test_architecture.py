@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("files",),
     ("dataset",),
     ("run",),
-    ("verify", "inspection"),
+    ("verify", "inspection", "questions"),
     ("cli",),
     ("__main__",),
 )
@@ -38,8 +38,8 @@ CONFINED = {
         *("run.frame", "verify.conversion", "verify.hashes", "verify.sessions"),
         *("verify.reference", "verify.reference.formulas", "verify.reference.table"),
     },
-    "typer": {"cli.app", "cli.commands", "cli.parameters", "cli.completion", "cli.reference"},
-    "rich": {"cli.app", "cli.console", "cli.progress", "run.report", "verify.view", "inspection.view"},
+    "typer": {"cli.application", "cli.commands", "cli.parsing", "cli.parameters", "cli.completion", "cli.reference"},
+    "rich": {"cli.commands", "cli.console", "cli.progress", "run.report", "verify.view", "inspection.view"},
     "filelock": {"files.lock"},
     "duckdb": {"files.second_decoder"},
     "polars": {"files.second_decoder"},
@@ -157,7 +157,8 @@ def test_the_readme_tells_the_same_rooms() -> None:
 @pytest.mark.parametrize("library", CONFINED)
 def test_only_some_rooms_import_a_library(library: str) -> None:
     found = {module for module, path in MODULES.items() if library in {room(name) for name in imports(path)}}
-    assert found <= CONFINED[library]
+    allowed = CONFINED[library]
+    assert not {module for module in found if module not in allowed and module.rpartition(".")[0] not in allowed}
 
 
 def test_nothing_imports_what_drags_pandas_in() -> None:

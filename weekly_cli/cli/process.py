@@ -61,7 +61,7 @@ def _code() -> int:
     """Run the command and return its exit code."""
     try:
         failpoints.armed()  # so that an error in it shows immediately
-        from weekly_cli.cli.app import app
+        from weekly_cli.cli.commands import app
 
         app(prog_name="weekly-cli")
         return EXIT_DONE

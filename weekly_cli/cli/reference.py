@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.models import ArgumentInfo
 
-from weekly_cli.cli.app import app
+from weekly_cli.cli.commands import app
 from weekly_cli.cli.parameters import flags, info_of
 from weekly_cli.compute.features import templates
 from weekly_cli.errors import EXIT_CODES

@@ -1,0 +1,28 @@
+"""`weekly-cli plan`: what a build would do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from weekly_cli.cli.application import SETTINGS_NOTE, command, importing, layers
+from weekly_cli.cli.console import console, print_json
+from weekly_cli.cli.parameters import Typed
+from weekly_cli.errors import EXIT_DONE
+from weekly_cli.settings import SETTINGS, resolve
+
+_OF_PLAN = tuple(name for name in SETTINGS if name not in ("quiet", "report"))
+
+
+@command(*_OF_PLAN, examples=("weekly-cli plan prices/", "weekly-cli plan prices/ --jobs 2 --json"), note=SETTINGS_NOTE)
+def plan(typed: Typed) -> int:
+    """Say what build would do, and why; reads the keys and writes nothing."""
+    config = resolve(*layers(typed))
+    with importing():
+        from weekly_cli.run import pipeline, report
+    scan, run_plan = pipeline.plan_only(config)
+    findings = pipeline.findings_in_plan(scan, run_plan, config)
+    if config.json:
+        print_json({**report.plan_lines(scan, run_plan), "findings": [asdict(one) for one in findings]})
+    else:
+        console(stderr=False).print(report.render_plan(scan, run_plan, findings))
+    return EXIT_DONE

@@ -1,0 +1,179 @@
+"""A finished output, opened: its metadata, and rows of some symbols and dates from just the row groups with them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from weekly_cli.dataset.dates import day_of, session_days
+from weekly_cli.dataset.roles import find_roles
+from weekly_cli.dataset.schema import is_text, plain_symbols
+from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.files import discovery, parquet
+from weekly_cli.names import did_you_mean
+from weekly_cli.run.manifest import read_record, recorded_settings
+from weekly_cli.settings import Config, from_python, resolve
+
+_MOST_SUGGESTED = 5_000
+
+
+@dataclass(frozen=True)
+class Built:
+    """An output of `build`.
+
+    Attributes
+    ----------
+    name : str
+        Its path as it was given.
+    files : sequence of Path
+        Its parts, in the order of their symbols.
+    record : mapping
+        How it was built: `run.manifest.conventions`.
+    schema : pa.Schema
+    roles : mapping of role to column name
+    """
+
+    name: str
+    files: Sequence[Path]
+    record: Mapping[str, Any]
+    schema: pa.Schema
+    roles: Mapping[str, str]
+
+    @property
+    def features(self) -> Sequence[str]:
+        """The names of its weekly columns."""
+        return list(self.record["features"])
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings with which it was built; its input's paths are absolute."""
+        return resolve(from_python(recorded_settings(self.record)))
+
+    @cached_property
+    def _footers(self) -> list[pq.FileMetaData]:
+        return [parquet.open_parquet(path).metadata for path in self.files]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of its rows."""
+        return sum(footer.num_rows for footer in self._footers)
+
+    @cached_property
+    def symbols(self) -> Sequence[str]:
+        """Its symbols as text, in order."""
+        name = self.roles["symbol"]
+        found: dict[str, None] = {}
+        for path in self.files:
+            column = parquet.open_parquet(path, dictionaries=[name]).read([name]).column(name)
+            for chunk in column.chunks:
+                found.update(dict.fromkeys(map(str, plain_symbols(chunk.unique()).to_pylist())))
+        return list(found)
+
+    def rows(
+        self,
+        symbols: Sequence[str] | None = None,
+        start: datetime.date | None = None,
+        end: datetime.date | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Return rows in the order of the output.
+
+        Parameters
+        ----------
+        symbols : sequence of str, optional
+            Only these, as text.
+        start, end : datetime.date, optional
+            Only sessions from `start` to `end`, both included.
+        columns : sequence of str, optional
+            Only these columns, in this order.
+
+        Raises
+        ------
+        UsageError
+            If the output has no such column or symbol.
+        """
+        self._check_columns(columns or ())
+        names = list(self.schema.names if columns is None else columns)
+        keys = {"symbol": symbols is not None, "date": start is not None or end is not None}
+        read = list(dict.fromkeys([*names, *(self.roles[role] for role, is_needed in keys.items() if is_needed)]))
+        found: set[str] = set()
+        tables = []
+        for path, footer in zip(self.files, self._footers, strict=True):
+            groups = self._groups(footer, symbols)
+            if not groups:
+                continue
+            table = parquet.open_parquet(path).read_row_groups(groups, read)
+            if symbols is not None:
+                texts = self._texts(table)
+                table = table.filter(pc.is_in(texts, pa.array(list(symbols), pa.string())))
+                found.update(texts.unique().to_pylist())
+            tables.append(self._between(table, start, end).select(names))
+        missing = next((symbol for symbol in symbols or () if symbol not in found), None)
+        if missing is not None:
+            raise UsageError(f"{self.name} has no symbol {missing}{self._similar(missing)}")
+        empty = pa.schema([self.schema.field(name) for name in names]).empty_table()
+        return pa.concat_tables(tables) if tables else empty
+
+    def _similar(self, symbol: str) -> str:
+        symbols = self.symbols
+        return did_you_mean(symbol, symbols) if len(symbols) <= _MOST_SUGGESTED else ""
+
+    def _check_columns(self, columns: Sequence[str]) -> None:
+        for name in columns:
+            if name not in self.schema.names:
+                raise UsageError(f"{self.name} has no column {name}{did_you_mean(name, self.schema.names)}")
+
+    def _groups(self, footer: pq.FileMetaData, symbols: Sequence[str] | None) -> list[int]:
+        """Return the row groups that may have rows of the symbols."""
+        every = range(footer.num_row_groups)
+        if symbols is None or not is_text(self.schema.field(self.roles["symbol"]).type):
+            return list(every)
+        column = footer.schema.names.index(self.roles["symbol"])
+        statistics = [footer.row_group(group).column(column).statistics for group in every]
+        return [group for group, known in zip(every, statistics, strict=True) if _may_have(known, symbols)]
+
+    def _texts(self, table: pa.Table) -> pa.Array:
+        return plain_symbols(table.column(self.roles["symbol"]).combine_chunks()).cast(pa.string())
+
+    def _between(self, table: pa.Table, start: datetime.date | None, end: datetime.date | None) -> pa.Table:
+        if start is None and end is None:
+            return table
+        days = session_days(table.column(self.roles["date"]))[0]
+        inside = np.ones(len(days), bool)
+        if start is not None:
+            inside &= days >= day_of(start)
+        if end is not None:
+            inside &= days <= day_of(end)
+        return table.filter(pa.array(inside))
+
+
+def _may_have(statistics: Any, symbols: Sequence[str]) -> bool:
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return any(statistics.min <= symbol <= statistics.max for symbol in symbols)
+
+
+def open_output(output: str | Path) -> Built:
+    """Open an output of `build`.
+
+    Raises
+    ------
+    InputRefused
+        If there is none, or its parts do not say how they were built.
+    """
+    files = [path for path, _ in discovery.find_inputs([str(output)], None).files]
+    record, trouble = read_record(files)
+    if record is None:
+        raise InputRefused(trouble or f"{output} is no output of weekly-cli build; give what build has written with -o")
+    schema = parquet.open_parquet(files[0]).schema_arrow
+    given = {role: name for role, name in record["settings"].get("columns", {}).items() if not name.startswith("@")}
+    return Built(str(output), files, record, schema, find_roles(schema, given, str(output)))
