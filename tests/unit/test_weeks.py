@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weekly_cli.compute.weeks import DAYS_PER_WEEK, newest_week_seen, week_end, week_number
+from weekly_cli.compute.weeks import DAYS_PER_WEEK, first_day_seen, newest_week_seen, week_end, week_number
 from weekly_cli.names import ANCHORS, AVAILABILITIES
 
 EPOCH = datetime.date(1970, 1, 1)
@@ -54,9 +54,12 @@ def test_a_week_has_seven_days_and_ends_on_its_anchor(day: int, anchor: str) -> 
     assert [week_number(end + step, anchor) - number for step in (-7, -6, 0, 1)] == [-1, 0, 0, 1]
 
 
-def first_day_seen(week: int, anchor: str, available: str) -> int:
-    """The availability rule in words: the day after the week, or the week's last day."""
-    return week_end(week, anchor) + {"next-week": 1, "week-end": 0}[available]
+@settings(deadline=None)
+@given(day=ALL_DAYS, anchor=st.sampled_from(ANCHORS))
+def test_a_bar_is_seen_from_the_day_after_its_week_or_from_its_last_day(day: int, anchor: str) -> None:
+    week = week_number(day, anchor)
+    assert first_day_seen(week, anchor, "next-week") == week_end(week, anchor) + 1
+    assert first_day_seen(week, anchor, "week-end") == week_end(week, anchor)
 
 
 @settings(deadline=None)

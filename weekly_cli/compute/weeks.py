@@ -16,6 +16,8 @@ from weekly_cli.names import ANCHORS
 
 _EPOCH_WEEKDAY = 3  # Thursday, with Monday = 0
 DAYS_PER_WEEK = 7
+#: How many days before the day after its week a bar may be seen.
+_LEAD_DAYS = {"next-week": 0, "week-end": 1}
 
 Days = TypeVar("Days", int, "NDArray[np.int32]", "NDArray[np.int64]")
 
@@ -50,5 +52,13 @@ def newest_week_seen(day: Days, anchor: str, available: str) -> Days:
     >>> newest_week_seen(friday + 3, "W-FRI", "next-week") == week_number(friday, "W-FRI")
     True
     """
-    lead_days = {"next-week": 0, "week-end": 1}[available]
-    return week_number(day + lead_days, anchor) - 1
+    return week_number(day + _LEAD_DAYS[available], anchor) - 1
+
+
+def first_day_seen(week: Days, anchor: str, available: str) -> Days:
+    """Return the first day on which the bar of the week numbered `week` may be seen: `newest_week_seen`, turned around.
+
+    >>> first_day_seen(week_number(1, "W-FRI"), "W-FRI", "next-week")  # 1970-01-02, a Friday
+    2
+    """
+    return week_end(week, anchor) + 1 - _LEAD_DAYS[available]

@@ -25,6 +25,7 @@ STEPS = (
         inputs=("close", "highest_52"),
         function=relative_distance,
         parity="TA-Lib MAX",
+        source="George and Hwang (2004), The 52-Week High and Momentum Investing",
     ),
     Feature(
         name="w_low_52",
@@ -34,6 +35,7 @@ STEPS = (
         inputs=("close", "lowest_52"),
         function=relative_distance,
         parity="TA-Lib MIN",
+        source="George and Hwang (2004), The 52-Week High and Momentum Investing",
     ),
     Feature(
         name="w_position_52",
@@ -42,5 +44,6 @@ STEPS = (
         first_bar=_YEAR_BARS - 1,
         inputs=("close", "highest_52", "lowest_52"),
         function=_position,
+        source="Lane (1984), Lane's Stochastics: %K, here as a share of 1",
     ),
 )

@@ -57,6 +57,8 @@ class Feature(Step):
         One of `STORED_TYPES`.
     parity : str
         The function of another library with the same values, if there is one.
+    source : str
+        Who defined it: author, year and title; empty: this package.
     version : int
         Increased whenever the values change, so that outputs can be distinguished.
     """
@@ -68,6 +70,7 @@ class Feature(Step):
     whole_history: bool = False
     stored: str = "estimate"
     parity: str = ""
+    source: str = ""
     version: int = 1
 
     @property
@@ -76,12 +79,12 @@ class Feature(Step):
         return None if self.whole_history else max(self.looks_back, self.first_bar) + 1
 
 
-def evaluate(wanted: Iterable[Feature], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Panel]:
-    """Yield the panel of each wanted feature in order; each step is computed once, and only if it is needed.
+def evaluate(wanted: Iterable[Step], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Any]:
+    """Yield the value of each wanted step in order, a feature's as a panel; each is computed once, if it is needed.
 
     Parameters
     ----------
-    wanted : iterable of Feature
+    wanted : iterable of Step
     steps : mapping
         Every feature and intermediate value by name.
     given : callable

@@ -10,6 +10,8 @@ import numpy as np
 from weekly_cli.compute.features.declare import Feature, Step
 from weekly_cli.compute.kernels import Panel, difference, ema, wilder
 
+_WILDER = "Wilder (1978), New Concepts in Technical Trading Systems"
+_APPEL = "Appel (1979), Moving Average Convergence-Divergence"
 _FAST, _SLOW, _SIGNAL = 12, 26, 9
 _LINE_BAR = _SLOW - 1
 _SIGNAL_BAR = _LINE_BAR + _SIGNAL - 1
@@ -51,6 +53,7 @@ STEPS = (
             inputs=("gains_and_losses",),
             function=partial(rsi, n=n),
             parity="TA-Lib RSI",
+            source=_WILDER,
         )
         for n in (14, 21, 30)
     ),
@@ -64,6 +67,7 @@ STEPS = (
         inputs=("macd",),
         function=itemgetter(0),
         parity="TA-Lib MACD",
+        source=_APPEL,
     ),
     Feature(
         name="w_macd_signal",
@@ -74,6 +78,7 @@ STEPS = (
         inputs=("macd",),
         function=itemgetter(1),
         parity="TA-Lib MACD",
+        source=_APPEL,
     ),
     Feature(
         name="w_macd_hist",
@@ -84,6 +89,7 @@ STEPS = (
         inputs=("w_macd", "w_macd_signal"),
         function=sub,
         parity="TA-Lib MACD",
+        source="Aspray (1986), the histogram of the MACD",
     ),
     Step(name="macd_hist_change", inputs=("w_macd_hist",), function=difference),
     Feature(

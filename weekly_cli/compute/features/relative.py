@@ -50,6 +50,7 @@ TEMPLATES = (
         first_bar=0,
         inputs=("close", "benchmark:{b}"),
         function=_relative_strength,
+        source="Levy (1967), Relative Strength as a Criterion for Investment Selection",
     ),
     Feature(
         name="w_rs_{b}_norm",
@@ -58,6 +59,7 @@ TEMPLATES = (
         first_bar=_NORM_WINDOW - 1,
         inputs=("w_rs_{b}",),
         function=partial(_to_its_mean, n=_NORM_WINDOW),
+        source="Mansfield's relative performance, in Weinstein (1988), Secrets for Profiting in Bull and Bear Markets",
     ),
     Feature(
         name="w_rs_{b}_slope",
@@ -81,6 +83,7 @@ TEMPLATES = (
         first_bar=_BETA_WINDOW,
         inputs=("beta_and_correlation:{b}",),
         function=itemgetter(0),
+        source="Sharpe (1964), Capital Asset Prices",
     ),
     Feature(
         name="w_corr_{b}_52",
@@ -89,6 +92,7 @@ TEMPLATES = (
         first_bar=_BETA_WINDOW,
         inputs=("beta_and_correlation:{b}",),
         function=itemgetter(1),
+        source="Pearson (1896), Regression, Heredity, and Panmixia",
         parity="TA-Lib CORREL on the returns",
     ),
 )

@@ -33,6 +33,7 @@ STEPS = (
             inputs=("close",),
             function=partial(ratio_change, n=n),
             parity="TA-Lib ROCP",
+            source="Jegadeesh and Titman (1993), Returns to Buying Winners and Selling Losers",
         )
         for n in (4, 12, 26, 52)
     ),

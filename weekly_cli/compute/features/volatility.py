@@ -52,6 +52,7 @@ STEPS = (
         inputs=("true_range",),
         function=partial(wilder, n=_ATR_BARS, first=1),
         parity="TA-Lib ATR",
+        source="Wilder (1978), New Concepts in Technical Trading Systems",
     ),
     Feature(
         name="w_natr_14",
@@ -62,6 +63,7 @@ STEPS = (
         inputs=("w_atr_14", "close"),
         function=_percent_of,
         parity="TA-Lib NATR",
+        source="Forman (2006), Cross-Market Evaluations with Normalized Average True Range",
     ),
     Feature(
         name="w_range",
