@@ -41,6 +41,31 @@ def write_text(path: Path, text: str) -> None:
     failpoints.reached("report:renamed")
 
 
+def write_new_text(path: Path, text: str) -> None:
+    """Write a text file where nothing is yet.
+
+    Raises
+    ------
+    OutputConflict
+        If something is there already, or the place can't be written to.
+    DiskError
+        If the disk is full or fails; then nothing is there.
+    """
+    with writing(path):
+        try:
+            stream = path.open("x", encoding="utf-8", newline="\n")
+        except FileExistsError as error:
+            raise OutputConflict(
+                f"{path} already exists and is left as it is; move it away, or give another path"
+            ) from error
+        try:
+            with stream:
+                stream.write(text)
+        except OSError:
+            path.unlink()
+            raise
+
+
 def append_line(path: Path, line: bytes) -> None:
     """Append a line to a file; it begins with a line break, because the file may end in an incomplete line."""
     failpoints.reached("journal:before")

@@ -41,6 +41,8 @@ class Kind:
         The smallest value.
     none : str
         The word for None in a configuration, if there is one.
+    example : Any
+        A value as a settings file may have it.
     """
 
     metavar = "TEXT"
@@ -49,6 +51,7 @@ class Kind:
     completer = ""
     least: float | None = None
     none = ""
+    example: Any = "text"
 
     def parse(self, texts: Sequence[str]) -> Any:
         """Return the value of a flag, which may be given several times, or of a variable."""
@@ -70,7 +73,7 @@ class Kind:
 class PathName(Kind):
     """A path; `~` is the home folder."""
 
-    metavar, completer = "PATH", "path"
+    metavar, completer, example = "PATH", "path", "folder/file"
 
     def check(self, value: Any) -> str:
         """Return the path with `~` expanded."""
@@ -85,7 +88,7 @@ class PathName(Kind):
 class PathNames(PathName):
     """One or more paths."""
 
-    metavar, repeatable = "PATH...", True
+    metavar, repeatable, example = "PATH...", True, "prices"
 
     def parse(self, texts: Sequence[str]) -> Any:
         """Return the paths; each text is one path."""
@@ -112,6 +115,7 @@ class Choice(Kind):
 
     def __init__(self, *choices: str) -> None:
         self.choices = choices
+        self.example = choices[0]
         self.metavar = f"[{' | '.join(choices)}]"
 
     def check(self, value: Any) -> str:
@@ -130,7 +134,7 @@ class Choice(Kind):
 class Switch(Kind):
     """True or false."""
 
-    metavar = ""
+    metavar, example = "", True
 
     def parse(self, texts: Sequence[str]) -> bool:
         """Return the value of a variable; a flag is not text."""
@@ -157,6 +161,7 @@ class Whole(Kind):
 
     def __init__(self, least: int | None = None) -> None:
         self.least = least
+        self.example = max(100, least or 0)
 
     def parse(self, texts: Sequence[str]) -> int:
         """Parse the number in a text."""
@@ -197,7 +202,7 @@ class Jobs(Whole):
 class Seconds(Kind):
     """A duration; `above_zero` excludes 0."""
 
-    metavar, least = "SECONDS", 0
+    metavar, least, example = "SECONDS", 0, 600
 
     def __init__(self, *, above_zero: bool = False) -> None:
         self._above_zero = above_zero
@@ -227,7 +232,7 @@ class Seconds(Kind):
 class Date(Kind):
     """A calendar day."""
 
-    metavar = "DATE"
+    metavar, example = "DATE", "2020-01-31"
 
     def check(self, value: Any) -> datetime.date:
         """Return the day of a date, a datetime or an ISO text."""
@@ -254,7 +259,7 @@ class Date(Kind):
 class DateFormat(Kind):
     """A format of dates, as in `datetime.strptime`."""
 
-    metavar = "FORMAT"
+    metavar, example = "FORMAT", "%m/%d/%Y"
 
     def check(self, value: Any) -> str:
         """Return the format, which must give a day back that it has written."""
@@ -271,7 +276,7 @@ class DateFormat(Kind):
 class TimeZone(Kind):
     """A time zone by its name in the IANA database."""
 
-    metavar = "ZONE"
+    metavar, example = "ZONE", "America/New_York"
 
     def check(self, value: Any) -> str:
         """Return the name of the zone."""
@@ -288,6 +293,8 @@ class TimeZone(Kind):
 class Word(Kind):
     """Text that is not empty."""
 
+    example = "AAPL"
+
     def check(self, value: Any) -> str:
         """Return the text."""
         if not text_of(value):
@@ -298,7 +305,7 @@ class Word(Kind):
 class Size(Kind):
     """A size in bytes; None for "auto"."""
 
-    metavar, none = "SIZE", "auto"
+    metavar, none, example = "SIZE", "auto", "2GB"
 
     def check(self, value: Any) -> int | None:
         """Return the bytes.
@@ -329,7 +336,7 @@ class Size(Kind):
 class ColumnName(Kind):
     """A column of the input."""
 
-    metavar, completer = "COLUMN", "prices"
+    metavar, completer, example = "COLUMN", "prices", "adj_close"
 
 
 def text_of(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import KINDS
@@ -37,7 +38,7 @@ class Names(Kind):
 class Symbols(Names):
     """Symbols, or `@FILE` with one per line."""
 
-    metavar, completer = "SYMBOL,...", "symbols"
+    metavar, completer, example = "SYMBOL,...", "symbols", ("AAPL", "MSFT")
 
     def check(self, value: Any) -> tuple[str, ...]:
         """Return the symbols, each once; an empty name is allowed."""
@@ -65,7 +66,7 @@ def _symbols_of_file(text: str) -> list[str]:
 class Benchmarks(Names):
     """Symbols to compare the others with."""
 
-    metavar, completer = "SYMBOL,...", "symbols"
+    metavar, completer, example = "SYMBOL,...", "symbols", ("SPY", "QQQ")
 
 
 class Codes(Names):
@@ -75,6 +76,7 @@ class Codes(Names):
 
     def __init__(self, *more: str) -> None:
         self._known = (*more, *KINDS)
+        self.example: Sequence[str] = ("similar-symbols",)
 
     def check(self, value: Any) -> tuple[str, ...]:
         """Return the codes, each once."""
@@ -93,7 +95,7 @@ class Codes(Names):
 class Features(Kind):
     """Families, columns and exclusions, separated by commas."""
 
-    metavar, repeatable, completer = "NAME,...", True, "features"
+    metavar, repeatable, completer, example = "NAME,...", True, "features", "all"
 
     def parse(self, texts: Sequence[str]) -> str:
         """Join all texts into one."""
@@ -112,6 +114,7 @@ class Roles(Kind):
     """Which column has which role: ROLE=COLUMN pairs separated by commas, or a table."""
 
     metavar, repeatable, completer = "ROLE=COLUMN,...", True, "columns"
+    example: Any = MappingProxyType({"symbol": "Ticker", "close": "Last"})
 
     def parse(self, texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """Return the pairs from all texts."""

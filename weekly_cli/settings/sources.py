@@ -91,8 +91,7 @@ def from_file(folder: Path) -> Layer:
     table = _toml(path)
     if table is None:
         path = folder / PROJECT_FILE
-        tools = (_toml(path) or {}).get("tool", {})
-        table = tools.get(PROJECT_TABLE, {}) if isinstance(tools, dict) else {}
+        table = _project_table(path)
     if not isinstance(table, dict):
         raise UsageError(f"{path}: [tool.{PROJECT_TABLE}] is a table of settings, not {table!r}")
     layer = {}
@@ -102,6 +101,16 @@ def from_file(folder: Path) -> Layer:
             raise UsageError(f"{path}: {typed} is read from the command line alone; take it out there")
         layer[row.name] = Given(value, f"{typed} in {path}")
     return layer
+
+
+def has_project_settings(folder: Path) -> bool:
+    """Tell whether `pyproject.toml` in a folder has settings, which are read as long as `weekly.toml` is not there."""
+    return bool(_project_table(folder / PROJECT_FILE))
+
+
+def _project_table(path: Path) -> Any:
+    tools = (_toml(path) or {}).get("tool", {})
+    return tools.get(PROJECT_TABLE, {}) if isinstance(tools, dict) else {}
 
 
 def from_python(values: Mapping[str, Any]) -> Layer:

@@ -63,6 +63,8 @@ class Setting:
         Whether a run with another value makes a different output.
     shows_variable : bool
         Whether the help names its variable; the names of all variables follow one rule.
+    example : Any
+        A value for the template of a settings file; None: the kind's.
     """
 
     kind: Kind
@@ -73,6 +75,7 @@ class Setting:
     sources: Source = ANYWHERE
     changes_values: bool = False
     shows_variable: bool = False
+    example: Any = None
     name: str = ""
     default: Any = None
 
@@ -128,6 +131,7 @@ class Config:
     symbol_map: str | None = _row(
         None, kinds.PathName(), INPUT,
         "CSV or Parquet with old, new and from: rows of old before that date belong to new.", changes_values=True,
+        example="renamed.csv",
     )  # fmt: skip
     date_unit: str = _row(
         "auto", kinds.Choice("auto", *DATE_UNITS), INPUT, "What a date that is a number counts.", changes_values=True
@@ -149,7 +153,9 @@ class Config:
         None, kinds.Date(), INPUT, "First date that is written; earlier rows still feed the features.",
         changes_values=True,
     )  # fmt: skip
-    end: datetime.date | None = _row(None, kinds.Date(), INPUT, "Last date that is written.", changes_values=True)
+    end: datetime.date | None = _row(
+        None, kinds.Date(), INPUT, "Last date that is written.", changes_values=True, example="2024-12-31"
+    )
     on_duplicates: str = _row(
         "error", kinds.Choice("error", "first", "last"), INPUT, "Rows that repeat a symbol's date.",
         changes_values=True,
@@ -181,7 +187,7 @@ class Config:
     sector_map: str | None = _row(
         None, kinds.PathName(), FEATURES,
         "CSV or Parquet with symbol and sector, sector_equal_weight or subsector: the symbol to compare with.",
-        changes_values=True,
+        changes_values=True, example="sectors.csv",
     )  # fmt: skip
     price: str | None = _row(
         None, kinds.ColumnName(), FEATURES, "A column with the adjusted close; open, high and low are scaled with it.",
@@ -226,12 +232,18 @@ class Config:
     )
     json: bool = _row(False, kinds.Switch(), OUTPUT, "Print JSON on stdout.", sources=OF_THE_COMMAND)
     report: str | None = _row(
-        None, kinds.PathName(), OUTPUT, "Write the report as JSON to this file.", sources=OF_THE_COMMAND
+        None,
+        kinds.PathName(),
+        OUTPUT,
+        "Write the report as JSON to this file.",
+        sources=OF_THE_COMMAND,
+        example="run.json",
     )
 
     # ---- Run
     fail_on: tuple[str, ...] = _row(
         (), lists.Codes(ALL), RUN, "Publish nothing if one of these findings is there: suspected-split,... or all.",
+        example=("suspected-split", "padding"),
     )  # fmt: skip
     ignore: tuple[str, ...] = _row((), lists.Codes(), RUN, "Findings that are known, and not to be said.")
     strict: bool = _row(False, kinds.Switch(), RUN, "Publish nothing if a symbol fails.")
@@ -241,7 +253,11 @@ class Config:
         None, kinds.Seconds(above_zero=True), RUN, "After this time a task counts as hung and its worker is ended."
     )
     work_dir: str | None = _row(
-        None, kinds.PathName(), RUN, "Folder to work in, on the output's filesystem; else beside the output."
+        None,
+        kinds.PathName(),
+        RUN,
+        "Folder to work in, on the output's filesystem; else beside the output.",
+        example="work",
     )
     keep_work: bool = _row(False, kinds.Switch(), RUN, "Leave the work folder there after the run.")
 
