@@ -35,6 +35,7 @@ from weekly_cli.run.report import Ran, Report, make_report
 from weekly_cli.run.resources import Resources
 from weekly_cli.run.stages import Stages
 from weekly_cli.run.task import Job, Outcome, Task, part_file
+from weekly_cli.run.timeline import make_timeline
 from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config, from_python, resolve
 
@@ -119,7 +120,16 @@ def run(
         refuse_findings(config, found)
         size = _publish(context, input_scan, job, outcomes)
         engines.close()
-        ran = Ran(partitioned, outcomes, context.stages.seconds, size, meter.peak_bytes, context.stages.warnings, found)
+        ran = Ran(
+            partitioned=partitioned,
+            outcomes=outcomes,
+            seconds=context.stages.seconds,
+            bytes_written=size,
+            peak_bytes=meter.peak_bytes,
+            warnings=context.stages.warnings,
+            findings=found,
+            timeline=make_timeline(input_scan, plan, outcomes, context.stages, meter),
+        )
         return make_report(config, input_scan, plan, job, ran)
 
 

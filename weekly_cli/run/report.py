@@ -18,6 +18,8 @@ from weekly_cli.names import printable
 from weekly_cli.run.repeats import NO_REPEATS, differences
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.task import SHORT_HISTORY_BARS
+from weekly_cli.run.timeline import Timeline
+from weekly_cli.settings.sources import GivenSetting, given_settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from weekly_cli.settings import Config
 
 _MIB = 2**20
+
+
+#: Of the fields of `Report`, and of what is in them.
+REPORT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,12 @@ class Report:
         Problems that did not stop the run.
     findings : tuple of Finding
         What in the data is probably not as its owner thinks.
+    settings : mapping of setting to GivenSetting
+        Input, output, and whatever else was given.
+    timeline : Timeline
+        When the stages and the tasks ran, and the memory over time.
+    report_version : int
+        Which fields there are: another number as soon as one comes, goes or means something else.
     """
 
     output: str
@@ -114,8 +126,11 @@ class Report:
     rejected: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     findings: tuple[Finding, ...]
+    settings: Mapping[str, GivenSetting]
+    timeline: Timeline
     fingerprint: str
     version: str
+    report_version: int = REPORT_VERSION
 
     @property
     def exit_code(self) -> int:
@@ -148,6 +163,7 @@ class Ran:
     peak_bytes: int
     warnings: Sequence[str]
     findings: Sequence[Finding]
+    timeline: Timeline
 
 
 def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> Report:
@@ -214,6 +230,8 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
         rejected=rejected,
         warnings=tuple(ran.warnings),
         findings=tuple(ran.findings),
+        settings=given_settings(config),
+        timeline=ran.timeline,
         fingerprint=_fingerprint(job),
         version=__version__,
     )

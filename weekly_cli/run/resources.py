@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,12 +181,22 @@ class MemoryMeter:
     """Samples the memory of this process and its descendants twice a second until it is stopped.
 
     Shared pages count once: proportional set sizes where the system reports them, resident sizes elsewhere.
+
+    Attributes
+    ----------
+    peak_bytes : int
+    samples : list of (float, int, int)
+        When, by `time.monotonic`, and the bytes of this process and of its descendants: at most 500, evenly over the
+        time. Of neighbours the largest is kept, so the peak is always among them.
     """
 
     _SECONDS = 0.5
+    _MOST_SAMPLES = 500
 
     def __init__(self) -> None:
         self.peak_bytes = 0
+        self.samples: list[tuple[float, int, int]] = []
+        self._merged, self._to_merge = 0, 1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -205,7 +216,23 @@ class MemoryMeter:
         import psutil
 
         process = psutil.Process()
-        self.peak_bytes = max(self.peak_bytes, sum(map(_held, (process, *process.children(recursive=True)))))
+        self._keep((time.monotonic(), _held(process), sum(map(_held, process.children(recursive=True)))))
+
+    def _keep(self, sample: tuple[float, int, int]) -> None:
+        self.peak_bytes = max(self.peak_bytes, sum(sample[1:]))
+        if self.samples and self._merged < self._to_merge:
+            self.samples[-1] = _larger(self.samples[-1], sample)
+            self._merged += 1
+            return
+        if len(self.samples) == self._MOST_SAMPLES:
+            self.samples = list(map(_larger, self.samples[::2], self.samples[1::2]))
+            self._to_merge *= 2
+        self.samples.append(sample)
+        self._merged = 1
+
+
+def _larger(one: tuple[float, int, int], other: tuple[float, int, int]) -> tuple[float, int, int]:
+    return max(one, other, key=lambda sample: sum(sample[1:]))
 
 
 def _held(process: psutil.Process) -> int:

@@ -58,11 +58,11 @@ class TaskRetrier:
             for failure in failed:
                 smaller = halves(failure.task)
                 if failure.cause in (Cause.DIED, Cause.TOO_LONG) or (failure.cause is Cause.NO_MEMORY and not smaller):
-                    suspects.append(failure.task)
+                    suspects.append(again(failure.task))
                 elif failure.cause is Cause.RAISED and not smaller:
                     yield self._reject(failure)
                 else:
-                    waiting += smaller or [failure.task]
+                    waiting += smaller or [again(failure.task)]
             self._retreat(failed, len(waiting), len(suspects))
         for task in suspects:
             yield from self._alone(task)
@@ -112,7 +112,7 @@ class TaskRetrier:
                     yield self._reject(failure)
                 else:
                     smaller = halves(task) if failure.cause is not Cause.UNFINISHED else []
-                    waiting += [(half, 0) for half in smaller] or [(task, deaths)]
+                    waiting += [(half, 0) for half in smaller] or [(again(task), deaths)]
 
     def _reject(self, failed: Failed) -> Outcome:
         self._rejected, self._last = self._rejected + 1, failed
@@ -120,7 +120,7 @@ class TaskRetrier:
         if self._rejected > _MOST_REJECTED:
             raise RuntimeError(f"more than {_MOST_REJECTED} symbols fail: {failed.reason}\n{failed.details}")
         self._listener(RunWarning(f"symbol {symbol} is left out: {failed.reason}"))
-        return Outcome(failed.task.number, symbols=1, rejected=((symbol, failed.reason),))
+        return Outcome(failed.task.number, symbols=1, rejected=((symbol, failed.reason),), retries=failed.task.retries)
 
 
 def halves(task: Task) -> list[Task]:
@@ -128,5 +128,10 @@ def halves(task: Task) -> list[Task]:
     symbols = len(task.symbols)
     if symbols < 2:
         return []
-    low_memory = replace(task, job=replace(task.job, low_memory=True))
+    low_memory = replace(again(task), job=replace(task.job, low_memory=True))
     return [low_memory.cut(0, symbols // 2), low_memory.cut(symbols // 2, symbols)]
+
+
+def again(task: Task) -> Task:
+    """Return a task that has failed once more."""
+    return replace(task, retries=task.retries + 1)

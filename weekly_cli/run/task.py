@@ -5,6 +5,7 @@ A task carries all of its settings by value and refers to its rows by path; noth
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -110,6 +111,8 @@ class Task:
         The number of each symbol in the task as planned (and partitioned), ascending.
     compared : mapping of benchmark name to tuple of int
         The number of each symbol's benchmark in the benchmark file; -1: none.
+    retries : int
+        How often it, or the task it was cut from, has failed or been cut off.
     """
 
     number: int
@@ -120,6 +123,7 @@ class Task:
     planned_codes: Sequence[int]
     part: str
     compared: Mapping[str, tuple[int, ...]]
+    retries: int = 0
 
     @property
     def span(self) -> tuple[int, int]:
@@ -153,7 +157,9 @@ def part_span(part: str) -> tuple[int, int]:
 class Outcome:
     """What a task returns; the seconds are by stage, the peak is that of the worker process.
 
-    `repeats` and `suspects` name symbols by their positions in the planned task.
+    `repeats` and `suspects` name symbols by their positions in the planned task. `process` is the id of the process
+    that ran the task, and `started_at` and `ended_at` are readings of `time.monotonic`; an earlier run's outcomes and
+    failures have neither.
     """
 
     number: int
@@ -165,6 +171,10 @@ class Outcome:
     checksum: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     cpu_seconds: float = 0.0
+    process: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    retries: int = 0
     peak_bytes: int = 0
     quality: Quality = field(default_factory=Quality)
     repeats: Repeats = NO_REPEATS
@@ -199,7 +209,7 @@ def run_task(task: Task) -> Outcome:
     InputRefused
         If the rows can't be read.
     """
-    clock = _Clock()
+    started_at, clock = time.monotonic(), _Clock()
     clock.stage("read")
     rows = sorted_rows(task)
     if task.job.refuses(rows.repeats):
@@ -229,6 +239,10 @@ def run_task(task: Task) -> Outcome:
         checksum=checksum,
         seconds=clock.seconds,
         cpu_seconds=clock.cpu_seconds(),
+        process=os.getpid(),
+        started_at=started_at,
+        ended_at=time.monotonic(),
+        retries=task.retries,
         peak_bytes=peak_bytes(),
         quality=quality,
         repeats=rows.repeats,

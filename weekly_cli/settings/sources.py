@@ -8,6 +8,7 @@ its source.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -176,6 +177,23 @@ def winning(*layers: Layer) -> dict[str, Given]:
     for layer in layers:
         given.update(layer)
     return given
+
+
+@dataclass(frozen=True)
+class GivenSetting:
+    """The plain value of a setting, and where it came from."""
+
+    value: Any
+    source: str
+
+
+def given_settings(config: Config) -> dict[str, GivenSetting]:
+    """Return the settings that were given, and in any case input and output."""
+    return {
+        row.name: GivenSetting(row.kind.plain(value), config.sources.get(row.name, "default"))
+        for row in SETTINGS.values()
+        if row.name in ("input", "output", *config.sources) and (value := getattr(config, row.name)) is not None
+    }
 
 
 def _known(name: str, where: str) -> Setting:
