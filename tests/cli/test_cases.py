@@ -13,10 +13,11 @@ import pytest
 from cases import CASES, Case, Way
 from frames import build, parts, read, report_here, write
 
+from weekly_cli.cli.views.plan import plan_lines
 from weekly_cli.errors import InputRefused
 from weekly_cli.run import pipeline, plan
 from weekly_cli.run import rows as task_rows
-from weekly_cli.run.report import Report, plan_lines
+from weekly_cli.run.report import Report
 from weekly_cli.settings import from_python, resolve
 from weekly_cli.verify import verify
 

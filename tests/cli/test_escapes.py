@@ -16,8 +16,8 @@ from frames import COMMAND, SECONDS, daily, environment, on_a_terminal, run_cli,
 from rich.console import Console
 
 import weekly_cli
+from weekly_cli.cli.views.build import render
 from weekly_cli.run import fan_out
-from weekly_cli.run.report import render
 from weekly_cli.run.task import Outcome, Task, run_task
 
 pytestmark = pytest.mark.slow

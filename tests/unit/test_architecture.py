@@ -39,7 +39,7 @@ CONFINED = {
         *("verify.reference", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.application", "cli.commands", "cli.parsing", "cli.parameters", "cli.completion", "cli.reference"},
-    "rich": {"cli.commands", "cli.console", "cli.progress", "run.report", "verify.view", "inspection.view"},
+    "rich": {"cli.commands", "cli.console", "cli.progress", "cli.views"},
     "filelock": {"files.lock"},
     "duckdb": {"files.second_decoder"},
     "polars": {"files.second_decoder"},

@@ -60,6 +60,6 @@ def _show(done: Report, config: Config) -> None:
     if config.json:
         print_json(done.to_dict())
     if not config.quiet or done.rejected:
-        from weekly_cli.run.report import render
+        from weekly_cli.cli.views.build import render
 
         console(stderr=True).print(render(done))

@@ -23,7 +23,7 @@ def inspect(typed: Typed) -> int:
     config = resolve(*layers(typed))
     with importing():
         from weekly_cli import inspection
-        from weekly_cli.inspection import view
+        from weekly_cli.cli.views import inspect as view
     found = inspection.look(config)
     if config.json:
         print_json(found.to_dict())

@@ -18,11 +18,12 @@ def plan(typed: Typed) -> int:
     """Say what build would do, and why; reads the keys and writes nothing."""
     config = resolve(*layers(typed))
     with importing():
-        from weekly_cli.run import pipeline, report
+        from weekly_cli.cli.views import plan as view
+        from weekly_cli.run import pipeline
     scan, run_plan = pipeline.plan_only(config)
     findings = pipeline.findings_in_plan(scan, run_plan, config)
     if config.json:
-        print_json({**report.plan_lines(scan, run_plan), "findings": [asdict(one) for one in findings]})
+        print_json({**view.plan_lines(scan, run_plan), "findings": [asdict(one) for one in findings]})
     else:
-        console(stderr=False).print(report.render_plan(scan, run_plan, findings))
+        console(stderr=False).print(view.render(scan, run_plan, findings))
     return EXIT_DONE

@@ -32,7 +32,7 @@ def verify(
     """Check a finished table: complete, no look-ahead, right by a slow recomputation; and how long columns warm up."""
     known = resolve_some(("output", "columns", "sector_map", "json"), *layers({**typed, "output": output}))
     from weekly_cli import verify as room
-    from weekly_cli.verify import view
+    from weekly_cli.cli.views import verify as view
 
     shown = console(stderr=False)
     proof = room.verify(

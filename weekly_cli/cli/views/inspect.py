@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from weekly_cli.cli.views.layout import finding_lines, grid, mib
 from weekly_cli.dataset.calendar import WEEKDAYS
 from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.inspection.facts import Calendar, Column, History, Inspection, Year
 from weekly_cli.names import printable
-from weekly_cli.run.report import mib
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +30,7 @@ _SHADES = ((0.995, "█", "#"), (0.9, "▓", "+"), (0.5, "▒", "-"), (0.0, "░
 def show(found: Inspection, console: Console) -> None:
     """Print an inspection."""
     plain = console.options.ascii_only
-    console.print(_grid(_lines(found)))
+    console.print(grid(_lines(found)))
     for table in _tables(found, plain):
         console.print()
         console.print(table)
@@ -40,17 +40,6 @@ def show(found: Inspection, console: Console) -> None:
         console.print(f"\nNo build fits: {printable(found.undecided)}.")
     if found.build is not None:
         console.print(f"\nBuilt with:\n    {printable(found.build.command)}", soft_wrap=True)
-
-
-def _grid(lines: Sequence[tuple[str, str]]) -> Table:
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in lines:
-        table.add_row(name, printable(value))
-    return table
 
 
 def _lines(found: Inspection) -> list[tuple[str, str]]:
@@ -64,7 +53,7 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
         ("read as", "; ".join(found.notes)),
         *(_of_calendar(found.calendar) if found.calendar else ()),
         ("quality", _flaws(found)),
-        *(("finding", one.line) for one in found.findings),
+        *finding_lines(found.findings),
         (
             "",
             "" if found.prices_searched else "prices are searched for findings by a build only: too many rows by date",

@@ -1,0 +1,44 @@
+"""What a build would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read
+from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.scan import Scan
+from weekly_cli.dataset.schema import roles_in_words
+from weekly_cli.findings import Finding
+from weekly_cli.run.plan import Plan
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def render(scan: Scan, plan: Plan, findings: Sequence[Finding]) -> RenderableType:
+    """Return a plan as a table at most 80 columns wide."""
+    lines = [(name.replace("_", " "), str(value)) for name, value in plan_lines(scan, plan).items()]
+    return grid([*lines, *finding_lines(findings)])
+
+
+def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
+    """Return the lines that describe a plan, for the table and the JSON."""
+    rows = [task.rows for task in plan.tasks]
+    limits = "; ".join(f"{name}: {limit}" for name, limit in plan.worker_limits)
+    footers = scan.footers
+    days = as_date(scan.first_day).isoformat(), as_date(scan.last_day).isoformat()
+    return {
+        "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
+        "roles": roles_in_words(footers.schema.roles),
+        **({"dates": dates(*days, scan.calendar.sessions_a_week)} if len(scan.symbols) else {}),
+        **({"read_as": "; ".join(footers.schema.notes)} if footers.schema.notes else {}),
+        **({"not_read": not_read(footers.skipped)} if footers.skipped else {}),
+        "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
+        "strategy": f"{plan.strategy}: {plan.strategy_reason}",
+        "partition": f"{'yes' if plan.partition else 'no'}: {plan.partition_reason}",
+        "tasks": f"{len(rows):,}" + (f" of {min(rows):,} to {max(rows):,} rows" if rows else ""),
+        "workers": f"{plan.workers}, limited by {plan.workers_reason} ({limits})",
+        "memory": f"budget {mib(plan.budget_bytes)} ({plan.budget_reason}), largest task {mib(plan.task_bytes)}",
+        "disk": f"{mib(plan.disk_bytes)} beside the output while it works",
+    }  # fmt: skip
