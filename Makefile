@@ -8,7 +8,7 @@ TWO    := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 PAGES  := README.md weekly_cli/README.md weekly_cli/compute/features/README.md tests/README.md tests/benchmarks/README.md
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint docs bench bench-large bench-memory soak clean
+.PHONY: help run test test-fast lint docs bench bench-large bench-memory soak lowest clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -57,5 +57,14 @@ soak: $(VENV)/.installed-test ## the rounds that make test leaves out, and 350 r
 	$(BIN)/python -m pytest -m soak
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py
 
+# With Python 3.11 or 3.12: later ones have no wheels of the oldest numpy and pandas.
+lowest: $(BIN)/python ## run the main tests on the oldest libraries that pyproject.toml allows
+	$(BIN)/python tests/support/lowest.py > .lowest.txt
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .lowest.txt --editable '.[test]'
+	$(VENV)-lowest/bin/weekly-cli --version
+	$(VENV)-lowest/bin/python -m pytest $(TWO) $$($(BIN)/python tests/support/lowest.py --tests)
+
 clean: ## remove what the targets made
-	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis daily_weekly *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest .lowest.txt .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf daily_weekly build dist *.egg-info
