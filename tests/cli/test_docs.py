@@ -23,6 +23,7 @@ PAGES = (
     "tests/README.md",
     "tests/benchmarks/README.md",
 )
+PACKAGE_PAGE = (ROOT / "weekly_cli/README.md").read_text(encoding="utf-8")
 FRONT = (ROOT / "README.md").read_text(encoding="utf-8")
 LAST_SESSION, NEXT_SESSION = pd.Timestamp("2023-12-29").date(), pd.Timestamp("2024-01-02").date()
 
@@ -34,9 +35,9 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def snippets(section: str) -> list[str]:
-    """The Python snippets of a section of the front page."""
-    _, found, text = FRONT.partition(f"# {section}\n")
+def snippets(section: str, page: str = FRONT) -> list[str]:
+    """The Python snippets of a section of a page."""
+    _, found, text = page.partition(f"# {section}\n")
     assert found, f"no section {section!r}"
     return re.findall(r"^```python\n(.*?)^```", re.split(r"^##", text, flags=re.MULTILINE)[0], re.MULTILINE | re.DOTALL)
 
@@ -80,6 +81,19 @@ def test_the_output_opens_as_shown(tmp_path: Path) -> None:
     assert [code.split()[1] for code in codes] == ["pandas", "polars", "duckdb"]
     for code in codes:
         assert "w_rsi_14" in run_snippet(code, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_python_chapter(tmp_path: Path) -> None:
+    """Each snippet runs; a model that walks forward finds nothing to know, as it would by leakage."""
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    assert run_cli("build", "sample_data", "-q", cwd=tmp_path).returncode == 0
+    frames, rows, model = (run_snippet(code, tmp_path) for code in snippets("From Python", PACKAGE_PAGE))
+    assert "w_ret" in frames
+    assert rows == ""
+    scores = [float(line.rpartition(" ")[2]) for line in model.splitlines()]
+    assert len(scores) == 3
+    assert max(scores) < 0.1
 
 
 @pytest.mark.slow

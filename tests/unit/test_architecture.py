@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("files",),
     ("dataset",),
     ("run",),
-    ("verify", "inspection", "questions"),
+    ("verify", "inspection", "questions", "frames"),
     ("cli",),
     ("__main__",),
 )
@@ -35,7 +35,7 @@ CONFINED = {
     "distributed": set[str](),
     "dask": set[str](),
     "pandas": {
-        *("run.frame", "verify.conversion", "verify.hashes", "verify.sessions"),
+        *("frames.incoming", "verify.conversion", "verify.hashes", "verify.sessions"),
         *("verify.reference", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.application", "cli.commands", "cli.parsing", "cli.parameters", "cli.completion", "cli.reference"},

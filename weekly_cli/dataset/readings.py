@@ -40,12 +40,19 @@ def with_dates(
     unit = config.date_unit
     if unit == "auto":
         extremes = integer_ranges.get(name) or _extremes(schema, pieces)
-        unit = _unit_by_extremes(f"column {name!r} of {config.where} is {kind}", extremes)
+        unit = unit_by_extremes(f"column {name!r} of {config.where} is {kind}", extremes)
     words = _UNIT_WORDS[unit] if unit == "yyyymmdd" else f"{_UNIT_WORDS[unit]} since 1970"
     return replace(schema, dates=replace(reading, unit=unit), notes=(*schema.notes, f"date: {name}, {words}"))
 
 
-def _unit_by_extremes(named: str, extremes: tuple[float, float] | None) -> str:
+def unit_by_extremes(named: str, extremes: tuple[float, float] | None) -> str:
+    """Return the unit of numbers that are dates.
+
+    Raises
+    ------
+    InputRefused
+        If there is not one unit that fits for sure; `named` begins the message.
+    """
     if extremes is None:
         return DATE_UNITS[0]
     unit = number_unit(*extremes)

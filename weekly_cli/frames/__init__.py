@@ -1,0 +1,151 @@
+"""The same weekly columns for a frame in memory: pandas, polars or Arrow.
+
+`incoming` has the kinds of frames, `keys` finds symbol and date in columns and index, `wording` tells errors in the
+words of Python. The values are computed by the code that the command's workers run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.bars import Floats, Ints, weekly_bars
+from weekly_cli.compute.features import steps_for
+from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
+from weekly_cli.compute.treatment import Treatment, treated
+from weekly_cli.dataset.schema import name_collisions, prices
+from weekly_cli.errors import InputRefused
+from weekly_cli.frames.incoming import Frame, take
+from weekly_cli.frames.keys import WHERE, Keys, columns_of, keys_of, refuse_repeated
+from weekly_cli.frames.wording import in_python
+from weekly_cli.names import PRICE_ROLES
+from weekly_cli.run.comparisons import compare
+from weekly_cli.run.rows import sort_order
+from weekly_cli.run.wanted import Wanted, wanted_by
+from weekly_cli.settings import Config, from_python, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+DataFrame = TypeVar("DataFrame")
+
+
+class FrameSettings(TypedDict, total=False):
+    """The settings that a frame can have, with the meaning of the flags of `weekly-cli build`."""
+
+    features: str
+    columns: Mapping[str, str]
+    symbol: str
+    date_unit: str
+    date_format: str
+    timezone: str
+    week: str
+    available: str
+    benchmark: str | Sequence[str]
+    price: str
+    negative_prices: str
+    drop_padding: bool
+    adjust_volume: bool
+    dtype: str
+    sector_map: pd.DataFrame
+
+
+def add_weekly_features(df: DataFrame, **settings: Unpack[FrameSettings]) -> DataFrame:
+    """Return the frame with the weekly columns after its own: the same rows in the same order, with the same index.
+
+    The values are those that `weekly-cli build` writes. In pandas, a missing value is NaN, and `w_week_end` is a
+    datetime64 that compares with Timestamps.
+
+    Parameters
+    ----------
+    df : DataFrame
+        Daily rows in any order, [rows, columns]: of pandas, of polars, a `pyarrow.Table`, or anything else that Arrow's
+        PyCapsule interface gives, which returns as a `pyarrow.Table`. Symbol and date may be columns or levels of the
+        index; a frame without symbols is one history.
+    **settings
+        Settings of `weekly-cli build` by their names, as `FrameSettings` lists them: features="momentum,w_vol_12",
+        columns={"symbol": "Ticker"}, benchmark="SPY", week, available, price, dtype, and others. `sector_map` is a
+        frame with the column symbol and any of sector, sector_equal_weight, subsector.
+
+    Raises
+    ------
+    TypeError
+        If `df` is no frame, or a setting is not known.
+    weekly_cli.errors.UsageError
+        If a setting's value is not valid.
+    weekly_cli.errors.InputRefused
+        If a column is missing or has a wrong type, a row has no symbol or date, or a symbol's date occurs twice.
+    """
+    unknown = next((name for name in settings if name not in FrameSettings.__annotations__), None)
+    if unknown is not None:
+        raise TypeError(f"add_weekly_features() got an unexpected keyword argument {unknown!r}")
+    values: dict[str, Any] = {"input": WHERE, **settings}
+    sector_map = values.pop("sector_map", None)
+    with in_python():
+        frame = take(df)
+        config = resolve(from_python(values))
+        sectors = None if sector_map is None else pa.table(_columns(take(sector_map)))
+        added = _computed(frame, config, wanted_by(config, sectors))
+    with_added: DataFrame = frame.with_columns(added)
+    return with_added
+
+
+def _columns(frame: Frame) -> dict[str, pa.ChunkedArray]:
+    return {name: frame.column(name) for name in frame.names}
+
+
+def _computed(frame: Frame, config: Config, wanted: Wanted) -> pa.Table:
+    """Return the weekly columns of the frame's rows, in their order."""
+    collisions = name_collisions(frame.names, wanted.columns)
+    if collisions:
+        raise InputRefused(f"{WHERE} already has the columns {', '.join(collisions)}; drop them first")
+    roles, columns = columns_of(frame, config)
+    keys = keys_of(columns[roles["symbol"]], columns[roles["date"]], roles, config)
+    order = sort_order(keys.codes, keys.days)
+    refuse_repeated(keys, order)
+    if order is not None:
+        keys = Keys(keys.symbols, keys.codes[order], keys.days[order])
+    raw = {role: _sorted(columns[roles[role]], order) for role in (*PRICE_ROLES, "volume") if role in roles}
+    adjusted = None if config.price is None else _sorted(_adjusted(frame, config), order)
+    treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
+    usable, adjusted, _ = treated(keys.codes, raw, adjusted, treatment)
+    added = _values(keys, usable, adjusted, config, wanted)
+    if order is None:
+        return added
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return added.take(from_numpy(places))
+
+
+def _sorted(column: pa.ChunkedArray, order: Ints | None) -> Floats:
+    values: Floats = prices(column)
+    return values if order is None else values[order]
+
+
+def _adjusted(frame: Frame, config: Config) -> pa.ChunkedArray:
+    if config.price not in frame.names:
+        raise InputRefused(f"{WHERE} has no column {config.price!r} for --price; it has {', '.join(frame.names)}")
+    return frame.column(str(config.price))
+
+
+def _values(
+    keys: Keys, prices_by_role: Mapping[str, Floats], adjusted: Floats | None, config: Config, wanted: Wanted
+) -> pa.Table:
+    """Return the weekly columns of sorted rows."""
+    n_symbols = len(keys.symbols)
+    comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
+    compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
+    recipe = Recipe(wanted.features, steps_for(comparisons.names), config.week, config.available, config.dtype)
+    bars = weekly_bars(keys.codes, keys.days, prices_by_role, adjusted, config.week)[0]
+    benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
+    schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.features])
+    batches = [
+        pa.record_batch(block.arrays(), schema=schema)
+        for block in blocks(bars, keys.codes, keys.days, n_symbols, recipe, benchmarks)
+    ]
+    return pa.Table.from_batches(batches, schema=schema)
