@@ -18,7 +18,7 @@ README = PACKAGE / "README.md"
 
 #: The rooms from the ground up: a room imports only from the rows above its own.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "names", "events", "failpoints", "findings"),
+    ("errors", "names", "events", "failpoints", "findings", "notebook"),
     ("settings",),
     ("compute",),
     ("files",),

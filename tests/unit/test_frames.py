@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,10 @@ import weekly_cli
 from weekly_cli.errors import InputRefused, UsageError, WeeklyError
 from weekly_cli.frames import FrameSettings
 from weekly_cli.frames.wording import worded
+from weekly_cli.inspection import Inspection
+from weekly_cli.run.report import Report
 from weekly_cli.settings import SETTINGS
+from weekly_cli.verify import Proof, verify
 
 SYMBOLS = ("AAA", "BBB", "CCC")
 TABLE = daily(SYMBOLS, 120)
@@ -276,3 +280,34 @@ def test_what_an_output_has_not_is_told(output: Path, arguments: dict[str, Any],
 def test_a_table_of_others_is_no_output(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="is no output of weekly-cli build"):
         weekly_cli.read(write(TABLE, tmp_path / "prices.parquet"))
+
+
+# ---- results in a session --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Proof, Inspection]:
+    """The results of a build whose paths would be markup."""
+    folder = tmp_path_factory.mktemp("odd") / "<script>alert('&')<"
+    source = write(TABLE, folder / "in.parquet")
+    report = weekly_cli.build(source, folder / "out", features=FEW, jobs=1)
+    return report, verify(folder / "out", dates=1, symbols=1), weekly_cli.inspect(folder / "out")
+
+
+def test_results_show_their_figures(odd: tuple[Report, Proof, Inspection]) -> None:
+    report, proof, found = odd
+    assert repr(report).startswith("Report(output: ")
+    assert f"rows: {TABLE.num_rows:,}, symbols: 3, " in repr(report)
+    assert "passed: yes" in repr(proof)
+    assert "not checked: " in repr(proof) or "passed" in repr(proof)
+    assert repr(found).startswith("Inspection(input: ")
+    assert all(len(repr(one)) < 2_000 for one in odd)
+
+
+def test_a_notebook_shows_text_whatever_it_holds(odd: tuple[Report, Proof, Inspection]) -> None:
+    for one in odd:
+        page = ElementTree.fromstring(one._repr_html_())
+        cells = {row.findtext("th"): row.findtext("td") for row in page.iter("tr")}
+        assert cells == dict(one.figures())
+        assert not list(page.iter("script"))
+        assert "<script>" in str(list(cells.values()))

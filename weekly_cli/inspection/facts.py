@@ -9,6 +9,7 @@ from typing import Any
 
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import Finding
+from weekly_cli.notebook import Shown
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,8 @@ class Build:
     command: str
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, repr=False)
+class Inspection(Shown):
     """What is in a dataset.
 
     Attributes
@@ -215,6 +216,18 @@ class Inspection:
     command: str | None
     undecided: str | None
     version: str
+
+    def figures(self) -> dict[str, str]:
+        """Return what a session shows of it."""
+        shown = {
+            "input": ", ".join(self.input),
+            "rows": f"{self.rows:,}",
+            "symbols": f"{self.symbols:,}",
+            "dates": f"{self.first} to {self.last}" if self.rows else "none",
+            "files": f"{self.files:,}, {self.layout}",
+        }
+        shown |= {"findings": ", ".join(f"{one.code} {one.count:,}" for one in self.findings)} if self.findings else {}
+        return shown | ({"command": self.command} if self.command else {})
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as it is written to JSON: dates as text in ISO 8601."""

@@ -13,6 +13,7 @@ from weekly_cli.errors import EXIT_DONE, EXIT_SYMBOLS_FAILED
 from weekly_cli.files import parquet
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import Finding
+from weekly_cli.notebook import Shown
 from weekly_cli.run.repeats import NO_REPEATS
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.timeline import Timeline
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 REPORT_VERSION = 1
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """What a run did.
 
     Attributes
@@ -128,6 +129,20 @@ class Report:
     def exit_code(self) -> int:
         """The exit code of the command after this run."""
         return EXIT_SYMBOLS_FAILED if self.rejected else EXIT_DONE
+
+    def figures(self) -> dict[str, str]:
+        """Return what a session shows of it."""
+        shown = {
+            "output": self.output,
+            "rows": f"{self.rows:,}",
+            "symbols": f"{self.symbols:,}",
+            "weeks": f"{self.weeks:,}",
+            "weekly columns": f"{self.features:,}",
+            "seconds": f"{self.seconds['total']:.2f}",
+        }
+        shown |= {"failed symbols": f"{len(self.rejected):,}"} if self.rejected else {}
+        shown |= {"findings": ", ".join(f"{one.code} {one.count:,}" for one in self.findings)} if self.findings else {}
+        return shown | ({"warnings": "; ".join(self.warnings)} if self.warnings else {})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as it is written to JSON."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from weekly_cli.errors import InputRefused
+from weekly_cli.notebook import Shown
 
 #: Findings of a check that are listed; the others are only counted.
 MAX_LISTED = 5
@@ -55,8 +56,8 @@ class WarmUp:
     unsettled: int
 
 
-@dataclass
-class Proof:
+@dataclass(repr=False)
+class Proof(Shown):
     """The record of a verification; it has every check, whether or not the check had anything to examine."""
 
     table: str
@@ -74,9 +75,20 @@ class Proof:
         """The names of the checks that checked nothing."""
         return [check.name for check in self.checks if check.not_checked]
 
+    def figures(self) -> dict[str, str]:
+        """Return what a session shows of it."""
+        shown = {"table": self.table, "input": self.input, "passed": "yes" if self.passed else "no"}
+        return shown | {check.name: _in_words(check) for check in self.checks}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the record for JSON."""
         return {"passed": self.passed, **asdict(self)}
+
+
+def _in_words(check: Check) -> str:
+    if check.not_checked:
+        return f"not checked: {check.not_checked}"
+    return "; ".join(check.findings[:MAX_LISTED]) or "passed"
 
 
 @contextlib.contextmanager
