@@ -31,6 +31,17 @@ def of_inspect() -> str:
     return "\n".join(line.rstrip() for line in printed.splitlines())
 
 
+def of_weekly_rows() -> str:
+    """Build the sample's weekly rows and return what pandas shows of one symbol's last ones."""
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(folder, "build", str(SAMPLE), "--rows", "weekly", "--output", "weeks", "--quiet")
+        table = pd.read_parquet(Path(folder) / "weeks")
+    shown = table[table["symbol"] == "BXA"].tail(3)
+    return str(shown[["symbol", "w_week_end", "visible_from", "w_bars", "w_close", "w_rsi_14"]].to_string(index=False))
+
+
 def _printed(folder: str, *words: str) -> str:
     command = [sys.executable, "-m", "weekly_cli", *words]
     env = os.environ | {"COLUMNS": "80"}

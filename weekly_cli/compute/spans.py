@@ -184,6 +184,7 @@ def _columns(
     week = bars.weeks[bar]
     facts = {name: getattr(bars, name)[bar] for name in ("days", "open", "high", "low", "close", "volume")}
     facts |= {"week_end": weeks.week_end(week, recipe.week), "bar_number": shape.bar_number}
+    facts["visible_from"] = weeks.first_day_seen(week, recipe.week, recipe.available)
 
     def given(name: str) -> Panel:
         benchmark = name.removeprefix("benchmark:")

@@ -16,6 +16,7 @@ from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.dataset.calendar import WEEKDAYS, Calendar, fitting_anchor
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.footers import Footers
+from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import is_text, plain_symbols
 from weekly_cli.files import discovery
@@ -85,36 +86,13 @@ def _missing_roles(footers: Footers) -> Iterator[Finding]:
         yield finding("missing-role", len(missing), sentence=f"no {', '.join(missing)}: {', '.join(means)}")
 
 
-#: Names of adjusted closes, in the form in which aliases are compared.
-_ADJUSTED_NAMES = frozenset(
-    {
-        *("adj_close", "adjclose", "adjusted_close", "adjustedclose", "close_adj", "close_adjusted", "closeadj"),
-        *("adjusted", "adj", "adj_price", "adjusted_price", "px_adj", "px_last_adj", "adj_close_price", "adj_closing"),
-    }
-)
-
-
-def adjusted_column(footers: Footers, config: Config) -> str | None:
-    """Return the column with an adjusted close that no role and no `--price` uses; None: there is none."""
-    schema = footers.schema
-    if config.price is not None:
-        return None
-    for column in schema.arrow:
-        number = (
-            pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
-        )
-        if number and column.name not in schema.roles.values() and normal(column.name) in _ADJUSTED_NAMES:
-            return str(column.name)
-    return None
-
-
 def price_flag(column: str) -> str:
     """Return `--price` with a column, as it is typed."""
     return f"--price {column!r}" if " " in column else f"--price {column}"
 
 
 def _adjusted_close(footers: Footers, config: Config) -> Iterator[Finding]:
-    column = adjusted_column(footers, config)
+    column = adjusted_column(footers.schema, config)
     if column is not None:
         sentence = f"the column {column!r} is not used: returns do not include splits and dividends"
         yield finding("adjusted-close-available", 1, sentence=sentence, help=f"use it with {price_flag(column)}")

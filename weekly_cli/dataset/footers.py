@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, index_columns, is_text
 from weekly_cli.dataset.source import Piece
 from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
+from weekly_cli.dataset.written import with_columns_read
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
 from weekly_cli.files.footer import DELTA_TEXT, ChunkFooter, RowGroupFooter, read_row_groups
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import REQUIRED_ROLES, did_you_mean
 from weekly_cli.settings import Config
 
 
@@ -64,10 +65,16 @@ class Footers:
         return sum(piece.rows_in_group for piece in self.pieces)
 
 
-def read_footers(config: Config, output: Path | None, conversion: Conversion | None = None) -> Footers:
+def read_footers(
+    config: Config,
+    output: Path | None,
+    conversion: Conversion | None = None,
+    required: Collection[str] = REQUIRED_ROLES,
+) -> Footers:
     """Read the footers of the input, which does not include what is at `output`, if given.
 
-    With a `conversion`, its files are read, and those that it has converted in that form.
+    With a `conversion`, its files are read, and those that it has converted in that form. An output of this tool may
+    lack prices: of such only the roles in `required` must be there.
 
     Raises
     ------
@@ -79,7 +86,7 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
     for path, keys in inputs.files:
         gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
     arrow = unify(gathered.schemas).remove_metadata()
-    choice = choose_roles(arrow, config, gathered.files())
+    choice = choose_roles(arrow, config, gathered.files(), required)
     arrow = pa.schema([*arrow, *choice.added])
     pieces = _with_symbols(gathered.pieces, choice)
     dictionaries = gathered.text_bytes.repeated(arrow) - {choice.roles["symbol"]}
@@ -94,6 +101,7 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
     schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
     if config.price is not None:
         _check_price(config.price, schema, config)
+    schema = with_columns_read(schema, config)
     return Footers(
         where=config.where,
         schema=schema,
@@ -103,7 +111,7 @@ def read_footers(config: Config, output: Path | None, conversion: Conversion | N
         file_bytes=gathered.file_bytes,
         identity=gathered.identity.hexdigest(),
         states=gathered.states,
-        row_bytes=gathered.text_bytes.row_bytes(arrow, schema.dictionary_text),
+        row_bytes=gathered.text_bytes.row_bytes(schema.arrow, schema.dictionary_text),
         integer_ranges=integer_ranges,
         null_counts=gathered.nulls.known(arrow),
     )

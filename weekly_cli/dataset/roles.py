@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
 import pyarrow as pa
 
-from weekly_cli.dataset.schema import Derived, is_text
+from weekly_cli.dataset.schema import DatasetSchema, Derived, is_text
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import (
     ALIASES,
@@ -67,7 +67,7 @@ class Choice:
     notes: list[str] = field(default_factory=list)
 
 
-def choose_roles(schema: pa.Schema, config: Config, files: Files) -> Choice:
+def choose_roles(schema: pa.Schema, config: Config, files: Files, required: Collection[str] = REQUIRED_ROLES) -> Choice:
     """Return the column of each role that the input has, and what it is made of if it is no column of the files.
 
     Raises
@@ -77,10 +77,11 @@ def choose_roles(schema: pa.Schema, config: Config, files: Files) -> Choice:
     """
     choice = Choice(dict(config.role_columns))
     _choose_date(choice, schema, files)
-    _choose_close(choice, schema)
+    if "close" in required:
+        _choose_close(choice, schema)
     _choose_symbol(choice, schema, config, files)
     whole = pa.schema([*schema, *choice.added])
-    choice.roles = find_roles(whole, choice.roles, config.where, config.named("columns"))
+    choice.roles = find_roles(whole, choice.roles, config.where, config.named("columns"), required)
     return choice
 
 
@@ -256,7 +257,13 @@ def _are_parts(names: Sequence[str]) -> bool:
 # ---- roles by name ---------------------------------------------------------------------------------------
 
 
-def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str, setting: str = "--columns") -> dict[str, str]:
+def find_roles(
+    schema: pa.Schema,
+    given: Mapping[str, str],
+    where: str,
+    setting: str = "--columns",
+    required: Collection[str] = REQUIRED_ROLES,
+) -> dict[str, str]:
     """Return the column of each role that the input has.
 
     Parameters
@@ -268,6 +275,8 @@ def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str, setting:
         The input, for error messages.
     setting : str
         Where `given` came from, for error messages.
+    required : collection of str
+        The roles without which a table is refused.
 
     Raises
     ------
@@ -291,7 +300,7 @@ def find_roles(schema: pa.Schema, given: Mapping[str, str], where: str, setting:
             )
         if matches:
             roles[role] = matches[0]
-        elif role in REQUIRED_ROLES:
+        elif role in required:
             raise InputRefused(
                 f"{where} has no column for {role} among {', '.join(schema.names) or 'none at all'}; "
                 f"name it with --columns {role}=NAME{_OTHER_WAYS.get(role, '')}"
@@ -324,3 +333,27 @@ def check_type(role: str, name: str, kind: pa.DataType, where: str) -> None:
             f"column {name!r} of {where} is {kind}, but {role} takes {takes}; "
             f"convert it, or choose another with --columns {role}=NAME"
         )
+
+
+# ---- adjusted close --------------------------------------------------------------------------------------
+
+#: Names of adjusted closes, in the form in which aliases are compared.
+_ADJUSTED_NAMES = frozenset(
+    {
+        *("adj_close", "adjclose", "adjusted_close", "adjustedclose", "close_adj", "close_adjusted", "closeadj"),
+        *("adjusted", "adj", "adj_price", "adjusted_price", "px_adj", "px_last_adj", "adj_close_price", "adj_closing"),
+    }
+)
+
+
+def adjusted_column(schema: DatasetSchema, config: Config) -> str | None:
+    """Return the column with an adjusted close that no role and no `--price` uses; None: there is none."""
+    if config.price is not None:
+        return None
+    for column in schema.arrow:
+        number = (
+            pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
+        )
+        if number and column.name not in schema.roles.values() and normal(column.name) in _ADJUSTED_NAMES:
+            return str(column.name)
+    return None

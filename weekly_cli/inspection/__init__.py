@@ -31,7 +31,7 @@ from weekly_cli.inspection.facts import Build, Column, Inspection, Values
 from weekly_cli.inspection.repeats import sampled_repeats
 from weekly_cli.inspection.rows import ADJUSTED_CLOSE, RowFacts, count_rows
 from weekly_cli.inspection.suspects import search_prices
-from weekly_cli.names import ROLES
+from weekly_cli.names import KEY_ROLES, REQUIRED_ROLES, ROLES
 from weekly_cli.run import resources
 from weekly_cli.run.findings import with_suspects
 from weekly_cli.settings import Config, from_python, resolve
@@ -70,20 +70,23 @@ def look(config: Config) -> Inspection:
     record = origin.record_of([path for path, _ in inputs.files])
     if record is not None:
         config = origin.as_built(config, record)
+    required = REQUIRED_ROLES if record is None else KEY_ROLES
     with converted(config, left_out) as conversion:
-        seen = _see(config, read_footers(config, left_out, conversion), () if record is None else record["features"])
+        footers = read_footers(config, left_out, conversion, required)
+        is_daily = record is None or not origin.is_weekly(record)
+        seen = _see(config, footers, () if record is None else record["features"], is_daily)
         discovery.refuse_changed(seen.scan.footers.states)
         build = None if record is None else origin.describe(record, seen.scan.footers)
         return _told(config, seen, build)
 
 
-def _see(config: Config, footers: Footers, features: Sequence[str]) -> Seen:
+def _see(config: Config, footers: Footers, features: Sequence[str], has_daily_rows: bool) -> Seen:
     """Read the keys and the rows; of `features`, which have no unusable values, only nulls are counted."""
     threads = resources.probe().cpus
     scanned = _scan(footers, config, threads)
     facts = count_rows(scanned, config.price, features, threads)
     planned = merged(findings_of_keys(scanned, config, np.arange(len(scanned.symbols)), _today()), config.ignore)
-    suspects = search_prices(scanned, config)
+    suspects = search_prices(scanned, config) if "close" in footers.schema.roles and has_daily_rows else {}
     return Seen(
         scanned,
         facts,

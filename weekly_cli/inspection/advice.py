@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from weekly_cli.dataset.findings import adjusted_column
+from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.errors import OutputConflict
 from weekly_cli.files import discovery
@@ -51,7 +51,7 @@ def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:
     if scan.bad_rows and config.on_bad_rows == "error":
         fitting["on_bad_rows"] = "drop"
     fitting |= _of_repeats(config, seen)
-    adjusted = adjusted_column(scan.footers, config)
+    adjusted = adjusted_column(scan.footers.schema, config)
     if adjusted is not None and _missing(adjusted, facts) <= _missing(scan.footers.schema.roles["close"], facts):
         fitting["price"] = adjusted
     found = {one.code for one in seen.findings}

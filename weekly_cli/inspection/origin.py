@@ -13,6 +13,7 @@ from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.errors import WeeklyError
 from weekly_cli.files import discovery
+from weekly_cli.findings import KINDS
 from weekly_cli.inspection.command import command_line
 from weekly_cli.inspection.facts import Build
 from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
@@ -38,7 +39,17 @@ def as_built(config: Config, record: Mapping[str, Any]) -> Config:
     }
     if "columns" in built:  # symbols of file names and such are columns by now
         built["columns"] = tuple((role, name) for role, name in built["columns"] if not name.startswith("@"))
+    if "roles" in record and "columns" not in config.sources:
+        built["columns"] = tuple(record["roles"].items())
+    if is_weekly(record):
+        built |= {"date_unit": "auto", "date_format": None, "timezone": None, "price": None}
+        built["ignore"] = tuple(KINDS)  # they speak of daily rows
     return replace(config, **built)
+
+
+def is_weekly(record: Mapping[str, Any]) -> bool:
+    """Tell whether the rows of an output are weekly bars."""
+    return bool(record["settings"].get("rows") == "weekly")
 
 
 def describe(record: Mapping[str, Any], footers: Footers) -> Build:

@@ -172,6 +172,7 @@ def _of_chunk(table: pa.Table, reading: _Reading, codes_of: SymbolCodes) -> _Cou
             bad_close |= bad
         for role in set(roles) & set(PRICE_ROLES):
             used[role] = numbers if bad is None else np.where(bad, np.nan, numbers)
+    used.setdefault("close", np.full(table.num_rows, np.nan))  # an output of some columns may lack it
     outside, below = crossed(used)
     usable = keep & ~bad_close
     rows = (int((keep & bad_close).sum()), int((below & usable).sum()), int((outside & usable).sum()))

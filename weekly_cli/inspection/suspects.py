@@ -11,7 +11,7 @@ from weekly_cli.compute.bars import Floats, Ints, weekly_bars
 from weekly_cli.compute.suspects import Suspects, Suspicion, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset import source
-from weekly_cli.dataset.findings import adjusted_column
+from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import prices
 from weekly_cli.dataset.selection import pieces_of
@@ -56,7 +56,7 @@ def _batches(rows_per_symbol: Ints) -> Iterator[Ints]:
 def _suspects_of(scan: Scan, config: Config, numbers: Ints) -> Suspects:
     schema = scan.footers.schema
     roles = {role: name for role, name in schema.roles.items() if role not in ("symbol", "date")}
-    beside = adjusted_column(scan.footers, config)
+    beside = adjusted_column(scan.footers.schema, config)
     names = list(dict.fromkeys(name for name in (*roles.values(), config.price, beside) if name is not None))
     codes, days, columns = _sorted_columns(scan, numbers, names)
     raw = {role: columns[name] for role, name in roles.items()}

@@ -19,7 +19,7 @@ from weekly_cli.dataset.roles import find_roles
 from weekly_cli.dataset.schema import is_text, plain_symbols
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import discovery, parquet
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import KEY_ROLES, did_you_mean
 from weekly_cli.run.manifest import read_record, recorded_settings
 from weekly_cli.settings import Config, from_python, resolve
 
@@ -176,4 +176,5 @@ def open_output(output: str | Path) -> Built:
         raise InputRefused(trouble or f"{output} is no output of weekly-cli build; give what build has written with -o")
     schema = parquet.open_parquet(files[0]).schema_arrow
     given = {role: name for role, name in record["settings"].get("columns", {}).items() if not name.startswith("@")}
-    return Built(str(output), files, record, schema, find_roles(schema, given, str(output)))
+    given |= record.get("roles", {})
+    return Built(str(output), files, record, schema, find_roles(schema, given, str(output), required=KEY_ROLES))

@@ -144,6 +144,12 @@ def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], 
         yield f"{rejected:,} symbols failed"
     if bars_too:
         yield f"{sum((outcome.quality for outcome in outcomes), Quality()).unusable_close:,} have no usable close"
+    elif config.rows == "weekly" and any(outcome.bars for outcome in outcomes):
+        window = f", or of such as can be seen outside {_window(config)} only" if config.start or config.end else ""
+        yield (
+            f"all {sum(outcome.bars for outcome in outcomes):,} weekly bars are of weeks that are not over on "
+            f"{as_date(scan.last_day)}, the last date{window}"
+        )
     elif plan.rows > repeated and (config.start or config.end):
         yield (
             f"{plan.rows - repeated:,} are outside {_window(config)}, as the dates go from "

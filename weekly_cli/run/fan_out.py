@@ -34,7 +34,7 @@ def fan_out(
         If every task fails.
     """
     outcomes = list(resumed.outcomes)
-    rows, symbols = (sum(getattr(one, name) for one in outcomes) for name in ("rows", "symbols"))
+    rows, symbols = (sum(getattr(one, name) for one in outcomes) for name in ("daily_rows", "symbols"))
     stages.progress("fan out", rows, plan.rows, symbols, len(plan.selected))
     retrier = TaskRetrier(engine, run_task, stages.tell, len(outcomes))
     with nothing_worth_keeping(store), contextlib.closing(retrier.outcomes(tasks)) as running:
@@ -44,7 +44,7 @@ def fan_out(
                 journal.finished(outcome)
                 store.worth_keeping = True
                 store.add_part(outcome.part)
-            rows, symbols = rows + outcome.rows, symbols + outcome.symbols
+            rows, symbols = rows + outcome.daily_rows, symbols + outcome.symbols
             stages.progress("fan out", rows, plan.rows, symbols, len(plan.selected))
     return sorted(outcomes, key=lambda outcome: outcome.part or "")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from weekly_cli.compute.suspects import Suspicion
 from weekly_cli.dataset.dates import as_date
-from weekly_cli.dataset.findings import adjusted_column, price_flag
+from weekly_cli.dataset.findings import price_flag
+from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.findings import Example, Finding, finding, merged
 from weekly_cli.run.plan import Plan
@@ -29,7 +30,7 @@ def with_suspects(
     config: Config, scan: Scan, planned: Sequence[Finding], suspects: Mapping[str, Suspicion]
 ) -> tuple[Finding, ...]:
     """Return the findings of a plan, and those of suspects by symbols' positions in the scan."""
-    column = adjusted_column(scan.footers, config)
+    column = adjusted_column(scan.footers.schema, config)
     found = {one.code: one for one in planned}
     for code, suspicion in suspects.items():
         if code == "weekly-input" and code in found:

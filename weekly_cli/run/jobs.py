@@ -9,10 +9,10 @@ import pyarrow as pa
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.treatment import Treatment
 from weekly_cli.dataset.dates import day_of
-from weekly_cli.dataset.findings import adjusted_column
 from weekly_cli.dataset.pandas_metadata import for_columns
+from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.schema import name_collisions
+from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.files.store import OutputStore
 from weekly_cli.run.comparisons import Comparisons
@@ -29,8 +29,9 @@ def make_job(
 ) -> Job:
     """Return what all tasks have in common."""
     footers = scan.footers
-    replaced = name_collisions(footers.schema.arrow.names, wanted.columns)
-    metadata = for_columns(footers.schema.pandas, set(footers.schema.arrow.names) - set(replaced))
+    left_out = columns_left_out(footers.schema, config, wanted.columns)
+    of_days = config.rows == "daily"  # the index of daily rows is none of weekly ones
+    metadata = for_columns(footers.schema.pandas, set(footers.schema.arrow.names) - set(left_out)) if of_days else {}
     metadata[METADATA_KEY.decode()] = json.dumps(conventions(footers, config, wanted))
     return Job(
         schema=footers.schema,
@@ -41,15 +42,17 @@ def make_job(
         available=config.available,
         price=config.price,
         treatment=Treatment(config.negative_prices, config.drop_padding, config.adjust_volume),
-        unused_adjusted=adjusted_column(footers, config),
+        unused_adjusted=adjusted_column(footers.schema, config),
         dtype=config.dtype,
         start_day=None if config.start is None else day_of(config.start),
         end_day=None if config.end is None else day_of(config.end),
+        last_day=scan.last_day,
+        rows=config.rows,
         on_duplicates=config.on_duplicates,
         on_intraday=config.on_intraday,
         compression=config.compression,
         writer=config.writer,
-        replaced=tuple(replaced),
+        left_out=tuple(left_out),
         metadata=metadata,
         row_bytes=footers.row_bytes,
         low_memory=plan.low_memory,

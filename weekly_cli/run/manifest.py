@@ -18,11 +18,14 @@ from typing import Any
 
 from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
+from weekly_cli.compute.features import VISIBLE_FROM
 from weekly_cli.compute.suspects import Suspicion
 from weekly_cli.dataset.footers import Footers
+from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.files.store import OutputStore
+from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.partition import Fragments, Partitioned
 from weekly_cli.run.repeats import Repeats
 from weekly_cli.run.task import Outcome, Task, part_span
@@ -71,6 +74,7 @@ def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
 def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, Any]:
     """Return the output's metadata: how it was built, and everything that is needed to build it again."""
     input = _few_names(config.input, footers)
+    roles = _roles_of_output(footers, config, wanted)
     return {
         "version": __version__,
         "week": config.week,
@@ -83,7 +87,19 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         "paths": {"input": [_absolute(name) for name in input]}
         | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
         "fingerprint": fingerprint(footers, config, wanted),
+        **({} if roles == footers.schema.roles else {"roles": roles}),
     }
+
+
+def _roles_of_output(footers: Footers, config: Config, wanted: Wanted) -> dict[str, str]:
+    """Return the output's column of each role that it has, as a reader of daily rows, or of bars, would name them."""
+    roles = footers.schema.roles
+    if config.rows == "weekly":
+        bars = {role: f"w_{role}" for role in (*PRICE_ROLES, "volume")}
+        of_bars = {role: name for role, name in bars.items() if name in wanted.columns}
+        return {"symbol": roles["symbol"], "date": VISIBLE_FROM.name, **of_bars}
+    written = written_columns(footers.schema, config)
+    return {role: name for role, name in roles.items() if name in written}
 
 
 def read_record(files: Sequence[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
@@ -215,8 +231,8 @@ class Journal:
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
     """Return the outcome of an earlier run, without its times, which are not this run's."""
-    facts = {name: entry[name] for name in ("number", "part", "rows", "symbols", "bars", "bytes_written")}
-    facts |= {name: entry[name] for name in ("checksum", "padding")}
+    facts = {name: entry[name] for name in ("number", "part", "rows", "daily_rows", "symbols", "bars")}
+    facts |= {name: entry[name] for name in ("bytes_written", "checksum", "padding")}
     suspects = {code: Suspicion.of(suspicion) for code, suspicion in entry["suspects"].items()}
     quality, repeats = Quality(**entry["quality"]), Repeats.of(entry["repeats"])
     return Outcome(**facts, quality=quality, repeats=repeats, suspects=suspects)

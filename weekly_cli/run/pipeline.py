@@ -14,6 +14,7 @@ from weekly_cli.dataset.convert import Conversion, convert, converted, find
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
+from weekly_cli.dataset.written import written_columns
 from weekly_cli.events import Listener
 from weekly_cli.files.discovery import refuse_changed
 from weekly_cli.files.store import OutputStore
@@ -92,11 +93,12 @@ def run(
     listener: Listener = events.ignore,
     engine: Engine | None = None,
     start_engine: StartEngine | None = None,
+    last_day: int | None = None,
 ) -> Report:
     """Do what the settings ask for, send events to `listener`, and return the report.
 
     `engine` is a pool that is already started; the run ends it. `start_engine` starts one with a given number of
-    workers, on joblib's loky by default.
+    workers, on joblib's loky by default. `last_day` is how far the data reach where the input is only some of them.
     """
     store = open_store(config)
     with contextlib.ExitStack() as stack:
@@ -108,6 +110,7 @@ def run(
         stack.callback(engines.close)
         context = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
         input_scan = _scan(context, _convert(context))
+        input_scan = input_scan if last_day is None else replace(input_scan, last_day=last_day)
         plan, resumed = _plan(context, input_scan)
         found = findings_in_plan(input_scan, plan, config)
         refuse_findings(config, found)
@@ -180,7 +183,7 @@ def _scan(run: _Run, conversion: Conversion) -> Scan:
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
         footers = read_footers(config, place(config.output), conversion)
-        run.wanted.refuse_collisions(footers.schema.arrow.names, config)
+        run.wanted.refuse_collisions(written_columns(footers.schema, config), config)
         if _wants_pool(footers, config):
             run.engines.start_early(early_workers(footers, config, run.resources))
         total = footers.rows

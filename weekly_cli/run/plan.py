@@ -215,6 +215,9 @@ def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partitio
     footers = scan.footers
     input_bytes = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
     added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
+    if config.rows == "weekly":  # there are no more bars than rows, and their values do not repeat
+        added *= 4.0 / _STORED_BYTES[config.compression] / max(1.0, scan.calendar.sessions_a_week)
+        input_bytes = 0.0
     copies = 2 if n_tasks > 1 and output_file.is_single_file(Path(config.output)) else 1
     return int(rows * ((input_bytes + added) * copies + (footers.row_bytes if partition else 0.0)))
 

@@ -37,8 +37,10 @@ class Report(Shown):
 
     Attributes
     ----------
-    rows, symbols, weeks, columns : int
-        Daily rows written, symbols written, weekly bars, columns of the output.
+    table : str
+        Of which rows the output is: "daily" or "weekly", as `--rows` says.
+    rows, daily_rows, symbols, weeks, columns : int
+        Rows written, daily rows read (one a session), symbols written, weekly bars, columns of the output.
     seconds : mapping
         Wall seconds by stage, and their sum ("total").
     worker_seconds : mapping
@@ -77,7 +79,9 @@ class Report(Shown):
     """
 
     output: str
+    table: str
     rows: int
+    daily_rows: int
     symbols: int
     weeks: int
     columns: int
@@ -176,7 +180,7 @@ class Ran:
 def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> Report:
     """Return the report of a run."""
     outcomes, seconds, partitioned = ran.outcomes, ran.seconds, ran.partitioned
-    rows = sum(outcome.rows for outcome in outcomes)
+    rows, daily_rows = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("rows", "daily_rows"))
     rejected = tuple(entry for outcome in outcomes for entry in outcome.rejected)
     symbols = sum(outcome.symbols for outcome in outcomes) - len(rejected)
     total = sum(seconds.values())
@@ -190,14 +194,16 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
     largest = max((outcome.peak_bytes for outcome in outcomes), default=0) if in_pool else 0
     return Report(
         output=config.output,
+        table=config.rows,
         rows=rows,
+        daily_rows=daily_rows,
         symbols=symbols,
         weeks=sum(outcome.bars for outcome in outcomes),
         columns=len(job.output_schema()),
-        features=len(recipe.features),
+        features=len(job.features.split(",")),
         seconds={**seconds, "total": total},
         worker_seconds=_added(outcome.seconds for outcome in outcomes),
-        rows_per_second=rows / total,
+        rows_per_second=daily_rows / total,
         symbols_per_second=symbols / total,
         layout=scan.layout,
         roles=dict(scan.footers.schema.roles),

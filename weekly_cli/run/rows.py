@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from weekly_cli.compute import weeks
 from weekly_cli.compute.arrays import empty_table, from_numpy, positions
-from weekly_cli.compute.bars import Ints, run_starts
+from weekly_cli.compute.bars import Ints, WeeklyBars, run_starts
 from weekly_cli.dataset import source
 from weekly_cli.dataset.source import Chunk, Piece
 from weekly_cli.run.intraday import day_bars
@@ -112,18 +114,35 @@ def _one_a_session(task: Task, codes: Ints, days: Ints, table: pa.Table) -> Task
     return TaskRows(codes, days, table.take(from_numpy(rows)), repeats)
 
 
+def a_row_a_bar(bars: WeeklyBars, job: Job, repeats: Repeats) -> TaskRows:
+    """Return one row for each bar, on the first day that may see it, which is then the newest bar that the row sees.
+
+    A bar counts once its week is over: the data reach its last day, whichever symbol has a row there. What a week has
+    so far would be another bar tomorrow.
+    """
+    is_over = weeks.week_end(bars.weeks, job.week) <= job.last_day
+    days = weeks.first_day_seen(bars.weeks, job.week, job.available)
+    keep = is_over & _inside(days, job)
+    return TaskRows(bars.codes[keep], days[keep], pa.table({}), repeats)
+
+
 def within_window(rows: TaskRows, job: Job) -> TaskRows:
     """Return the rows between `--start` and `--end`."""
     if job.start_day is None and job.end_day is None:
         return rows
-    keep = np.ones(len(rows.days), bool)
-    if job.start_day is not None:
-        keep &= rows.days >= job.start_day
-    if job.end_day is not None:
-        keep &= rows.days <= job.end_day
+    keep = _inside(rows.days, job)
     return TaskRows(
         rows.codes[keep],
         rows.days[keep],
         rows.table.take(positions(keep)),
         rows.repeats,
     )
+
+
+def _inside(days: Ints, job: Job) -> NDArray[np.bool_]:
+    keep = np.ones(len(days), bool)
+    if job.start_day is not None:
+        keep &= days >= job.start_day
+    if job.end_day is not None:
+        keep &= days <= job.end_day
+    return keep

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, weekly_bars
-from weekly_cli.compute.features import select_features, steps_for
+from weekly_cli.compute.features import columns_of_bars, select_features, steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
 from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
@@ -30,7 +30,7 @@ from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.repeats import NO_REPEATS, Repeats
 from weekly_cli.run.resources import peak_bytes
-from weekly_cli.run.rows import TaskRows, sorted_rows, within_window
+from weekly_cli.run.rows import TaskRows, a_row_a_bar, sorted_rows, within_window
 
 #: Rows of an output row group: about forty symbols of ten years, so that a query for one symbol skips the rest, and
 #: one of its columns fits into a core's L2 cache while it is computed. Wide rows get fewer, because the input columns
@@ -46,7 +46,8 @@ SHORT_HISTORY_BARS = 52
 class Job:
     """What all tasks of a run have in common; fields that are named as in `Config` mean the same.
 
-    `unused_adjusted` is a column with an adjusted close beside the close that is used.
+    `unused_adjusted` is a column with an adjusted close beside the close that is used, `left_out` the columns that
+    are read but not written, `last_day` the newest day of all of the input's rows.
     """
 
     schema: DatasetSchema
@@ -61,11 +62,13 @@ class Job:
     dtype: str
     start_day: int | None
     end_day: int | None
+    last_day: int
+    rows: str
     on_duplicates: str
     on_intraday: str
     compression: str
     writer: str
-    replaced: tuple[str, ...]
+    left_out: tuple[str, ...]
     metadata: Mapping[str, str]
     row_bytes: float
     low_memory: bool
@@ -78,7 +81,7 @@ class Job:
     @property
     def input_schema(self) -> pa.Schema:
         """The input columns as they are written to the output."""
-        return pa.schema([column for column in self.schema.arrow if column.name not in self.replaced])
+        return pa.schema([column for column in self.schema.arrow if column.name not in self.left_out])
 
     def refuses(self, repeats: Repeats) -> bool:
         """Tell whether rows with these repeats are refused."""
@@ -88,6 +91,8 @@ class Job:
     def recipe(self) -> Recipe:
         """Return which columns to compute, and how."""
         features = select_features(self.features, self.benchmark_names)
+        if self.rows == "weekly":
+            features = columns_of_bars(features)
         return Recipe(features, steps_for(self.benchmark_names), self.week, self.available, self.dtype)
 
     def output_schema(self) -> pa.Schema:
@@ -157,14 +162,15 @@ def part_span(part: str) -> tuple[int, int]:
 class Outcome:
     """What a task returns; the seconds are by stage, the peak is that of the worker process.
 
-    `repeats` and `suspects` name symbols by their positions in the planned task. `process` is the id of the process
-    that ran the task, and `started_at` and `ended_at` are readings of `time.monotonic`; an earlier run's outcomes and
-    failures have neither.
+    `rows` are those written, `daily_rows` those read, one a session. `repeats` and `suspects` name symbols by their
+    positions in the planned task. `process` is the id of the process that ran the task, and `started_at` and `ended_at`
+    are readings of `time.monotonic`; an earlier run's outcomes and failures have neither.
     """
 
     number: int
     part: str | None = None
     rows: int = 0
+    daily_rows: int = 0
     symbols: int = 0
     bars: int = 0
     bytes_written: int = 0
@@ -224,7 +230,9 @@ def run_task(task: Task) -> Outcome:
     quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
     benchmarks = _benchmarks(task)
     del raw, adjusted, beside
-    rows = within_window(rows, task.job)
+    n_daily = len(rows.codes)
+    weekly = task.job.rows == "weekly"
+    rows = a_row_a_bar(bars, task.job, rows.repeats) if weekly else within_window(rows, task.job)
     written, checksum = _write(task, rows, bars, benchmarks, clock)
     clock.stage("")
     if task.job.low_memory:  # keeping freed memory saves 6 % of the time and takes 50 % more memory
@@ -233,6 +241,7 @@ def run_task(task: Task) -> Outcome:
         number=task.number,
         part=task.part,
         rows=len(rows.codes),
+        daily_rows=n_daily,
         symbols=len(task.symbols),
         bars=len(bars.codes),
         bytes_written=written,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weekly_cli.compute.features import Feature, select_features
+from weekly_cli.compute.features import VISIBLE_FROM, Feature, select_features, with_week_end
 from weekly_cli.dataset.schema import name_collisions
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.parquet import read_table_file
@@ -53,6 +53,13 @@ class Wanted:
         ------
         InputRefused
         """
+        if config.rows == "weekly":
+            taken = name_collisions(columns, [*self.columns, VISIBLE_FROM.name])
+            if taken:
+                raise InputRefused(
+                    f"the symbol column of {config.where} is named {taken[0]}, as a column of weekly rows is; rename it"
+                )
+            return
         taken = name_collisions(columns, self.columns)
         if taken and not config.replace_features:
             raise InputRefused(
@@ -76,7 +83,10 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
-    return Wanted(select_features(config.features, names, config.named("features")), tuple(names), sector_map)
+    features = select_features(config.features, names, config.named("features"))
+    if config.rows == "weekly":
+        features = with_week_end(features)
+    return Wanted(features, tuple(names), sector_map)
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:

@@ -216,6 +216,11 @@ class Config:
         "daily_weekly", kinds.PathName(), OUTPUT, "NAME.parquet is one file, any other name a folder of parts.",
         short="-o", shows_variable=True,
     )  # fmt: skip
+    rows: str = _row(
+        "daily", kinds.Choice("daily", "weekly"), OUTPUT,
+        "A row a symbol and day of the input, or a row a symbol and week: the weekly table itself.",
+        changes_values=True,
+    )  # fmt: skip
     compression: str = _row("zstd", kinds.Choice(*COMPRESSIONS), OUTPUT, "Codec of the files.")
     writer: str = _row(
         "fast", kinds.Choice(*WRITERS), OUTPUT, "What writes the files: this tool, or Arrow alone; equal tables."

@@ -20,19 +20,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.features import VISIBLE_FROM, columns_of_bars
 from weekly_cli.compute.spans import arrow_type
 from weekly_cli.dataset.convert import Conversion, converted
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan, scan
-from weekly_cli.dataset.schema import is_text, name_collisions
+from weekly_cli.dataset.schema import AS_THEY_ARE, is_text
 from weekly_cli.dataset.selection import select_symbols
+from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.errors import UsageError
 from weekly_cli.files import discovery, parquet
+from weekly_cli.names import KEY_ROLES
 from weekly_cli.run import resources
 from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
+from weekly_cli.verify.bars import check_bars
 from weekly_cli.verify.conversion import check_conversion
 from weekly_cli.verify.decoding import check_decoding
 from weekly_cli.verify.lookahead import check_lookahead, check_values
@@ -200,7 +204,7 @@ class _Verification:
             check.findings += [trouble] if trouble is not None else []
             with of_the_table():
                 schemas = [parquet.open_parquet(path).schema_arrow for path in self.files]
-                table = read_footers(self._settings_of_table(input_scan, schemas[0]), None)
+                table = read_footers(self._settings_of_table(input_scan, schemas[0]), None, required=KEY_ROLES)
             for path, schema in zip(self.files, schemas, strict=True):
                 if self.record is not None and not schema.equals(schemas[0], check_metadata=True):
                     check.findings.append(f"{path}: its columns or metadata are not those of {self.files[0]}")
@@ -218,21 +222,24 @@ class _Verification:
 
     def _settings_of_table(self, input_scan: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table with: the input's roles for the columns that the table has."""
-        roles = {role: name for role, name in input_scan.footers.schema.roles.items() if name in schema.names}
-        return as_plain_columns(replace(self.config, input=(self.proof.table,)), input_scan.footers.schema, roles)
+        config = replace(self.config, input=(self.proof.table,), rows="daily", price=None)
+        roles = input_scan.footers.schema.roles
+        if self.config.rows == "weekly":
+            config = replace(config, columns=(), timezone=None, date_format=None, date_unit="auto")
+            keys = {"symbol": roles["symbol"], "date": VISIBLE_FROM.name}
+            return as_plain_columns(config, replace(input_scan.footers.schema, dates=AS_THEY_ARE), keys)
+        written = {role: name for role, name in roles.items() if name in schema.names}
+        return as_plain_columns(config, input_scan.footers.schema, written)
 
-    def _replaced(self, input_scan: Scan) -> list[str]:
-        """Return the input's columns that were replaced by computed ones."""
-        if self.record is None:
-            return []
-        return name_collisions(input_scan.footers.schema.arrow.names, self.wanted.columns)
+    def _passed_on(self, input_scan: Scan) -> list[str]:
+        """Return the input's columns that the table should have: none that was replaced by a computed one."""
+        schema = input_scan.footers.schema
+        left_out = [] if self.record is None else columns_left_out(schema, self.config, self.wanted.columns)
+        return [name for name in schema.arrow.names if name not in left_out]
 
     def _shared_columns(self, check: Check, input_scan: Scan, schema: pa.Schema) -> Iterator[str]:
         """Yield the input's columns that the table has with the same type; report the others."""
-        replaced = self._replaced(input_scan)
-        for column in input_scan.footers.schema.arrow:
-            if column.name in replaced:
-                continue
+        for column in map(input_scan.footers.schema.arrow.field, self._passed_on(input_scan)):
             if column.name not in schema.names:
                 check.findings.append(f"the table has no column {column.name}, which the input has")
                 continue
@@ -246,10 +253,8 @@ class _Verification:
     def _compare_with_record(self, check: Check, input_scan: Scan, schema: pa.Schema) -> str:
         """Compare a table's schema with its own build record; return a description of the record."""
         assert self.record is not None
-        features = self.wanted.features
-        replaced = self._replaced(input_scan)
-        expected = [name for name in input_scan.footers.schema.arrow.names if name not in replaced]
-        expected += [feature.name for feature in features]
+        features = columns_of_bars(self.wanted.features) if self.config.rows == "weekly" else self.wanted.features
+        expected = [*self._passed_on(input_scan), *(feature.name for feature in features)]
         if schema.names != expected:
             first_other = next((b for a, b in zip_longest(expected, schema.names) if a != b), None)
             check.findings.append(
@@ -260,7 +265,7 @@ class _Verification:
             if feature.name in schema.names and not schema.field(feature.name).type.equals(kind):
                 check.findings.append(f"{feature.name} is {schema.field(feature.name).type} and should be {kind}")
         version = self.record.get("version")
-        facts = f"{len(expected):,} columns, {len(features)} of them weekly features, of version {version}"
+        facts = f"{len(expected):,} columns, {len(self.wanted.features)} of them weekly features, of version {version}"
         current = fingerprint(input_scan.footers, self.config, self.wanted)
         if self.record.get("fingerprint") == current:
             return f"{facts} of this very input with these settings"
@@ -270,14 +275,19 @@ class _Verification:
         """Read both sides and compare their rows; return the tallies, and which symbols are the same."""
         needed = needed_columns(sides.scan, self.config)
         names = list(dict.fromkeys([*sides.scan.footers.schema.key_columns, *sides.columns, *needed]))
+        weekly = self.config.rows == "weekly"
         with self._checking("rows") as check:
             peers = np.array(compared(sides, codes).symbols, np.int64)
             of_input = tally(sides.scan.footers, sides, names, np.union1d(codes, peers), needed, self.threads)
             with of_the_table():
                 of_table = tally(sides.table, sides, None, codes, None, self.threads)
-            same = check_rows(check, sides, of_input, of_table)
+            if weekly:
+                same = check_bars(check, sides, of_table, self.threads)
+            else:
+                same = check_rows(check, sides, of_input, of_table)
             both = [("the input", sides.scan.footers), ("the table", sides.table)]
-            check_decoding(check, both, [sides.scan.footers.schema.roles["symbol"], *sides.columns], self.threads)
+            read_twice = needed if weekly else sides.columns
+            check_decoding(check, both, [sides.scan.footers.schema.roles["symbol"], *read_twice], self.threads)
             return of_input, of_table, same
         return None
 

@@ -43,8 +43,8 @@ def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, rebuilt:
         before = rebuilt.where(rebuilt.days <= cut)
         rows += len(before)
         try:
-            shorter = sample.rebuilt(sample.rows.days <= cut)
-            difference = same(shorter, before, names)
+            shorter = sample.rebuilt(sample.rows.days <= cut, last_day=cut)
+            difference = same(shorter.where(shorter.days <= cut), before, names)
         except Refuted as refuted:
             check.findings.append(f"with the input cut after {as_date(cut)}: {refuted}")
             continue

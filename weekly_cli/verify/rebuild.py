@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import Feature
+from weekly_cli.compute.features import VISIBLE_FROM, Feature
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.schema import as_text, symbol_codes, working_type
+from weekly_cli.dataset.schema import AS_THEY_ARE, DatasetSchema, as_text, symbol_codes, working_type
 from weekly_cli.files import output_file, parquet, records
 from weekly_cli.run import pipeline
 from weekly_cli.run.comparisons import Comparisons, compare
@@ -54,8 +54,10 @@ class SampledSymbols:
         """The symbols that others are compared with."""
         return np.array(self.comparisons.symbols, np.int64)
 
-    def rebuilt(self, keep: NDArray[np.bool_] | None = None) -> Rows:
+    def rebuilt(self, keep: NDArray[np.bool_] | None = None, last_day: int | None = None) -> Rows:
         """Return the weekly columns of a build of some rows, always including `w_week_end` and `w_bars`.
+
+        The data are taken to reach to `last_day`, by default as far as those of the complete input.
 
         Raises
         ------
@@ -71,14 +73,17 @@ class SampledSymbols:
             with output_file.ParquetOutput(folder / "input.parquet", table.schema) as written:
                 written.write(table)
                 written.close(durable=False)
-            report = pipeline.run(self._settings(folder, np.intersect1d(self.codes, rows.codes)))
+            settings = self._settings(folder, np.intersect1d(self.codes, rows.codes))
+            report = pipeline.run(settings, last_day=self.scan.last_day if last_day is None else last_day)
             built = parquet.open_own(report.output).read()
         if report.rejected:
             symbol, reason = report.rejected[0]
             raise Refuted(f"{symbol} can't be built again: {reason}")
         codes = symbol_codes(built.column(schema.roles["symbol"]), symbols).astype(np.int64)
-        days = session_days(built.column(schema.roles["date"]), schema.dates)[0].astype(np.int64)
-        return Rows(codes, days, built.drop_columns(table.column_names))
+        dates = built.column(day_column(self.config, schema))
+        days = session_days(dates, AS_THEY_ARE if self.config.rows == "weekly" else schema.dates)[0].astype(np.int64)
+        given = [name for name in table.column_names if name in built.column_names]
+        return Rows(codes, days, built.drop_columns(given))
 
     def _settings(self, folder: Path, codes: Ints) -> Config:
         names = [*_COUNTED, *(feature.name for feature in self.features)]
@@ -95,6 +100,11 @@ class SampledSymbols:
             compression="none",
             allow_empty=True,
         )
+
+
+def day_column(config: Config, schema: DatasetSchema) -> str:
+    """Return the column of a table that says from which day on a row holds."""
+    return VISIBLE_FROM.name if config.rows == "weekly" else schema.roles["date"]
 
 
 def needed_columns(scan: Scan, config: Config) -> list[str]:

@@ -277,7 +277,7 @@ def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> 
     same: NDArray[np.bool_] = (counts == of_table.counts) & (sums == of_table.sums)
     suspects = np.flatnonzero(~same)
     messages: list[str] = []
-    for batch in _batches(sides, suspects):
+    for batch in batches_of(sides, suspects):
         differences = dict(_differences(sides, batch, expected))
         messages += differences.values()
         same[batch] = ~np.isin(batch, list(differences))
@@ -289,7 +289,8 @@ def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> 
     return same
 
 
-def _batches(sides: Sides, suspects: Ints) -> Iterator[Ints]:
+def batches_of(sides: Sides, suspects: Ints) -> Iterator[Ints]:
+    """Yield symbols, in batches whose rows fit into memory."""
     rows = np.cumsum(sides.scan.rows_per_symbol[suspects])
     for number in np.unique(rows // _COMPARED_ROWS):
         yield suspects[rows // _COMPARED_ROWS == number]
@@ -298,10 +299,10 @@ def _batches(sides: Sides, suspects: Ints) -> Iterator[Ints]:
 def _differences(sides: Sides, codes: Ints, expected: NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
     """Yield (code, first difference) for each of the given symbols that differs."""
     schema = sides.scan.footers.schema
-    wanted = _rows_of(sides, codes, pieces_of(sides.scan, codes), schema).once(sides.config, schema)
+    wanted = rows_of(sides, codes, pieces_of(sides.scan, codes), schema, sides.columns).once(sides.config, schema)
     wanted = wanted.where(sides.window(wanted.days) & expected[wanted.codes])
     with of_the_table():
-        table_rows = _rows_of(sides, codes, sides.table.pieces, sides.table.schema)
+        table_rows = rows_of(sides, codes, sides.table.pieces, sides.table.schema, sides.columns)
     table_rows = table_rows.where(sides.window(table_rows.days))
     for code in codes.tolist():
         a, b = (rows.where(rows.codes == code) for rows in (wanted, table_rows))
@@ -310,9 +311,12 @@ def _differences(sides: Sides, codes: Ints, expected: NDArray[np.bool_]) -> Iter
             yield code, difference
 
 
-def _rows_of(sides: Sides, codes: Ints, pieces: Sequence[source.Piece], schema: DatasetSchema) -> Rows:
+def rows_of(
+    sides: Sides, codes: Ints, pieces: Sequence[source.Piece], schema: DatasetSchema, names: Sequence[str]
+) -> Rows:
+    """Return the rows of some symbols, sorted, with the columns `names` and the date."""
     symbol, date = schema.key_columns
-    columns = list(dict.fromkeys([symbol, date, *sides.columns]))
+    columns = list(dict.fromkeys([symbol, date, *names]))
     chunks = list(source.chunks(pieces, schema, sides.scan.symbols.take(from_numpy(codes)), columns, _BATCH_ROWS))
     if not chunks:
         empty = pa.table({name: pa.nulls(0) for name in columns})

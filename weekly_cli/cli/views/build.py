@@ -53,7 +53,7 @@ def _lines(report: Report) -> Sequence[tuple[str, str]]:
     bytes_moved = f"read {mib(report.bytes_read)}, written {mib(report.bytes_written)}"
     bytes_moved += f", saved by narrower types {mib(report.bytes_saved)}"
     return [
-        ("rows", f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"),
+        ("rows", _rows(report)),
         ("roles", roles_in_words(report.roles)),
         ("dates", dates(report.first_date, report.last_date, report.sessions_a_week) if report.first_date else ""),
         ("read as", "; ".join(report.notes)),
@@ -76,6 +76,14 @@ def _lines(report: Report) -> Sequence[tuple[str, str]]:
         ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
         ("output", report.output),
     ]  # fmt: skip
+
+
+def _rows(report: Report) -> str:
+    if report.table == "weekly":
+        more = report.weeks - report.rows
+        rest = f"; {more:,} bars are of weeks that are not over, or outside the dates asked for" if more else ""
+        return f"{report.rows:,} weekly rows of {report.symbols:,} symbols, of {report.daily_rows:,} daily rows{rest}"
+    return f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"
 
 
 def _differences(report: Report) -> str:

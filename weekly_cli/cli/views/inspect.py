@@ -43,15 +43,16 @@ def show(found: Inspection, console: Console) -> None:
 
 
 def _lines(found: Inspection) -> list[tuple[str, str]]:
+    weekly = found.build is not None and found.build.settings.get("rows") == "weekly"
     span = f", {found.first} to {found.last}" if found.first else ""
     groups = f"{found.row_groups:,} row group{'' if found.row_groups == 1 else 's'}"
     lines = [
         ("rows", f"{found.rows:,} of {found.symbols:,} symbols{span}"),
         ("files", f"{found.files:,}, {mib(found.bytes)}, {groups}, {found.layout}"),
         ("not read", _not_read(found)),
-        ("roles", roles_in_words({role: name for role, name in found.roles.items() if name is not None})),
+        ("roles", _roles(found)),
         ("read as", "; ".join(found.notes)),
-        *(_of_calendar(found.calendar) if found.calendar else ()),
+        *(_of_calendar(found.calendar) if found.calendar and not weekly else ()),
         ("quality", _flaws(found)),
         *finding_lines(found.findings),
         (
@@ -61,6 +62,12 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
         *_of_build(found),
     ]
     return [line for line in lines if line[1]]
+
+
+def _roles(found: Inspection) -> str:
+    """Return the roles; only of an input is told what is made without those that are missing."""
+    words = roles_in_words({role: name for role, name in found.roles.items() if name is not None})
+    return words if found.build is None else words.partition(";")[0]
 
 
 def _not_read(found: Inspection) -> str:

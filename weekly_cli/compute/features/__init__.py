@@ -20,19 +20,24 @@ from weekly_cli.compute.features import (
     weekly_bar,
 )
 from weekly_cli.compute.features.declare import BAR_INPUTS, Feature, Step, evaluate
+from weekly_cli.compute.features.weekly_bar import VISIBLE_FROM, WEEK_END
 from weekly_cli.errors import UsageError
 from weekly_cli.names import did_you_mean
 
 __all__ = [
     "BAR_INPUTS",
     "FAMILIES",
+    "VISIBLE_FROM",
+    "WEEK_END",
     "Feature",
     "Step",
+    "columns_of_bars",
     "evaluate",
     "registry",
     "select_features",
     "steps_for",
     "templates",
+    "with_week_end",
 ]
 
 _MODULES = (weekly_bar, returns, momentum, trend, distance, volatility, breakout, volume)
@@ -65,6 +70,17 @@ def registry(benchmarks: Sequence[str] = ()) -> tuple[Feature, ...]:
 def templates() -> tuple[Feature, ...]:
     """Return all features for documentation: the relative ones have `{b}` in their names."""
     return registry(["{b}"])
+
+
+def with_week_end(features: Sequence[Feature]) -> tuple[Feature, ...]:
+    """Return the features for a table of bars, in which the week is a key and always there."""
+    return (WEEK_END, *(feature for feature in features if feature.name != WEEK_END.name))
+
+
+def columns_of_bars(features: Sequence[Feature]) -> tuple[Feature, ...]:
+    """Return what a table of bars has besides the symbol: both of a bar's days, then its features."""
+    week_end, *others = with_week_end(features)
+    return (week_end, VISIBLE_FROM, *others)
 
 
 def select_features(wanted: str, benchmarks: Sequence[str] = (), setting: str = "--features") -> tuple[Feature, ...]:

@@ -21,8 +21,12 @@ def _fact(name: str, source: str, formula: str, stored: str = "float64", parity:
     )  # fmt: skip
 
 
+WEEK_END = _fact("w_week_end", "week_end", "last day of the week of the bar that the row sees", "date32")
+#: A column of weekly tables only: on a daily row it would say what the row's date says.
+VISIBLE_FROM = _fact("visible_from", "visible_from", "first day on which a row may see the bar", "date32")
+
 STEPS = (
-    _fact("w_week_end", "week_end", "last day of the week of the bar that the row sees", "date32"),
+    WEEK_END,
     Feature(
         name="w_bars",
         family="bars",

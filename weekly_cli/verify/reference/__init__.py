@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DateReading, plain_symbols
 from weekly_cli.names import ROLES
+from weekly_cli.settings import Config
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, rounding
-from weekly_cli.verify.reference.table import as_meant, reference_table
+from weekly_cli.verify.reference.table import as_meant, reference_table, weekly_bars
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
@@ -46,33 +50,51 @@ def check_reference(check: Check, sides: Sides, sample: SampledSymbols, table_ro
         check.findings.append(f"and {len(findings) - MAX_LISTED} columns more")
 
 
-def _truth(sample: SampledSymbols) -> pd.DataFrame:
-    config, schema = sample.config, sample.scan.footers.schema
-    rows = sample.rows.in_order().once(config, schema)
+def weeks_with_bars(rows: Rows, scan: Scan, config: Config) -> Iterator[tuple[int, Ints]]:
+    """Yield each symbol's code with the last days of its weeks that have a bar, int64[bars] days since 1970-01-01."""
+    price = None if config.price is None else _ADJUSTED
+    for code, of_one in _daily(rows, scan, config).groupby("code", sort=False):
+        ends = weekly_bars(of_one, config.week, price).index.to_numpy("datetime64[D]")
+        yield int(str(code)), ends.astype(np.int64)
+
+
+def _daily(rows: Rows, scan: Scan, config: Config) -> pd.DataFrame:
+    """Return daily rows, one a session, with the prices that the settings mean."""
+    schema = scan.footers.schema
+    rows = rows.in_order().once(config, schema)
     columns = {role: rows.table.column(schema.roles[role]) for role in ROLES[1:] if role in schema.roles}
     if config.price is not None:
         columns[_ADJUSTED] = rows.table.column(config.price)
     frame = pd.DataFrame({name: _series(column) for name, column in columns.items()})
     frame["date"] = _moments(frame["date"], schema.dates)
-    values = plain_symbols(sample.scan.symbols).to_pylist()
+    values = plain_symbols(scan.symbols).to_pylist()
     frame["symbol"] = pd.Series([values[code] for code in rows.codes.tolist()], dtype=object)
     frame["code"] = rows.codes
     price = None if config.price is None else _ADJUSTED
     settings = (config.negative_prices, config.drop_padding, config.adjust_volume)
     if settings != ("unusable", False, False):
         frame = pd.concat([as_meant(of_one, price, *settings) for _, of_one in frame.groupby("code", sort=False)])
+    return frame
+
+
+def _truth(sample: SampledSymbols) -> pd.DataFrame:
+    config = sample.config
+    frame = _daily(sample.rows, sample.scan, config)
+    values = plain_symbols(sample.scan.symbols).to_pylist()
     peers = pd.DataFrame(index=pd.Index(frame["symbol"].unique(), dtype=object))
     of_numbers = np.array([*(values[code] for code in sample.comparisons.symbols), None], object)
     for name, numbers in sample.comparisons.numbers.items():
         compared = dict(zip((values[code] for code in sample.codes), of_numbers[numbers], strict=True))
         peers[name] = pd.Series([compared.get(symbol) for symbol in peers.index], index=peers.index, dtype=object)
     roundings = {f"{name}{_ROUNDING}": partial(rounding, name=name) for name in FORMULAS if name not in RELATIVE}
+    weekly = config.rows == "weekly"
     return reference_table(
         frame,
+        last_day=np.datetime64(sample.scan.last_day, "D") if weekly else None,
         peers=peers,
         week=config.week,
         available=config.available,
-        price=price,
+        price=None if config.price is None else _ADJUSTED,
         start=None if config.start is None else str(config.start),
         end=None if config.end is None else str(config.end),
         formulas=FORMULAS | roundings,

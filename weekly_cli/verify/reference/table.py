@@ -102,8 +102,12 @@ def reference_table(
     start: str | None = None,
     end: str | None = None,
     formulas: Mapping[str, Formula] = FORMULAS,
+    last_day: np.datetime64 | None = None,
 ) -> pd.DataFrame:
     """Return daily rows with every weekly column, sorted by (symbol, date).
+
+    With `last_day`, return the bars themselves that are over by then: a row for each, whose date is the first day on
+    which it may be seen, with the first of its symbol's daily rows beside it.
 
     Parameters
     ----------
@@ -136,12 +140,20 @@ def reference_table(
     no_bars = weekly_bars(daily.iloc[:0], week, price)
     # the first piece has no rows: it provides the columns if the dataset is empty
     pieces = [weekly_columns(no_bars, {str(b): no_bars["close"] for b in peers}, formulas)]
+    owners = [daily.iloc[:0]]
     for symbol, rows in rows_of.items():
         closes = {b: bars_of.get(peer, no_bars)["close"] for b, peer in compared[symbol].items()}
         table = weekly_columns(bars_of[symbol], closes, formulas)
         available_from = table["w_week_end"] + pd.Timedelta(days=1 if available == "next-week" else 0)
-        seen = available_from.searchsorted(session_date(rows["date"]), side="right") - 1  # -1: none yet
-        pieces.append(table.reindex(seen))
+        if last_day is None:
+            seen = available_from.searchsorted(session_date(rows["date"]), side="right") - 1  # -1: none yet
+            pieces.append(table.reindex(seen))
+        else:
+            over = table[table["w_week_end"] <= last_day]
+            owners.append(rows.iloc[np.zeros(len(over), int)].assign(date=available_from[over.index].to_numpy()))
+            pieces.append(over)
+    if last_day is not None:
+        daily = pd.concat(owners, ignore_index=True)
     out = pd.concat([daily, pd.concat(pieces, ignore_index=True)], axis=1)
 
     dates = session_date(out["date"])
