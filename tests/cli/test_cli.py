@@ -54,7 +54,7 @@ from weekly_cli.run import fan_out, pipeline
 from weekly_cli.run.report import Report
 from weekly_cli.settings import SETTINGS, Config
 
-COMMANDS = ("build", "plan", "inspect", "verify", "features", "config", "sample")
+COMMANDS = ("build", "plan", "inspect", "explain", "verify", "features", "config", "sample")
 STAGES = ("scan", "plan", "fan out", "publish")
 
 

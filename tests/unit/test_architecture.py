@@ -250,7 +250,9 @@ def by_process(log: Path) -> dict[str, set[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "args", [[], ["build"], ["plan"], ["inspect"], ["verify"], ["features"], ["config"], ["sample"]], ids=str
+    "args",
+    [[], ["build"], ["plan"], ["inspect"], ["explain"], ["verify"], ["features"], ["config"], ["sample"]],
+    ids=str,
 )
 def test_help_imports_nothing_heavy(recorded: tuple[dict[str, str], Path], args: list[str]) -> None:
     env, log = recorded

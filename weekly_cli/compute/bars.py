@@ -81,7 +81,7 @@ def weekly_bars(
     anchor : str
         The weekday on which weeks end, one of `weeks.ANCHORS`.
     """
-    columns, bad = _as_used(raw, adjusted)
+    columns, bad = columns_as_used(raw, adjusted)
     week = weeks.week_number(days, anchor)
     starts = run_starts(codes, week)
     bars = {"codes": codes[starts], "weeks": week[starts], **_reduced(columns, starts)}
@@ -104,7 +104,7 @@ def weekly_bars(
     return WeeklyBars(**bars), quality
 
 
-def _as_used(
+def columns_as_used(
     raw: Mapping[str, Floats], adjusted: Floats | None
 ) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_] | None]]:
     """Return the columns that the bars use, and where each is unusable; None: nowhere."""

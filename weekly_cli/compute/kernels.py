@@ -136,7 +136,7 @@ def rolling_min(x: Panel, n: int) -> Panel:
 
 
 #: A ratio minus 1 is off by about 1e-16: a deviation below this is rounding, and its z-score would be noise.
-_ROUNDING = 1e-14
+ROUNDING = 1e-14
 
 
 def z_score(x: Panel, n: int) -> Panel:
@@ -145,7 +145,7 @@ def z_score(x: Panel, n: int) -> Panel:
     `x` is a ratio minus 1; a deviation that its rounding explains counts as 0.
     """
     mean, squares = rolling_moments(x, n)
-    squares[squares <= n * _ROUNDING**2] = np.nan
+    squares[squares <= n * ROUNDING**2] = np.nan
     return (x - mean) / np.sqrt(squares / n)
 
 

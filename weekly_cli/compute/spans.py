@@ -8,7 +8,7 @@ buffer that is written.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,23 +179,35 @@ def _columns(
 ) -> Iterator[BarColumn]:
     shape = PanelShape(bars_per_symbol)
     if bar.start == bar.stop:
-        yield from (_stored(feature, np.empty(0), recipe.dtype) for feature in recipe.features)
+        yield from (as_stored(feature, np.empty(0), recipe.dtype) for feature in recipe.features)
         return
+    given = bar_panels(bars, bar, shape, (recipe.week, recipe.available), benchmarks)
+    with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
+        for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
+            yield as_stored(feature, shape.ragged(panel), recipe.dtype)
+
+
+def bar_panels(
+    bars: WeeklyBars, bar: slice, shape: PanelShape, clocks: tuple[str, str], benchmarks: BenchmarkBars
+) -> Callable[[str], Panel]:
+    """Return what gives the inputs of all steps by name: the panels of some symbols' bars, and of their benchmarks.
+
+    `clocks` are the last day of the week and when bars may be seen, as in a `Recipe`.
+    """
+    anchor, available = clocks
     week = bars.weeks[bar]
     facts = {name: getattr(bars, name)[bar] for name in ("days", "open", "high", "low", "close", "volume")}
-    facts |= {"week_end": weeks.week_end(week, recipe.week), "bar_number": shape.bar_number}
-    facts["visible_from"] = weeks.first_day_seen(week, recipe.week, recipe.available)
+    facts |= {"week_end": weeks.week_end(week, anchor), "bar_number": shape.bar_number}
+    facts["visible_from"] = weeks.first_day_seen(week, anchor, available)
 
     def given(name: str) -> Panel:
         benchmark = name.removeprefix("benchmark:")
         return shape.panel(facts[name] if benchmark == name else benchmarks.closes(benchmark, bars.codes[bar], week))
 
-    with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
-        for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
-            yield _stored(feature, shape.ragged(panel), recipe.dtype)
+    return given
 
 
-def _stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
+def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
     """Return values in their stored type; those that are not finite, or not finite in that type, are missing."""
     kind = arrow_type(feature, dtype)
     numpy_kind = numpy_type(kind)

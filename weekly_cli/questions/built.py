@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from weekly_cli.dataset.dates import day_of, session_days
+from weekly_cli.dataset.dates import day_of, number_unit, session_days
 from weekly_cli.dataset.roles import find_roles
-from weekly_cli.dataset.schema import is_text, plain_symbols
+from weekly_cli.dataset.schema import DateReading, is_text, plain_symbols
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import discovery, parquet
 from weekly_cli.names import KEY_ROLES, did_you_mean
@@ -61,6 +61,23 @@ class Built:
     @cached_property
     def _footers(self) -> list[pq.FileMetaData]:
         return [parquet.open_parquet(path).metadata for path in self.files]
+
+    @cached_property
+    def dates(self) -> DateReading:
+        """How its dates are read where their type does not tell; the unit of numbers as the build found it."""
+        config, kind = self.config, self.schema.field(self.roles["date"]).type
+        reading = DateReading(format=config.date_format if is_text(kind) else None, timezone=config.timezone)
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return reading
+        return replace(reading, unit=self._unit() if config.date_unit == "auto" else config.date_unit)
+
+    def _unit(self) -> str | None:
+        name = self.roles["date"]
+        for path in self.files:
+            extremes = pc.min_max(parquet.open_parquet(path).read([name]).column(name)).as_py()
+            if extremes["min"] is not None:
+                return number_unit(extremes["min"], extremes["max"])
+        return None
 
     @property
     def n_rows(self) -> int:
@@ -147,7 +164,7 @@ class Built:
     def _between(self, table: pa.Table, start: datetime.date | None, end: datetime.date | None) -> pa.Table:
         if start is None and end is None:
             return table
-        days = session_days(table.column(self.roles["date"]))[0]
+        days = session_days(table.column(self.roles["date"]), self.dates)[0]
         inside = np.ones(len(days), bool)
         if start is not None:
             inside &= days >= day_of(start)

@@ -1,0 +1,174 @@
+"""Shows in 80 columns why a row has its weekly values: a calendar, the bar's daily rows, and formulas with numbers."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from weekly_cli.dataset.dates import as_date, day_of
+from weekly_cli.names import printable
+from weekly_cli.questions.explanation import CalendarWeek, ExplainedFeature, Explanation, SeenBar, Value
+from weekly_cli.questions.workings import Working, number, result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+#: More weeks than these are not all drawn: the bar's, then the last ones.
+_MOST_WEEKS, _LAST_WEEKS = 8, 4
+_MOST_NAMES = 6
+
+
+def show(found: Explanation, console: Console) -> None:
+    """Print an explanation."""
+    console.print(printable(found.summary))
+    if found.visible:
+        console.print(printable(found.visible))
+    console.print()
+    for line in _calendar(found):
+        console.print(line, soft_wrap=True)
+    if found.bar is not None:
+        title = f"The bar of {found.bar.week_end}, number {found.bar.number} of {printable(found.symbol)} (from 0)"
+        console.print(f"\n{title}", style="bold")
+        console.print(_days(found.bar))
+    if found.feature is not None:
+        _show_feature(found.feature, console)
+    elif found.values:
+        console.print("\nSome of its values", style="bold")
+        console.print(_values(found.values, found.differing))
+    console.print()
+    for note in found.notes:
+        console.print(printable(note))
+    _show_comparison(found, console)
+
+
+# ---- the calendar ----------------------------------------------------------------------------------------
+
+
+def _calendar(found: Explanation) -> Iterator[str]:
+    """Yield a line for each week: its days from first to last, then what it is."""
+    last = found.own_week_end
+    names = [_WEEKDAYS[(last.weekday() + 1 + day) % 7] for day in range(7)]
+    yield f"{'week to':<12}" + "".join(f"{name:>5}" for name in names)
+    drawn = found.calendar
+    left_out = len(drawn) - _MOST_WEEKS
+    if left_out > 0:
+        yield _week(found, drawn[0])
+        yield f"{'...':<12}  {left_out + _MOST_WEEKS - 1 - _LAST_WEEKS:,} weeks more"
+        drawn = drawn[-_LAST_WEEKS:]
+    for week in drawn:
+        yield _week(found, week)
+    left = ", (6) left out" if any(len(week.used) < len(week.sessions) for week in drawn) else ""
+    yield f"[6] rows of the bar, >6< this row, 6 other rows{left}, . no row"
+
+
+def _week(found: Explanation, week: CalendarWeek) -> str:
+    begin = day_of(week.week_end) - 6
+    cells = [_cell(found, week, as_date(begin + day)) for day in range(7)]
+    what = []
+    if week.is_bar:
+        what.append("the bar it sees")
+    if week.is_own:
+        what.append("its own week")
+    if not week.used:
+        what.append("no bar")
+    elif not week.is_bar:
+        what.append(f"seen from {_WEEKDAYS[week.seen_from.weekday()]} {week.seen_from:%m-%d}")
+    return f"{week.week_end!s:<12}" + "".join(cells) + f"  {', '.join(what)}"
+
+
+def _cell(found: Explanation, week: CalendarWeek, date: datetime.date) -> str:
+    if date == found.date:
+        return f"{f'>{date.day}<':>5}"
+    if date not in week.sessions:
+        return f"{'. ':>5}"
+    if date not in week.used:
+        return f"{f'({date.day})':>5}"
+    return f"{f'[{date.day}]' if week.is_bar else f'{date.day} ':>5}"
+
+
+# ---- tables ----------------------------------------------------------------------------------------------
+
+
+def _table(*names: str, numbers: bool = True) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for place, name in enumerate(names):
+        table.add_column(name, justify="right" if numbers and 0 < place < len(names) - 1 else "left", overflow="fold")
+    return table
+
+
+def _days(bar: SeenBar) -> Table:
+    """Return the bar's daily rows as the output has them, and the bar that they make."""
+    roles = list(bar.days[0].values)
+    scaled = any(day.factor is not None for day in bar.days)
+    table = _table("daily row", *roles, *(["factor"] if scaled else []), "")
+    for day in bar.days:
+        numbers = [number(day.values[role]) for role in roles]
+        factor = [] if not scaled else ["" if day.factor is None else number(day.factor)]
+        table.add_row(f"{_WEEKDAYS[day.date.weekday()]} {day.date}", *numbers, *factor, day.note)
+    made = {line.name: line for line in bar.workings}
+    notes = [made[role].note for role in roles if made[role].note]
+    days = f"{number(made['days'].value)} usable row{'' if made['days'].value == 1 else 's'}"
+    numbers = [*(number(made[role].value) for role in roles), *([""] if scaled else [])]
+    table.add_row("its bar", *numbers, "; ".join([days, *notes]))
+    return table
+
+
+def _formulas(lines: Sequence[Working]) -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for line in lines:
+        table.add_row(printable(line.name), f"= {printable(line.formula)}")
+        if line.with_numbers != line.shown_value:
+            table.add_row("", f"= {line.with_numbers}")
+        note = f"   ({line.note})" if line.note else ""
+        table.add_row("", f"= {line.shown_value}{note}")
+    return table
+
+
+def _values(values: Sequence[Value], differing: Sequence[Value]) -> Table:
+    names = ["column", "stored", *(["from its rows"] if differing else []), ""]
+    table = _table(*names)
+    for value in values:
+        again = [] if not differing else [result(value.computed)]
+        table.add_row(printable(value.column), result(value.stored), *again, "differs" if value.agrees is False else "")
+    return table
+
+
+def _show_feature(feature: ExplainedFeature, console: Console) -> None:
+    value = feature.value
+    stored = _as_shown(feature, value.stored)
+    console.print(f"\n{printable(feature.column)} = {stored}", style="bold")
+    console.print(printable(feature.formula))
+    if feature.null:
+        console.print(f"It is null: {printable(feature.null)}.")
+    if value.trouble:
+        console.print(f"It can't be computed again: {printable(value.trouble)}.")
+    elif value.agrees is False:
+        console.print(f"The rows of this output give {_as_shown(feature, value.computed)}, which is another value.")
+    if feature.workings:
+        console.print(_formulas(feature.workings))
+
+
+def _as_shown(feature: ExplainedFeature, value: float) -> str:
+    if feature.column.endswith("_week_end") and value == value:
+        return str(as_date(int(value)))
+    return number(value) if feature.family == "bars" else result(value)
+
+
+def _show_comparison(found: Explanation, console: Console) -> None:
+    console.print(printable(found.conclusion))
+    if found.differing:
+        names = [printable(value.column) for value in found.differing]
+        more = len(names) - _MOST_NAMES
+        console.print(f"They are {', '.join(names[:_MOST_NAMES])}{f' and {more:,} more' if more > 0 else ''}.")
+    for reason in dict.fromkeys(found.not_compared.values()):
+        names = [name for name, each in found.not_compared.items() if each == reason]
+        console.print(f"Not computed again: {', '.join(map(printable, names))}: {printable(reason)}.")

@@ -1,0 +1,222 @@
+"""Why a row of an output has the weekly values that it has: the bar, its daily rows, and formulas with numbers."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli import __version__
+from weekly_cli.compute import weeks
+from weekly_cli.compute.features import Feature
+from weekly_cli.dataset.dates import as_date, day_of
+from weekly_cli.errors import UsageError
+from weekly_cli.questions.built import open_output
+from weekly_cli.questions.explanation import ExplainedFeature, Explanation, SeenBar, Value
+from weekly_cli.questions.history import History, Peer, feature_of, history
+from weekly_cli.questions.seen_bar import Row, calendar, in_words, seen_bar, summary, visible
+from weekly_cli.questions.step_formulas import write
+from weekly_cli.questions.why_null import too_early, why_null
+from weekly_cli.questions.workings import At, Evaluated, Working, needed_steps, workings
+from weekly_cli.settings.kinds import Date
+
+#: Two computations of a value may differ by this share, besides the rounding of its type: another machine's logarithm.
+_TOLERANCE = 1e-9
+
+
+def explain(output: str | Path, symbol: str, date: datetime.date | str, feature: str | None = None) -> Explanation:
+    """Explain a row of an output of `build`.
+
+    Parameters
+    ----------
+    output : str or Path
+        A file, or a folder of parts.
+    symbol : str
+    date : datetime.date or str
+        A session of the symbol; text as in 2024-03-01.
+    feature : str, optional
+        The weekly column whose formula is wanted; without one a few values are shown.
+
+    Raises
+    ------
+    UsageError
+        If the output has no such symbol, session or column.
+    InputRefused
+        If it is no output of `build`, or lacks a column from which it was made.
+    """
+    try:
+        day = day_of(Date().check(date))
+    except ValueError as error:
+        raise UsageError(f"DATE {error}") from error
+    built = open_output(output)
+    found = history(built, symbol)
+    wanted = None if feature is None else feature_of(built, feature, found.steps)
+    row = _row(found, day)
+    known = [name for name in built.features if isinstance(found.steps.get(name), Feature)]
+    evaluated = found.evaluated(known)
+    values = {name: _value(row, evaluated, name) for name in built.features}
+    compared = [value for value in values.values() if value.agrees is not None]
+    differing = tuple(value for value in compared if not value.agrees)
+    bar = seen_bar(row) if row.bar >= 0 else None
+    return Explanation(
+        output=built.name,
+        symbol=symbol,
+        date=as_date(day),
+        week=row.week,
+        available=row.available,
+        summary=_summary(row),
+        visible="" if bar is None else visible(row, bar),
+        own_week_end=as_date(row.end(row.own_week)),
+        bar=bar,
+        calendar=calendar(row),
+        feature=None if wanted is None else _feature(row, bar, evaluated, wanted, values[wanted.name]),
+        values=() if wanted is not None else tuple(_few(found, values)),
+        n_compared=len(compared),
+        differing=differing,
+        not_compared={name: value.trouble for name, value in values.items() if value.agrees is None},
+        conclusion=_conclusion(row, len(compared), differing),
+        notes=(*_notes(found), *_compared_with(found, wanted)),
+    )
+
+
+def _row(found: History, day: int) -> Row:
+    config, rows = found.built.config, found.rows
+    at = int(np.searchsorted(rows.days, day))
+    if at == len(rows.days) or rows.days[at] != day:
+        near = [int(each) for each in (*rows.days[max(at - 1, 0) : at], *rows.days[at : at + 1])]
+        raise UsageError(
+            f"{found.built.name} has no row of {found.symbol} on {in_words(day)}; the nearest "
+            f"{'is' if len(near) == 1 else 'are'} of {' and '.join(map(in_words, near))}"
+        )
+    newest = int(weeks.newest_week_seen(day, config.week, config.available))
+    bar = int(np.searchsorted(rows.bars.weeks, newest, "right")) - 1
+    return Row(found, at, day, int(weeks.week_number(day, config.week)), newest, bar, _offset(found, at, bar))
+
+
+def _offset(found: History, at: int, bar: int) -> int:
+    """Return how many bars are older than the output's rows: what `w_bars` says, less those that the rows make."""
+    if found.built.config.start is None or "w_bars" not in found.built.features:
+        return 0
+    counted = found.rows.table.column("w_bars")[at].as_py()
+    return 0 if counted is None else max(0, int(counted) - (bar + 1))
+
+
+def _summary(row: Row) -> str:
+    stored = _stored(row, "w_week_end") if "w_week_end" in row.history.built.features else np.nan
+    if row.bar < 0 and np.isfinite(stored):
+        return (
+            f"{in_words(row.day)} shows the week that ended on {in_words(int(stored))}, of which this output has no "
+            f"rows: it begins on {as_date(int(row.history.rows.days[0]))} (--start)."
+        )
+    return summary(row)
+
+
+# ---- values ----------------------------------------------------------------------------------------------
+
+
+def _stored(row: Row, name: str) -> float:
+    value = row.history.rows.table.column(name)[row.at]
+    if not value.is_valid:
+        return np.nan
+    return float(value.cast(pa.int32()).as_py() if pa.types.is_date(value.type) else value.as_py())
+
+
+def _value(row: Row, evaluated: Evaluated, name: str) -> Value:
+    """Return a value as it is stored and as its daily rows give it."""
+    step, stored = row.history.steps.get(name), _stored(row, name)
+    if not isinstance(step, Feature):
+        return Value(name, stored, np.nan, None, f"this version of weekly-cli ({__version__}) has no such column")
+    if row.bar < 0:
+        return Value(name, stored, np.nan, bool(np.isnan(stored)))
+    value = float(evaluated.column(name)[row.bar])
+    computed = row.history.as_stored(step, value)
+    for peer in _peers(row.history, step):
+        if peer.symbol is not None and peer.bars is None:
+            return Value(name, stored, np.nan, None, peer.trouble)
+    kind = row.history.rows.table.schema.field(name).type
+    rounding = float(np.finfo(np.float32).eps) if pa.types.is_float32(kind) else 0.0
+    equal = stored == computed or (np.isnan(stored) and np.isnan(computed))
+    near = bool(abs(stored - computed) <= (_TOLERANCE + rounding) * max(abs(stored), abs(computed)))
+    return Value(name, stored, computed, equal or near)
+
+
+def _peers(found: History, feature: Feature) -> list[Peer]:
+    """Return the symbols that a feature compares with."""
+    names = needed_steps(feature.name, found.steps)
+    return [found.peers[name.removeprefix("benchmark:")] for name in names if name.startswith("benchmark:")]
+
+
+def _few(found: History, values: Mapping[str, Value]) -> Iterator[Value]:
+    """Yield the first column of each family that the output has, but for the bar's own."""
+    families = {"bars"}
+    for name, value in values.items():
+        step = found.steps.get(name)
+        if isinstance(step, Feature) and step.family not in families:
+            families.add(step.family)
+            yield value
+
+
+def _feature(row: Row, bar: SeenBar | None, evaluated: Evaluated, feature: Feature, value: Value) -> ExplainedFeature:
+    lines = (*workings(feature.name, At(evaluated, row.bar), write), *_of_bar(feature, bar)) if bar is not None else ()
+    null = ""
+    if np.isnan(value.stored) and row.bar < 0:
+        null = "the row sees no bar"
+    elif np.isnan(value.stored):
+        null = too_early(row, feature)
+        lines = () if null else lines
+        if not null and np.isnan(value.computed):
+            null = why_null(row, evaluated, feature.name)
+    return ExplainedFeature(
+        feature.name, feature.family, feature.formula, feature.first_bar, feature.window, value, null, lines
+    )
+
+
+def _of_bar(feature: Feature, bar: SeenBar) -> tuple[Working, ...]:
+    """Return how the bar's own column came out of its daily rows, if the feature is that column."""
+    return tuple(line for line in bar.workings if feature.family == "bars" and line.name in feature.inputs)
+
+
+# ---- in words --------------------------------------------------------------------------------------------
+
+
+def _conclusion(row: Row, n_compared: int, differing: tuple[Value, ...]) -> str:
+    built, config = row.history.built, row.history.built.config
+    if not differing:
+        return f"All {n_compared:,} weekly values that were computed again from these rows are what the output stores."
+    some = f"{len(differing):,} of {n_compared:,} weekly values are not what the rows of this output give"
+    if config.start is not None:
+        return f"{some}: it was built with --start {config.start}, and the rows before that date are not in it."
+    if built.record["version"] != __version__:
+        return f"{some}: weekly-cli {built.record['version']} built it, and this is {__version__}."
+    return (
+        f"{some}: rows or values were changed after the build, or another tool wrote them; weekly-cli verify "
+        f"{built.name} checks all of them."
+    )
+
+
+def _notes(found: History) -> Iterator[str]:
+    config = found.built.config
+    if config.price is not None:
+        yield f"--price {config.price}: C is {config.price}, and O, H and L are scaled by {config.price} / close"
+    if config.adjust_volume:
+        yield "--adjust-volume: V is volume * close / adjusted close"
+    if config.negative_prices != "unusable":
+        yield f"--negative-prices {config.negative_prices}: a negative price counts with its absolute value"
+    if config.drop_padding:
+        yield "--drop-padding: rows without volume that repeat the row before are left out"
+    if config.on_duplicates != "error":
+        yield f"--on-duplicates {config.on_duplicates}: of rows that repeated a date the output has that one"
+    if config.on_intraday != "error":
+        yield "--on-intraday aggregate: a row is the bar of all moments of its day"
+    if config.start is not None:
+        yield f"--start {config.start}: earlier rows fed the weekly values and are not in the output"
+
+
+def _compared_with(found: History, feature: Feature | None) -> Iterator[str]:
+    needed = None if feature is None else needed_steps(feature.name, found.steps)
+    for name, peer in found.peers.items():
+        if peer.bars is not None and (needed is None or f"benchmark:{name}" in needed):
+            yield f"C({name}) is the close of {peer.symbol} in the same week"

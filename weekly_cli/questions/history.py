@@ -1,0 +1,195 @@
+"""One symbol's history in a finished output: its daily rows, the bars they make, and the values of its features' steps.
+
+Everything comes from the output's own pass-through columns, by the functions that a build uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, columns_as_used, weekly_bars
+from weekly_cli.compute.features import Feature, Step, steps_for
+from weekly_cli.compute.panel import PanelShape
+from weekly_cli.compute.spans import BenchmarkBars, as_stored, bar_keys, bar_panels
+from weekly_cli.compute.treatment import Treatment, treated
+from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.schema import prices
+from weekly_cli.errors import InputRefused, UsageError, WeeklyError
+from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean
+from weekly_cli.questions.built import Built
+from weekly_cli.questions.workings import Evaluated, needed_steps
+from weekly_cli.run.wanted import wanted_by
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class DailyRows:
+    """A symbol's daily rows in date order, and the bars that they make.
+
+    Attributes
+    ----------
+    days : int64[rows]
+    table : pa.Table
+        The columns that were asked for.
+    raw, used : mapping of role to float64[rows]
+        Prices and volume as the output has them, and as bars take them: with the settings of the build.
+    unusable : mapping of role to bool[rows]
+    padding : bool[rows]
+        Rows that `--drop-padding` leaves out.
+    bars : WeeklyBars
+    """
+
+    days: Ints
+    table: pa.Table
+    raw: Mapping[str, Floats]
+    used: Mapping[str, Floats]
+    unusable: Mapping[str, Bools]
+    padding: Bools
+    bars: WeeklyBars
+
+
+def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyRows:
+    """Read a symbol's rows and make its bars.
+
+    Raises
+    ------
+    UsageError
+        If the output has no such symbol.
+    InputRefused
+        If it lacks the column from which its bars were made.
+    """
+    config = built.config
+    roles = {role: name for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")}
+    if config.price is not None and config.price not in built.schema.names:
+        raise InputRefused(f"{built.name} has no column {config.price}, from which its bars were made (--price)")
+    needed = [built.roles["date"], *roles.values(), *([] if config.price is None else [config.price]), *columns]
+    table = built.rows([symbol], columns=list(dict.fromkeys(needed)))
+    days = session_days(table.column(built.roles["date"]), built.dates)[0].astype(np.int64)
+    codes = np.zeros(len(days), np.int64)
+    raw = {role: prices(table.column(name)) for role, name in roles.items()}
+    treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
+    adjusted = None if config.price is None else prices(table.column(config.price))
+    treated_raw, treated_adjusted, _ = treated(codes, raw, adjusted, treatment)
+    bars, _ = weekly_bars(codes, days, treated_raw, treated_adjusted, config.week)
+    with np.errstate(all="ignore"):
+        used, unusable = columns_as_used(treated_raw, treated_adjusted)
+    nowhere = np.zeros(len(days), bool)
+    flags = {role: nowhere if flag is None else flag for role, flag in unusable.items()}
+    padding = np.isnan(treated_raw["close"]) & ~np.isnan(raw["close"])
+    return DailyRows(days, table, raw, used, flags, padding, bars)
+
+
+@dataclass(frozen=True)
+class History:
+    """A symbol of an output, and how its features come out of its rows.
+
+    Attributes
+    ----------
+    built : Built
+    symbol : str
+    rows : DailyRows
+        With all weekly columns of the output.
+    """
+
+    built: Built
+    symbol: str
+    rows: DailyRows
+
+    @cached_property
+    def steps(self) -> Mapping[str, Step]:
+        """Every step that the output may be made of."""
+        return steps_for(self.built.record["benchmarks"])
+
+    @cached_property
+    def peers(self) -> Mapping[str, Peer]:
+        """With whom the symbol is compared, by what replaces `{b}`."""
+        return {name: _peer(self.built, self.symbol, name) for name in self.built.record["benchmarks"]}
+
+    def evaluated(self, features: Sequence[str]) -> Evaluated:
+        """Return the values of features, and of all that they are made of, at every bar of the rows that are there."""
+        bars = self.rows.bars
+        shape = PanelShape(np.array([len(bars.weeks)]))
+        needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, self.steps)))
+        used = [name.removeprefix("benchmark:") for name in needed if name.startswith("benchmark:")]
+        benchmarks = _benchmark_bars({name: self.peers[name] for name in used})
+        given = bar_panels(bars, slice(0, len(bars.weeks)), shape, (self.built.config.week, self.built.config.available), benchmarks)
+        return Evaluated(needed, self.steps, given)
+
+    def as_stored(self, feature: Feature, value: float) -> float:
+        """Return a value as its column stores it; NaN: null."""
+        column = as_stored(feature, np.array([value]), self.built.config.dtype)
+        return float(column.values[0]) if column.missing is None else np.nan
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The symbol that a comparison takes, its bars, or why they are not known."""
+
+    symbol: str | None = None
+    bars: WeeklyBars | None = None
+    trouble: str = ""
+
+
+def _peer(built: Built, symbol: str, name: str) -> Peer:
+    compared = next((each for each in built.config.benchmark if benchmark_name(each) == name), None)
+    if compared is None:
+        try:
+            sector_map = wanted_by(built.config).sector_map
+        except WeeklyError as error:
+            return Peer(trouble=f"the symbol to compare with is not known: {error}")
+        listed = [] if sector_map is None else sector_map.filter(pc.equal(sector_map["symbol"], symbol)).to_pylist()
+        compared = listed[0].get(name) if listed else None
+        if compared is None:
+            return Peer(trouble=f"the sector map has no {name} for {symbol}, so its columns are null")
+    try:
+        return Peer(compared, daily_rows(built, compared).bars)
+    except UsageError:
+        return Peer(
+            compared, trouble=f"{built.name} has no rows of {compared}, the symbol that {symbol} is compared with"
+        )
+
+
+def _benchmark_bars(peers: Mapping[str, Peer]) -> BenchmarkBars:
+    keys, closes, compared = [np.empty(0, np.int64)], [np.empty(0)], {}
+    for number, (name, peer) in enumerate(peers.items()):
+        compared[name] = np.array([number if peer.bars is not None else -1])
+        if peer.bars is not None:
+            keys.append(bar_keys(np.full(len(peer.bars.weeks), number), peer.bars.weeks))
+            closes.append(peer.bars.close)
+    return BenchmarkBars(np.concatenate(keys), np.concatenate(closes), compared)
+
+
+def history(built: Built, symbol: str) -> History:
+    """Read a symbol's rows, with all weekly columns.
+
+    Raises
+    ------
+    UsageError
+        If the output has no such symbol.
+    InputRefused
+        If it lacks the column from which its bars were made.
+    """
+    return History(built, symbol, daily_rows(built, symbol, built.features))
+
+
+def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
+    """Return a weekly column of an output.
+
+    Raises
+    ------
+    UsageError
+        If the output has no such column.
+    """
+    feature = steps.get(name)
+    if name not in built.features or not isinstance(feature, Feature):
+        hint = did_you_mean(name, built.features)
+        raise UsageError(f"--feature {name}: {built.name} has no such weekly column{hint}")
+    return feature
