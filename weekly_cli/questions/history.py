@@ -120,7 +120,8 @@ class History:
         needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, self.steps)))
         used = [name.removeprefix("benchmark:") for name in needed if name.startswith("benchmark:")]
         benchmarks = _benchmark_bars({name: self.peers[name] for name in used})
-        given = bar_panels(bars, slice(0, len(bars.weeks)), shape, (self.built.config.week, self.built.config.available), benchmarks)
+        clocks = self.built.config.week, self.built.config.available
+        given = bar_panels(bars, slice(0, len(bars.weeks)), shape, clocks, benchmarks)
         return Evaluated(needed, self.steps, given)
 
     def as_stored(self, feature: Feature, value: float) -> float:
