@@ -18,6 +18,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class StageStarted:
+    """A stage has begun."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
 class StageEnded:
     """A stage has ended after `seconds`; `what` describes the result in a few words."""
 
@@ -33,8 +40,18 @@ class RunWarning:
     what: str
 
 
-Event = Progress | StageEnded | RunWarning
+Event = StageStarted | Progress | StageEnded | RunWarning
 Listener = Callable[[Event], None]
+
+
+def all_of(*listeners: Listener) -> Listener:
+    """Return a listener that passes each event on to all of these."""
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell
 
 
 def ignore(event: Event) -> None:

@@ -15,14 +15,8 @@ from typing import NoReturn
 
 from weekly_cli import __version__, failpoints
 from weekly_cli.cli.console import say
-from weekly_cli.errors import EXIT_BUG, EXIT_DONE, Interrupted, WeeklyError
-
-
-class _Stopped(BaseException):
-    """The user or the system asked the process to stop."""
-
-    def __init__(self, signum: int) -> None:
-        self.exit_code = 128 + signum
+from weekly_cli.cli.ending import Stopped, ending_of
+from weekly_cli.errors import EXIT_BUG, EXIT_DONE, WeeklyError
 
 
 def _stop(signum: int, _: object) -> NoReturn:
@@ -32,7 +26,7 @@ def _stop(signum: int, _: object) -> NoReturn:
     overdue = threading.Timer(_STOP_SECONDS, os._exit, (128 + signum,))
     overdue.daemon = True
     overdue.start()
-    raise _Stopped(signum)
+    raise Stopped(signum)
 
 
 def _stop_at_once(signum: int, _: object) -> NoReturn:
@@ -52,9 +46,9 @@ def _bug(error: Exception) -> int:
     from weekly_cli.files import records
 
     log = records.write_log(f"weekly-cli {__version__} {sys.argv}\n\n{traceback.format_exc()}")
-    first_line = (str(error).splitlines() or [""])[0]
-    say(f"weekly-cli: a bug: {type(error).__name__}: {first_line} (traceback in {log})")
-    return EXIT_BUG
+    ending = ending_of(error)
+    say(f"weekly-cli: {ending.line} (traceback in {log})")
+    return ending.exit_code
 
 
 def _code() -> int:
@@ -67,13 +61,10 @@ def _code() -> int:
         return EXIT_DONE
     except SystemExit as end:
         return _code_of(end.code)
-    except WeeklyError as error:
-        say(f"weekly-cli: {error}")
-        return error.exit_code
-    except _Stopped as stop:
-        word = "interrupted" if stop.exit_code == Interrupted.exit_code else "terminated"
-        say(f"weekly-cli: {word}; the output is as it was, and the same command finishes the work")
-        return stop.exit_code
+    except (WeeklyError, Stopped) as error:
+        ending = ending_of(error)
+        say(f"weekly-cli: {ending.line}")
+        return ending.exit_code
     except BrokenPipeError:
         return _reader_has_gone()
     except Exception as error:  # noqa: BLE001 - a bug

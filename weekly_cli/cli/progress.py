@@ -1,4 +1,4 @@
-"""The progress of a run, on stderr: live bars on a terminal, one line per stage elsewhere."""
+"""The progress of a run, on stderr: live bars on a terminal, elsewhere a line per stage and, in long ones, a minute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from weekly_cli.events import Event, Listener, Progress, RunWarning, StageEnded
+from weekly_cli.cli.heartbeat import heartbeat
+from weekly_cli.events import Event, Listener, Progress, RunWarning, StageEnded, StageStarted, all_of
 from weekly_cli.names import printable
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 def listener(console: Console) -> Iterator[Listener]:
     """Yield a listener that shows progress on `console`, live if it is a terminal."""
     if not console.is_terminal:
-        yield _Lines(console)
+        lines = _Lines(console)
+        with heartbeat(lines.say) as beats:
+            yield all_of(lines, beats)
         return
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as LiveBars
@@ -39,11 +42,14 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
 
+    def say(self, line: str) -> None:
+        self._console.print(printable(line), soft_wrap=True)
+
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunWarning):
-            self._console.print(f"warning: {printable(event.what)}", soft_wrap=True)
+            self.say(f"warning: {event.what}")
         if isinstance(event, StageEnded):
-            self._console.print(f"{event.stage}: {printable(event.what)} ({event.seconds:.2f} s)", soft_wrap=True)
+            self.say(f"{event.stage}: {event.what} ({event.seconds:.2f} s)")
 
 
 class _Live:
@@ -61,6 +67,8 @@ class _Live:
             self._bars.console.print(
                 f"{event.stage:<9} {event.seconds:6.2f} s  {printable(event.what)}", overflow="fold"
             )
+            return
+        if isinstance(event, StageStarted):
             return
         if event.stage not in self._tasks:
             self._tasks[event.stage] = self._bars.add_task(event.stage, total=event.total_rows, counts="")

@@ -92,13 +92,24 @@ def with_renames(schema: DatasetSchema, config: Config) -> DatasetSchema:
     named = f"{config.named('symbol_map')} {config.symbol_map}"
     if name in schema.derived or not is_text(schema.symbol_type):
         raise InputRefused(f"{named} needs symbols that are one column of text in {config.where}")
-    renames = _renames(read_table_file(config.symbol_map, config.named("symbol_map")), named)
+    renames = read_symbol_map(config)
     derived = {**schema.derived, name: Derived("renamed", (name, date), renames)}
     note = f"symbol: {len(renames):,} renames of {config.symbol_map}"
     return replace(schema, derived=derived, notes=(*schema.notes, note))
 
 
-def _renames(table: pa.Table, named: str) -> tuple[tuple[str, str, int], ...]:
+def read_symbol_map(config: Config) -> tuple[tuple[str, str, int], ...]:
+    """Return the renames of the symbol map: old, new, day; none if there is no map.
+
+    Raises
+    ------
+    UsageError
+        If it can't be used.
+    """
+    if config.symbol_map is None:
+        return ()
+    table = read_table_file(config.symbol_map, config.named("symbol_map"))
+    named = f"{config.named('symbol_map')} {config.symbol_map}"
     missing = [name for name in ("old", "new", "from") if name not in table.column_names]
     if missing:
         raise UsageError(f"{named} needs the columns old, new and from; it has {', '.join(table.column_names)}")

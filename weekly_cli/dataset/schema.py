@@ -97,6 +97,11 @@ class DatasetSchema:
         """The symbol and date columns."""
         return tuple(self.roles[role] for role in KEY_ROLES)
 
+    @property
+    def renames(self) -> tuple[tuple[str, str, int], ...]:
+        """The symbols that are renamed: old, new, day."""
+        return tuple(rename for how in self.derived.values() for rename in how.renames)
+
     def read_columns(self, names: Iterable[str]) -> list[str]:
         """Return the columns that must be read for these ones, each once."""
         read: dict[str, None] = {}

@@ -16,7 +16,8 @@ from weekly_cli.files.disk import first_line, mapped, reading
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 
 
-METADATA_KEY = b"weekly_cli"
+#: Of the metadata of an output's files: how all of them were built, and how many symbols are in this one.
+METADATA_KEY, SYMBOLS_KEY = b"weekly_cli", b"weekly_cli.symbols"
 
 
 def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
@@ -102,6 +103,30 @@ def open_own(path: Path | str) -> pq.ParquetFile:
         return pq.ParquetFile(str(path), pre_buffer=False, page_checksum_verification=True)
 
 
+def own_symbols(path: Path) -> int:
+    """Return how many symbols a finished file of an output has, as its metadata tells.
+
+    Raises
+    ------
+    InputRefused
+        If it is no such file, or its pages do not end where its footer begins: bytes were lost or added.
+    """
+    file = open_parquet(path)
+    metadata = file.schema_arrow.metadata or {}
+    if SYMBOLS_KEY not in metadata or not _ends_with_its_pages(file.metadata, path):
+        raise InputRefused(f"{path} is not as weekly-cli has written it")
+    return int(metadata[SYMBOLS_KEY])
+
+
+def _ends_with_its_pages(footer: pq.FileMetaData, path: Path) -> bool:
+    if not footer.num_row_groups:
+        return True
+    last = footer.row_group(footer.num_row_groups - 1).column(footer.num_columns - 1)
+    begin = last.data_page_offset if last.dictionary_page_offset is None else last.dictionary_page_offset
+    end = begin + last.total_compressed_size
+    return bool(end + footer.serialized_size + _TAIL_BYTES == path.stat().st_size)
+
+
 def footer_bytes(path: Path) -> bytes:
     """Return the footer of an input file, unparsed.
 
@@ -170,6 +195,8 @@ def _csv_rows(text: str) -> Iterator[list[str]]:
 
 
 _MAGIC = (b"PAR1", b"PARE")
+#: The length of the footer, and the magic bytes.
+_TAIL_BYTES = 8
 
 
 def is_parquet(path: Path) -> bool:

@@ -67,6 +67,14 @@ def _parquet_or_companion(path: Path) -> bool:
     return path.name in _COMPANIONS or path.suffix == ".crc" or is_parquet(path)
 
 
+def own_files(output: Path) -> list[Path]:
+    """Return the files of an output by their names, in order; none if there is no output, or something else as well."""
+    if not output.is_dir():
+        return [output] if _is_plain_file(output) else []
+    files = sorted(output.iterdir())
+    return files if all(_is_plain_file(path) and PART_NAME.fullmatch(path.name) for path in files) else []
+
+
 Listing = frozenset[tuple[str, int, int, int]]
 
 

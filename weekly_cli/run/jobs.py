@@ -19,6 +19,7 @@ from weekly_cli.run.comparisons import Comparisons
 from weekly_cli.run.manifest import conventions
 from weekly_cli.run.partition import Partitioned
 from weekly_cli.run.plan import Plan
+from weekly_cli.run.standing import recognized_by
 from weekly_cli.run.task import Job, Task, part_name
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
@@ -32,7 +33,8 @@ def make_job(
     left_out = columns_left_out(footers.schema, config, wanted.columns)
     of_days = config.rows == "daily"  # the index of daily rows is none of weekly ones
     metadata = for_columns(footers.schema.pandas, set(footers.schema.arrow.names) - set(left_out)) if of_days else {}
-    metadata[METADATA_KEY.decode()] = json.dumps(conventions(footers, config, wanted))
+    record = conventions(footers, config, wanted) | recognized_by(footers, config, wanted, len(plan.selected))
+    metadata[METADATA_KEY.decode()] = json.dumps(record)
     return Job(
         schema=footers.schema,
         features=",".join(wanted.columns),

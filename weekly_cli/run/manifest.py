@@ -40,7 +40,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
     The input is represented by its files' names and row group sizes, not by its bytes or its location; the sector map
-    by its content.
+    and the symbol map by their content.
     """
     names = _names_of_files(footers)
     facts = {
@@ -50,6 +50,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "pieces": [(names[piece.name], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
         "sector map": None if wanted.sector_map is None else wanted.sector_map.to_pydict(),
+        "symbol map": footers.schema.renames,
         "version": __version__,
     }
     return _digest(facts)[:32]

@@ -295,6 +295,7 @@ def _publish(run: _Run, input_scan: Scan, job: Job, outcomes: Sequence[Outcome])
     with run.stages.stage("publish") as summary:
         refuse_changed(input_scan.footers.states)
         parts = {outcome.part: outcome.checksum for outcome in outcomes if outcome.part is not None}
-        size = run.store.commit(parts, lambda address: part_file(Path(address), job))
+        n_symbols = sum(outcome.symbols - len(outcome.rejected) for outcome in outcomes)
+        size = run.store.commit(parts, lambda address: part_file(Path(address), job, n_symbols))
         summary.append(f"{run.store.name}, {size / 2**20:,.1f} MiB")
     return size

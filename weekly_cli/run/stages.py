@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from weekly_cli.events import Event, Listener, Progress, RunWarning, StageEnded
+from weekly_cli.events import Event, Listener, Progress, RunWarning, StageEnded, StageStarted
 
 
 class Stages:
@@ -45,6 +45,7 @@ class Stages:
     def stage(self, name: str) -> Iterator[list[str]]:
         """Time a stage; the texts that its body appends to the list are reported when it ends."""
         self.began[name] = started_at = time.monotonic()
+        self.tell(StageStarted(name))
         summary: list[str] = []
         yield summary
         pa.default_memory_pool().release_unused()  # memory that this process keeps comes out of the workers' budget

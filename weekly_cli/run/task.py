@@ -95,12 +95,13 @@ class Job:
             features = columns_of_bars(features)
         return Recipe(features, steps_for(self.benchmark_names), self.week, self.available, self.dtype)
 
-    def output_schema(self) -> pa.Schema:
-        """Return the schema of every part of the output."""
+    def output_schema(self, n_symbols: int = 0) -> pa.Schema:
+        """Return the schema of a part of the output with this many symbols, which its metadata tells."""
         added = [pa.field(feature.name, arrow_type(feature, self.dtype)) for feature in self.recipe().features]
         input_fields = self.input_schema
+        metadata = {**self.metadata, parquet.SYMBOLS_KEY.decode(): str(n_symbols)}
         return pa.schema(
-            [*input_fields, *added], metadata={key.encode(): value.encode() for key, value in self.metadata.items()}
+            [*input_fields, *added], metadata={key.encode(): value.encode() for key, value in metadata.items()}
         )
 
 
@@ -312,14 +313,14 @@ def _benchmarks(task: Task) -> BenchmarkBars:
 # ---- writing ---------------------------------------------------------------------------------------------
 
 
-def part_file(path: Path, job: Job) -> PartWriter:
-    """Open a file with the columns of the output; only text columns get dictionaries."""
+def part_file(path: Path, job: Job, n_symbols: int) -> PartWriter:
+    """Open a file with the columns of the output and this many symbols; only text columns get dictionaries."""
     dictionaries = [column.name for column in job.input_schema if _repeats(column.type)]
     keys = [job.schema.roles[role] for role in ("symbol", "date")]
     return new_writer(
         job.writer,
         path,
-        job.output_schema(),
+        job.output_schema(n_symbols),
         job.compression,
         sorted_by=keys,
         input_columns=len(job.input_schema),
@@ -334,7 +335,7 @@ def _repeats(kind: pa.DataType) -> bool:
 def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> tuple[int, int]:
     """Write the part and return its size and checksum."""
     job = task.job
-    with part_file(Path(task.part), job) as output:
+    with part_file(Path(task.part), job, len(task.symbols)) as output:
         clock.stage("features")
         computed_blocks = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
         copyable_row_groups = [

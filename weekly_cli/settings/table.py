@@ -244,8 +244,20 @@ class Config:
         sources=OF_THE_COMMAND,
         example="run.json",
     )
+    verbose: bool = _row(
+        False, kinds.Switch(), OUTPUT, "Say more: how the work was cut, worker seconds, memory, bytes.", short="-v",
+        sources=OF_THE_COMMAND,
+    )  # fmt: skip
+    log_file: str | None = _row(
+        None, kinds.PathName(), OUTPUT, "Write a log with times: plain, or JSON lines if it ends in .jsonl or .json.",
+        sources=OF_THE_COMMAND, example="run.log",
+    )  # fmt: skip
 
     # ---- Run
+    if_changed: bool = _row(
+        False, kinds.Switch(), RUN, "Do nothing if input, settings and version are those of the output that stands.",
+        sources=OF_THE_COMMAND,
+    )  # fmt: skip
     fail_on: tuple[str, ...] = _row(
         (), lists.Codes(ALL), RUN, "Publish nothing if one of these findings is there: suspected-split,... or all.",
         example=("suspected-split", "padding"),

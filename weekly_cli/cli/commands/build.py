@@ -6,12 +6,15 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weekly_cli.cli import log
 from weekly_cli.cli.application import SETTINGS_NOTE, command, importing, layers
-from weekly_cli.cli.console import console, print_json
+from weekly_cli.cli.console import console, print_json, say
 from weekly_cli.cli.parameters import Typed
+from weekly_cli.errors import EXIT_DONE
 from weekly_cli.settings import SETTINGS, resolve
 
 if TYPE_CHECKING:
+    from weekly_cli.cli.log import RunLog
     from weekly_cli.run.report import Report
     from weekly_cli.settings import Config
 
@@ -28,12 +31,30 @@ if TYPE_CHECKING:
 def build(typed: Typed) -> int:
     """Add weekly features to daily prices and write the merged dataset."""
     config = resolve(*layers(typed))
-    done = _run(config)
-    _show(done, config)
+    with log.opened(config) as run_log:
+        if config.if_changed and _stands(config, run_log):
+            return EXIT_DONE
+        done = _run(config, run_log)
+        _show(done, config, run_log)
+        run_log.exit_code = done.exit_code
     return done.exit_code
 
 
-def _run(config: Config) -> Report:
+def _stands(config: Config, run_log: RunLog) -> bool:
+    """Tell whether the output is what a run would make, and say so, or why not."""
+    with importing():
+        from weekly_cli.run import standing
+    reason = standing.outdated(config)
+    sentence = f"{config.output} is up to date" if reason is None else f"to build: {reason}"
+    run_log.write("info", "compared", sentence)
+    if config.json and reason is None:
+        print_json({"output": config.output, "unchanged": True})
+    if not config.quiet:
+        say(sentence)
+    return reason is None
+
+
+def _run(config: Config, run_log: RunLog) -> Report:
     with contextlib.ExitStack() as stack:
         with importing():
             from weekly_cli.run.engines.prestart import pool_ahead
@@ -46,20 +67,24 @@ def _run(config: Config) -> Report:
             from weekly_cli.run import pipeline
         target.check_report(config)
         if config.quiet:
-            return pipeline.run(config, events.ignore, engine)
+            return pipeline.run(config, run_log, engine)
         from weekly_cli.cli import progress
 
-        return pipeline.run(config, stack.enter_context(progress.listener(console(stderr=True))), engine)
+        shown = stack.enter_context(progress.listener(console(stderr=True)))
+        return pipeline.run(config, events.all_of(run_log, shown), engine)
 
 
-def _show(done: Report, config: Config) -> None:
+def _show(done: Report, config: Config, run_log: RunLog) -> None:
+    run_log.report(done)
     if config.report is not None:
         from weekly_cli.files import records
 
         records.write_json(Path(config.report), done.to_dict())
     if config.json:
         print_json(done.to_dict())
-    if not config.quiet or done.rejected:
-        from weekly_cli.cli.views.build import render
+    from weekly_cli.cli.views import build as view
 
-        console(stderr=True).print(render(done))
+    if not config.quiet:
+        console(stderr=True).print(view.render(done))
+    elif done.rejected:
+        say(f"weekly-cli: {view.failures(done)}")

@@ -14,6 +14,7 @@ from weekly_cli.run.task import SHORT_HISTORY_BARS
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_FAILURES_SHOWN = 3
 _QUALITY_WORDS = {
     "unusable_close": "rows without a usable close",
     "unusable_open": "unusable opens",
@@ -30,6 +31,13 @@ _QUALITY_WORDS = {
 def render(report: Report) -> RenderableType:
     """Return the report as a table at most 80 columns wide."""
     return grid(_lines(report))
+
+
+def failures(report: Report) -> str:
+    """Return a sentence about the symbols that failed."""
+    first = "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected[:_FAILURES_SHOWN])
+    more = len(report.rejected) - _FAILURES_SHOWN
+    return f"left out of {report.output}: {first}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _lines(report: Report) -> Sequence[tuple[str, str]]:
