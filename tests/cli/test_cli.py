@@ -631,7 +631,7 @@ def test_plan_takes_the_options_of_build() -> None:
     def options(command: str) -> set[str]:
         return set(re.findall(r"--[a-z][a-z-]+", run_cli(command, "--help").stdout))
 
-    assert options("build") - options("plan") == {"--quiet", "--report"}
+    assert options("build") - options("plan") == {"--quiet", "--report", "--log-file", "--if-changed"}
     assert options("plan") <= options("build")
     assert {row.flag for row in SETTINGS.values() if not row.is_argument} <= options("build")
 
@@ -855,6 +855,10 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["-q"], {"quiet": True}),
     (["--json"], {"json": True}),
     (["--report", "run.json"], {"report": "run.json"}),
+    (["--verbose"], {"verbose": True}),
+    (["-v"], {"verbose": True}),
+    (["--log-file", "run.log"], {"log_file": "run.log"}),
+    (["--if-changed"], {"if_changed": True}),
     (["--benchmark", "SPY,QQQ"], {"benchmark": ("SPY", "QQQ")}),
 ]
 
@@ -908,6 +912,9 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "quiet": ("1", True),
     "json": ("1", True),
     "report": ("run.json", "run.json"),
+    "verbose": ("1", True),
+    "log_file": ("run.log", "run.log"),
+    "if_changed": ("1", True),
     "work_dir": ("/fast", "/fast"),
     "wait": ("60", 60.0),
     "fresh": ("yes", True),

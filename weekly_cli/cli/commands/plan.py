@@ -10,7 +10,9 @@ from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE
 from weekly_cli.settings import SETTINGS, resolve
 
-_OF_PLAN = tuple(name for name in SETTINGS if name not in ("quiet", "report"))
+#: Settings of a run's own output.
+_OF_A_RUN = ("quiet", "report", "log_file", "if_changed")
+_OF_PLAN = tuple(name for name in SETTINGS if name not in _OF_A_RUN)
 
 
 @command(*_OF_PLAN, examples=("weekly-cli plan prices/", "weekly-cli plan prices/ --jobs 2 --json"), note=SETTINGS_NOTE)
