@@ -42,6 +42,12 @@ def of_weekly_rows() -> str:
     return str(shown[["symbol", "w_week_end", "visible_from", "w_bars", "w_close", "w_rsi_14"]].to_string(index=False))
 
 
+def of_docs() -> str:
+    """Return what `docs` prints of a short section into a pipe, with the command before it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return f"$ weekly-cli docs plan | cat\n{_printed(folder, 'docs', 'plan').rstrip()}"
+
+
 def _printed(folder: str, *words: str) -> str:
     command = [sys.executable, "-m", "weekly_cli", *words]
     env = os.environ | {"COLUMNS": "80"}

@@ -11,6 +11,7 @@ import pytest
 from frames import daily, report_here, run_cli, write
 
 import weekly_cli
+from weekly_cli.cli.commands import PANELS
 from weekly_cli.events import Event
 
 PACKAGE = Path(weekly_cli.__file__).parent
@@ -249,11 +250,7 @@ def by_process(log: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "args",
-    [[], ["build"], ["plan"], ["inspect"], ["explain"], ["verify"], ["features"], ["config"], ["sample"]],
-    ids=str,
-)
+@pytest.mark.parametrize("args", [[], *([name] for names in PANELS.values() for name in names)], ids=str)
 def test_help_imports_nothing_heavy(recorded: tuple[dict[str, str], Path], args: list[str]) -> None:
     env, log = recorded
     done = run_cli(*args, "--help", env=env)

@@ -30,6 +30,14 @@ def of(row: Setting) -> Complete | None:
     return _COMPLETERS.get(row.kind.completer)
 
 
+def topics(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a topic of the documentation."""
+    from weekly_cli.cli.chapters import chapters
+    from weekly_cli.files.manual_pages import read_pages
+
+    return [one.topic for one in chapters(read_pages()) if one.topic.startswith(incomplete)]
+
+
 def _features(ctx: typer.Context, incomplete: str) -> list[str]:
     from weekly_cli.compute.features import FAMILIES, registry
 

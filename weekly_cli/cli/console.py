@@ -9,6 +9,7 @@ import os
 import select
 import sys
 import time
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from weekly_cli.names import printable
@@ -80,6 +81,33 @@ def console(*, stderr: bool) -> Console:
         sys.stdout.reconfigure(errors="backslashreplace")
     file = cast("IO[str]", BestEffortStream(sys.stderr)) if stderr else None
     return Console(file=file, stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def print_text(text: str) -> None:
+    """Print text as it is on stdout; characters that its encoding lacks are escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def paged(shown: Console) -> Iterator[None]:
+    """Send what is printed on a console to the user's pager; `less` ends by itself if all fits on the screen.
+
+    Until the pager ends, an interrupt is the pager's.
+    """
+    import signal
+    from pathlib import PurePath
+
+    pager = PurePath((os.environ.get("PAGER") or "less").split()[0]).name
+    options = os.environ.setdefault("LESS", "FRX") if pager == "less" else ""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with shown.pager(styles="R" in options or pager == "cat"):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def print_json(value: Any) -> None:

@@ -12,7 +12,7 @@ __all__ = ["PANELS", "app"]
 PANELS = {
     "Build": ("build", "plan", "sample"),
     "Questions": ("inspect", "explain", "verify"),
-    "Reference": ("features", "config"),
+    "Reference": ("features", "config", "docs"),
 }
 
 for _panel, _names in PANELS.items():
