@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,6 +30,7 @@ from weekly_cli.verify import Proof, verify
 pytestmark = pytest.mark.slow
 
 SYMBOLS = ["AAA", "BBB", "CCC", "DDD"]
+CHECKS = ["bytes", "columns", "rows", "values", "look-ahead", "reference", "warm-up"]
 
 
 def gappy(order: str = "date", n_days: int = 260) -> pa.Table:
@@ -54,6 +56,21 @@ def joined(daily_rows: pa.Table, weekly: pa.Table) -> pa.Table:
         found.append(place if place >= 0 and key[place][0] == symbol else None)
     names = [name for name in daily_rows.column_names if name.startswith("w_")]
     return weekly.select(names).take(pa.array(found, pa.int64()))
+
+
+def with_a_broken_column(path: Path) -> Path:
+    """Prices, and a column of text whose page's header is none."""
+    table = daily().append_column("note", pa.array([f"note {n}" for n in range(180)]))
+    write(table, path, use_dictionary=False, compression="none")
+    data = bytearray(path.read_bytes())
+    begin = pq.ParquetFile(path).metadata.row_group(0).column(7).data_page_offset
+    data[begin : begin + 20] = b"\xff" * 20
+    path.write_bytes(bytes(data))
+    return path
+
+
+def failed(proof: Proof) -> list[str]:
+    return [check.name for check in proof.checks if not check.passed]
 
 
 def features_of(table: pa.Table) -> pa.Table:
@@ -144,14 +161,7 @@ def test_features_are_chosen_and_the_week_stays(tmp_path: Path) -> None:
 
 def test_what_is_not_needed_is_not_read(tmp_path: Path) -> None:
     """A column that could not even be decoded is no hindrance."""
-    table = daily().append_column("note", pa.array([f"note {n}" for n in range(180)]))
-    source = write(table, tmp_path / "p.parquet", use_dictionary=False, compression="none")
-    data = source.read_bytes()
-    assert b"note 17" in data
-    chunk = pq.ParquetFile(source).metadata.row_group(0).column(7)
-    broken = bytearray(data)
-    broken[chunk.data_page_offset : chunk.data_page_offset + 20] = b"\xff" * 20
-    source.write_bytes(bytes(broken))
+    source = with_a_broken_column(tmp_path / "p.parquet")
     with pytest.raises(InputRefused, match="decoded"):
         build(source, tmp_path / "daily")
     assert build(source, tmp_path / "weekly", rows="weekly").num_rows == 3 * 12
@@ -201,6 +211,112 @@ def test_a_weekly_build_resumes(tmp_path: Path) -> None:
     assert any("resumes" in note for note in notes)
     assert (report.rows, report.daily_rows) == (whole.rows, whole.daily_rows)
     assert read(tmp_path / "out").equals(read(tmp_path / "whole"))
+
+
+# ---- some columns of the input ---------------------------------------------------------------------------
+
+
+def wide_rows(order: str = "date") -> pa.Table:
+    """Prices with text and numbers that no feature needs, one of them in the way of a feature's name."""
+    table = gappy(order)
+    rows = table.num_rows
+    table = table.append_column("venue", pa.array([None if n % 7 == 0 else "XNYS" for n in range(rows)]))
+    table = table.append_column("w_ret", pa.array(np.arange(rows, dtype=float)))
+    return table.append_column("note", pa.array([f"note {n}" for n in range(rows)]))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("route", ROUTES)
+def test_the_columns_asked_for_are_those_of_the_whole_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, writer: str
+) -> None:
+    """In the input's order, with the keys; the features need what is not written all the same."""
+    source = write(wide_rows(ROUTES[route]), tmp_path / "p.parquet", row_group_size=70)
+    settings: dict[str, Any] = {"writer": writer, "features": "all,-returns", "price": "high"}
+    for name, columns in {"all": [], "some": ["venue", "w_ret"]}.items():
+        build_by(route, source, tmp_path / name, monkeypatch, columns_out=columns, **settings)
+    every, some = read(tmp_path / "all"), read(tmp_path / "some")
+    weekly = [name for name in every.column_names if name not in wide_rows().column_names]
+    assert some.column_names == ["symbol", "date", "venue", "w_ret", *weekly]
+    assert some.equals(every.select(some.column_names).replace_schema_metadata(some.schema.metadata))
+
+
+def test_what_is_neither_written_nor_needed_is_not_read(tmp_path: Path) -> None:
+    source = with_a_broken_column(tmp_path / "p.parquet")
+    with pytest.raises(InputRefused, match="decoded"):
+        build(source, tmp_path / "all")
+    report = report_here(source, tmp_path / "some", columns_out=["close"])
+    assert "1 of 8 columns are not read, as nothing needs them" in report.notes
+    assert report.rows == 180
+
+
+def test_a_name_that_is_in_the_way_of_a_feature_is_so_only_if_it_is_written(tmp_path: Path) -> None:
+    source = write(wide_rows(), tmp_path / "p.parquet")
+    with pytest.raises(InputRefused, match="w_ret"):
+        build(source, tmp_path / "all")
+    out = build(source, tmp_path / "some", columns_out=["close"])
+    assert out.column_names[:3] == ["symbol", "date", "close"]
+    assert out.schema.field("w_ret").type == pa.float32()
+    assert verify(tmp_path / "some", dates=1).passed
+
+
+@pytest.mark.parametrize("columns", [["volume", "note"], ["date"], ["symbol", "date", "high", "close"]], ids=str)
+def test_an_output_of_some_columns_is_verified_and_inspected(tmp_path: Path, columns: list[str]) -> None:
+    source = write(wide_rows(), tmp_path / "p.parquet")
+    build(source, tmp_path / "out", columns_out=columns, features="momentum,w_close")
+    proof = verify(tmp_path / "out", dates=1)
+    assert [(check.name, check.findings) for check in proof.checks] == [(name, []) for name in CHECKS]
+    found = weekly_cli.inspect(tmp_path / "out")
+    assert found.roles["close"] == ("close" if "close" in columns else None)
+    assert found.build is not None
+    assert (found.build.input_state, found.rows) == ("unchanged", wide_rows().num_rows)
+    assert "--columns-out" in found.build.command
+    assert open_output(tmp_path / "out").rows(["AAA"], columns=["date"]).num_rows > 0
+
+
+def test_a_column_that_should_not_be_there_is_found(tmp_path: Path) -> None:
+    source = write(wide_rows(), tmp_path / "p.parquet")
+    out = build(source, tmp_path / "out.parquet", columns_out=["close"], features="momentum")
+    more = out.add_column(2, "open", out.column("close")).replace_schema_metadata(out.schema.metadata)
+    pq.write_table(more, tmp_path / "out.parquet", write_page_checksum=True)
+    assert "columns" in failed(verify(tmp_path / "out.parquet", dates=0, symbols=1))
+
+
+def test_unknown_columns_are_refused_with_what_was_meant(tmp_path: Path) -> None:
+    source = write(daily(), tmp_path / "p.parquet")
+    done = run_cli("build", source, "-o", tmp_path / "out", "--columns-out", "symbol,closs")
+    assert done.returncode == 3
+    assert "no column 'closs' for --columns-out; it has symbol, date, open" in done.stderr
+    assert "did you mean close?" in done.stderr
+    done = run_cli("plan", source, "--columns-out", "close", "--rows", "weekly")
+    assert (done.returncode, "leave out --columns-out" in done.stderr) == (2, True)
+
+
+def test_a_settings_file_lists_names_with_commas(tmp_path: Path) -> None:
+    table = daily().append_column("a,b", pa.array(range(180)))
+    write(table, tmp_path / "p.parquet")
+    (tmp_path / "weekly.toml").write_text('input = "p.parquet"\ncolumns_out = ["a,b"]\nfeatures = "w_ret"\n')
+    assert run_cli("build", "-q", "-o", "out", cwd=tmp_path).returncode == 0
+    assert read(tmp_path / "out").column_names == ["symbol", "date", "a,b", "w_ret"]
+
+
+def test_repeats_are_told_apart_by_what_is_read(tmp_path: Path) -> None:
+    table = daily().append_column("note", pa.array([f"note {n}" for n in range(180)]))
+    again = table.set_column(7, "note", pa.array(["other"] * 180))
+    source = write(pa.concat_tables([table, again]), tmp_path / "p.parquet")
+    with pytest.raises(InputRefused, match="they differ in note"):
+        build(source, tmp_path / "out")
+    with pytest.raises(InputRefused, match="identical in all columns that are read"):
+        build(source, tmp_path / "out", columns_out=["close"])
+
+
+def test_an_index_is_kept_with_its_columns(tmp_path: Path) -> None:
+    frame = wide_rows().to_pandas()
+    frame.set_index(["symbol", "date"]).to_parquet(tmp_path / "keys.parquet")
+    frame.set_index(["symbol", "date", "note"]).to_parquet(tmp_path / "three.parquet")
+    for name, levels in {"keys": ["symbol", "date"], "three": [None]}.items():
+        build(tmp_path / f"{name}.parquet", tmp_path / f"{name}-out.parquet", columns_out=["close"])
+        assert pd.read_parquet(tmp_path / f"{name}-out.parquet").index.names == levels
 
 
 # ---- its report, inspect, questions ----------------------------------------------------------------------
@@ -256,12 +372,6 @@ def test_questions_open_it(weekly: Path) -> None:
 
 
 # ---- verify ----------------------------------------------------------------------------------------------
-
-CHECKS = ["bytes", "columns", "rows", "values", "look-ahead", "reference", "warm-up"]
-
-
-def failed(proof: Proof) -> list[str]:
-    return [check.name for check in proof.checks if not check.passed]
 
 
 @pytest.mark.parametrize(

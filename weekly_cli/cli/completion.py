@@ -55,6 +55,10 @@ def _prices(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in _input_columns(ctx) if name.startswith(incomplete)]
 
 
+def _column_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _in_a_list(incomplete, _input_columns(ctx))
+
+
 def _symbols(ctx: typer.Context, incomplete: str) -> list[str]:
     return _in_a_list(incomplete, _input_symbols(ctx))
 
@@ -67,6 +71,7 @@ _COMPLETERS: dict[str, Complete] = {
     "features": _features,
     "columns": _columns,
     "prices": _prices,
+    "column names": _column_names,
     "symbols": _symbols,
     "codes": _codes,
 }

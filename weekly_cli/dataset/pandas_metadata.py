@@ -65,12 +65,13 @@ def _not_kept(entry: dict[str, Any]) -> str:
 
 
 def for_columns(text: str, columns: Collection[str]) -> dict[str, str]:
-    """Return schema metadata for an output that has only these columns of the input."""
+    """Return schema metadata for an output that has only these columns of the input: an index is kept if all are."""
     if not text:
         return {}
     document = json.loads(text)
     document["columns"] = [entry for entry in document["columns"] if _field(entry) in columns]
-    document["index_columns"] = [name for name in document["index_columns"] if name in columns]
+    index = document["index_columns"]
+    document["index_columns"] = index if set(index) <= set(columns) else []
     return {KEY: json.dumps(document)}
 
 

@@ -74,6 +74,8 @@ class DatasetSchema:
     dates : DateReading
     notes : tuple of str
         What was decided about the input that its names and types do not say.
+    unread : tuple of column names
+        Columns that the input has beside these, and that nothing needs.
     pandas : str
         What pandas has written about the input's columns and index, as JSON; "": nothing.
     """
@@ -85,6 +87,7 @@ class DatasetSchema:
     derived: Mapping[str, Derived] = field(default_factory=dict)
     dates: DateReading = AS_THEY_ARE
     notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     pandas: str = ""
 
     @property

@@ -9,25 +9,44 @@ import pyarrow as pa
 
 from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.schema import DatasetSchema
+from weekly_cli.errors import InputRefused
+from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
 
 
 def written_columns(schema: DatasetSchema, config: Config) -> list[str]:
-    """Return the input columns that are written, in the input's order: of a row a week, the symbol alone."""
+    """Return the input columns that are written, in the input's order: of a row a week, the symbol alone.
+
+    Raises
+    ------
+    InputRefused
+        If the input has no column of a name in `--columns-out`.
+    """
     if config.rows == "weekly":
         return [schema.roles["symbol"]]
-    return list(schema.arrow.names)
+    known = (*schema.arrow.names, *schema.unread)
+    for name in config.columns_out:
+        if name not in known:
+            raise InputRefused(
+                f"{config.where} has no column {name!r} for {config.named('columns_out')}; it has {', '.join(known)}"
+                f"{did_you_mean(name, known)}"
+            )
+    wanted = {*config.columns_out, *schema.key_columns} if config.columns_out else set(known)
+    return [name for name in schema.arrow.names if name in wanted]
 
 
 def with_columns_read(schema: DatasetSchema, config: Config) -> DatasetSchema:
     """Return the schema without the columns that nothing needs: not written, without a role, and no adjusted close."""
     written = written_columns(schema, config)
-    if len(written) == len(schema.arrow.names):
-        return schema
     adjusted = (config.price, adjusted_column(schema, config))
     needed = {*written, *schema.roles.values(), *(name for name in adjusted if name is not None)}
     needed |= set(schema.read_columns(needed))
-    return replace(schema, arrow=pa.schema([column for column in schema.arrow if column.name in needed]))
+    unread = tuple(name for name in schema.arrow.names if name not in needed)
+    if not unread:
+        return schema
+    note = f"{len(unread):,} of {len(schema.arrow):,} columns are not read, as nothing needs them"
+    read = pa.schema([column for column in schema.arrow if column.name in needed])
+    return replace(schema, arrow=read, unread=unread, notes=(*schema.notes, note))
 
 
 def columns_left_out(schema: DatasetSchema, config: Config, computed: Sequence[str]) -> list[str]:

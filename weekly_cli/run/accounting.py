@@ -72,14 +72,15 @@ def _duplicates_sentence(config: Config, scan: Scan, repeats: Repeats) -> str:
     named = ", ".join(f"{scan.symbols[symbol].as_py()} {as_date(day)}" for symbol, day in first)
     symbol = scan.footers.schema.roles["symbol"]
     in_files = not any(symbol in dict(piece.keys) for piece in scan.footers.pieces)
+    among = "all columns that are read" if scan.footers.schema.unread else "all columns"
     series = ""
     if repeats.telling and in_files:
         by = repeats.telling[0]
         series = f" pass --columns symbol={symbol}+{by}, as {by!r} tells them all apart; or"
     return (
         f"{repeats.rows:,} rows of {config.where} repeat a symbol's date (first: {named}; in "
-        f"{', '.join(files_with(scan, first))}): {differences(repeats.identical, repeats.differing)};{series} remove "
-        "them, or pass --on-duplicates first or last"
+        f"{', '.join(files_with(scan, first))}): {differences(repeats.identical, repeats.differing, among)};{series} "
+        "remove them, or pass --on-duplicates first or last"
     )
 
 

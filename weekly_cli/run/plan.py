@@ -214,6 +214,8 @@ def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partitio
     """Estimate the bytes of the bundles, the parts, and the file into which they are joined."""
     footers = scan.footers
     input_bytes = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
+    if config.columns_out:
+        input_bytes = min(input_bytes, footers.row_bytes)
     added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
     if config.rows == "weekly":  # there are no more bars than rows, and their values do not repeat
         added *= 4.0 / _STORED_BYTES[config.compression] / max(1.0, scan.calendar.sessions_a_week)

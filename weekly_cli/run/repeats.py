@@ -96,18 +96,18 @@ NO_REPEATS = Repeats()
 _COLUMNS_SHOWN = 6
 
 
-def differences(identical: int, differing: Mapping[str, int]) -> str:
+def differences(identical: int, differing: Mapping[str, int], among: str = "all columns") -> str:
     """Return in words how many rows that repeat a moment are identical, and in which columns the others differ.
 
     >>> differences(2, {"close": 1, "series": 3})
     '2 identical in all columns, the others differ in series (3), close (1)'
     """
     if not differing:
-        return "identical in all columns"
+        return f"identical in {among}"
     counts = sorted(differing.items(), key=lambda entry: -entry[1])
     named = ", ".join(f"{name} ({count:,})" for name, count in counts[:_COLUMNS_SHOWN])
     more = f" and {len(counts) - _COLUMNS_SHOWN:,} more columns" if len(counts) > _COLUMNS_SHOWN else ""
-    others = f"{identical:,} identical in all columns, the others differ" if identical else "they differ"
+    others = f"{identical:,} identical in {among}, the others differ" if identical else "they differ"
     return f"{others} in {named}{more}"
 
 

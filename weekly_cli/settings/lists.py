@@ -69,6 +69,12 @@ class Benchmarks(Names):
     metavar, completer, example = "SYMBOL,...", "symbols", ("SPY", "QQQ")
 
 
+class ColumnNames(Names):
+    """Columns of the input."""
+
+    metavar, completer = "COLUMN,...", "column names"
+
+
 class Codes(Names):
     """Codes of findings; `all` where it is allowed."""
 

@@ -144,6 +144,9 @@ def resolve(*layers: Layer) -> Config:
     config = Config(**values, sources={name: one.name for name, one in given.items()})
     if config.start and config.end and config.end < config.start:
         raise UsageError(f"{config.named('end')} {config.end} is before {config.named('start')} {config.start}")
+    if config.columns_out and config.rows == "weekly":
+        columns, rows = config.named("columns_out"), config.named("rows")
+        raise UsageError(f"{rows} weekly writes no column of the input but the symbol; leave out {columns}")
     if config.adjust_volume and config.price is None:
         raise UsageError(
             f"{config.named('adjust_volume')} scales the volume as an adjusted close tells; name its column with "

@@ -221,6 +221,10 @@ class Config:
         "A row a symbol and day of the input, or a row a symbol and week: the weekly table itself.",
         changes_values=True,
     )  # fmt: skip
+    columns_out: tuple[str, ...] = _row(
+        (), lists.ColumnNames(), OUTPUT, "Only these columns of the input are written, symbol and date always.",
+        changes_values=True,
+    )  # fmt: skip
     compression: str = _row("zstd", kinds.Choice(*COMPRESSIONS), OUTPUT, "Codec of the files.")
     writer: str = _row(
         "fast", kinds.Choice(*WRITERS), OUTPUT, "What writes the files: this tool, or Arrow alone; equal tables."

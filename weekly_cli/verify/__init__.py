@@ -222,7 +222,7 @@ class _Verification:
 
     def _settings_of_table(self, input_scan: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table with: the input's roles for the columns that the table has."""
-        config = replace(self.config, input=(self.proof.table,), rows="daily", price=None)
+        config = replace(self.config, input=(self.proof.table,), rows="daily", columns_out=(), price=None)
         roles = input_scan.footers.schema.roles
         if self.config.rows == "weekly":
             config = replace(config, columns=(), timezone=None, date_format=None, date_unit="auto")
@@ -275,19 +275,18 @@ class _Verification:
         """Read both sides and compare their rows; return the tallies, and which symbols are the same."""
         needed = needed_columns(sides.scan, self.config)
         names = list(dict.fromkeys([*sides.scan.footers.schema.key_columns, *sides.columns, *needed]))
-        weekly = self.config.rows == "weekly"
         with self._checking("rows") as check:
             peers = np.array(compared(sides, codes).symbols, np.int64)
             of_input = tally(sides.scan.footers, sides, names, np.union1d(codes, peers), needed, self.threads)
             with of_the_table():
                 of_table = tally(sides.table, sides, None, codes, None, self.threads)
-            if weekly:
+            if self.config.rows == "weekly":
                 same = check_bars(check, sides, of_table, self.threads)
             else:
                 same = check_rows(check, sides, of_input, of_table)
             both = [("the input", sides.scan.footers), ("the table", sides.table)]
-            read_twice = needed if weekly else sides.columns
-            check_decoding(check, both, [sides.scan.footers.schema.roles["symbol"], *read_twice], self.threads)
+            columns = dict.fromkeys([sides.scan.footers.schema.roles["symbol"], *sides.columns, *needed])
+            check_decoding(check, both, list(columns), self.threads)
             return of_input, of_table, same
         return None
 

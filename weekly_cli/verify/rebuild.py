@@ -92,6 +92,7 @@ class SampledSymbols:
             config,
             input=(str(folder / "input.parquet"),),
             wide="no",
+            columns_out=(),
             output=str(folder / "output.parquet"),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
             max_symbols=None,
