@@ -224,6 +224,8 @@ def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
 
 HUGE = "1" + "0" * 400
 REFUSED: list[tuple[str, Any, str]] = [
+    ("rows", "week", "did you mean weekly?"),
+    ("columns_out", 3, "text"),
     ("input", 3, "text"),
     ("output", ["x"], "text"),
     ("columns", "close", "ROLE=COLUMN"),
