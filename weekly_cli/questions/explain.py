@@ -161,6 +161,8 @@ def _few(found: History, values: Mapping[str, Value]) -> Iterator[Value]:
 
 def _feature(row: Row, bar: SeenBar | None, evaluated: Evaluated, feature: Feature, value: Value) -> ExplainedFeature:
     lines = (*workings(feature.name, At(evaluated, row.bar), write), *_of_bar(feature, bar)) if bar is not None else ()
+    if np.isfinite(value.computed):
+        lines = tuple(line for line in lines if np.isfinite(line.value))  # some steps have no value yet
     null = ""
     if np.isnan(value.stored) and row.bar < 0:
         null = "the row sees no bar"

@@ -12,14 +12,13 @@ import pyarrow as pa
 from weekly_cli.compute.arrays import to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import Feature
+from weekly_cli.compute.warmup import settled_from
 from weekly_cli.compute.weeks import week_end, week_number
 from weekly_cli.verify.proof import Check, WarmUp
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows
 
 YEAR_DAYS = 365
-#: As a share of the column's typical size, which is its median magnitude in a symbol's history.
-SMALL = 1e-3
 
 
 def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp, ...]:
@@ -78,15 +77,11 @@ def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints) -> WarmU
         at = np.searchsorted(b.days, a.days)
         short, full = _values(a, feature.name), _values(b, feature.name)[at]
         bar = to_numpy(a.table.column("w_bars")).astype(np.int64) - 1
-        known = np.flatnonzero(~np.isnan(short) & ~np.isnan(full))
-        if not len(known):
-            continue
-        symbols += 1
-        moves |= bool((short[known] != full[known]).any())
-        apart = np.abs(short[known] - full[known]) > SMALL * np.median(np.abs(full[known]))
-        after = int(np.flatnonzero(np.append(True, apart))[-1])  # the number of values before those that stay near
-        if after < len(known):
-            settled.append(int(bar[known[after]]))
+        position, has_values, has_moved = settled_from(short, full)
+        symbols += has_values
+        moves |= has_moved
+        if position is not None:
+            settled.append(int(bar[position]))
     if not moves:
         return None
     settled.sort()

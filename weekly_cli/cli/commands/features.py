@@ -1,6 +1,10 @@
-"""`weekly-cli features`: what build can add."""
+"""`weekly-cli features`: what build can add, and all about one column."""
 
 from __future__ import annotations
+
+from typing import Annotated
+
+import typer
 
 from weekly_cli.cli.application import command, layers
 from weekly_cli.cli.console import console, print_json
@@ -9,11 +13,30 @@ from weekly_cli.errors import EXIT_DONE
 from weekly_cli.settings.sources import resolve_some
 
 
-@command("json")
-def features(typed: Typed) -> int:
-    """List every column that build can add: family, name, formula, first bar with a value."""
-    from weekly_cli.compute.features import templates
+@command(
+    "json",
+    examples=("weekly-cli features momentum", "weekly-cli features w_rsi_14", "weekly-cli features w_rs_spy_norm"),
+)
+def features(
+    typed: Typed,
+    name: Annotated[
+        str | None, typer.Argument(help="A column, about which all is told, or a family; else all are listed.")
+    ] = None,
+) -> int:
+    """List every column that build can add; of one, tell its source, steps, warm-up and an example with numbers."""
+    from weekly_cli.compute.features import FAMILIES, templates
 
+    as_json = resolve_some(["json"], *layers(typed))["json"]
+    if name is not None and name not in FAMILIES:
+        from weekly_cli.cli.views import feature_card as view
+        from weekly_cli.questions.feature_card import feature_card
+
+        card = feature_card(name)
+        if as_json:
+            print_json(card.to_dict())
+        else:
+            view.show(card, console(stderr=False))
+        return EXIT_DONE
     rows = [
         {
             "family": row.family,
@@ -24,8 +47,9 @@ def features(typed: Typed) -> int:
             "parity": row.parity,
         }
         for row in templates()
+        if name in (None, row.family)
     ]
-    if resolve_some(["json"], *layers(typed))["json"]:
+    if as_json:
         print_json(rows)
         return EXIT_DONE
     from rich.table import Table

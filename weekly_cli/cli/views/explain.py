@@ -6,10 +6,11 @@ import datetime
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from weekly_cli.cli.views.formulas import columns, formulas
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.names import printable
 from weekly_cli.questions.explanation import CalendarWeek, ExplainedFeature, Explanation, SeenBar, Value
-from weekly_cli.questions.workings import Working, number, result
+from weekly_cli.questions.workings import number, result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,20 +93,11 @@ def _cell(found: Explanation, week: CalendarWeek, date: datetime.date) -> str:
 # ---- tables ----------------------------------------------------------------------------------------------
 
 
-def _table(*names: str, numbers: bool = True) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for place, name in enumerate(names):
-        table.add_column(name, justify="right" if numbers and 0 < place < len(names) - 1 else "left", overflow="fold")
-    return table
-
-
 def _days(bar: SeenBar) -> Table:
     """Return the bar's daily rows as the output has them, and the bar that they make."""
     roles = list(bar.days[0].values)
     scaled = any(day.factor is not None for day in bar.days)
-    table = _table("daily row", *roles, *(["factor"] if scaled else []), "")
+    table = columns("daily row", *roles, *(["factor"] if scaled else []), "")
     for day in bar.days:
         numbers = [number(day.values[role]) for role in roles]
         factor = [] if not scaled else ["" if day.factor is None else number(day.factor)]
@@ -118,24 +110,9 @@ def _days(bar: SeenBar) -> Table:
     return table
 
 
-def _formulas(lines: Sequence[Working]) -> Table:
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
-    for line in lines:
-        table.add_row(printable(line.name), f"= {printable(line.formula)}")
-        if line.with_numbers != line.shown_value:
-            table.add_row("", f"= {line.with_numbers}")
-        note = f"   ({line.note})" if line.note else ""
-        table.add_row("", f"= {line.shown_value}{note}")
-    return table
-
-
 def _values(values: Sequence[Value], differing: Sequence[Value]) -> Table:
     names = ["column", "stored", *(["from its rows"] if differing else []), ""]
-    table = _table(*names)
+    table = columns(*names)
     for value in values:
         again = [] if not differing else [result(value.computed)]
         table.add_row(printable(value.column), result(value.stored), *again, "differs" if value.agrees is False else "")
@@ -154,7 +131,7 @@ def _show_feature(feature: ExplainedFeature, console: Console) -> None:
     elif value.agrees is False:
         console.print(f"The rows of this output give {_as_shown(feature, value.computed)}, which is another value.")
     if feature.workings:
-        console.print(_formulas(feature.workings))
+        console.print(formulas(feature.workings))
 
 
 def _as_shown(feature: ExplainedFeature, value: float) -> str:
