@@ -114,3 +114,9 @@ def test_friday_night(tmp_path: Path) -> None:
     assert len(before) > 30
     pd.testing.assert_frame_equal(before, after)
     assert set(before["w_week_end"].dropna()) == {LAST_SESSION}
+
+    assert run_cli("build", "sample_data", "-q", cwd=tmp_path).returncode == 0
+    (command,) = re.findall(r"^    weekly-cli (latest .+)$", FRONT.partition(section)[2], re.MULTILINE)
+    assert run_cli(*command.split(), cwd=tmp_path).returncode == 0
+    found = pd.read_parquet(tmp_path / "signals.parquet").set_index("symbol").loc[after.index, added]
+    pd.testing.assert_frame_equal(after, found)

@@ -48,6 +48,15 @@ def of_docs() -> str:
         return f"$ weekly-cli docs plan | cat\n{_printed(folder, 'docs', 'plan').rstrip()}"
 
 
+def of_latest() -> str:
+    """Build the sample and return what `latest` prints of it, after the command."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / SAMPLE.name).symlink_to(SAMPLE)
+        _printed(folder, "build", SAMPLE.name, "--quiet")
+        lines = _printed(folder, "latest", "daily_weekly").splitlines()
+    return "\n".join(["$ weekly-cli latest daily_weekly", *map(str.rstrip, lines)])
+
+
 def _printed(folder: str, *words: str) -> str:
     command = [sys.executable, "-m", "weekly_cli", *words]
     env = os.environ | {"COLUMNS": "80"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.compute.weeks import DAYS_PER_WEEK
@@ -32,7 +33,7 @@ class Calendar:
     @cached_property
     def weekdays(self) -> Ints:
         """The weekday of each session, Monday = 0."""
-        return (self.days + _EPOCH_WEEKDAY) % DAYS_PER_WEEK
+        return weekday(self.days)
 
     @cached_property
     def sessions_by_weekday(self) -> Ints:
@@ -47,8 +48,8 @@ class Calendar:
     @property
     def used_weekdays(self) -> tuple[int, ...]:
         """The weekdays on which the market has sessions, without those that are rare exceptions."""
-        counts = np.minimum(_relative(self.sessions_by_weekday), _relative(self.rows_by_weekday))
-        return tuple(np.flatnonzero((counts >= _SHARE_OF_USED) & (counts > 0)).tolist())
+        used = used_weekdays(self.sessions_by_weekday) & used_weekdays(self.rows_by_weekday)
+        return tuple(np.flatnonzero(used).tolist())
 
     @cached_property
     def sessions_by_week(self) -> Ints:
@@ -87,6 +88,42 @@ class Calendar:
             yield int(periods[begin]), Calendar(self.days[begin:end], self.rows[begin:end])
 
 
+def weekday(days: Ints) -> Ints:
+    """Return the weekday of days since 1970-01-01, Monday = 0."""
+    return (days + _EPOCH_WEEKDAY) % DAYS_PER_WEEK
+
+
+def used_weekdays(counts: Ints) -> NDArray[np.bool_]:
+    """Tell on which weekdays there are sessions that are no rare exceptions.
+
+    Parameters
+    ----------
+    counts : int64[..., 7]
+        Sessions, or rows, on each weekday from Monday on.
+    """
+    most = counts.max(axis=-1, keepdims=True)
+    used: NDArray[np.bool_] = (counts >= _SHARE_OF_USED * most) & (counts > 0)
+    return used
+
+
+def next_on(days: Ints, used: NDArray[np.bool_]) -> Ints:
+    """Return the first day after each of `days` that is one of its weekdays.
+
+    Parameters
+    ----------
+    days : int64[n]
+    used : bool[n, 7]
+        At least one weekday of each row.
+
+    >>> monday_to_friday = np.array([[True] * 5 + [False] * 2])
+    >>> next_on(np.array([1]), monday_to_friday)  # 1970-01-02 is a Friday
+    array([4])
+    """
+    after = np.stack([days + more for more in range(1, DAYS_PER_WEEK + 1)], axis=-1)
+    first: Ints = np.take_along_axis(used, weekday(after), axis=-1).argmax(axis=-1)
+    return days + 1 + first
+
+
 def fitting_anchor(weekdays: Sequence[int], chosen: str | None = None) -> str:
     """Return the anchor that keeps a market's week together: its last day before the longest pause.
 
@@ -113,10 +150,6 @@ def fitting_anchor(weekdays: Sequence[int], chosen: str | None = None) -> str:
 def _pause_after(day: int, weekdays: Sequence[int]) -> int:
     """Return how many days without sessions follow a weekday."""
     return next(more for more in range(DAYS_PER_WEEK) if (day + more + 1) % DAYS_PER_WEEK in weekdays)
-
-
-def _relative(counts: Ints) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return counts / max(1, int(counts.max(initial=0)))
 
 
 def _lengths(ascending: Ints) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -130,15 +130,41 @@ class Built:
                 continue
             table = parquet.open_parquet(path).read_row_groups(groups, read)
             if symbols is not None:
-                texts = self._texts(table)
-                table = table.filter(pc.is_in(texts, pa.array(list(symbols), pa.string())))
+                table, texts = self._only(table, symbols)
                 found.update(texts.unique().to_pylist())
             tables.append(self._between(table, start, end).select(names))
-        missing = next((symbol for symbol in symbols or () if symbol not in found), None)
-        if missing is not None:
-            raise UsageError(f"{self.name} has no symbol {missing}{self._similar(missing)}")
+        self.refuse_missing(symbols or (), found)
         empty = pa.schema([self.schema.field(name) for name in names]).empty_table()
         return pa.concat_tables(tables) if tables else empty
+
+    def row_groups(self, columns: Sequence[str], symbols: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows of one row group after the other; with `symbols`, which the columns must have, of those only.
+
+        Symbols that are text come as a dictionary.
+        """
+        symbol = self.roles["symbol"]
+        encoded = [symbol] if is_text(self.schema.field(symbol).type) else []
+        for path, footer in zip(self.files, self._footers, strict=True):
+            file = parquet.open_parquet(path, dictionaries=encoded)
+            for group in self._groups(footer, symbols):
+                table = file.read_row_group(group, list(columns))
+                yield table if symbols is None else self._only(table, symbols)[0]
+
+    def refuse_missing(self, symbols: Sequence[str], known: Collection[str]) -> None:
+        """Refuse symbols that the output lacks.
+
+        Raises
+        ------
+        UsageError
+        """
+        missing = next((symbol for symbol in symbols if symbol not in known), None)
+        if missing is not None:
+            raise UsageError(f"{self.name} has no symbol {missing}{self._similar(missing)}")
+
+    def _only(self, table: pa.Table, symbols: Sequence[str]) -> tuple[pa.Table, pa.Array]:
+        """Return the rows of some symbols, and the symbol of each row before."""
+        texts = self._texts(table)
+        return table.filter(pc.is_in(texts, pa.array(list(symbols), pa.string()))), texts
 
     def _similar(self, symbol: str) -> str:
         symbols = self.symbols
@@ -192,6 +218,5 @@ def open_output(output: str | Path) -> Built:
     if record is None:
         raise InputRefused(trouble or f"{output} is no output of weekly-cli build; give what build has written with -o")
     schema = parquet.open_parquet(files[0]).schema_arrow
-    given = {role: name for role, name in record["settings"].get("columns", {}).items() if not name.startswith("@")}
-    given |= record.get("roles", {})
-    return Built(str(output), files, record, schema, find_roles(schema, given, str(output), required=KEY_ROLES))
+    roles = find_roles(schema, record.get("roles", {}), str(output), required=KEY_ROLES)
+    return Built(str(output), files, record, schema, roles)

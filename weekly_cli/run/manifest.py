@@ -75,7 +75,6 @@ def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
 def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, Any]:
     """Return the output's metadata: how it was built, and everything that is needed to build it again."""
     input = _few_names(config.input, footers)
-    roles = _roles_of_output(footers, config, wanted)
     return {
         "version": __version__,
         "week": config.week,
@@ -88,7 +87,7 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         "paths": {"input": [_absolute(name) for name in input]}
         | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
         "fingerprint": fingerprint(footers, config, wanted),
-        **({} if roles == footers.schema.roles else {"roles": roles}),
+        "roles": _roles_of_output(footers, config, wanted),
     }
 
 

@@ -1,0 +1,249 @@
+"""Each symbol's newest weekly columns: what a signal for its next session may use.
+
+The next session may see a bar that no row of the output sees yet. Under `--available next-week`, Friday's row sees
+last week's bar. The week that ends on Friday is complete by then, and Monday's row, which is not there yet, will see
+its bar. Such a bar is computed from the output's own daily rows, by the code and with the settings of the build. To
+prove that they suffice, the newest row of each such symbol is computed too, and must be what the output has.
+
+A bar counts as visible if its week ended before the session, with any `--available`: what `week-end` adds, the bar of a
+week on its own last day, has that day's close, which nobody knows before the session.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from weekly_cli import __version__
+from weekly_cli.compute import weeks
+from weekly_cli.compute.arrays import from_numpy, known, to_numpy
+from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.features import FAMILIES, select_features
+from weekly_cli.dataset.dates import as_date, day_of
+from weekly_cli.dataset.schema import as_text, symbol_codes
+from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.names import did_you_mean
+from weekly_cli.questions.built import Built, open_output
+from weekly_cli.questions.histories import Histories, histories, newest_rows
+from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
+from weekly_cli.questions.recomputed import Recomputation, price_columns, recomputation
+
+_WEEK_END = "w_week_end"
+#: The columns that answer the question, between the symbol and the features.
+FACTS = ("last_date", "session", _WEEK_END, "age_days")
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The answer.
+
+    Attributes
+    ----------
+    output : str
+    table : pa.Table
+        A row for each symbol: the symbol, `FACTS`, then the features. `last_date` is its newest row's, `session` the
+        one after it, `w_week_end` names the newest bar that this session may see, and `age_days` counts the days from
+        there to the session; both are null where there is no bar.
+    computed : bool[symbols]
+        Whether the bar is in none of the symbol's rows yet.
+    last : datetime.date or None
+        The newest date of the output's symbols.
+    """
+
+    output: str
+    table: pa.Table
+    computed: NDArray[np.bool_]
+    last: datetime.date | None
+
+    @property
+    def behind(self) -> int:
+        """The number of symbols whose newest row is older than that of others."""
+        return int(pc.sum(pc.less(self.table.column("last_date"), self.last)).as_py() or 0) if self.last else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as it is written to JSON: dates as text in ISO 8601, a missing value as null."""
+        rows = [
+            {name: value.isoformat() if isinstance(value, datetime.date) else value for name, value in row.items()}
+            for row in self.table.to_pylist()
+        ]
+        for row, is_computed in zip(rows, self.computed.tolist(), strict=True):
+            row["in_no_row_yet"] = is_computed
+        return {
+            "output": self.output,
+            "last": None if self.last is None else self.last.isoformat(),
+            "symbols": len(rows),
+            "in_no_row_yet": int(self.computed.sum()),
+            "behind": self.behind,
+            "rows": rows,
+        }
+
+
+def latest(
+    output: str,
+    *,
+    symbols: Sequence[str] | None = None,
+    features: str = "all",
+    session: datetime.date | None = None,
+    sector_map: str | None = None,
+) -> Latest:
+    """Return each symbol's newest weekly columns that its next session may see.
+
+    Parameters
+    ----------
+    output : str
+        What `build` has written.
+    symbols : sequence of str, optional
+        Only these.
+    features : str
+        Which of the output's weekly columns, as in `build`.
+    session : datetime.date, optional
+        The next session of all symbols; the default is, for each, the first day after its newest row that is a weekday
+        on which it has rows.
+    sector_map : str, optional
+        The sector map of the build, if it is elsewhere by now.
+
+    Raises
+    ------
+    UsageError
+        If the output has no such symbol or column, or a symbol has a row on `session` or later.
+    InputRefused
+        If its rows are not in order, or do not suffice for a bar that is in none of them yet.
+    """
+    built = open_output(output)
+    if built.config.rows != "daily":
+        raise InputRefused(
+            f"{output} has a row a week, and each symbol's newest row is its newest bar; latest takes an output of "
+            "--rows daily"
+        )
+    names = _chosen(built, features)
+    ends = ends_of(built, symbols)
+    sessions = (
+        next_sessions(built, ends, of_all=symbols is None) if session is None else all_on(built, ends, day_of(session))
+    )
+    seen_by_rows = weeks.newest_week_seen(ends.last + _lead_days(built), built.config.week, "next-week")
+    seen_by_sessions = weeks.newest_week_seen(sessions, built.config.week, "next-week")
+    is_new = (seen_by_sessions > seen_by_rows) | (_WEEK_END not in built.features)
+    question = _Question(built, symbols, ends, sessions, is_new)
+    columns = _columns(question, [_WEEK_END, *(name for name in names if name != _WEEK_END)], sector_map)
+    week_end = columns.column(_WEEK_END)
+    seen = known(week_end)
+    age = sessions - to_numpy(week_end, 0)
+    dates = [from_numpy(days.astype(np.int32), pa.date32()) for days in (ends.last, sessions)]
+    facts = [*dates, week_end, from_numpy(age.astype(np.int32), known=seen)]
+    table = pa.table([ends.symbols, *facts], names=[built.roles["symbol"], *FACTS])
+    for name in names:
+        if name != _WEEK_END:
+            table = table.append_column(name, columns.column(name))
+    return Latest(output, table, is_new, as_date(int(ends.last.max())) if len(ends.last) else None)
+
+
+def _chosen(built: Built, features: str) -> list[str]:
+    """Return the output's weekly columns that `features` asks for."""
+    words = [word.strip().removeprefix("-") for word in features.split(",") if word.strip()]
+    for word in words:
+        if word not in ("all", *FAMILIES, *built.features):
+            hint = did_you_mean(word, [*FAMILIES, *built.features])
+            raise UsageError(f"--features: {built.name} has no weekly column {word}, and no family has this name{hint}")
+    asked = {one.name for one in select_features(features, built.record["benchmarks"])}
+    names = [name for name in built.features if name in asked]
+    if not names:
+        raise UsageError(
+            f"--features {features}: {built.name} has none of these columns; it has {', '.join(built.features)}"
+        )
+    return names
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked: which symbols (None: all), where they end, their sessions, and whose bar is in no row yet."""
+
+    built: Built
+    symbols: Sequence[str] | None
+    ends: Ends
+    sessions: Ints
+    is_new: NDArray[np.bool_]
+
+
+def _columns(question: _Question, names: Sequence[str], sector_map: str | None) -> pa.Table:
+    """Return the weekly columns that each symbol's session sees: those of its newest row, or computed ones."""
+    built, is_new = question.built, question.is_new
+    stored = [name for name in names if name in built.features]
+    source = price_columns(built) if is_new.any() else []
+    computing = _recomputation(question, names, sector_map) if source else None
+    tables, first = [], 0
+    for rows in histories(built, [*dict.fromkeys([*source, *stored])], question.symbols):
+        stop = first + len(rows.symbols)
+        table = rows.table.select(stored).take(from_numpy(newest_rows(rows.codes, stop - first)))
+        if computing is not None and is_new[first:stop].any():
+            table = _with_new(computing, rows, table, first, question)
+        tables.append(table.select(names))
+        first = stop
+    if tables:
+        return pa.concat_tables(tables)
+    kinds = {_WEEK_END: pa.date32()} | {name: built.schema.field(name).type for name in stored}
+    return pa.schema([(name, kinds[name]) for name in names]).empty_table()
+
+
+def _recomputation(question: _Question, names: Sequence[str], sector_map: str | None) -> Recomputation:
+    every = question.ends.symbols if question.symbols is None else ends_of(question.built).symbols
+    selected = symbol_codes(question.ends.symbols, every).astype(np.int64)
+    return recomputation(question.built, names, (every, selected), sector_map)
+
+
+def _with_new(computing: Recomputation, rows: Histories, table: pa.Table, first: int, question: _Question) -> pa.Table:
+    """Return the newest rows of `table` with the computed bar where it is in no row yet.
+
+    Raises
+    ------
+    InputRefused
+        If what the newest row sees can't be computed either.
+    """
+    here = slice(first, first + len(rows.symbols))
+    new = np.flatnonzero(question.is_new[here])
+    last = question.ends.last[here][new]
+    days = np.stack([last + _lead_days(question.built), question.sessions[here][new]], axis=1)
+    computed = computing.columns(rows, first, np.repeat(new, 2), days.ravel())
+    of_rows = computed.take(from_numpy(2 * np.arange(len(new))))
+    _check(question.built, rows.symbols.take(from_numpy(new)), last, table.take(from_numpy(new)), of_rows)
+    of_sessions = computed.take(from_numpy(2 * np.arange(len(new)) + 1))
+    if len(new) == len(rows.symbols):
+        return of_sessions
+    order = np.arange(len(rows.symbols))
+    order[new] = len(order) + np.arange(len(new))
+    return pa.concat_tables([table, of_sessions.select(table.column_names)]).take(from_numpy(order))
+
+
+def _check(built: Built, symbols: pa.Array, last: Ints, stored: pa.Table, computed: pa.Table) -> None:
+    """Refuse an answer if the columns of the newest rows can't be computed as the output has them."""
+    for name in stored.column_names:
+        if computed.column(name).equals(stored.column(name)):
+            continue
+        pairs = zip(stored.column(name).to_pylist(), computed.column(name).to_pylist(), strict=True)
+        row, (was, value) = next((row, pair) for row, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise InputRefused(
+            f"{built.name} does not suffice for the next session's bar: computed from its own rows, {name} of "
+            f"{as_text(symbols[row])} on {as_date(int(last[row]))} is {value}, and {was} is there{_why(built)}; "
+            "append a row for the next session to the input and build again"
+        )
+
+
+def _why(built: Built) -> str:
+    """Return what may be the cause."""
+    config = built.config
+    if config.start is not None:
+        return f" (it was built with --start {config.start}, and lacks the rows before that it was made of)"
+    if built.record["version"] != __version__:
+        return f" (version {built.record['version']} has built it, and this is {__version__})"
+    return " (has the sector map changed?)" if config.sector_map is not None else ""
+
+
+def _lead_days(built: Built) -> int:
+    """Return how many days before the day after its week the output's rows see a bar."""
+    return 1 if built.config.available == "week-end" else 0

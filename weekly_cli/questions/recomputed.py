@@ -1,0 +1,133 @@
+"""Weekly columns computed from the daily rows of an output, by the code and the settings that have built it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, weekly_bars
+from weekly_cli.compute.features import registry, steps_for
+from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
+from weekly_cli.compute.treatment import Treatment, treated
+from weekly_cli.dataset.schema import as_text, prices
+from weekly_cli.errors import InputRefused, WeeklyError
+from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS
+from weekly_cli.questions.built import Built
+from weekly_cli.questions.histories import Histories, histories
+from weekly_cli.run.comparisons import Comparisons, compare
+from weekly_cli.run.wanted import wanted_by
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What computes weekly columns of an output again.
+
+    Attributes
+    ----------
+    built : Built
+    recipe : Recipe
+        Its bars are seen from the day after their week on, with any `--available`.
+    benchmarks : Ints, Floats
+        The keys and the closes of the benchmarks' weekly bars.
+    numbers : mapping of benchmark name to int64[symbols]
+        The number of each symbol's benchmark; -1: none.
+    """
+
+    built: Built
+    recipe: Recipe
+    benchmarks: tuple[Ints, Floats]
+    numbers: Mapping[str, Ints]
+
+    def columns(self, rows: Histories, first: int, codes: Ints, days: Ints) -> pa.Table:
+        """Return the weekly columns that some symbols see on some days.
+
+        Parameters
+        ----------
+        rows : Histories
+            With the columns that `price_columns` names.
+        first : int
+            The position of its first symbol among those of `numbers`.
+        codes, days : int64[n]
+            The symbols, by their position in `rows`, and the days; ascending.
+        """
+        bars = _bars(self.built, rows)
+        n_symbols = len(rows.symbols)
+        compared = {name: numbers[first : first + n_symbols] for name, numbers in self.numbers.items()}
+        computed = blocks(bars, codes, days, n_symbols, self.recipe, BenchmarkBars(*self.benchmarks, compared))
+        schema = pa.schema([(one.name, arrow_type(one, self.recipe.dtype)) for one in self.recipe.features])
+        return pa.Table.from_batches([pa.record_batch(block.arrays(), schema=schema) for block in computed], schema)
+
+
+def price_columns(built: Built) -> list[str]:
+    """Return the columns of which an output's bars are made."""
+    columns = [name for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")]
+    return list(dict.fromkeys([*columns, *([built.config.price] if built.config.price else [])]))
+
+
+def recomputation(
+    built: Built, names: Sequence[str], symbols: tuple[pa.Array, Ints], sector_map: str | None
+) -> Recomputation:
+    """Return what computes the weekly columns `names`.
+
+    Parameters
+    ----------
+    built : Built
+    names : sequence of str
+    symbols : (pa.Array, int64[symbols])
+        All symbols of the output, and the positions among them of those for which it computes.
+    sector_map : str or None
+        Where the sector map is, if not where the build has read it.
+
+    Raises
+    ------
+    InputRefused
+        If the output's rows and the sector map do not suffice.
+    """
+    config = replace(built.config, features=",".join(names))
+    comparing = sorted(
+        set(names) & {one.name for one in registry(built.record["benchmarks"]) if one.family == "relative"}
+    )
+    sectors = {one.name for one in registry(SECTOR_COLUMNS) if one.family == "relative"}
+    config = replace(
+        config,
+        benchmark=config.benchmark if comparing else (),
+        sector_map=(sector_map or config.sector_map) if sectors.intersection(comparing) else None,
+    )
+    try:
+        wanted = wanted_by(config)
+        compared = compare(config, wanted, *symbols, built.name)
+    except WeeklyError as error:
+        raise InputRefused(
+            f"{', '.join(comparing[:2])}{', ...' if len(comparing) > 2 else ''} of {built.name} can't be computed for "
+            f"its next session: {error}; put it back, or leave the columns out with --features all,-relative"
+        ) from error
+    recipe = Recipe(wanted.features, steps_for(compared.names), config.week, "next-week", config.dtype)
+    return Recomputation(built, recipe, _benchmarks(built, symbols[0], compared), compared.numbers)
+
+
+def _benchmarks(built: Built, symbols: pa.Array, compared: Comparisons) -> tuple[Ints, Floats]:
+    """Return the keys and the closes of the benchmarks' weekly bars."""
+    numbers = {as_text(symbols[at]): number for number, at in enumerate(compared.symbols)}
+    keys, closes = [np.empty(0, np.int64)], [np.empty(0)]
+    for rows in histories(built, price_columns(built), list(numbers)) if numbers else ():
+        bars = _bars(built, rows)
+        of_code = np.array([numbers[as_text(symbol)] for symbol in rows.symbols])
+        keys.append(bar_keys(of_code[bars.codes], bars.weeks))
+        closes.append(bars.close)
+    key = np.concatenate(keys)
+    order = np.argsort(key)
+    return key[order], np.concatenate(closes)[order]
+
+
+def _bars(built: Built, rows: Histories) -> WeeklyBars:
+    config = built.config
+    raw = {
+        role: prices(rows.table.column(name)) for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")
+    }
+    adjusted = None if config.price is None else prices(rows.table.column(config.price))
+    treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
+    raw, adjusted, _ = treated(rows.codes, raw, adjusted, treatment)
+    return weekly_bars(rows.codes, rows.days, raw, adjusted, config.week)[0]
