@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import failpoints
-from weekly_cli.errors import OutputConflict, UsageError
-from weekly_cli.files.disk import reading, writing
+from weekly_cli.errors import InputRefused, OutputConflict, UsageError
+from weekly_cli.files.disk import first_line, reading, writing
+
+#: Bytes of a file that tell whether it may be JSON, and what may stand before it: blanks, and marks of an encoding.
+_LOOKED_AT_BYTES, _BEFORE_JSON = 512, b" \t\r\n\0\xef\xbb\xbf\xff\xfe"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file in one step; if `path` is a device, a pipe or a link, write directly to it or its target."""
-    text = json.dumps(value, indent=2) + "\n"
+    """Write a JSON file as `write_report` does."""
+    write_report(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a text file in one step; if `path` is a device, a pipe or a link, write directly to it or its target."""
     if _is_special(path):
         path.write_text(text, encoding="utf-8")
         return
@@ -27,8 +34,39 @@ def read_json(path: Path) -> Any:
     """Return the content of a JSON file, None if it is not valid JSON or can't be read."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def begins_with_page(path: Path, generator: str) -> bool:
+    """Tell whether a file is a page of a generator, by what its head says."""
+    try:
+        with path.open("rb") as stream:
+            beginning = stream.read(_LOOKED_AT_BYTES)
+    except OSError:
+        return False
+    mark = f'<meta name="generator" content="{generator} '
+    return beginning.startswith(b"<!DOCTYPE html>") and mark.encode() in beginning
+
+
+def required_json(path: Path, way_out: str) -> Any:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read, or is not JSON.
+    """
+    try:
+        with path.open("rb") as stream:
+            beginning = stream.read(_LOOKED_AT_BYTES)
+            if not beginning.lstrip(_BEFORE_JSON).startswith((b"{", b"[")):  # a large file of another kind
+                raise ValueError("it does not begin as JSON does")
+            return json.loads(beginning + stream.read())
+    except OSError as error:
+        raise InputRefused(f"{path} can't be read: {error.strerror}; {way_out}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputRefused(f"{path} is not JSON: {first_line(error)}; {way_out}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,6 +22,8 @@ from weekly_cli.files.parquet import METADATA_KEY, is_parquet
 from weekly_cli.settings import Config
 
 _FOREIGN_SHOWN = 3
+#: Who has written a page, as its head says.
+GENERATOR = "weekly-cli"
 
 
 def wrote(path: Path) -> bool:
@@ -140,14 +142,31 @@ def check_report(config: Config) -> None:
     named = f"{config.named('report')} {config.report}"
     if output in (path, *path.parents):
         raise UsageError(f"{named} lies in the output {output}, which is replaced as a whole; choose another file")
-    records.check_writable(Path(config.report), config.named("report"))
+    check_report_file(Path(config.report), config.named("report"))
+
+
+def check_report_file(path: Path, flag: str) -> None:
+    """Refuse a path where a report, as JSON or as a page, can't be written or would overwrite something else.
+
+    Raises
+    ------
+    UsageError
+    """
+    records.check_writable(path, flag)
     if path.is_file() and path.stat().st_size and not _is_report(path):
-        raise UsageError(f"{named} already exists and is not a report of weekly-cli; choose another file")
+        raise UsageError(f"{flag} {path} already exists and is not a report of weekly-cli; choose another file")
 
 
 def _is_report(path: Path) -> bool:
+    if records.begins_with_page(path, GENERATOR):
+        return True
     value = records.read_json(path)
     return isinstance(value, dict) and {"version", "fingerprint", "output"} <= value.keys()
+
+
+def is_page(path: str) -> bool:
+    """Tell by its suffix whether a report is written as a page, and not as JSON."""
+    return Path(path).suffix.lower() in (".html", ".htm")
 
 
 def _refuse_never_replaced(output: Path) -> None:

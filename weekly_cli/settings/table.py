@@ -244,7 +244,7 @@ class Config:
         None,
         kinds.PathName(),
         OUTPUT,
-        "Write the report as JSON to this file.",
+        "Write the report to this file: NAME.html is a page, any other name JSON.",
         sources=OF_THE_COMMAND,
         example="run.json",
     )

@@ -77,9 +77,14 @@ def _run(config: Config, run_log: RunLog) -> Report:
 def _show(done: Report, config: Config, run_log: RunLog) -> None:
     run_log.report(done)
     if config.report is not None:
-        from weekly_cli.files import records
+        from weekly_cli.files import records, target
 
-        records.write_json(Path(config.report), done.to_dict())
+        if target.is_page(config.report):
+            from weekly_cli.cli import page
+
+            records.write_report(Path(config.report), page.render(done))
+        else:
+            records.write_json(Path(config.report), done.to_dict())
     if config.json:
         print_json(done.to_dict())
     from weekly_cli.cli.views import build as view

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _FAILURES_SHOWN = 3
-_QUALITY_WORDS = {
+#: What each count of a report's `quality` counts.
+QUALITY_WORDS = {
     "unusable_close": "rows without a usable close",
     "unusable_open": "unusable opens",
     "unusable_high": "unusable highs",
@@ -47,17 +48,7 @@ def _lines(report: Report) -> Sequence[tuple[str, str]]:
     peak = report.peak_bytes
     memory = f"parent {mib(peak['parent'])}"
     memory += f", largest worker {mib(peak['largest_worker'])}" if peak["largest_worker"] else ""
-    flaws = [f"{count:,} {_QUALITY_WORDS[name]}" for name, count in report.quality.items() if count]
-    dropped = [
-        f"{count:,} {what}"
-        for count, what in (
-            (report.bad_rows_dropped, "rows without a key"),
-            (report.padding_left_out, "rows of padding, out of the bars"),
-            (report.duplicates_dropped, "repeated rows" + _differences(report)),
-        )
-        if count
-    ]
-    intraday = f"{report.intraday_rows:,} rows at several moments of a session became {report.intraday_sessions:,}"
+    flaws = [f"{count:,} {QUALITY_WORDS[name]}" for name, count in report.quality.items() if count]
     bytes_moved = f"read {mib(report.bytes_read)}, written {mib(report.bytes_written)}"
     bytes_moved += f", saved by narrower types {mib(report.bytes_saved)}"
     return [
@@ -78,8 +69,8 @@ def _lines(report: Report) -> Sequence[tuple[str, str]]:
         ("quality", "; ".join(flaws) or "nothing unusual"),
         *finding_lines(report.findings),
         ("not read", not_read(report.skipped)),
-        ("dropped", "; ".join(dropped)),
-        ("intraday", f"{intraday} daily rows" if report.intraday_rows else ""),
+        ("dropped", "; ".join(dropped_lines(report))),
+        ("intraday", intraday_line(report)),
         ("warnings", "; ".join(report.warnings)),
         ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
         ("output", report.output),
@@ -92,6 +83,25 @@ def _rows(report: Report) -> str:
         rest = f"; {more:,} bars are of weeks that are not over, or outside the dates asked for" if more else ""
         return f"{report.rows:,} weekly rows of {report.symbols:,} symbols, of {report.daily_rows:,} daily rows{rest}"
     return f"{report.rows:,} daily rows of {report.symbols:,} symbols, {report.weeks:,} weekly bars"
+
+
+def dropped_lines(report: Report) -> Sequence[str]:
+    """Return which input rows are not in the output, or not in the bars."""
+    return [
+        f"{count:,} {what}"
+        for count, what in (
+            (report.bad_rows_dropped, "rows without a key"),
+            (report.padding_left_out, "rows of padding, out of the bars"),
+            (report.duplicates_dropped, "repeated rows" + _differences(report)),
+        )
+        if count
+    ]
+
+
+def intraday_line(report: Report) -> str:
+    """Return what became of several moments of a session; empty if there were none."""
+    rows, sessions = report.intraday_rows, report.intraday_sessions
+    return f"{rows:,} rows at several moments of a session became {sessions:,} daily rows" if rows else ""
 
 
 def _differences(report: Report) -> str:
