@@ -37,21 +37,33 @@ def old_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-@pytest.fixture(scope="module", params=ROUTES)
+#: What the routes take of the corpus: through the pool, which takes longest, a third; all of it in the soak.
+SHARES = [
+    pytest.param(("direct", 1), id="direct"),
+    pytest.param(("batched", 3), id="batched, a third"),
+    pytest.param(("batched", 1), id="batched", marks=pytest.mark.soak),
+]
+TOO_NARROW = "statistics too narrow"
+
+
+@pytest.fixture(scope="module", params=SHARES)
 def trials(
     request: pytest.FixtureRequest,
     corpus: dict[str, Hostile],
     old_output: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Trials:
-    """Every input of the corpus, built by one route over an old output."""
+    """The inputs of the corpus, or each n-th of them, built by one route over an old output."""
+    route, step = request.param
     root = tmp_path_factory.mktemp("hostile")
     folders = {}
     for number, (name, hostile) in enumerate(corpus.items()):
+        if number % step and name != TOO_NARROW:
+            continue
         folders[name] = root / str(number)
         hostile.write(folders[name] / "in")
         shutil.copytree(old_output, folders[name] / "out")
-    return run_trials(request.param, folders)
+    return run_trials(route, folders)
 
 
 def run_trials(route: str, folders: dict[str, Path]) -> Trials:
@@ -82,7 +94,7 @@ def test_no_input_is_a_bug(trials: Trials) -> None:
 
 def test_a_refusal_is_one_line_that_names_the_file_and_leaves_all_as_it_was(trials: Trials) -> None:
     refused = [told for told in trials.values() if told["code"]]
-    assert len(refused) >= 200
+    assert len(refused) >= 60
     for told in refused:
         assert told["code"] == 3, told
         assert told["one line"] and told["as it was"] and told["names it"], told
@@ -90,7 +102,7 @@ def test_a_refusal_is_one_line_that_names_the_file_and_leaves_all_as_it_was(tria
 
 def test_what_is_taken_comes_out_as_arrow_reads_it(trials: Trials) -> None:
     taken = [told for told in trials.values() if not told["code"]]
-    assert len(taken) >= 100
+    assert len(taken) >= 30
     assert not [told for told in taken if told["differs"] or told["untrue"] or told["strangers"]]
 
 
@@ -101,8 +113,8 @@ def test_rows_went_every_way_to_the_output(trials: Trials) -> None:
         assert sum(told["copied"] > 0 for told in taken) >= 30
         assert sum(told["copied"] == 0 for told in taken) >= 30
     else:
-        assert sum(told["partitioned"] for told in taken) >= 30
-        assert sum(not told["partitioned"] for told in taken) >= 30
+        assert sum(told["partitioned"] for told in taken) >= 10
+        assert sum(not told["partitioned"] for told in taken) >= 10
 
 
 def test_what_must_be_refused_is_refused_and_what_is_sound_is_taken(trials: Trials, corpus: dict[str, Hostile]) -> None:
@@ -113,7 +125,7 @@ def test_what_must_be_refused_is_refused_and_what_is_sound_is_taken(trials: Tria
 
 def test_integers_beyond_the_range_that_a_footer_promised_are_told_of_as_that(trials: Trials) -> None:
     """Only bundles have narrower integers; in this process the values themselves are taken."""
-    told = trials["statistics too narrow"]
+    told = trials[TOO_NARROW]
     if told["route"] == "direct":
         assert told["code"] == 0
     else:

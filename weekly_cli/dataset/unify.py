@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -46,7 +47,7 @@ def unify(files: Sequence[FileSchema]) -> pa.Schema:
         if previous is not None and file.schema.equals(previous):
             continue
         previous = file.schema
-        repeated = sorted({name for name in file.schema.names if file.schema.names.count(name) > 1})
+        repeated = sorted(name for name, count in Counter(file.schema.names).items() if count > 1)
         if repeated:
             raise InputRefused(f"{file.path} has more than one column named {repeated[0]!r}; rename one of them")
         for column in file.schema:
