@@ -65,6 +65,19 @@ ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
 #: When a bar becomes visible.
 AVAILABILITIES = ("next-week", "week-end")
 
+#: The windows of the features in weeks, by the key under which `--windows` sets others. MACD: fast, slow, signal.
+WINDOWS: dict[str, tuple[int, ...]] = {
+    "mom": (4, 12, 26, 52),
+    "rsi": (14, 21, 30),
+    "macd": (12, 26, 9),
+    "sma": (20, 50, 100, 200),
+    "vol": (4, 12, 26, 52),
+    "atr": (14,),
+    "breakout": (52,),
+    "volume_ratio": (12,),
+    "beta": (52,),
+}
+
 #: Columns of a sector map, in the order in which their features are written.
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
 

@@ -50,7 +50,7 @@ import weekly_cli
 from weekly_cli import cli, errors
 from weekly_cli.cli import process
 from weekly_cli.cli.commands import PANELS
-from weekly_cli.compute.features import registry, templates
+from weekly_cli.compute.features import catalogue
 from weekly_cli.run import fan_out, pipeline
 from weekly_cli.run.report import Report
 from weekly_cli.settings import SETTINGS, Config
@@ -601,7 +601,7 @@ def test_features_lists_every_column_with_its_formula(tmp_path: Path) -> None:
     table, listed = run_cli("features", cwd=tmp_path), run_cli("features", "--json", cwd=tmp_path)
     assert (table.returncode, table.stderr, listed.returncode, listed.stderr) == (0, "", 0, "")
     rows = json.loads(listed.stdout)
-    assert [row["column"] for row in rows] == [feature.name for feature in templates()]
+    assert [row["column"] for row in rows] == [feature.name for feature in catalogue(["{b}"]).features]
     assert all(row["formula"] and row["family"] and row["first_bar"] is not None for row in rows)
     words = table.stdout.split()
     assert all(row["column"] in words for row in rows)
@@ -807,6 +807,9 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--available", "week-end"], {"available": "week-end"}),
     (["--features", "momentum,w_vol_12"], {"features": "momentum,w_vol_12"}),
     (["--features", "momentum", "--features", "-w_rsi_14"], {"features": "momentum,-w_rsi_14"}),
+    (["--windows", "rsi=21,7,sma=10,40"], {"windows": (("rsi", (7, 21)), ("sma", (10, 40)))}),
+    (["--windows", "macd=8,17,9", "--windows", "mom=1"], {"windows": (("mom", (1,)), ("macd", (8, 17, 9)))}),
+    (["--windows", "rsi=14,21,30"], {}),
     (["--benchmark", "SPY", "--benchmark", "BRK B"], {"benchmark": ("SPY", "BRK B")}),
     (["--sector-map", "s.csv"], {"sector_map": "s.csv"}),
     (["--price", "adj close"], {"price": "adj close"}),
@@ -883,6 +886,7 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "week": ("W-SUN", "W-SUN"),
     "available": ("week-end", "week-end"),
     "features": ("momentum,w_vol_12", "momentum,w_vol_12"),
+    "windows": ("vol=13", (("vol", (13,)),)),
     "benchmark": ("BRK B", ("BRK B",)),
     "sector_map": ("s.csv", "s.csv"),
     "price": ("adj close", "adj close"),
@@ -1183,7 +1187,7 @@ def test_bytes_that_are_no_text_are_one_line(tmp_path: Path, prices: Path) -> No
 def test_the_number_of_columns_that_the_report_tells(tmp_path: Path, prices: Path) -> None:
     done = run_cli("build", prices, "--json", "-q", "--benchmark", "SPY", cwd=tmp_path)
     report = json.loads(done.stdout)
-    assert report["features"] == len(registry(["spy"]))
+    assert report["features"] == len(catalogue(["spy"]).features)
     assert report["columns"] == len(OWN) + report["features"] == read(tmp_path / "daily_weekly").num_columns
     assert report["seconds"].keys() == {*STAGES, "total"}
     assert report["output"] == "daily_weekly"

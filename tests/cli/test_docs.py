@@ -13,7 +13,7 @@ import pytest
 from frames import run_cli
 
 import weekly_cli
-from weekly_cli.compute.features import registry
+from weekly_cli.compute.features import catalogue
 
 ROOT = Path(weekly_cli.__file__).parents[1]
 PAGES = (
@@ -69,7 +69,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_the_count_of_features() -> None:
-    own, all_of_one = len(registry()), len(registry(["spy"]))
+    own, all_of_one = len(catalogue().features), len(catalogue(["spy"]).features)
     said = f"computes more than {own // 10 * 10} weekly features, and {all_of_one - own} more for each benchmark"
     assert said in " ".join(FRONT.split())
 
@@ -109,7 +109,7 @@ def test_friday_night(tmp_path: Path) -> None:
         assert run_cli(*command.split(), "-q", cwd=tmp_path).returncode == 0
 
     friday, monday = (pd.read_parquet(tmp_path / name).set_index("symbol") for name in ("friday", "monday"))
-    added = [feature.name for feature in registry()]
+    added = [feature.name for feature in catalogue().features]
     before, after = friday[friday["date"] == LAST_SESSION][added], monday[monday["date"] == NEXT_SESSION][added]
     assert len(before) > 30
     pd.testing.assert_frame_equal(before, after)

@@ -46,7 +46,7 @@ from frames import (
 
 import weekly_cli
 from weekly_cli.compute import spans as align
-from weekly_cli.compute.features import registry
+from weekly_cli.compute.features import catalogue
 from weekly_cli.compute.panel import symbol_groups
 from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
@@ -60,7 +60,7 @@ from weekly_cli.settings import from_python, resolve
 from weekly_cli.settings.table import WRITERS
 
 ODD = ["000001", "NA", "", "BRK/B", "ذوب", "a b", "Z", "é"]
-ADDED = [feature.name for feature in registry()]
+ADDED = [feature.name for feature in catalogue().features]
 MARK = b"weekly_cli"
 
 

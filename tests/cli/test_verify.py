@@ -322,7 +322,8 @@ def add_feature(monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any], *
     leak = Feature(
         name="w_mine", inputs=inputs, function=function, family="returns", formula="the user's own", first_bar=0
     )
-    monkeypatch.setattr(returns, "STEPS", (*returns.STEPS, leak))
+    steps = returns.steps
+    monkeypatch.setattr(returns, "steps", lambda windows: (*steps(windows), leak))
 
 
 def next_bar(close: Any) -> Any:
@@ -386,16 +387,16 @@ def test_a_feature_that_is_wrong_every_time_is_found(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What builds it again makes the same mistake; the reference implementation does not."""
-    true = features.steps_for
+    true = features.catalogue
 
-    def wrong(benchmarks: Any) -> Any:
-        steps = true(benchmarks)
+    def wrong(*given: Any) -> Any:
+        steps = true(*given).steps
         function = steps[name].function
         off = (lambda *given: function(*given) + 7) if name == "w_week_end" else lambda *given: function(*given) * 1.001
-        return steps | {name: Feature(**{**vars(steps[name]), "function": off})}
+        return features.Catalogue({**steps, name: Feature(**{**vars(steps[name]), "function": off})})
 
-    for room in ("run.task", "run.frame", "compute.features"):
-        monkeypatch.setattr(f"weekly_cli.{room}.steps_for", wrong, raising=False)
+    for room in ("run.task", "run.wanted"):
+        monkeypatch.setattr(f"weekly_cli.{room}.catalogue", wrong)
     build(prices, tmp_path / "out", benchmark=["AAA"])
     proof = verify(tmp_path / "out")
     assert failed(proof) == ["reference"]

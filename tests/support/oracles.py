@@ -3,16 +3,19 @@
 An oracle takes what a formula does. Nothing here is fast either: windows are given to TA-Lib one by one.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import talib
 
+from weekly_cli.names import WINDOWS
 from weekly_cli.verify.reference import formulas
-from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, SMA_WEEKS, Formula, column, lag, relative_name
+from weekly_cli.verify.reference.columns import FORMULAS, formulas_of
+from weekly_cli.verify.reference.formulas import Formula, column, is_relative, lag, relative_name
 
-__all__ = ["ORACLES", "RELATIVE", "TALIB", "relative_name"]
+__all__ = ["ORACLES", "RELATIVE", "TALIB", "oracles", "relative_name"]
 
 Array = np.ndarray
 
@@ -33,8 +36,8 @@ def rsi(bars: pd.DataFrame, n: int) -> Array:
     return np.where(never_moved, np.nan, talib.RSI(c * huge(c), n))
 
 
-def macd(bars: pd.DataFrame, i: int) -> Array:
-    return talib.MACD(column(bars, "close"), 12, 26, 9)[i]
+def macd(bars: pd.DataFrame, i: int, spans: Sequence[int]) -> Array:
+    return talib.MACD(column(bars, "close"), *spans)[i]
 
 
 def of_each(windows: Array, n: int) -> Array:
@@ -53,25 +56,25 @@ def true_range_bars(bars: pd.DataFrame) -> tuple[Array, Array, Array]:
     return np.fmax(h, lag(c, 1)), np.fmin(low, lag(c, 1)), c
 
 
-def atr(bars: pd.DataFrame) -> Array:
-    return talib.ATR(*true_range_bars(bars), 14)
+def atr(bars: pd.DataFrame, n: int) -> Array:
+    return talib.ATR(*true_range_bars(bars), n)
 
 
-def natr(bars: pd.DataFrame) -> Array:
+def natr(bars: pd.DataFrame, n: int) -> Array:
     h, low, c = true_range_bars(bars)
-    return talib.NATR(h * huge(c), low * huge(c), c * huge(c), 14)
+    return talib.NATR(h * huge(c), low * huge(c), c * huge(c), n)
 
 
-def high_52(bars: pd.DataFrame) -> Array:
-    return column(bars, "close") / talib.MAX(column(bars, "high"), 52) - 1
+def high(bars: pd.DataFrame, n: int) -> Array:
+    return column(bars, "close") / talib.MAX(column(bars, "high"), n) - 1
 
 
-def low_52(bars: pd.DataFrame) -> Array:
-    return column(bars, "close") / talib.MIN(column(bars, "low"), 52) - 1
+def low(bars: pd.DataFrame, n: int) -> Array:
+    return column(bars, "close") / talib.MIN(column(bars, "low"), n) - 1
 
 
-def position_52(bars: pd.DataFrame) -> Array:
-    top, bottom = talib.MAX(column(bars, "high"), 52), talib.MIN(column(bars, "low"), 52)
+def position(bars: pd.DataFrame, n: int) -> Array:
+    top, bottom = talib.MAX(column(bars, "high"), n), talib.MIN(column(bars, "low"), n)
     span = np.where(top == bottom, np.nan, top - bottom)
     return (column(bars, "close") - bottom) / span
 
@@ -83,23 +86,32 @@ def corr_of(r: Array, r_bench: Array) -> Array:
     return np.array([np.nan if no else talib.CORREL(a, b, len(a))[-1] for a, b, no in zip(x, y, unclear, strict=True)])
 
 
-#: The columns that claim parity.
-TALIB: dict[str, Formula] = {
-    **{f"w_mom_{n}": partial(mom, n=n) for n in (4, 12, 26, 52)},
-    **{f"w_rsi_{n}": partial(rsi, n=n) for n in (14, 21, 30)},
-    "w_macd": partial(macd, i=0),
-    "w_macd_signal": partial(macd, i=1),
-    "w_macd_hist": partial(macd, i=2),
-    **{f"w_sma_{n}": partial(sma, n=n) for n in SMA_WEEKS},
-    "w_atr_14": atr,
-    "w_natr_14": natr,
-    "w_high_52": high_52,
-    "w_low_52": low_52,
-    "w_position_52": position_52,
-    "w_corr_52": partial(formulas.on_benchmark, f=corr_of),
-}
-ORACLES: dict[str, Formula] = {
-    **FORMULAS,
-    **TALIB,
+def of_talib(others: Mapping[str, Sequence[int]]) -> dict[str, Formula]:
+    """The columns that claim parity; `others` are the windows that are not the usual ones."""
+    weeks = {**WINDOWS, **others}
+    line = "w_macd" if weeks["macd"] == (12, 26, 9) else f"w_macd_{'_'.join(map(str, weeks['macd']))}"
+    return {
+        **{f"w_mom_{n}": partial(mom, n=n) for n in weeks["mom"]},
+        **{f"w_rsi_{n}": partial(rsi, n=n) for n in weeks["rsi"]},
+        **{line + end: partial(macd, i=i, spans=weeks["macd"]) for i, end in enumerate(("", "_signal", "_hist"))},
+        **{f"w_sma_{n}": partial(sma, n=n) for n in weeks["sma"]},
+        **{f"w_atr_{n}": partial(atr, n=n) for n in weeks["atr"]},
+        **{f"w_natr_{n}": partial(natr, n=n) for n in weeks["atr"]},
+        **{f"w_high_{n}": partial(high, n=n) for n in weeks["breakout"]},
+        **{f"w_low_{n}": partial(low, n=n) for n in weeks["breakout"]},
+        **{f"w_position_{n}": partial(position, n=n) for n in weeks["breakout"]},
+        **{f"w_corr_{n}": partial(formulas.on_benchmark, f=corr_of, n=n) for n in weeks["beta"]},
+    }
+
+
+def oracles(others: Mapping[str, Sequence[int]]) -> dict[str, Formula]:
+    """The oracle of each column; `others` are the windows that are not the usual ones."""
+    return {**formulas_of(others), **of_talib(others), **ADDED}
+
+
+RELATIVE = tuple(name for name in FORMULAS if is_relative(name))
+TALIB = of_talib({})
+ADDED: dict[str, Formula] = {
     # A feature that you add: its name and its oracle.
 }
+ORACLES = oracles({})

@@ -37,7 +37,7 @@ CONFINED = {
     "dask": set[str](),
     "pandas": {
         *("frames.incoming", "verify.conversion", "verify.hashes", "verify.sessions"),
-        *("verify.reference", "verify.reference.formulas", "verify.reference.table"),
+        *("verify.reference", "verify.reference.columns", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.application", "cli.commands", "cli.parsing", "cli.parameters", "cli.completion", "cli.reference"},
     "rich": {"cli.commands", "cli.console", "cli.progress", "cli.views"},

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from frames import build, write
 
-from weekly_cli.compute.features import Feature, registry, steps_for
+from weekly_cli.compute.features import Feature, catalogue
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ MONDAY, WEEKS, DAYS_A_WEEK = np.datetime64("2018-01-01"), 262, 5
 PRICES = ("open", "high", "low", "close", "volume", "adjusted")
 #: What a value is replaced by; None: null. Some are usable, and wrong.
 REPLACED = (None, np.nan, 0.0, -1.0, np.inf, -np.inf, 1e300, 1e-300, 5e-324, "x 1e12", "x -1")
-FEATURES = registry(["sector"])
+FEATURES = catalogue(["sector"]).features
 EPSILON, LARGEST = float(np.finfo(np.float64).eps), Decimal(float(np.finfo(np.float64).max))
 
 
@@ -126,7 +126,7 @@ def bar_of(clean_week_end: Array, day: np.datetime64) -> int:
 
 def readers(source: str) -> set[str]:
     """The features that are computed from a bar's column, directly or not."""
-    steps = steps_for(["sector"])
+    steps = catalogue(["sector"]).steps
 
     def reads(name: str) -> bool:
         return name == source or (name in steps and any(map(reads, steps[name].inputs)))

@@ -9,12 +9,12 @@ import pytest
 from frames import run_cli
 from test_workings import assert_calculates
 
-from weekly_cli.compute.features import Feature, templates
+from weekly_cli.compute.features import Feature, catalogue
 from weekly_cli.errors import UsageError
 from weekly_cli.questions.feature_card import feature_card
 
 
-@pytest.mark.parametrize("feature", templates(), ids=lambda feature: feature.name)
+@pytest.mark.parametrize("feature", catalogue(["{b}"]).features, ids=lambda feature: feature.name)
 def test_every_feature_has_a_card_whose_example_can_be_calculated(feature: Feature) -> None:
     card = feature_card(feature.name.replace("{b}", "spy"))
     names, rows = card.example.columns, card.example.rows

@@ -10,7 +10,8 @@ from golden import GOLDEN, Golden
 from oracles import ORACLES, RELATIVE, TALIB
 from reference_job import reference_table
 
-from weekly_cli.verify.reference.formulas import FORMULAS, Formula
+from weekly_cli.verify.reference.columns import FORMULAS
+from weekly_cli.verify.reference.formulas import Formula
 from weekly_cli.verify.reference.table import weekly_bars
 
 # the contract's "first bar with a value"

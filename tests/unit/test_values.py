@@ -15,18 +15,26 @@ import pytest
 from golden import GOLDEN, Golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracles import ORACLES, RELATIVE, relative_name
+from oracles import ORACLES, RELATIVE, oracles, relative_name
 from reference_job import reference_table
 
 import weekly_cli
-from weekly_cli.compute.features import Feature, evaluate, registry, steps_for
+from weekly_cli.compute.features import Catalogue, Feature, catalogue, evaluate
 from weekly_cli.compute.panel import PanelShape
-from weekly_cli.names import ANCHORS, AVAILABILITIES
-from weekly_cli.verify.reference.formulas import FORMULAS, rounding
+from weekly_cli.names import ANCHORS, AVAILABILITIES, WINDOWS
+from weekly_cli.verify.reference.columns import FORMULAS, rounding
+from weekly_cli.verify.reference.formulas import is_relative
 
 TOLERANCE = 1e-9
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-COMPUTED = [feature for feature in registry(["b"]) if feature.name not in ("w_week_end", "w_days")]
+CATALOGUE = catalogue(["b"])
+
+
+def computed_features(columns: Catalogue) -> list[Feature]:
+    return [feature for feature in columns.features if feature.name not in ("w_week_end", "w_days")]
+
+
+COMPUTED = computed_features(CATALOGUE)
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray, what: str) -> None:
@@ -62,8 +70,9 @@ def random_bars(rng: np.random.Generator, bars: int) -> pd.DataFrame:
     )
 
 
-def computed(histories: list[pd.DataFrame]) -> dict[str, list[np.ndarray]]:
+def computed(histories: list[pd.DataFrame], columns: Catalogue = CATALOGUE) -> dict[str, list[np.ndarray]]:
     """Every column of several symbols side by side in one panel."""
+    features = computed_features(columns)
     lengths = np.array([len(bars) for bars in histories])
     shape = PanelShape(lengths)
     together = pd.concat(histories, ignore_index=True)
@@ -73,10 +82,10 @@ def computed(histories: list[pd.DataFrame]) -> dict[str, list[np.ndarray]]:
         "benchmark:b": shape.panel(together["bench"].to_numpy()),
     }
     with np.errstate(all="ignore"):
-        panels = evaluate(COMPUTED, steps_for(["b"]), given_panels.__getitem__)
+        panels = evaluate(features, columns.steps, given_panels.__getitem__)
         cuts = np.cumsum(lengths)[:-1]
         return {
-            feature.name: np.split(shape.ragged(panel), cuts) for feature, panel in zip(COMPUTED, panels, strict=True)
+            feature.name: np.split(shape.ragged(panel), cuts) for feature, panel in zip(features, panels, strict=True)
         }
 
 
@@ -97,6 +106,32 @@ def test_columns_equal_their_oracles(seed: int, lengths: list[int]) -> None:
         for bars, column in zip(histories, columns, strict=True):
             certain = rounding(bars, CONTRACT_NAME[name]) < TOLERANCE / 10
             assert_close(column[certain], ORACLE_OF[name](bars)[certain], name)
+
+
+def windows_of(least: int, most: int = 3) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.lists(st.integers(least, 120), min_size=1, max_size=most, unique=True).map(lambda ns: tuple(sorted(ns)))
+
+
+@settings(SLOW, max_examples=12)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    bars=st.integers(1, 290),
+    windows=st.fixed_dictionaries(
+        {key: windows_of({"mom": 1, "beta": 3}.get(key, 2)) for key in WINDOWS if key != "macd"}
+    ),
+    spans=st.tuples(st.integers(2, 30), st.integers(2, 30), st.integers(2, 20)).filter(lambda ns: ns[0] < ns[1]),
+)
+def test_columns_of_any_windows_equal_their_oracles(
+    seed: int, bars: int, windows: dict[str, tuple[int, ...]], spans: tuple[int, int, int]
+) -> None:
+    windows |= {"macd": spans}
+    history = random_bars(np.random.default_rng(seed), bars)
+    columns = catalogue(["b"], windows.items())
+    expected = {relative_name(key, "b") if is_relative(key) else key: key for key in oracles(windows)}
+    assert {feature.name for feature in computed_features(columns)} == set(expected)
+    for name, (column,) in computed([history], columns).items():
+        certain = rounding(history, expected[name], windows) < TOLERANCE / 10
+        assert_close(column[certain], oracles(windows)[expected[name]](history)[certain], name)
 
 
 @SLOW

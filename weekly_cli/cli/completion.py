@@ -13,7 +13,7 @@ import typer
 
 from weekly_cli.errors import WeeklyError
 from weekly_cli.findings import KINDS
-from weekly_cli.names import ROLES
+from weekly_cli.names import ROLES, WINDOWS
 from weekly_cli.settings import SETTINGS, Setting, from_environment, from_file, from_flags
 from weekly_cli.settings.sources import winning
 
@@ -39,9 +39,16 @@ def topics(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _features(ctx: typer.Context, incomplete: str) -> list[str]:
-    from weekly_cli.compute.features import FAMILIES, registry
+    from weekly_cli.compute.features import catalogue
 
-    return _in_a_list(incomplete, ["all", *FAMILIES, *(feature.name for feature in registry())], excluding="-")
+    columns = catalogue(windows=SETTINGS["windows"].kind.parse(ctx.params.get("windows") or []))
+    return _in_a_list(incomplete, ["all", *columns.families, *(one.name for one in columns.features)], excluding="-")
+
+
+def _windows(ctx: typer.Context, incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    words = [f"{before}{comma}{key}=" for key in WINDOWS if key.startswith(last)]
+    return words if last else []
 
 
 def _columns(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -74,6 +81,7 @@ _COMPLETERS: dict[str, Complete] = {
     "column names": _column_names,
     "symbols": _symbols,
     "codes": _codes,
+    "windows": _windows,
 }
 
 

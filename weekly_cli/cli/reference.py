@@ -11,7 +11,7 @@ from typer.models import ArgumentInfo
 
 from weekly_cli.cli.commands import app
 from weekly_cli.cli.parameters import flags, info_of
-from weekly_cli.compute.features import templates
+from weekly_cli.compute.features import catalogue
 from weekly_cli.errors import EXIT_CODES
 from weekly_cli.findings import KINDS
 from weekly_cli.settings import SETTINGS, Setting
@@ -27,7 +27,7 @@ def feature_table() -> str:
     """Return all features as a Markdown table."""
     rows = [
         (row.family, f"`{row.name}`", row.formula.replace("|", "\\|"), str(row.first_bar), row.parity)
-        for row in templates()
+        for row in catalogue(["{b}"]).features
     ]
     return _table(("family", "column", "formula", "first bar (k)", "matches"), rows)
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Floats, Ints, weekly_bars
-from weekly_cli.compute.features import steps_for
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import name_collisions, prices
@@ -39,6 +38,7 @@ class FrameSettings(TypedDict, total=False):
     """The settings that a frame can have, with the meaning of the flags of `weekly-cli build`."""
 
     features: str
+    windows: Mapping[str, int | Sequence[int]]
     columns: Mapping[str, str]
     symbol: str
     date_unit: str
@@ -140,7 +140,7 @@ def _values(
     n_symbols = len(keys.symbols)
     comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
-    recipe = Recipe(wanted.features, steps_for(comparisons.names), config.week, config.available, config.dtype)
+    recipe = Recipe(wanted.features, wanted.steps, config.week, config.available, config.dtype)
     bars = weekly_bars(keys.codes, keys.days, prices_by_role, adjusted, config.week)[0]
     benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.features])

@@ -37,7 +37,7 @@ def _words(name: str, value: Any) -> Iterator[str]:
         return
     texts = value if isinstance(value, list | tuple) else [value]
     if isinstance(value, Mapping):
-        texts = [f"{role}={column}" for role, column in value.items()]
+        texts = [f"{key}={','.join(map(str, one if isinstance(one, list) else [one]))}" for key, one in value.items()]
     for text in map(str, texts):
         yield from [f"{flag}={text}"] if text.startswith("-") else [flag, text]
 

@@ -6,14 +6,14 @@ The example and the warm-up are computed when they are asked for, by evaluating 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from weekly_cli.compute.bars import Floats
-from weekly_cli.compute.features import FAMILIES, Feature, Step, registry, steps_for, templates
+from weekly_cli.compute.features import FAMILIES, Feature, Step, catalogue
 from weekly_cli.compute.warmup import SMALL, settled_from
 from weekly_cli.errors import UsageError
 from weekly_cli.names import did_you_mean
@@ -116,7 +116,7 @@ class FeatureCard:
         } | {"inputs": list(self.inputs), "made_of": dict(self.made_of), "warm_up": warm_up, "example": example}
 
 
-def find_feature(name: str) -> tuple[Feature, Mapping[str, Step]]:
+def find_feature(name: str, windows: Iterable[tuple[str, Sequence[int]]] = ()) -> tuple[Feature, Mapping[str, Step]]:
     """Return a feature by its name, with all steps; a relative one by that with `{b}` or with a benchmark's name.
 
     Raises
@@ -127,28 +127,31 @@ def find_feature(name: str) -> tuple[Feature, Mapping[str, Step]]:
     >>> find_feature("w_rs_spy_norm")[0].inputs
     ('w_rs_spy',)
     """
-    patterns = {feature.name: re.escape(feature.name).replace(r"\{b\}", "([a-z0-9_]+)") for feature in templates()}
+    features = catalogue(["{b}"], windows).features
+    patterns = {feature.name: re.escape(feature.name).replace(r"\{b\}", "([a-z0-9_]+)") for feature in features}
     for template, pattern in sorted(patterns.items(), key=lambda entry: -len(entry[0])):
         match = re.fullmatch(pattern, name)
         if match is not None or name == template:
             benchmark = match[1] if match is not None and match.groups() else "b"
-            steps = steps_for([benchmark])
+            steps = catalogue([benchmark], windows).steps
             feature = steps[template.replace("{b}", benchmark)]
             assert isinstance(feature, Feature)
             return feature, steps
-    hint = did_you_mean(name, [*FAMILIES, *(feature.name for feature in registry(["spy"])), *patterns])
+    hint = did_you_mean(
+        name, [*FAMILIES, *(feature.name for feature in catalogue(["spy"], windows).features), *patterns]
+    )
     raise UsageError(f"{name} is neither a column nor a family of those that weekly-cli features lists{hint}")
 
 
-def feature_card(name: str) -> FeatureCard:
-    """Return all about a feature.
+def feature_card(name: str, windows: Iterable[tuple[str, Sequence[int]]] = ()) -> FeatureCard:
+    """Return all about a feature; `windows` are those of `--windows`.
 
     Raises
     ------
     UsageError
         If there is none of this name.
     """
-    feature, steps = find_feature(name)
+    feature, steps = find_feature(name, windows)
     needed = needed_steps(feature.name, steps)
     example = _example(feature, steps, needed)
     return FeatureCard(

@@ -39,6 +39,7 @@ def make_job(
         schema=footers.schema,
         features=",".join(wanted.columns),
         benchmark_names=comparisons.names,
+        windows=config.windows,
         benchmark_file=store.address("benchmarks.parquet") if comparisons.symbols else None,
         week=config.week,
         available=config.available,

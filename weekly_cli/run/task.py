@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, weekly_bars
-from weekly_cli.compute.features import columns_of_bars, select_features, steps_for
+from weekly_cli.compute.features import catalogue, columns_of_bars
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
 from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
@@ -53,6 +53,7 @@ class Job:
     schema: DatasetSchema
     features: str
     benchmark_names: tuple[str, ...]
+    windows: tuple[tuple[str, tuple[int, ...]], ...]
     benchmark_file: str | None
     week: str
     available: str
@@ -90,10 +91,11 @@ class Job:
 
     def recipe(self) -> Recipe:
         """Return which columns to compute, and how."""
-        features = select_features(self.features, self.benchmark_names)
+        columns = catalogue(self.benchmark_names, self.windows)
+        features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
-        return Recipe(features, steps_for(self.benchmark_names), self.week, self.available, self.dtype)
+        return Recipe(features, columns.steps, self.week, self.available, self.dtype)
 
     def output_schema(self, n_symbols: int = 0) -> pa.Schema:
         """Return the schema of a part of the output with this many symbols, which its metadata tells."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weekly_cli.compute.features import VISIBLE_FROM, Feature, select_features, with_week_end
+from weekly_cli.compute.features import VISIBLE_FROM, Feature, Step, catalogue, with_week_end
 from weekly_cli.dataset.schema import name_collisions
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.parquet import read_table_file
@@ -26,6 +26,8 @@ class Wanted:
     ----------
     features : tuple of Feature
         In output order.
+    steps : mapping of name to Step
+        What they may be computed from, themselves included.
     comparisons : tuple of str
         What replaces `{b}`: the names of the benchmarks, then the sector map's columns.
     sector_map : pa.Table or None
@@ -33,6 +35,7 @@ class Wanted:
     """
 
     features: tuple[Feature, ...]
+    steps: Mapping[str, Step]
     comparisons: tuple[str, ...]
     sector_map: pa.Table | None
 
@@ -83,10 +86,11 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
-    features = select_features(config.features, names, config.named("features"))
+    columns = catalogue(names, config.windows)
+    features = columns.select(config.features, config.named("features"))
     if config.rows == "weekly":
         features = with_week_end(features)
-    return Wanted(features, tuple(names), sector_map)
+    return Wanted(features, columns.steps, tuple(names), sector_map)
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:

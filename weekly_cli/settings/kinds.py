@@ -354,6 +354,6 @@ def texts_of(value: Any) -> tuple[str, ...]:
     return tuple(map(text_of, values))
 
 
-def one_or_more(kind: str) -> dict[str, Any]:
+def one_or_more(kind: str, **bounds: int) -> dict[str, Any]:
     """Return the JSON schema of one value or a list of values."""
-    return {"anyOf": [{"type": kind}, {"type": "array", "items": {"type": kind}}]}
+    return {"anyOf": [{"type": kind, **bounds}, {"type": "array", "items": {"type": kind, **bounds}}]}

@@ -1,4 +1,4 @@
-"""Kinds of values that are lists: names, symbols, features, and columns for roles."""
+"""Kinds of values that are lists: names, symbols, features, windows, and columns for roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import KINDS
-from weekly_cli.names import ROLES, did_you_mean
+from weekly_cli.names import ROLES, WINDOWS, did_you_mean
 from weekly_cli.settings.kinds import Kind, one_or_more, text_of, texts_of
 
 
@@ -148,3 +148,72 @@ class Roles(Kind):
         """Return the schema of a table of roles, a text or a list of texts."""
         table = {"type": "object", "additionalProperties": False, "properties": {r: {"type": "string"} for r in ROLES}}
         return {"anyOf": [table, *one_or_more("string")["anyOf"]]}
+
+
+class Windows(Kind):
+    """Windows of features in weeks: KEY=N,N pairs separated by commas, or a table.
+
+    Those of a key are sorted, each once, and left out if they are the usual ones; those of MACD are fast, slow and
+    signal.
+    """
+
+    metavar, repeatable, completer = "KEY=N,...", True, "windows"
+
+    def parse(self, texts: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Return the windows from all texts."""
+        return self.check(texts)
+
+    def check(self, value: Any) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Return the keys and their windows, in the order of the columns."""
+        if isinstance(value, Mapping):
+            given = {key: [numbers] if isinstance(numbers, int) else numbers for key, numbers in value.items()}
+        else:
+            given = _numbers_by_key(texts_of(value))
+        for key in given:
+            if key not in WINDOWS:
+                raise ValueError(f"takes one of {', '.join(WINDOWS)}, not {key!r}{did_you_mean(key, WINDOWS)}")
+        windows = {key: _windows_of(key, given[key]) for key in WINDOWS if key in given}
+        return tuple((key, numbers) for key, numbers in windows.items() if numbers != WINDOWS[key])
+
+    def plain(self, value: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, list[int]]:
+        """Return the windows as a table."""
+        return {key: list(numbers) for key, numbers in value}
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a table of windows, a text or a list of texts."""
+        keys = {key: one_or_more("integer", minimum=_LEAST.get(key, 2), maximum=_MOST_WEEKS) for key in WINDOWS}
+        table = {"type": "object", "additionalProperties": False, "properties": keys}
+        return {"anyOf": [table, *one_or_more("string")["anyOf"]]}
+
+
+#: Two values have a mean and a deviation, and a momentum has no window; three pairs have a correlation.
+_LEAST = {"mom": 1, "beta": 3}
+#: A century.
+_MOST_WEEKS = 5_200
+
+
+def _numbers_by_key(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the numbers of "rsi=7,14,sma=10,40" by key."""
+    given: dict[str, list[Any]] = {}
+    for item in (item for text in texts for item in text.split(",")):
+        key, equals, number = item.rpartition("=")
+        if equals:
+            numbers = given.setdefault(key.strip(), [])
+        elif not given:
+            raise ValueError(f"takes KEY=N,N, such as rsi=7,14,sma=10,40; not {','.join(texts)!r}")
+        numbers.append(int(number) if number.strip().isdecimal() else number)
+    return given
+
+
+def _windows_of(key: str, numbers: Any) -> tuple[int, ...]:
+    least = _LEAST.get(key, 2)
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str) or not numbers:
+        raise ValueError(f"takes whole numbers of weeks for {key}, such as {key}={WINDOWS[key][0]}; not {numbers!r}")
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= _MOST_WEEKS:
+            raise ValueError(f"takes whole numbers of weeks from {least} to {_MOST_WEEKS:,} for {key}, not {number!r}")
+    if key != "macd":
+        return tuple(sorted(set(numbers)))
+    if len(numbers) != len(WINDOWS[key]) or numbers[0] >= numbers[1]:
+        raise ValueError(f"takes fast, slow and signal for macd, such as 12,26,9; not {','.join(map(str, numbers))}")
+    return tuple(numbers)

@@ -176,6 +176,9 @@ class Config:
     features: str = _row(
         "all", lists.Features(), FEATURES, "Families, columns, exclusions: momentum,w_vol_12 or all,-relative."
     )
+    windows: tuple[tuple[str, tuple[int, ...]], ...] = _row(
+        (), lists.Windows(), FEATURES, "Other windows for columns, in weeks: rsi=7,14,sma=10,40.", changes_values=True
+    )
     week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
     available: str = _row(
         "next-week", kinds.Choice(*AVAILABILITIES), FEATURES,

@@ -14,8 +14,9 @@ from weekly_cli.settings.sources import resolve_some
 
 
 @command(
+    "windows",
     "json",
-    examples=("weekly-cli features momentum", "weekly-cli features w_rsi_14", "weekly-cli features w_rs_spy_norm"),
+    examples=("weekly-cli features momentum", "weekly-cli features w_rsi_14", "weekly-cli features --windows rsi=7,14"),
 )
 def features(
     typed: Typed,
@@ -24,15 +25,15 @@ def features(
     ] = None,
 ) -> int:
     """List every column that build can add; of one, tell its source, steps, warm-up and an example with numbers."""
-    from weekly_cli.compute.features import FAMILIES, templates
+    from weekly_cli.compute.features import FAMILIES, catalogue
 
-    as_json = resolve_some(["json"], *layers(typed))["json"]
+    known = resolve_some(["windows", "json"], *layers(typed))
     if name is not None and name not in FAMILIES:
         from weekly_cli.cli.views import feature_card as view
         from weekly_cli.questions.feature_card import feature_card
 
-        card = feature_card(name)
-        if as_json:
+        card = feature_card(name, known["windows"])
+        if known["json"]:
             print_json(card.to_dict())
         else:
             view.show(card, console(stderr=False))
@@ -46,10 +47,10 @@ def features(
             "window": row.window,
             "parity": row.parity,
         }
-        for row in templates()
+        for row in catalogue(["{b}"], known["windows"]).features
         if name in (None, row.family)
     ]
-    if as_json:
+    if known["json"]:
         print_json(rows)
         return EXIT_DONE
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""The registry of output columns, in the order in which they are written.
+"""The catalogue of output columns, in the order in which they are written.
 
 To add a feature, declare it in its family's module (or add a module to `_MODULES`); the command, the output, the
 generated tables and the tests take it from here.
@@ -6,7 +6,9 @@ generated tables and the tests take it from here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from weekly_cli.compute.features import (
     breakout,
@@ -22,21 +24,19 @@ from weekly_cli.compute.features import (
 from weekly_cli.compute.features.declare import BAR_INPUTS, Feature, Step, evaluate
 from weekly_cli.compute.features.weekly_bar import VISIBLE_FROM, WEEK_END
 from weekly_cli.errors import UsageError
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import WINDOWS, did_you_mean
 
 __all__ = [
     "BAR_INPUTS",
     "FAMILIES",
     "VISIBLE_FROM",
     "WEEK_END",
+    "Catalogue",
     "Feature",
     "Step",
+    "catalogue",
     "columns_of_bars",
     "evaluate",
-    "registry",
-    "select_features",
-    "steps_for",
-    "templates",
     "with_week_end",
 ]
 
@@ -55,21 +55,77 @@ FAMILIES = (
 )
 
 
-def steps_for(benchmarks: Sequence[str]) -> dict[str, Step]:
-    """Return every step by name, in output order, with the relative family once per benchmark name."""
-    steps: list[Step] = [step for module in _MODULES for step in module.STEPS]
-    steps += [template.for_benchmark(name) for name in benchmarks for template in relative.TEMPLATES]
-    return {step.name: step for step in steps}
+@dataclass(frozen=True)
+class Catalogue:
+    """Every column that there is with some settings.
+
+    Attributes
+    ----------
+    steps : mapping of name to Step
+        Features and intermediate values, in output order.
+    """
+
+    steps: Mapping[str, Step]
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The columns in output order."""
+        return tuple(step for step in self.steps.values() if isinstance(step, Feature))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families that there may be."""
+        return FAMILIES
+
+    def select(self, wanted: str, setting: str = "--features") -> tuple[Feature, ...]:
+        """Return the features that `--features` asks for, in output order.
+
+        Parameters
+        ----------
+        wanted : str
+            Families, columns and exclusions, separated by commas: "momentum,w_vol_12" or "all,-relative". A list that
+            begins with an exclusion starts from all.
+        setting : str
+            Where `wanted` came from, for error messages.
+
+        Raises
+        ------
+        UsageError
+            If a word is neither a family nor a column, or nothing is left.
+
+        >>> [feature.name for feature in catalogue().select("volume,w_ret")]
+        ['w_ret', 'w_volume_ratio_12']
+        """
+        words = [word.strip() for word in wanted.split(",") if word.strip()]
+        chosen: set[str] = set()
+        if not words or words[0].startswith("-"):
+            chosen = {feature.name for feature in self.features}
+        for word in words:
+            names = self._named_by(word.removeprefix("-"), setting)
+            chosen = chosen - names if word.startswith("-") else chosen | names
+        if not chosen:
+            known = ", ".join(self.families)
+            raise UsageError(f"{setting} {wanted} leaves no column; name a family ({known}) or a column")
+        return tuple(feature for feature in self.features if feature.name in chosen)
+
+    def _named_by(self, word: str, setting: str) -> set[str]:
+        if word == "all":
+            return {feature.name for feature in self.features}
+        if word in self.families:
+            return {feature.name for feature in self.features if feature.family == word}
+        if word in self.steps and isinstance(self.steps[word], Feature):
+            return {word}
+        hint = did_you_mean(word, [*self.families, *(feature.name for feature in self.features)]) + _windows_of(word)
+        raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")
 
 
-def registry(benchmarks: Sequence[str] = ()) -> tuple[Feature, ...]:
-    """Return all features in output order."""
-    return tuple(step for step in steps_for(benchmarks).values() if isinstance(step, Feature))
-
-
-def templates() -> tuple[Feature, ...]:
-    """Return all features for documentation: the relative ones have `{b}` in their names."""
-    return registry(["{b}"])
+def _windows_of(word: str) -> str:
+    """Return how to get a column that there is with another window; empty if there is none."""
+    match = re.fullmatch(r"w_([a-z_]+)_([1-9]\d*)", word)
+    if match is None or match[1] not in WINDOWS or match[1] == "macd":
+        return ""
+    windows = sorted({*WINDOWS[match[1]], int(match[2])})
+    return f" (--windows {match[1]}={','.join(map(str, windows))} adds it)"
 
 
 def with_week_end(features: Sequence[Feature]) -> tuple[Feature, ...]:
@@ -83,44 +139,17 @@ def columns_of_bars(features: Sequence[Feature]) -> tuple[Feature, ...]:
     return (week_end, VISIBLE_FROM, *others)
 
 
-def select_features(wanted: str, benchmarks: Sequence[str] = (), setting: str = "--features") -> tuple[Feature, ...]:
-    """Return the features that `--features` asks for, in output order.
+def catalogue(benchmarks: Sequence[str] = (), windows: Iterable[tuple[str, Sequence[int]]] = ()) -> Catalogue:
+    """Return every column, the relative family once for each benchmark.
 
     Parameters
     ----------
-    wanted : str
-        Families, columns and exclusions, separated by commas: "momentum,w_vol_12" or "all,-relative". A list that
-        begins with an exclusion starts from all.
     benchmarks : sequence of str
-        The names that replace `{b}`.
-    setting : str
-        Where `wanted` came from, for error messages.
-
-    Raises
-    ------
-    UsageError
-        If a word is neither a family nor a column, or nothing is left.
-
-    >>> [feature.name for feature in select_features("volume,w_ret")]
-    ['w_ret', 'w_volume_ratio_12']
+        The names that replace `{b}`; `"{b}"` itself for documentation.
+    windows : iterable of (key, windows)
+        Those that are not the usual ones, as `--windows` gives them.
     """
-    features = registry(benchmarks)
-    words = [word.strip() for word in wanted.split(",") if word.strip()]
-    chosen: set[str] = {feature.name for feature in features} if not words or words[0].startswith("-") else set()
-    for word in words:
-        names = _named_by(word.removeprefix("-"), features, setting)
-        chosen = chosen - names if word.startswith("-") else chosen | names
-    if not chosen:
-        raise UsageError(f"{setting} {wanted} leaves no column; name a family ({', '.join(FAMILIES)}) or a column")
-    return tuple(feature for feature in features if feature.name in chosen)
-
-
-def _named_by(word: str, features: Sequence[Feature], setting: str) -> set[str]:
-    if word == "all":
-        return {feature.name for feature in features}
-    if word in FAMILIES:
-        return {feature.name for feature in features if feature.family == word}
-    if any(feature.name == word for feature in features):
-        return {word}
-    hint = did_you_mean(word, [*FAMILIES, *(feature.name for feature in features)])
-    raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")
+    all_windows = {**WINDOWS, **dict(windows)}
+    steps: list[Step] = [step for module in _MODULES for step in module.steps(all_windows)]
+    steps += [step.for_benchmark(name) for name in benchmarks for step in relative.templates(all_windows)]
+    return Catalogue({step.name: step for step in steps})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,9 @@ from weekly_cli.compute.kernels import Panel
 
 #: Panels that every evaluation has as input: the facts of the bars themselves.
 BAR_INPUTS = ("week_end", "bar_number", "days", "open", "high", "low", "close", "volume")
+
+#: The windows of the features in weeks, by their keys in `names.WINDOWS`.
+Windows = Mapping[str, Sequence[int]]
 
 #: How a column is stored: "estimate" is the type from `--dtype`, the others are type names.
 STORED_TYPES = ("estimate", "float64", "int32", "int16", "date32")

@@ -6,8 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature
-from weekly_cli.compute.features.trend import SMA_WINDOWS
+from weekly_cli.compute.features.declare import Feature, Step, Windows
 from weekly_cli.compute.kernels import Panel, relative_distance, z_score
 
 _Z_WINDOW = 12
@@ -31,35 +30,43 @@ def _z(source: str, first_bar: int) -> Feature:
     )
 
 
-STEPS = (
-    *(
+def steps(windows: Windows) -> tuple[Step, ...]:
+    """Return the family's columns, which follow the windows `sma`; the ratio is that of the two shortest."""
+    sma = windows["sma"]
+    return (
+        *(
+            Feature(
+                name=f"w_dist_sma_{n}",
+                family="distance",
+                formula=f"C / SMA{n} - 1",
+                first_bar=n - 1,
+                inputs=("close", f"w_sma_{n}"),
+                function=relative_distance,
+            )
+            for n in sma
+        ),
+        *(_z(f"w_dist_sma_{n}", first_bar=n + _Z_WINDOW - 2) for n in sma),
         Feature(
-            name=f"w_dist_sma_{n}",
+            name="w_dist_sma_min",
             family="distance",
-            formula=f"C / SMA{n} - 1",
-            first_bar=n - 1,
-            inputs=("close", f"w_sma_{n}"),
-            function=relative_distance,
-        )
-        for n in SMA_WINDOWS
-    ),
-    *(_z(f"w_dist_sma_{n}", first_bar=n + _Z_WINDOW - 2) for n in SMA_WINDOWS),
-    Feature(
-        name="w_dist_sma_min",
+            formula="smallest absolute distance among those defined",
+            first_bar=sma[0] - 1,
+            looks_back=sma[-1] - 1,
+            inputs=tuple(f"w_dist_sma_{n}" for n in sma),
+            function=_smallest_absolute,
+        ),
+        *(_ratio(*sma[:2]) if len(sma) > 1 else ()),
+    )
+
+
+def _ratio(shorter: int, longer: int) -> tuple[Feature, Feature]:
+    name = f"w_sma_{shorter}_{longer}"
+    feature = Feature(
+        name=name,
         family="distance",
-        formula="smallest absolute distance among those defined",
-        first_bar=SMA_WINDOWS[0] - 1,
-        looks_back=SMA_WINDOWS[-1] - 1,
-        inputs=tuple(f"w_dist_sma_{n}" for n in SMA_WINDOWS),
-        function=_smallest_absolute,
-    ),
-    Feature(
-        name="w_sma_20_50",
-        family="distance",
-        formula="SMA20 / SMA50 - 1",
-        first_bar=49,
-        inputs=("w_sma_20", "w_sma_50"),
+        formula=f"SMA{shorter} / SMA{longer} - 1",
+        first_bar=longer - 1,
+        inputs=(f"w_sma_{shorter}", f"w_sma_{longer}"),
         function=relative_distance,
-    ),
-    _z("w_sma_20_50", first_bar=60),
-)
+    )
+    return feature, _z(name, first_bar=longer + _Z_WINDOW - 2)

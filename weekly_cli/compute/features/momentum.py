@@ -7,14 +7,12 @@ from operator import itemgetter, sub
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature, Step
+from weekly_cli.compute.features.declare import Feature, Step, Windows
 from weekly_cli.compute.kernels import Panel, difference, ema, wilder
+from weekly_cli.names import WINDOWS
 
 _WILDER = "Wilder (1978), New Concepts in Technical Trading Systems"
 _APPEL = "Appel (1979), Moving Average Convergence-Divergence"
-_FAST, _SLOW, _SIGNAL = 12, 26, 9
-_LINE_BAR = _SLOW - 1
-_SIGNAL_BAR = _LINE_BAR + _SIGNAL - 1
 
 
 def _gains_and_losses(close: Panel) -> Panel:
@@ -33,72 +31,85 @@ def rsi(gains_and_losses: Panel, n: int) -> Panel:
     return 100.0 * (gain / (gain + loss))
 
 
-def _macd(close: Panel) -> tuple[Panel, Panel]:
-    fast = ema(close, _FAST, first=_SLOW - _FAST, n_seed=_FAST)
-    line = fast - ema(close, _SLOW, first=0, n_seed=_SLOW)
-    signal = ema(line, _SIGNAL, first=_LINE_BAR, n_seed=_SIGNAL)
-    line[:_SIGNAL_BAR] = np.nan
+def _macd(close: Panel, n_fast: int, n_slow: int, n_signal: int) -> tuple[Panel, Panel]:
+    fast = ema(close, n_fast, first=n_slow - n_fast, n_seed=n_fast)
+    line = fast - ema(close, n_slow, first=0, n_seed=n_slow)
+    signal = ema(line, n_signal, first=n_slow - 1, n_seed=n_signal)
+    line[: n_slow + n_signal - 2] = np.nan
     return line, signal
 
 
-STEPS = (
-    Step(name="gains_and_losses", inputs=("close",), function=_gains_and_losses),
-    *(
+def steps(windows: Windows) -> tuple[Step, ...]:
+    """Return the family's columns, with `w_rsi_n` for each window `rsi`, and the MACD of the three windows `macd`."""
+    return (
+        Step(name="gains_and_losses", inputs=("close",), function=_gains_and_losses),
+        *(
+            Feature(
+                name=f"w_rsi_{n}",
+                family="momentum",
+                formula=f"Wilder's RSI of C over {n}; null where there was neither gain nor loss",
+                first_bar=n,
+                whole_history=True,
+                inputs=("gains_and_losses",),
+                function=partial(rsi, n=n),
+                parity="TA-Lib RSI",
+                source=_WILDER,
+            )
+            for n in windows["rsi"]
+        ),
+        *_macd_steps(*windows["macd"]),
+    )
+
+
+def _macd_steps(fast: int, slow: int, signal: int) -> tuple[Step, ...]:
+    """Return the MACD's columns; only those of the usual windows have names without numbers."""
+    is_usual = (fast, slow, signal) == WINDOWS["macd"]
+    name = "w_macd" if is_usual else f"w_macd_{fast}_{slow}_{signal}"
+    first_bar = slow + signal - 2
+    return (
+        Step(name="macd", inputs=("close",), function=partial(_macd, n_fast=fast, n_slow=slow, n_signal=signal)),
         Feature(
-            name=f"w_rsi_{n}",
+            name=name,
             family="momentum",
-            formula=f"Wilder's RSI of C over {n}; null where there was neither gain nor loss",
-            first_bar=n,
+            formula=f"EMA{fast} - EMA{slow} of C, both from bar {slow - 1}; the fast one seeded with the mean of bars "
+            f"{slow - fast} to {slow - 1}",
+            first_bar=first_bar,
             whole_history=True,
-            inputs=("gains_and_losses",),
-            function=partial(rsi, n=n),
-            parity="TA-Lib RSI",
-            source=_WILDER,
-        )
-        for n in (14, 21, 30)
-    ),
-    Step(name="macd", inputs=("close",), function=_macd),
-    Feature(
-        name="w_macd",
-        family="momentum",
-        formula="EMA12 - EMA26 of C, both from bar 25; the fast one seeded with the mean of bars 14 to 25",
-        first_bar=_SIGNAL_BAR,
-        whole_history=True,
-        inputs=("macd",),
-        function=itemgetter(0),
-        parity="TA-Lib MACD",
-        source=_APPEL,
-    ),
-    Feature(
-        name="w_macd_signal",
-        family="momentum",
-        formula="EMA9 of the MACD line, seeded with the mean of its first nine values",
-        first_bar=_SIGNAL_BAR,
-        whole_history=True,
-        inputs=("macd",),
-        function=itemgetter(1),
-        parity="TA-Lib MACD",
-        source=_APPEL,
-    ),
-    Feature(
-        name="w_macd_hist",
-        family="momentum",
-        formula="line - signal",
-        first_bar=_SIGNAL_BAR,
-        whole_history=True,
-        inputs=("w_macd", "w_macd_signal"),
-        function=sub,
-        parity="TA-Lib MACD",
-        source="Aspray (1986), the histogram of the MACD",
-    ),
-    Step(name="macd_hist_change", inputs=("w_macd_hist",), function=difference),
-    Feature(
-        name="w_macd_hist_slope",
-        family="momentum",
-        formula="EMA, span 3, of hist - hist[-1], seeded with its first value",
-        first_bar=_SIGNAL_BAR + 1,
-        whole_history=True,
-        inputs=("macd_hist_change",),
-        function=partial(ema, span=3, first=_SIGNAL_BAR + 1, n_seed=1),
-    ),
-)
+            inputs=("macd",),
+            function=itemgetter(0),
+            parity="TA-Lib MACD",
+            source=_APPEL,
+        ),
+        Feature(
+            name=f"{name}_signal",
+            family="momentum",
+            formula=f"EMA{signal} of the MACD line, seeded with the mean of its first {signal} values",
+            first_bar=first_bar,
+            whole_history=True,
+            inputs=("macd",),
+            function=itemgetter(1),
+            parity="TA-Lib MACD",
+            source=_APPEL,
+        ),
+        Feature(
+            name=f"{name}_hist",
+            family="momentum",
+            formula="line - signal",
+            first_bar=first_bar,
+            whole_history=True,
+            inputs=(name, f"{name}_signal"),
+            function=sub,
+            parity="TA-Lib MACD",
+            source="Aspray (1986), the histogram of the MACD",
+        ),
+        Step(name="macd_hist_change", inputs=(f"{name}_hist",), function=difference),
+        Feature(
+            name=f"{name}_hist_slope",
+            family="momentum",
+            formula="EMA, span 3, of hist - hist[-1], seeded with its first value",
+            first_bar=first_bar + 1,
+            whole_history=True,
+            inputs=("macd_hist_change",),
+            function=partial(ema, span=3, first=first_bar + 1, n_seed=1),
+        ),
+    )

@@ -11,11 +11,11 @@ from operator import itemgetter
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature, Step
+from weekly_cli.compute.features.declare import Feature, Step, Windows
 from weekly_cli.compute.features.returns import log_return
 from weekly_cli.compute.kernels import Panel, ratio_change, rolling_comoments, rolling_mean
 
-_NORM_WINDOW, _SLOPE_BARS, _BETA_WINDOW = 12, 4, 52
+_NORM_WINDOW, _SLOPE_BARS = 12, 4
 
 
 def _relative_strength(close: Panel, benchmark: Panel) -> Panel:
@@ -42,57 +42,67 @@ def _beta_and_correlation(returns: Panel, benchmark_returns: Panel, n: int) -> t
     return beta, np.clip(correlation, -1.0, 1.0)
 
 
-TEMPLATES = (
-    Feature(
-        name="w_rs_{b}",
-        family="relative",
-        formula="C / C of the benchmark in the same week; null where it has no bar that week",
-        first_bar=0,
-        inputs=("close", "benchmark:{b}"),
-        function=_relative_strength,
-        source="Levy (1967), Relative Strength as a Criterion for Investment Selection",
-    ),
-    Feature(
-        name="w_rs_{b}_norm",
-        family="relative",
-        formula="rs / mean(rs, window 12) - 1",
-        first_bar=_NORM_WINDOW - 1,
-        inputs=("w_rs_{b}",),
-        function=partial(_to_its_mean, n=_NORM_WINDOW),
-        source="Mansfield's relative performance, in Weinstein (1988), Secrets for Profiting in Bull and Bear Markets",
-    ),
-    Feature(
-        name="w_rs_{b}_slope",
-        family="relative",
-        formula="rs / rs[-4] - 1",
-        first_bar=_SLOPE_BARS,
-        inputs=("w_rs_{b}",),
-        function=partial(ratio_change, n=_SLOPE_BARS),
-    ),
-    Step(name="benchmark_return:{b}", inputs=("benchmark:{b}",), function=log_return),
-    Step(
-        name="beta_and_correlation:{b}",
-        inputs=("w_ret", "benchmark_return:{b}"),
-        function=partial(_beta_and_correlation, n=_BETA_WINDOW),
-    ),
-    Feature(
-        name="w_beta_{b}_52",
-        family="relative",
-        formula="slope of w_ret on the benchmark's log return between the same weeks, window 52; null where a "
-        "variance is 0",
-        first_bar=_BETA_WINDOW,
-        inputs=("beta_and_correlation:{b}",),
-        function=itemgetter(0),
-        source="Sharpe (1964), Capital Asset Prices",
-    ),
-    Feature(
-        name="w_corr_{b}_52",
-        family="relative",
-        formula="their correlation, window 52; null where a variance is 0",
-        first_bar=_BETA_WINDOW,
-        inputs=("beta_and_correlation:{b}",),
-        function=itemgetter(1),
-        source="Pearson (1896), Regression, Heredity, and Panmixia",
-        parity="TA-Lib CORREL on the returns",
-    ),
-)
+def templates(windows: Windows) -> tuple[Step, ...]:
+    """Return the family's columns of one benchmark, with beta and correlation for each window `beta`."""
+    return (
+        Feature(
+            name="w_rs_{b}",
+            family="relative",
+            formula="C / C of the benchmark in the same week; null where it has no bar that week",
+            first_bar=0,
+            inputs=("close", "benchmark:{b}"),
+            function=_relative_strength,
+            source="Levy (1967), Relative Strength as a Criterion for Investment Selection",
+        ),
+        Feature(
+            name="w_rs_{b}_norm",
+            family="relative",
+            formula="rs / mean(rs, window 12) - 1",
+            first_bar=_NORM_WINDOW - 1,
+            inputs=("w_rs_{b}",),
+            function=partial(_to_its_mean, n=_NORM_WINDOW),
+            source="Mansfield's relative performance, in Weinstein (1988), Secrets for Profiting in Bull and Bear "
+            "Markets",
+        ),
+        Feature(
+            name="w_rs_{b}_slope",
+            family="relative",
+            formula="rs / rs[-4] - 1",
+            first_bar=_SLOPE_BARS,
+            inputs=("w_rs_{b}",),
+            function=partial(ratio_change, n=_SLOPE_BARS),
+        ),
+        Step(name="benchmark_return:{b}", inputs=("benchmark:{b}",), function=log_return),
+        *(step for n in windows["beta"] for step in _beta(n)),
+    )
+
+
+def _beta(n: int) -> tuple[Step, ...]:
+    both = f"beta_and_correlation_{n}:{{b}}"
+    return (
+        Step(
+            name=both,
+            inputs=("w_ret", "benchmark_return:{b}"),
+            function=partial(_beta_and_correlation, n=n),
+        ),
+        Feature(
+            name=f"w_beta_{{b}}_{n}",
+            family="relative",
+            formula=f"slope of w_ret on the benchmark's log return between the same weeks, window {n}; null where a "
+            "variance is 0",
+            first_bar=n,
+            inputs=(both,),
+            function=itemgetter(0),
+            source="Sharpe (1964), Capital Asset Prices",
+        ),
+        Feature(
+            name=f"w_corr_{{b}}_{n}",
+            family="relative",
+            formula=f"their correlation, window {n}; null where a variance is 0",
+            first_bar=n,
+            inputs=(both,),
+            function=itemgetter(1),
+            source="Pearson (1896), Regression, Heredity, and Panmixia",
+            parity="TA-Lib CORREL on the returns",
+        ),
+    )

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature
+from weekly_cli.compute.features.declare import Feature, Step, Windows
 from weekly_cli.compute.kernels import Panel, lag, ratio_change
 
 
@@ -15,26 +15,28 @@ def log_return(close: Panel) -> Panel:
     return np.log(close / lag(close, 1))
 
 
-STEPS = (
-    Feature(
-        name="w_ret",
-        family="returns",
-        formula="ln(C / C[-1])",
-        first_bar=1,
-        inputs=("close",),
-        function=log_return,
-    ),
-    *(
+def steps(windows: Windows) -> tuple[Step, ...]:
+    """Return the family's columns, with `w_mom_n` for each window `mom`."""
+    return (
         Feature(
-            name=f"w_mom_{n}",
+            name="w_ret",
             family="returns",
-            formula=f"C / C[-{n}] - 1",
-            first_bar=n,
+            formula="ln(C / C[-1])",
+            first_bar=1,
             inputs=("close",),
-            function=partial(ratio_change, n=n),
-            parity="TA-Lib ROCP",
-            source="Jegadeesh and Titman (1993), Returns to Buying Winners and Selling Losers",
-        )
-        for n in (4, 12, 26, 52)
-    ),
-)
+            function=log_return,
+        ),
+        *(
+            Feature(
+                name=f"w_mom_{n}",
+                family="returns",
+                formula=f"C / C[-{n}] - 1",
+                first_bar=n,
+                inputs=("close",),
+                function=partial(ratio_change, n=n),
+                parity="TA-Lib ROCP",
+                source="Jegadeesh and Titman (1993), Returns to Buying Winners and Selling Losers",
+            )
+            for n in windows["mom"]
+        ),
+    )

@@ -6,13 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature, Step
+from weekly_cli.compute.features.declare import Feature, Step, Windows
 from weekly_cli.compute.kernels import Panel, difference, ema, ratio_change, rolling_mean
 
-SMA_WINDOWS = (20, 50, 100, 200)
 SLOPE_BARS = 4
 _FLAT = 1e-5  # a slope between -1e-5 and 1e-5 over four weeks counts as flat
-_FIRST_SLOPE, _LAST_SLOPE = (n + SLOPE_BARS - 1 for n in (SMA_WINDOWS[0], SMA_WINDOWS[-1]))
 
 
 def _signs(*slopes: Panel) -> tuple[Panel, Panel, Panel]:
@@ -37,74 +35,78 @@ def _alignment(signs: tuple[Panel, Panel, Panel]) -> Panel:
     return rising / (rising + falling) + undefined
 
 
-STEPS = (
-    *(
+def steps(windows: Windows) -> tuple[Step, ...]:
+    """Return the family's columns, which follow the windows `sma`."""
+    sma = windows["sma"]
+    first_slope, last_slope = (n + SLOPE_BARS - 1 for n in (sma[0], sma[-1]))
+    return (
+        *(
+            Feature(
+                name=f"w_sma_{n}",
+                family="trend",
+                formula=f"mean of C over window {n}",
+                first_bar=n - 1,
+                inputs=("close",),
+                function=partial(rolling_mean, n=n),
+                parity="TA-Lib SMA",
+            )
+            for n in sma
+        ),
+        *(
+            Feature(
+                name=f"w_sma_{n}_slope",
+                family="trend",
+                formula=f"SMA{n} / SMA{n}[-{SLOPE_BARS}] - 1",
+                first_bar=n + SLOPE_BARS - 1,
+                inputs=(f"w_sma_{n}",),
+                function=partial(ratio_change, n=SLOPE_BARS),
+            )
+            for n in sma
+        ),
+        Step(name="slope_signs", inputs=tuple(f"w_sma_{n}_slope" for n in sma), function=_signs),
         Feature(
-            name=f"w_sma_{n}",
+            name="w_trend_score",
             family="trend",
-            formula=f"mean of C over window {n}",
-            first_bar=n - 1,
-            inputs=("close",),
-            function=partial(rolling_mean, n=n),
-            parity="TA-Lib SMA",
-        )
-        for n in SMA_WINDOWS
-    ),
-    *(
+            formula="mean of the non-zero signs (beyond +-1e-5) of the slopes that are defined; 0 where all are 0",
+            first_bar=first_slope,
+            looks_back=last_slope,
+            inputs=("slope_signs",),
+            function=_score,
+        ),
         Feature(
-            name=f"w_sma_{n}_slope",
+            name="w_trend_sign",
             family="trend",
-            formula=f"SMA{n} / SMA{n}[-{SLOPE_BARS}] - 1",
-            first_bar=n + SLOPE_BARS - 1,
-            inputs=(f"w_sma_{n}",),
-            function=partial(ratio_change, n=SLOPE_BARS),
-        )
-        for n in SMA_WINDOWS
-    ),
-    Step(name="slope_signs", inputs=tuple(f"w_sma_{n}_slope" for n in SMA_WINDOWS), function=_signs),
-    Feature(
-        name="w_trend_score",
-        family="trend",
-        formula="mean of the non-zero signs (beyond +-1e-5) of the slopes that are defined; 0 where all are 0",
-        first_bar=_FIRST_SLOPE,
-        looks_back=_LAST_SLOPE,
-        inputs=("slope_signs",),
-        function=_score,
-    ),
-    Feature(
-        name="w_trend_sign",
-        family="trend",
-        formula="sign of the trend score",
-        first_bar=_FIRST_SLOPE,
-        looks_back=_LAST_SLOPE,
-        inputs=("w_trend_score",),
-        function=np.sign,
-    ),
-    Feature(
-        name="w_trend_score_change",
-        family="trend",
-        formula="score - score[-1]",
-        first_bar=_FIRST_SLOPE + 1,
-        looks_back=_LAST_SLOPE + 1,
-        inputs=("w_trend_score",),
-        function=difference,
-    ),
-    Feature(
-        name="w_trend_persistence",
-        family="trend",
-        formula="EMA, span 10, of the trend sign, seeded with its first value",
-        first_bar=_FIRST_SLOPE,
-        whole_history=True,
-        inputs=("w_trend_sign",),
-        function=partial(ema, span=10, first=_FIRST_SLOPE, n_seed=1),
-    ),
-    Feature(
-        name="w_trend_alignment",
-        family="trend",
-        formula="share of the non-zero signs that are +1; null where all are 0",
-        first_bar=_FIRST_SLOPE,
-        looks_back=_LAST_SLOPE,
-        inputs=("slope_signs",),
-        function=_alignment,
-    ),
-)
+            formula="sign of the trend score",
+            first_bar=first_slope,
+            looks_back=last_slope,
+            inputs=("w_trend_score",),
+            function=np.sign,
+        ),
+        Feature(
+            name="w_trend_score_change",
+            family="trend",
+            formula="score - score[-1]",
+            first_bar=first_slope + 1,
+            looks_back=last_slope + 1,
+            inputs=("w_trend_score",),
+            function=difference,
+        ),
+        Feature(
+            name="w_trend_persistence",
+            family="trend",
+            formula="EMA, span 10, of the trend sign, seeded with its first value",
+            first_bar=first_slope,
+            whole_history=True,
+            inputs=("w_trend_sign",),
+            function=partial(ema, span=10, first=first_slope, n_seed=1),
+        ),
+        Feature(
+            name="w_trend_alignment",
+            family="trend",
+            formula="share of the non-zero signs that are +1; null where all are 0",
+            first_bar=first_slope,
+            looks_back=last_slope,
+            inputs=("slope_signs",),
+            function=_alignment,
+        ),
+    )

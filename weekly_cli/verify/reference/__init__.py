@@ -17,7 +17,8 @@ from weekly_cli.names import ROLES
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
-from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, rounding
+from weekly_cli.verify.reference.columns import formulas_of, rounding
+from weekly_cli.verify.reference.formulas import is_relative
 from weekly_cli.verify.reference.table import as_meant, reference_table, weekly_bars
 from weekly_cli.verify.rows import Rows, Sides
 
@@ -86,7 +87,11 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
     for name, numbers in sample.comparisons.numbers.items():
         compared = dict(zip((values[code] for code in sample.codes), of_numbers[numbers], strict=True))
         peers[name] = pd.Series([compared.get(symbol) for symbol in peers.index], index=peers.index, dtype=object)
-    roundings = {f"{name}{_ROUNDING}": partial(rounding, name=name) for name in FORMULAS if name not in RELATIVE}
+    windows = dict(config.windows)
+    known = formulas_of(windows)
+    roundings = {
+        f"{name}{_ROUNDING}": partial(rounding, name=name, others=windows) for name in known if not is_relative(name)
+    }
     weekly = config.rows == "weekly"
     return reference_table(
         frame,
@@ -97,7 +102,7 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         price=None if config.price is None else _ADJUSTED,
         start=None if config.start is None else str(config.start),
         end=None if config.end is None else str(config.end),
-        formulas=FORMULAS | roundings,
+        formulas=known | roundings,
     )
 
 

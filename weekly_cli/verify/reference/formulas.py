@@ -8,8 +8,7 @@ carries a rounding error or a bad tick from one window into the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -21,19 +20,19 @@ Formula: TypeAlias = Callable[[pd.DataFrame], Values]
 #: Takes windows as [windows, bars per window] and returns [windows].
 OfWindows: TypeAlias = Callable[..., Values]
 
-SMA_WEEKS = (20, 50, 100, 200)
-#: Columns whose output names contain the name of a benchmark.
-RELATIVE = ("w_rs", "w_rs_norm", "w_rs_slope", "w_beta_52", "w_corr_52")
-#: A window whose values vary by less than this varies by rounding alone: no two ways to compute its z-score agree.
-_ROUNDING = 1e-12
-#: Roundings that may add up in one value.
-_SAFETY = 32.0
+#: Columns whose output names contain the name of a benchmark begin with these.
+_RELATIVE = ("w_rs", "w_beta", "w_corr")
+
+
+def is_relative(key: str) -> bool:
+    """Tell whether a column compares with a benchmark."""
+    return "_".join(key.split("_")[:2]) in _RELATIVE
 
 
 def relative_name(key: str, b: str) -> str:
     """Return the name of a relative column for benchmark `b`.
 
-    >>> [relative_name(key, "spy") for key in RELATIVE]
+    >>> [relative_name(key, "spy") for key in ("w_rs", "w_rs_norm", "w_rs_slope", "w_beta_52", "w_corr_52")]
     ['w_rs_spy', 'w_rs_spy_norm', 'w_rs_spy_slope', 'w_beta_spy_52', 'w_corr_spy_52']
     """
     family, *rest = key.removeprefix("w_").split("_")
@@ -135,19 +134,19 @@ def rsi(bars: pd.DataFrame, n: int) -> Values:
         return 100 * (gain / (gain + loss))
 
 
-def macd(bars: pd.DataFrame, i: int) -> Values:
+def macd(bars: pd.DataFrame, i: int, spans: Sequence[int] = (12, 26, 9)) -> Values:
     """Return the line, the signal or the histogram; both EMAs begin at bar 25, all three columns at bar 33."""
-    close = column(bars, "close")
+    close, (n_fast, n_slow, n_signal) = column(bars, "close"), spans
     fast = np.full(len(close), np.nan)
-    fast[14:] = ema(close[14:], 12)
-    line = fast - ema(close, 26)
-    signal = ema(line, 9)
+    fast[n_slow - n_fast :] = ema(close[n_slow - n_fast :], n_fast)
+    line = fast - ema(close, n_slow)
+    signal = ema(line, n_signal)
     return (np.where(np.isnan(signal), np.nan, line), signal, line - signal)[i]
 
 
-def macd_hist_slope(bars: pd.DataFrame) -> Values:
+def macd_hist_slope(bars: pd.DataFrame, spans: Sequence[int]) -> Values:
     """Return the smoothed change of the histogram."""
-    hist = macd(bars, 2)
+    hist = macd(bars, 2, spans)
     return ema_from_first_value(hist - lag(hist, 1), 3)
 
 
@@ -165,37 +164,39 @@ def sma_slope(bars: pd.DataFrame, n: int) -> Values:
     return x / lag(x, 4) - 1
 
 
-def trend_votes(bars: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+def trend_votes(
+    bars: pd.DataFrame, sma_weeks: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Return how many slopes rise, how many fall, and whether any slope is defined."""
-    slopes = np.array([sma_slope(bars, n) for n in SMA_WEEKS])
+    slopes = np.array([sma_slope(bars, n) for n in sma_weeks])
     return (slopes > 1e-5).sum(0), (slopes < -1e-5).sum(0), ~np.isnan(slopes).all(0)
 
 
-def trend_score(bars: pd.DataFrame) -> Values:
+def trend_score(bars: pd.DataFrame, sma_weeks: Sequence[int]) -> Values:
     """Return the mean of the votes."""
-    up, down, defined = trend_votes(bars)
+    up, down, defined = trend_votes(bars, sma_weeks)
     return np.where(defined, (up - down) / np.maximum(up + down, 1), np.nan)
 
 
-def trend_sign(bars: pd.DataFrame) -> Values:
+def trend_sign(bars: pd.DataFrame, sma_weeks: Sequence[int]) -> Values:
     """Return the sign of the score."""
-    return np.sign(trend_score(bars))
+    return np.sign(trend_score(bars, sma_weeks))
 
 
-def trend_score_change(bars: pd.DataFrame) -> Values:
+def trend_score_change(bars: pd.DataFrame, sma_weeks: Sequence[int]) -> Values:
     """Return the change of the score."""
-    score = trend_score(bars)
+    score = trend_score(bars, sma_weeks)
     return score - lag(score, 1)
 
 
-def trend_persistence(bars: pd.DataFrame) -> Values:
+def trend_persistence(bars: pd.DataFrame, sma_weeks: Sequence[int]) -> Values:
     """Return the smoothed sign."""
-    return ema_from_first_value(trend_sign(bars), 10)
+    return ema_from_first_value(trend_sign(bars, sma_weeks), 10)
 
 
-def trend_alignment(bars: pd.DataFrame) -> Values:
+def trend_alignment(bars: pd.DataFrame, sma_weeks: Sequence[int]) -> Values:
     """Return the share of votes that rise."""
-    up, down, _ = trend_votes(bars)
+    up, down, _ = trend_votes(bars, sma_weeks)
     return np.where(up + down > 0, up / np.maximum(up + down, 1), np.nan)
 
 
@@ -209,19 +210,19 @@ def dist_sma_z(bars: pd.DataFrame, n: int) -> Values:
     return windows(12, z_of_last, dist_sma(bars, n))
 
 
-def dist_sma_min(bars: pd.DataFrame) -> Values:
+def dist_sma_min(bars: pd.DataFrame, sma_weeks: Sequence[int]) -> Values:
     """Return the smallest absolute distance."""
-    return np.asarray(np.fmin.reduce([np.abs(dist_sma(bars, n)) for n in SMA_WEEKS]))
+    return np.asarray(np.fmin.reduce([np.abs(dist_sma(bars, n)) for n in sma_weeks]))
 
 
-def sma_20_50(bars: pd.DataFrame) -> Values:
-    """Return SMA20 / SMA50 - 1."""
-    return sma(bars, 20) / sma(bars, 50) - 1
+def sma_ratio(bars: pd.DataFrame, shorter: int, longer: int) -> Values:
+    """Return SMA / longer SMA - 1."""
+    return sma(bars, shorter) / sma(bars, longer) - 1
 
 
-def sma_20_50_z(bars: pd.DataFrame) -> Values:
-    """Return the z-score of SMA20 / SMA50 - 1."""
-    return windows(12, z_of_last, sma_20_50(bars))
+def sma_ratio_z(bars: pd.DataFrame, shorter: int, longer: int) -> Values:
+    """Return the z-score of the ratio."""
+    return windows(12, z_of_last, sma_ratio(bars, shorter, longer))
 
 
 # ---- volatility ------------------------------------------------------------------------------------------
@@ -237,18 +238,18 @@ def vol(bars: pd.DataFrame, n: int) -> Values:
     return windows(n, deviation, w_ret(bars))
 
 
-def atr(bars: pd.DataFrame) -> Values:
+def atr(bars: pd.DataFrame, n: int) -> Values:
     """Return Wilder's average of the true range, starting with bar 1."""
     high, low, close = (column(bars, name) for name in ("high", "low", "close"))
     before = lag(close, 1)
     true_range = np.fmax(high, before) - np.fmin(low, before)
     true_range[:1] = np.nan
-    return wilder(true_range, 14)
+    return wilder(true_range, n)
 
 
-def natr(bars: pd.DataFrame) -> Values:
+def natr(bars: pd.DataFrame, n: int) -> Values:
     """Return 100 ATR / C."""
-    return 100 * atr(bars) / column(bars, "close")
+    return 100 * atr(bars, n) / column(bars, "close")
 
 
 def w_range(bars: pd.DataFrame) -> Values:
@@ -259,32 +260,32 @@ def w_range(bars: pd.DataFrame) -> Values:
 # ---- breakout, volume ------------------------------------------------------------------------------------
 
 
-def extremes_52(bars: pd.DataFrame) -> tuple[Values, Values]:
-    """Return the highest high and the lowest low of a year."""
-    top = windows(52, lambda x: x.max(axis=1, initial=-np.inf), column(bars, "high"))
-    return top, windows(52, lambda x: x.min(axis=1, initial=np.inf), column(bars, "low"))
+def extremes(bars: pd.DataFrame, n: int) -> tuple[Values, Values]:
+    """Return the highest high and the lowest low of window n."""
+    top = windows(n, lambda x: x.max(axis=1, initial=-np.inf), column(bars, "high"))
+    return top, windows(n, lambda x: x.min(axis=1, initial=np.inf), column(bars, "low"))
 
 
-def high_52(bars: pd.DataFrame) -> Values:
+def from_high(bars: pd.DataFrame, n: int) -> Values:
     """Return C / max H - 1."""
-    return column(bars, "close") / extremes_52(bars)[0] - 1
+    return column(bars, "close") / extremes(bars, n)[0] - 1
 
 
-def low_52(bars: pd.DataFrame) -> Values:
+def from_low(bars: pd.DataFrame, n: int) -> Values:
     """Return C / min L - 1."""
-    return column(bars, "close") / extremes_52(bars)[1] - 1
+    return column(bars, "close") / extremes(bars, n)[1] - 1
 
 
-def position_52(bars: pd.DataFrame) -> Values:
+def position(bars: pd.DataFrame, n: int) -> Values:
     """Return the position of C between the lowest low and the highest high."""
-    top, bottom = extremes_52(bars)
+    top, bottom = extremes(bars, n)
     span = np.where(top == bottom, np.nan, top - bottom)
     return (column(bars, "close") - bottom) / span
 
 
-def volume_ratio(bars: pd.DataFrame) -> Values:
-    """Return V / mean(V, window 12)."""
-    return windows(12, lambda x: np.where(x.any(axis=1), x[:, -1] / mean(x), np.nan), column(bars, "volume"))
+def volume_ratio(bars: pd.DataFrame, n: int) -> Values:
+    """Return V / mean(V, window n)."""
+    return windows(n, lambda x: np.where(x.any(axis=1), x[:, -1] / mean(x), np.nan), column(bars, "volume"))
 
 
 # ---- relative --------------------------------------------------------------------------------------------
@@ -323,64 +324,6 @@ def corr_of(r: Values, r_bench: Values) -> Values:
     return np.where(constant(r) | constant(r_bench), np.nan, np.mean(x * y, axis=1))
 
 
-def on_benchmark(bars: pd.DataFrame, f: OfWindows) -> Values:
-    """Return `f` of the two returns over a year."""
-    return windows(52, f, w_ret(bars), log_return(column(bars, "bench")))
-
-
-# ---- the table, in the contract's order ------------------------------------------------------------------
-
-FORMULAS: dict[str, Formula] = {
-    "w_bars": lambda bars: np.arange(1.0, len(bars) + 1),
-    **{f"w_{name}": partial(column, name=name) for name in ("open", "high", "low", "close", "volume")},
-    "w_ret": w_ret,
-    **{f"w_mom_{n}": partial(mom, n=n) for n in (4, 12, 26, 52)},
-    **{f"w_rsi_{n}": partial(rsi, n=n) for n in (14, 21, 30)},
-    "w_macd": partial(macd, i=0),
-    "w_macd_signal": partial(macd, i=1),
-    "w_macd_hist": partial(macd, i=2),
-    "w_macd_hist_slope": macd_hist_slope,
-    **{f"w_sma_{n}": partial(sma, n=n) for n in SMA_WEEKS},
-    **{f"w_sma_{n}_slope": partial(sma_slope, n=n) for n in SMA_WEEKS},
-    "w_trend_score": trend_score,
-    "w_trend_sign": trend_sign,
-    "w_trend_score_change": trend_score_change,
-    "w_trend_persistence": trend_persistence,
-    "w_trend_alignment": trend_alignment,
-    **{f"w_dist_sma_{n}": partial(dist_sma, n=n) for n in SMA_WEEKS},
-    **{f"w_dist_sma_{n}_z": partial(dist_sma_z, n=n) for n in SMA_WEEKS},
-    "w_dist_sma_min": dist_sma_min,
-    "w_sma_20_50": sma_20_50,
-    "w_sma_20_50_z": sma_20_50_z,
-    **{f"w_vol_{n}": partial(vol, n=n) for n in (4, 12, 26, 52)},
-    "w_atr_14": atr,
-    "w_natr_14": natr,
-    "w_range": w_range,
-    "w_high_52": high_52,
-    "w_low_52": low_52,
-    "w_position_52": position_52,
-    "w_volume_ratio_12": volume_ratio,
-    "w_rs": rs,
-    "w_rs_norm": rs_norm,
-    "w_rs_slope": rs_slope,
-    "w_beta_52": partial(on_benchmark, f=beta_of),
-    "w_corr_52": partial(on_benchmark, f=corr_of),
-}
-
-
-def rounding(bars: pd.DataFrame, name: str) -> Values:
-    """Return how far two right ways to compute a column may be apart by rounding, where that is more than usual.
-
-    A z-score: a ratio minus 1 is off by about 1e-16 of 1 or of itself, and its z-score by that over the window's
-    deviation. The MACD: near 0 it is a small difference of two averages, and a bad tick fades in both.
-    """
-    error = np.zeros(len(bars))
-    with np.errstate(all="ignore"):
-        if name.endswith("_z"):
-            x = FORMULAS[name.removesuffix("_z")](bars)
-            deviation = windows(12, lambda x: np.std(x, axis=1), x)
-            size = windows(12, lambda x: np.maximum(np.abs(x).max(axis=1, initial=0.0), 1.0), x)
-            error = np.where(np.less(deviation, _ROUNDING), np.inf, size / deviation)
-        elif name.startswith("w_macd"):
-            error = ema(column(bars, "close"), 26)
-    return np.nan_to_num(_SAFETY * np.finfo(np.float64).eps * error, posinf=np.inf)
+def on_benchmark(bars: pd.DataFrame, f: OfWindows, n: int) -> Values:
+    """Return `f` of the two returns over window n."""
+    return windows(n, f, w_ret(bars), log_return(column(bars, "bench")))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weekly_cli.verify.reference.formulas import FORMULAS, RELATIVE, Formula, relative_name
+from weekly_cli.verify.reference.columns import FORMULAS
+from weekly_cli.verify.reference.formulas import Formula, is_relative, relative_name
 
 
 def usable(x: pd.Series[Any], at_least: float | None = None) -> pd.Series[Any]:
@@ -85,10 +86,10 @@ def weekly_columns(
     """Return all weekly columns of one symbol, one row per bar; `benchmarks`: name {b} -> its closes by week_end."""
     out: dict[str, Any] = {"w_week_end": bars.index, "w_bars": None, "w_days": bars["days"].to_numpy()}
     with np.errstate(all="ignore"):
-        out |= {name: formula(bars) for name, formula in formulas.items() if name not in RELATIVE}
+        out |= {name: formula(bars) for name, formula in formulas.items() if not is_relative(name)}
         for b, closes in benchmarks.items():
             both = bars.assign(bench=closes.reindex(bars.index))
-            out |= {relative_name(key, b): formulas[key](both) for key in RELATIVE}
+            out |= {relative_name(key, b): formula(both) for key, formula in formulas.items() if is_relative(key)}
     return pd.DataFrame(out, index=range(len(bars)))
 
 
