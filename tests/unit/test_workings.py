@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weekly_cli.compute.features import Feature, Step, registry, steps_for
+from weekly_cli.compute.features import Feature, Step, catalogue
 from weekly_cli.compute.kernels import Panel
 from weekly_cli.questions.step_formulas import is_known, write
 from weekly_cli.questions.workings import At, Evaluated, Working, listed, needed_steps, workings
 
-STEPS = steps_for(["b"])
-FEATURES = registry(["b"])
+STEPS = catalogue(["b"]).steps
+FEATURES = catalogue(["b"]).features
 BARS = 260
 
 

@@ -196,10 +196,10 @@ def _rsi(step: Step, at: At, n: int) -> list[Working]:
     return lines
 
 
-def _macd(step: Step, source: Step, at: At, part: int) -> list[Working]:
+def _macd(step: Step, source: Step, at: At, part: int, **spans: int) -> list[Working]:
     (close,) = source.inputs
     panel = at.evaluated.panel(close)
-    fast_bars, slow_bars, signal_bars = momentum._FAST, momentum._SLOW, momentum._SIGNAL
+    fast_bars, slow_bars, signal_bars = (spans[name] for name in ("n_fast", "n_slow", "n_signal"))
     first_fast = slow_bars - fast_bars
     fast = _part(at, f"EMA{fast_bars}", kernels.ema(panel, fast_bars, first_fast, fast_bars)[:, 0])
     slow = _part(at, f"EMA{slow_bars}", kernels.ema(panel, slow_bars, 0, slow_bars)[:, 0])
