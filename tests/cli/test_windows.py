@@ -158,3 +158,9 @@ def test_other_windows_are_another_output(prices: Path, tmp_path: Path) -> None:
         metadata = read(tmp_path / "out").schema.metadata
         prints += [json.loads(text)["fingerprint"] for key, text in metadata.items() if b"weekly" in key]
     assert len(set(prints)) == 2
+
+
+def test_a_card_tells_of_a_column_of_another_window(tmp_path: Path) -> None:
+    card = json.loads(run_cli("features", "w_rsi_7", "--windows", "rsi=7", "--json", cwd=tmp_path).stdout)
+    assert (card["column"], card["first_bar"]) == ("w_rsi_7", 7)
+    assert run_cli("features", "w_rsi_7", cwd=tmp_path).returncode == 2
