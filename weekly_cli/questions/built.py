@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from weekly_cli.compute.features import Catalogue, catalogue
 from weekly_cli.dataset.dates import day_of, number_unit, session_days
 from weekly_cli.dataset.roles import find_roles
 from weekly_cli.dataset.schema import DateReading, is_text, plain_symbols
@@ -57,6 +58,11 @@ class Built:
     def config(self) -> Config:
         """The settings with which it was built; its input's paths are absolute."""
         return resolve(from_python(recorded_settings(self.record)))
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Every column that a build with its settings may have."""
+        return catalogue(self.record["benchmarks"], self.config.windows)
 
     @cached_property
     def _footers(self) -> list[pq.FileMetaData]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, columns_as_used, weekly_bars
-from weekly_cli.compute.features import Feature, Step, catalogue
+from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.panel import PanelShape
 from weekly_cli.compute.spans import BenchmarkBars, as_stored, bar_keys, bar_panels
 from weekly_cli.compute.treatment import Treatment, treated
@@ -106,7 +106,7 @@ class History:
     @cached_property
     def steps(self) -> Mapping[str, Step]:
         """Every step that the output may be made of."""
-        return catalogue(self.built.record["benchmarks"], self.built.config.windows).steps
+        return self.built.catalogue.steps
 
     @cached_property
     def peers(self) -> Mapping[str, Peer]:

@@ -25,7 +25,7 @@ from weekly_cli import __version__
 from weekly_cli.compute import weeks
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import FAMILIES, select_features
+from weekly_cli.compute.features import FAMILIES
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.schema import as_text, symbol_codes
 from weekly_cli.errors import InputRefused, UsageError
@@ -151,7 +151,7 @@ def _chosen(built: Built, features: str) -> list[str]:
         if word not in ("all", *FAMILIES, *built.features):
             hint = did_you_mean(word, [*FAMILIES, *built.features])
             raise UsageError(f"--features: {built.name} has no weekly column {word}, and no family has this name{hint}")
-    asked = {one.name for one in select_features(features, built.record["benchmarks"])}
+    asked = {one.name for one in built.catalogue.select(features)}
     names = [name for name in built.features if name in asked]
     if not names:
         raise UsageError(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, weekly_bars
-from weekly_cli.compute.features import registry, steps_for
+from weekly_cli.compute.features import catalogue
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import as_text, prices
@@ -87,10 +87,8 @@ def recomputation(
         If the output's rows and the sector map do not suffice.
     """
     config = replace(built.config, features=",".join(names))
-    comparing = sorted(
-        set(names) & {one.name for one in registry(built.record["benchmarks"]) if one.family == "relative"}
-    )
-    sectors = {one.name for one in registry(SECTOR_COLUMNS) if one.family == "relative"}
+    comparing = sorted(set(names) & {one.name for one in built.catalogue.features if one.family == "relative"})
+    sectors = {one.name for one in catalogue(SECTOR_COLUMNS, config.windows).features if one.family == "relative"}
     config = replace(
         config,
         benchmark=config.benchmark if comparing else (),
@@ -104,7 +102,7 @@ def recomputation(
             f"{', '.join(comparing[:2])}{', ...' if len(comparing) > 2 else ''} of {built.name} can't be computed for "
             f"its next session: {error}; put it back, or leave the columns out with --features all,-relative"
         ) from error
-    recipe = Recipe(wanted.features, steps_for(compared.names), config.week, "next-week", config.dtype)
+    recipe = Recipe(wanted.features, wanted.steps, config.week, "next-week", config.dtype)
     return Recomputation(built, recipe, _benchmarks(built, symbols[0], compared), compared.numbers)
 
 
