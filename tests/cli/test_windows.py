@@ -14,6 +14,7 @@ from frames import build, daily, in_order, read, report_here, run_cli, write
 import weekly_cli
 from weekly_cli.compute.features import catalogue
 from weekly_cli.errors import UsageError
+from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.names import WINDOWS
 from weekly_cli.verify import verify
 
@@ -156,7 +157,7 @@ def test_other_windows_are_another_output(prices: Path, tmp_path: Path) -> None:
     for sma in ([10, 40], [10, 30]):
         report_here(prices, tmp_path / "out", windows={"sma": sma}, features="w_trend_score")
         metadata = read(tmp_path / "out").schema.metadata
-        prints += [json.loads(text)["fingerprint"] for key, text in metadata.items() if b"weekly" in key]
+        prints.append(json.loads(metadata[METADATA_KEY])["fingerprint"])
     assert len(set(prints)) == 2
 
 
