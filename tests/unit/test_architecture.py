@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("files",),
     ("dataset",),
     ("run",),
-    ("verify", "inspection", "questions", "frames"),
+    ("verify", "inspection", "questions", "frames", "diagnosis"),
     ("cli",),
     ("__main__",),
 )

@@ -249,11 +249,23 @@ def budget_bytes(config: Config, resources: Resources) -> int:
     return _budget(config, resources)[0]
 
 
+def smallest_pool(config: Config, resources: Resources, row_bytes: float) -> tuple[str, int, int]:
+    """Return what bounds the pool before an input is known, its workers (0: none fits), and the bytes of its budget.
+
+    The tasks are the smallest ones, with rows of `row_bytes`.
+    """
+    budget = _budget(config, resources)[0]
+    task_bytes = _Sizes(row_bytes).task_bytes(_LEAST_TASK_ROWS, _LEAST_TASK_ROWS)
+    fitting = _fitting_workers(int(_PLANNED * budget), task_bytes)
+    jobs = requested_workers(config.jobs, resources.cpus)
+    limits = _worker_limits("batched", jobs, config, resources, budget, fitting, max(jobs, resources.cpus))
+    reason, workers = min((*limits[1:], limits[0]), key=lambda limit: limit[1])  # of equal ones, --jobs explains least
+    return reason, max(0, workers), budget
+
+
 def early_workers(footers: Footers, config: Config, resources: Resources) -> int:
     """Return how many workers a plan may need: the pool starts while the parent scans."""
-    planned = int(_PLANNED * _budget(config, resources)[0])
-    fitting = _fitting_workers(planned, _Sizes(footers.row_bytes).task_bytes(_LEAST_TASK_ROWS, _LEAST_TASK_ROWS))
-    return max(1, min(requested_workers(config.jobs, resources.cpus), resources.cpus, fitting))
+    return max(1, smallest_pool(config, resources, footers.row_bytes)[1])
 
 
 def _too_small(budget: int, task_bytes: int, what: str) -> str:

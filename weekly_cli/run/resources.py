@@ -29,11 +29,27 @@ _NO_LIMIT_BYTES = 2**60  # version 1 writes a huge page-aligned number for "none
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit and what imposes it."""
+    """A limit and what imposes it.
+
+    Attributes
+    ----------
+    amount : float
+        CPUs, or bytes of memory that are free below the limit.
+    reason : str
+        What imposes it, for users.
+    share : float
+        The share of the amount to take.
+    source : str
+        The file or the system call that tells it.
+    total : float or None
+        Of memory: the bytes of the limit itself, whether they are in use or not.
+    """
 
     amount: float
     reason: str
     share: float = 1.0
+    source: str = ""
+    total: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +65,8 @@ class Resources:
 
 def probe(root: Path = Path("/")) -> Resources:
     """Return what this process may use; `root` is the folder that contains `/proc` and `/sys`."""
-    cpus = min(_cpu_limits(root), key=lambda limit: limit.amount)
-    memory = min(_memory_limits(root), key=lambda limit: limit.amount * limit.share)
+    cpus = min(cpu_limits(root), key=lambda limit: limit.amount)
+    memory = min(memory_limits(root), key=lambda limit: limit.amount * limit.share)
     return Resources(max(1, int(cpus.amount)), cpus.reason, int(memory.amount), memory.reason, memory.share)
 
 
@@ -77,33 +93,44 @@ def memory_kills(root: Path = Path("/")) -> int:
     return 0
 
 
-def _cpu_limits(root: Path) -> Iterator[Limit]:
-    yield Limit(os.cpu_count() or 1, "the host's cores")
+def cpu_limits(root: Path = Path("/")) -> Iterator[Limit]:
+    """Yield every limit on the CPUs of this process; the smallest one is in force."""
+    yield Limit(os.cpu_count() or 1, "the host's cores", source="os.cpu_count()")
     if hasattr(os, "sched_getaffinity"):
-        yield Limit(len(os.sched_getaffinity(0)), "CPU affinity")
+        yield Limit(len(os.sched_getaffinity(0)), "CPU affinity", source="os.sched_getaffinity(0)")
     for group in _groups(root, "cpu"):
-        quota = _version_2_quota(group) or _version_1_quota(group)
-        if quota:
-            yield Limit(quota, "CPU quota of the control group")
+        for read_quota, name in ((_version_2_quota, "cpu.max"), (_version_1_quota, "cpu.cfs_quota_us")):
+            quota = read_quota(group)
+            if quota:
+                yield Limit(quota, "CPU quota of the control group", source=str(group / name))
+                break
 
 
-def _memory_limits(root: Path) -> Iterator[Limit]:
-    yield Limit(_host_memory(root), "memory available on the host", HOST_SHARE)
+def memory_limits(root: Path = Path("/")) -> Iterator[Limit]:
+    """Yield every limit on the memory of this process; the one whose share is the smallest is in force."""
+    available, total, source = _host_memory(root)
+    yield Limit(available, "memory available on the host", HOST_SHARE, source, total)
     for group in _groups(root, "memory"):
-        limits = (_number(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes"))
-        known = [limit for limit in limits if limit is not None and limit < _NO_LIMIT_BYTES]
+        limits = {name: _number(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes")}
+        known = {limit: name for name, limit in limits.items() if limit is not None and limit < _NO_LIMIT_BYTES}
         if known:
-            yield Limit(max(0, min(known) - _memory_in_use(group)), "memory limit of the control group", GROUP_SHARE)
+            limit = min(known)
+            free, source = max(0, limit - _memory_in_use(group)), str(group / known[limit])
+            yield Limit(free, "memory limit of the control group", GROUP_SHARE, source, limit)
 
 
-def _host_memory(root: Path) -> int:
-    """Return the host's available bytes; psutil, which reports them on every system, takes 6 ms to import."""
-    for line in _text(root / "proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
+def _host_memory(root: Path) -> tuple[int, int | None, str]:
+    """Return the host's available and total bytes, and who says so; psutil, on every system, takes 6 ms to import."""
+    path = root / "proc/meminfo"
+    sizes = {
+        line.split(":")[0]: int(line.split()[1]) * 1024 for line in _text(path).splitlines() if line.endswith(" kB")
+    }
+    if "MemAvailable" in sizes:
+        return sizes["MemAvailable"], sizes.get("MemTotal"), str(path)
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    memory = psutil.virtual_memory()
+    return int(memory.available), int(memory.total), "psutil"
 
 
 def _memory_in_use(group: Path) -> int:

@@ -12,7 +12,7 @@ __all__ = ["PANELS", "app"]
 PANELS = {
     "Build": ("build", "plan", "sample"),
     "Questions": ("inspect", "explain", "latest", "verify", "report"),
-    "Reference": ("features", "config", "docs"),
+    "Reference": ("features", "config", "docs", "doctor"),
 }
 
 for _panel, _names in PANELS.items():

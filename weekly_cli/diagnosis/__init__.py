@@ -1,0 +1,83 @@
+"""What the tool finds where it runs: CPUs, memory, the pool that would start, disks, software, terminal; and advice."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from weekly_cli import __version__
+from weekly_cli.diagnosis.advice import Advice, advice
+from weekly_cli.diagnosis.facts import Disks, Pool
+from weekly_cli.diagnosis.software import Software, software
+from weekly_cli.diagnosis.terminal import Terminal, terminal
+from weekly_cli.files import places
+from weekly_cli.run import resources
+from weekly_cli.run.resources import Limit
+from weekly_cli.settings import Config
+
+#: Bytes of a daily row with a symbol, a date, four prices and a volume.
+_ROW_BYTES = 64.0
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that was found.
+
+    Attributes
+    ----------
+    cpus, memory : tuple of Limit
+        Every limit; the smallest one is in force.
+    pool : Pool or None
+        None: a library that the plan needs is broken.
+    """
+
+    software: Software
+    cpus: tuple[Limit, ...]
+    memory: tuple[Limit, ...]
+    pool: Pool | None
+    disks: Disks
+    terminal: Terminal
+    advice: tuple[Advice, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        found = asdict(self)
+        for extra, row in zip(self.software.extras, found["software"]["extras"], strict=True):
+            row["is_installed"] = extra.is_installed
+        return {"version": __version__, **found}
+
+
+def diagnose(config: Config) -> Diagnosis:
+    """Look at the machine and the software, for a build with these settings."""
+    of_software = software()
+    cpus, memory = tuple(resources.cpu_limits()), tuple(resources.memory_limits())
+    works = not of_software.broken
+    pool = _pool(config) if works else None
+    disks = _disks(config, try_exchange=works)
+    of_terminal = terminal()
+    found = advice(config, of_software, cpus, memory, pool, disks, of_terminal)
+    return Diagnosis(of_software, cpus, memory, pool, disks, of_terminal, tuple(found))
+
+
+def _pool(config: Config) -> Pool:
+    from weekly_cli.run import plan
+
+    reason, workers, budget = plan.smallest_pool(config, resources.probe(), _ROW_BYTES)
+    each = (budget - plan.PARENT_BYTES) // workers if workers else 0
+    return Pool(workers, reason, budget, each)
+
+
+def _disks(config: Config, *, try_exchange: bool) -> Disks:
+    import tempfile
+
+    work = None if config.work_dir is None else places.look_at(Path(config.work_dir))
+    return Disks(
+        output=places.look_at(Path(config.output).resolve().parent, try_exchange=try_exchange),
+        work=work,
+        temporary=places.look_at(Path(tempfile.gettempdir())),
+        shared_memory=places.look_at(_SHARED_MEMORY) if places.is_there(str(_SHARED_MEMORY)) else None,
+        needs_shared_memory=sys.platform.startswith("linux"),
+    )
