@@ -7,6 +7,8 @@ import copy
 import hashlib
 import json
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from frames import daily, names_beside, picture, report_here, run_cli, write
+from frames import daily, names_beside, picture, report_here, run_cli, run_words, write
 from odd_symbols import symbols
 from test_escapes import NASTY, SHOWN, nasty_prices
 
@@ -387,3 +389,59 @@ def test_nasty_names_of_files_and_columns_are_text_in_the_page(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     parsed = check_page((tmp_path / f"{NASTY}.html").read_text(encoding="utf-8"))
     assert parsed.all_text().count(SHOWN) >= 3
+
+
+# ---- in a browser ----------------------------------------------------------------------------------------
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+#: The initiator of what Chromium asks for on its own account, in its log.
+_BROWSER_ITSELF = "not an origin"
+IN_A_BROWSER = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed here")
+
+
+def in_browser(path: Path) -> tuple[str, str, set[str]]:
+    """Load a file; return its elements as the browser has them, what it logged, and what the page asked for."""
+    with tempfile.TemporaryDirectory() as profile:
+        log = Path(profile) / "net.json"
+        command = [
+            *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-quic", "--dump-dom"),
+            *("--enable-logging=stderr", f"--user-data-dir={profile}/profile", f"--log-net-log={log}"),
+        ]
+        done = run_words([*command, path.as_uri()])
+        assert done.returncode == 0, done.stderr
+        events = [event.get("params", {}) for event in json.loads(log.read_text(encoding="utf-8"))["events"]]
+    of_a_page = [event for event in events if event.get("initiator", _BROWSER_ITSELF) != _BROWSER_ITSELF]
+    return done.stdout, done.stderr, {event["url"] for event in of_a_page}
+
+
+@IN_A_BROWSER
+@pytest.mark.slow
+def test_a_browser_shows_every_odd_symbol_and_asks_for_nothing(tmp_path: Path, report: Report) -> None:
+    (task, *_) = report.timeline.tasks
+    names = (*symbols(), *HOSTILE)
+    tasks = tuple(replace(task, first_symbol=name) for name in names)
+    path = tmp_path / "run.html"
+    path.write_text(page.render(replace(report, timeline=replace(report.timeline, tasks=tasks))), encoding="utf-8")
+    dom, logged, asked = in_browser(path)
+    parsed = Parsed(dom)
+    titles = [text for name, text in parsed.texts if name == "title" and "\nfrom " in text]
+    assert [re.split(r"\nfrom |\npart ", title)[1] for title in titles] == [printable(name) for name in names]
+    assert "CONSOLE" not in logged
+    assert asked == set()
+
+
+@IN_A_BROWSER
+@pytest.mark.slow
+def test_what_is_put_into_a_page_later_neither_runs_nor_asks_for_anything(tmp_path: Path, report: Report) -> None:
+    image = "http://127.0.0.1:9/x.png"
+    added = f"<script>document.title = 'ran'</script><p style='color: red'>put in</p><img src='{image}'></body>"
+    changed = page.render(report).replace("</body>", added)
+    path = tmp_path / "run.html"
+    path.write_text(changed, encoding="utf-8")
+    dom, logged, asked = in_browser(path)
+    assert "<title>ran" not in dom and asked == set()
+    assert logged.count("CONSOLE") >= 3
+    path.write_text(changed.replace("Content-Security-Policy", "x"), encoding="utf-8")
+    dom, _, asked = in_browser(path)
+    assert "<title>ran" in dom and asked == {image}, "without the policy they would"
