@@ -73,7 +73,7 @@ svg text { font-size: 11px; fill: var(--soft); }
   font-variant-numeric: tabular-nums; }
 .scale { display: flex; flex-direction: column; justify-content: space-between; height: 110px;
   color: var(--soft); font-variant-numeric: tabular-nums; }
-.scale li { line-height: 1; margin: -.5em 0; text-align: right; }
+.scale li { line-height: 1; margin: -.5em 0; text-align: right; white-space: nowrap; }
 .gap { grid-column: 1 / -1; height: 1.2rem; }
 .wide { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: .9rem; }
@@ -86,6 +86,7 @@ tr:last-child th, tr:last-child td { border-bottom: 0; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .finding { padding: .75rem 0; border-top: 1px solid var(--grid); }
 .finding p { margin: .15rem 0 0; }
+.finding:last-child { padding-bottom: 0; }
 .finding:first-of-type { border-top: 0; padding-top: 0; }
 details { margin-top: .6rem; }
 summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
@@ -98,7 +99,8 @@ summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
   .tile { padding: .6rem .7rem; }
   .tile .figure { font-size: 1.15rem; }
-  .drawing { grid-template-columns: 3.9rem minmax(0, 1fr); column-gap: .4rem; }
+  .drawing { grid-template-columns: 4.4rem minmax(0, 1fr); column-gap: .4rem; }
+  .scale { font-size: .74rem; }
   .minor { display: none; }
   .facts tbody th { width: 6rem; }
 }

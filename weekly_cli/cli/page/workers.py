@@ -20,6 +20,8 @@ _LANE, _BAR = 22, 16
 _MEMORY_HEIGHT = 110
 #: The budget is drawn if the peak is at least this share of it; else the memory would be a flat line.
 _LEAST_SHARE = 0.25
+#: Samples overlap by this share of the width: rounded to pixels, neighbours would leave gaps.
+_OVERLAP = 0.0008
 
 
 @dataclass(frozen=True)
@@ -199,14 +201,19 @@ def _sample_bars(first: float, sample: MemorySample, axis: Axis, top: float) -> 
         ),
     )
     parent, workers = (_height(size, top) for size in (sample.parent_bytes, sample.worker_bytes))
-    place = {"class_": "hue5 sharp sample"}, {"class_": "hue3 sharp sample"}
-    yield element("rect", title, **axis.bar(first, sample.at, y=_MEMORY_HEIGHT - parent, height=parent), **place[0])
+    end = sample.at + _OVERLAP * axis.total
+    yield element(
+        "rect",
+        title,
+        **axis.bar(first, end, y=_MEMORY_HEIGHT - parent, height=parent),
+        class_="hue5 sharp sample",
+    )
     if sample.worker_bytes > 0:
         yield element(
             "rect",
             title,
-            **axis.bar(first, sample.at, y=_MEMORY_HEIGHT - parent - workers, height=workers),
-            **place[1],
+            **axis.bar(first, end, y=_MEMORY_HEIGHT - parent - workers, height=workers),
+            class_="hue3 sharp sample",
         )
 
 
