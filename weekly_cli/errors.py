@@ -71,7 +71,7 @@ class ExitCode:
     meaning: str
 
 
-EXIT_DONE, EXIT_BUG, EXIT_SYMBOLS_FAILED, EXIT_NOT_PROVEN = 0, 1, SymbolsFailed.exit_code, 7
+EXIT_DONE, EXIT_BUG, EXIT_SYMBOLS_FAILED, EXIT_NOT_PROVEN, EXIT_DIFFERENT = 0, 1, SymbolsFailed.exit_code, 7, 8
 
 EXIT_CODES = (
     ExitCode(EXIT_DONE, "done"),
@@ -82,6 +82,7 @@ EXIT_CODES = (
     ExitCode(BudgetError.exit_code, "the memory budget can't hold the smallest task"),
     ExitCode(OutputConflict.exit_code, "output conflict: something else is in its place, or no right to write there"),
     ExitCode(EXIT_NOT_PROVEN, "verify has found something against the table"),
+    ExitCode(EXIT_DIFFERENT, "diff has found a difference"),
     ExitCode(DiskError.exit_code, "the disk of the output is full or fails; the same command resumes there"),
     ExitCode(OutputBusy.exit_code, "another run is making this output; try again later"),
     ExitCode(Interrupted.exit_code, "interrupted (143 when by SIGTERM)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import sys
@@ -55,6 +56,33 @@ def of_latest() -> str:
         _printed(folder, "build", SAMPLE.name, "--quiet")
         lines = _printed(folder, "latest", "daily_weekly").splitlines()
     return "\n".join(["$ weekly-cli latest daily_weekly", *map(str.rstrip, lines)])
+
+
+def of_diff() -> str:
+    """Build the sample without its last day, then with it and with a split of BXA restated; return what `diff` prints.
+
+    The prices of BXA before 2022-06-10 are half of what they were, and its volumes twice.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pa.concat_tables([pq.read_table(path) for path in sorted(SAMPLE.glob("*.parquet"))])
+    restated = pc.and_(pc.equal(rows["symbol"], "BXA"), pc.less(rows["date"], datetime.date(2022, 6, 10)))
+    today = rows
+    for name, factor in (*((name, 0.5) for name in ("open", "high", "low", "close")), ("volume", 2)):
+        values = pc.if_else(restated, pc.multiply(rows[name], factor), rows[name])
+        today = today.set_column(rows.schema.names.index(name), rows.schema.field(name), values)
+    with tempfile.TemporaryDirectory() as folder:
+        yesterday = rows.filter(pc.less(rows["date"], datetime.date(2023, 12, 29)))
+        for name, table in (("yesterday", yesterday), ("today", today)):
+            pq.write_table(table, f"{folder}/prices.parquet")
+            _printed(folder, "build", "prices.parquet", "--output", name, "--quiet")
+        command = [sys.executable, "-m", "weekly_cli", "diff", "yesterday", "today"]
+        env = os.environ | {"COLUMNS": "80"}
+        done = subprocess.run(command, cwd=folder, env=env, check=False, text=True, stdout=subprocess.PIPE)
+    assert done.returncode == 8, "they differ"
+    return "\n".join(["$ weekly-cli diff yesterday today", *map(str.rstrip, done.stdout.splitlines())])
 
 
 def _printed(folder: str, *words: str) -> str:
