@@ -28,6 +28,7 @@ def ending_of(error: BaseException) -> Ending:
         return Ending(error.exit_code, str(error))
     if isinstance(error, Stopped):
         word = "interrupted" if error.exit_code == Interrupted.exit_code else "terminated"
-        return Ending(error.exit_code, f"{word}; the output is as it was, and the same command finishes the work")
+        line = f"{word}; the output is as it was, and the same command finishes the work"
+        return Ending(error.exit_code, "; ".join([line, *getattr(error, "__notes__", ())]))
     first_line = (str(error).splitlines() or [""])[0]
     return Ending(EXIT_BUG, f"a bug: {type(error).__name__}: {first_line}")

@@ -1,13 +1,11 @@
 """The output on a local disk: a lock and a work folder beside it, and an atomic switch.
 
-The work folder stays if a run is interrupted, so that the next run can resume. Its mark is there from the first moment
-and is removed last: a half-removed folder can still be recognized as this tool's.
+The work folder stays if a run is interrupted, so that the next run can resume.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -15,19 +13,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from weekly_cli import failpoints
-from weekly_cli.errors import DiskError, OutputConflict, UsageError, WeeklyError
+from weekly_cli.errors import DiskError, WeeklyError
 from weekly_cli.files import disk, records
 from weekly_cli.files.disk import writing
+from weekly_cli.files.leftovers import what_stays
 from weekly_cli.files.lock import only_run
-from weekly_cli.files.output_file import Flusher, is_single_file
+from weekly_cli.files.output_file import Flusher
+from weekly_cli.files.output_name import check_output_name, is_single_file
 from weekly_cli.files.store import NewFile, OutputStore
 from weekly_cli.files.switch import put_in_place, restore_displaced_output
 from weekly_cli.files.target import Listing, check_target, place
+from weekly_cli.files.work_folder import MARK, empty, make_work_folder, remove_tree, remove_work_folder, work_place
 from weekly_cli.settings import Config
 
-#: Every folder that this tool works in contains a file with this name from the first moment.
-_MARK = "made-by-weekly-cli"
-_JOURNAL, _INPUT, _WORK = "journal", "input", ".weekly-cli-work"
+_JOURNAL, _INPUT = "journal", "input"
 
 
 class LocalStore(OutputStore):
@@ -41,6 +40,7 @@ class LocalStore(OutputStore):
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        check_output_name(config)
         self._output = place(config.output)
         self.name = str(self._output)
         self._before: Listing = check_target(self._output, config)
@@ -60,26 +60,28 @@ class LocalStore(OutputStore):
     @contextlib.contextmanager
     def begin(self) -> Iterator[None]:
         """Provide the run's work folder, and restore an output that a dead run has moved out of the way."""
-        self._work = _work_place(self._output, self._config)
+        self._work = work_place(self._output, self._config.work_dir, self._config.named("work_dir"))
         with writing(self._work.parent):
-            if (self._work / _MARK).is_file():
+            if (self._work / MARK).is_file():
                 restore_displaced_output(self._work, self._output)
-            if self._config.fresh or not (self._work / _MARK).is_file():
-                _remove_work_folder(self._work)
-                _make_work_folder(self._work)
+            if self._config.fresh or not (self._work / MARK).is_file():
+                remove_work_folder(self._work)
+                make_work_folder(self._work)
         keep, self.worth_keeping = self._config.keep_work, (self._work / _JOURNAL).exists()
         try:
             self._before = check_target(self._output, self._config)  # check again: no other run can publish from now on
             with Flusher() as self._flusher:
                 yield
-        except BaseException:
+        except BaseException as error:
             keep |= self.worth_keeping
+            if keep:
+                error.add_note(what_stays(self._work, self._config.output))
             raise
         finally:
             if not keep:
                 with contextlib.suppress(WeeklyError):  # the run's own error counts; the next run removes what is left
                     restore_displaced_output(self._work, self._output)
-                    _remove_tree(self._work)
+                    remove_tree(self._work)
 
     def address(self, name: str) -> str:
         """Return a path in the work folder."""
@@ -119,18 +121,18 @@ class LocalStore(OutputStore):
 
     def clear(self, keep: Collection[str], *, keep_journal: bool) -> None:
         """Empty the work folder, except for some files."""
-        _empty(self._work, {*map(Path, keep), self._work / _INPUT, *([self._work / _JOURNAL] if keep_journal else [])})
+        empty(self._work, {*map(Path, keep), self._work / _INPUT, *([self._work / _JOURNAL] if keep_journal else [])})
 
     def add_part(self, address: str) -> None:
         """Flush a part to disk in a thread; a single output file is flushed only after all parts are joined."""
-        if self._flusher is not None and not is_single_file(self._output):
+        if self._flusher is not None and not is_single_file(self._config.output):
             self._flusher.add(Path(address))
 
     def commit(self, parts: Mapping[str, int], new_file: NewFile) -> int:
         """Publish the parts as the output."""
         if self._flusher is not None:
             self._flusher.wait()
-        if is_single_file(self._output):
+        if is_single_file(self._config.output):
             new_output = self._one_file(parts, new_file)
             size = new_output.stat().st_size
         else:
@@ -171,83 +173,3 @@ def _link(source: Path, target: Path) -> None:
         except OSError:
             source.rename(target)
     failpoints.reached("publish:linked")
-
-
-# ---- the work folder -------------------------------------------------------------------------------------
-
-
-def _work_place(output: Path, config: Config) -> Path:
-    if config.work_dir is None:
-        return output.with_name(f".{output.name}{_WORK}")
-    named = f"{config.named('work_dir')} {config.work_dir}"
-    inside = Path(config.work_dir).resolve()
-    if not inside.is_dir():
-        raise UsageError(f"{named} is not a directory")
-    if output in (inside, *inside.parents):
-        raise UsageError(f"{named} lies in the output {output}, which is replaced as a whole; choose another")
-    if inside.stat().st_dev != output.parent.stat().st_dev:
-        raise UsageError(f"{named} is on another filesystem than the output {output}")
-    records.check_name(inside, config.named("work_dir"))
-    which = hashlib.sha256(os.fsencode(output)).hexdigest()[:8]
-    return inside / f".{output.name}-{which}{_WORK}"
-
-
-def _remove_work_folder(folder: Path) -> None:
-    """Remove an earlier run's work folder.
-
-    Raises
-    ------
-    OutputConflict
-        If it is not a work folder.
-    """
-    if not os.path.lexists(folder):
-        return
-    is_work_folder = (
-        folder.is_dir() and not folder.is_symlink() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
-    )
-    if not is_work_folder:
-        raise OutputConflict(f"{folder} is in the way, and was not created by weekly-cli; move it, or pass --work-dir")
-    _remove_tree(folder)
-
-
-def _make_work_folder(folder: Path) -> None:
-    """Create a work folder that has its mark from the first moment."""
-    new = folder.with_name(f"{folder.name}-new")
-    _remove_work_folder(new)
-    try:
-        new.mkdir(mode=0o700)
-        failpoints.reached("work:made")
-        (new / _MARK).touch()
-        failpoints.reached("work:marked")
-        new.rename(folder)
-    except BaseException:
-        with contextlib.suppress(OSError, WeeklyError):  # the first error counts; the next run removes what is left
-            _remove_work_folder(new)
-        raise
-    failpoints.reached("work:renamed")
-
-
-def _remove_tree(folder: Path) -> None:
-    """Remove a folder that this tool made, its mark last: half removed, it can still be recognized."""
-    failpoints.reached("work:removing")
-    _empty(folder, ())
-    with writing(folder):
-        (folder / _MARK).unlink(missing_ok=True)
-        failpoints.reached("work:unmarked")
-        folder.rmdir()
-    failpoints.reached("work:removed")
-
-
-def _empty(folder: Path, keep: Collection[Path]) -> None:
-    """Remove what this tool has written to one of its folders, except for some files and the mark."""
-    with writing(folder):
-        entries = list(folder.iterdir())
-    for path in entries:
-        if path in keep or path.name == _MARK:
-            continue
-        with writing(path):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        failpoints.reached("work:entry-removed")

@@ -20,6 +20,11 @@ _POLL_SECONDS = 0.1
 _READ_AGAIN = 5
 
 
+def lock_path(output: Path) -> Path:
+    """Return where the lock of an output is."""
+    return output.with_name(f".{output.name}{_LOCK}")
+
+
 @contextlib.contextmanager
 def only_run(output: Path, wait_seconds: float) -> Iterator[None]:
     """Hold the output's lock.
@@ -35,7 +40,7 @@ def only_run(output: Path, wait_seconds: float) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path = output.with_name(f".{output.name}{_LOCK}")
+    path = lock_path(output)
     missing = [parent for parent in output.parents if not parent.exists()]
     lock = FileLock(path, timeout=wait_seconds, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
     try:

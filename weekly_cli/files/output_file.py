@@ -21,11 +21,6 @@ from weekly_cli.errors import DiskError
 from weekly_cli.files.disk import flush, reading, writing
 
 
-def is_single_file(output: Path) -> bool:
-    """Tell whether an output is one file: its name ends in .parquet."""
-    return output.suffix.lower() == ".parquet"
-
-
 class OutputFile(ABC):
     """A Parquet file being written under a temporary name: `close` checks and renames it; an exception discards it."""
 

@@ -14,7 +14,7 @@ from weekly_cli.files.disk import flush, writing
 from weekly_cli.files.target import Listing, listing
 
 #: Where an output is kept that was moved out of the way, and from where it is restored if nothing replaces it.
-_REPLACED = "replaced"
+REPLACED = "replaced"
 
 
 def put_in_place(new_output: Path, target: Path, before: Listing) -> None:
@@ -51,7 +51,7 @@ def _changed(target: Path) -> OutputConflict:
 
 def _replace_by_two_renames(new_output: Path, target: Path, before: Listing) -> None:
     """Replace a target where no system call can in one step; `restore_displaced_output` undoes a half-done switch."""
-    displaced = new_output.with_name(_REPLACED)
+    displaced = new_output.with_name(REPLACED)
     target.rename(displaced)
     failpoints.reached("publish:moved")
     if listing(displaced) != before:
@@ -67,8 +67,8 @@ def _replace_by_two_renames(new_output: Path, target: Path, before: Listing) -> 
 def restore_displaced_output(work: Path, output: Path) -> None:
     """Restore an output that was moved out of the way and that nothing has replaced."""
     with writing(output):
-        if (work / _REPLACED).exists() and not output.exists():
-            (work / _REPLACED).rename(output)
+        if (work / REPLACED).exists() and not output.exists():
+            (work / REPLACED).rename(output)
 
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2

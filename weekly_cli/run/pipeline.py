@@ -17,6 +17,7 @@ from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.written import written_columns
 from weekly_cli.events import Listener
 from weekly_cli.files.discovery import refuse_changed
+from weekly_cli.files.output_name import check_output_name
 from weekly_cli.files.store import OutputStore
 from weekly_cli.files.stores import open_store
 from weekly_cli.files.target import place
@@ -24,6 +25,7 @@ from weekly_cli.findings import Finding, merged
 from weekly_cli.run import resources
 from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse_findings, refuse_nothing
 from weekly_cli.run.comparisons import Comparisons, compare, write_benchmark_file
+from weekly_cli.run.default_output import refuse_other_input
 from weekly_cli.run.engines import Engine
 from weekly_cli.run.engines.holder import EngineHolder, StartEngine
 from weekly_cli.run.fan_out import fan_out, nothing_worth_keeping
@@ -49,7 +51,7 @@ def build(input: str | Path | Sequence[str | Path], output: str | Path = "daily_
     input : str or Path, or a sequence of them
         A Parquet or CSV file, a folder of them (flat, nested or hive-partitioned), or a glob.
     output : str or Path
-        `NAME.parquet` is one file; any other name is a folder of parts.
+        `NAME.parquet` is one file, `NAME` or `NAME/` a folder of parts.
     **settings
         Every setting of `weekly-cli build` by its name with underscores, such as `jobs=2`,
         `memory_limit="2GB"`, `features="momentum,w_vol_12"`, `benchmark=["SPY"]`.
@@ -101,6 +103,7 @@ def run(
     workers, on joblib's loky by default. `last_day` is how far the data reach where the input is only some of them.
     """
     store = open_store(config)
+    refuse_other_input(config)
     with contextlib.ExitStack() as stack:
         stack.enter_context(store.lock())
         stack.enter_context(store.begin())
@@ -138,6 +141,8 @@ def run(
 
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
+    check_output_name(config)
+    refuse_other_input(config)
     wanted, available = wanted_by(config), resources.probe()
     output = place(config.output)
     with converted(config, output) as conversion:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import pieces_with, select_symbols
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import BudgetError
-from weekly_cli.files import output_file
+from weekly_cli.files import output_name
 from weekly_cli.run.resources import Resources, requested_workers
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
@@ -220,7 +219,7 @@ def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partitio
     if config.rows == "weekly":  # there are no more bars than rows, and their values do not repeat
         added *= 4.0 / _STORED_BYTES[config.compression] / max(1.0, scan.calendar.sessions_a_week)
         input_bytes = 0.0
-    copies = 2 if n_tasks > 1 and output_file.is_single_file(Path(config.output)) else 1
+    copies = 2 if n_tasks > 1 and output_name.is_single_file(config.output) else 1
     return int(rows * ((input_bytes + added) * copies + (footers.row_bytes if partition else 0.0)))
 
 

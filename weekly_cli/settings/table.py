@@ -216,8 +216,8 @@ class Config:
 
     # ---- Output
     output: str = _row(
-        "daily_weekly", kinds.PathName(), OUTPUT, "NAME.parquet is one file, any other name a folder of parts.",
-        short="-o", shows_variable=True,
+        "daily_weekly", kinds.PathName(), OUTPUT,
+        "NAME.parquet (.pq, .parq) is one file, NAME or NAME/ a folder of parts.", short="-o", shows_variable=True,
     )  # fmt: skip
     rows: str = _row(
         "daily", kinds.Choice("daily", "weekly"), OUTPUT,

@@ -10,7 +10,7 @@ __all__ = ["PANELS", "app"]
 
 #: The modules, which are named as their commands.
 PANELS = {
-    "Build": ("build", "plan", "sample"),
+    "Build": ("build", "plan", "sample", "clean"),
     "Questions": ("inspect", "explain", "latest", "verify", "report", "diff"),
     "Reference": ("features", "config", "docs", "doctor"),
 }

@@ -1,0 +1,46 @@
+"""What an output's name says: one Parquet file, or a folder of parts."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from weekly_cli.errors import UsageError
+from weekly_cli.files.parquet import PARQUET_SUFFIXES
+from weekly_cli.settings import Config
+
+#: A suffix that names a type of files; that of `v1.2` does not.
+_TYPE_OF_FILE = re.compile(r"\.[A-Za-z]\w*")
+
+
+def is_single_file(output: str) -> bool:
+    """Tell whether an output is one file: its name, or that of a link's target, ends as one of Parquet does.
+
+    >>> is_single_file("weekly.pq"), is_single_file("weekly.pq/"), is_single_file("weekly")
+    (True, False, False)
+    """
+    return not _is_named_as_folder(output) and Path(output).resolve().suffix.lower() in PARQUET_SUFFIXES
+
+
+def check_output_name(config: Config) -> None:
+    """Refuse a name that says neither: it ends as files of another type do, and no slash says that it is a folder.
+
+    Raises
+    ------
+    UsageError
+    """
+    name, path = config.output, Path(config.output)
+    if is_single_file(name) or _is_named_as_folder(name) or path.is_dir():
+        return
+    suffix = path.resolve().suffix
+    if _TYPE_OF_FILE.fullmatch(suffix):
+        plain = name.removesuffix(suffix) or "weekly"
+        raise UsageError(
+            f"{config.named('output')} {name}: {suffix} is no type of output; give {plain}.parquet (or .pq, .parq) for "
+            f"one file, {plain} for a folder of parts, or {name}/ for a folder of this very name"
+        )
+
+
+def _is_named_as_folder(name: str) -> bool:
+    return name.endswith(("/", os.sep))
