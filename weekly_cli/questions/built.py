@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from weekly_cli.compute.arrays import positions
 from weekly_cli.compute.features import Catalogue, catalogue
 from weekly_cli.dataset.dates import day_of, number_unit, session_days
 from weekly_cli.dataset.roles import find_roles
@@ -170,7 +171,7 @@ class Built:
     def _only(self, table: pa.Table, symbols: Sequence[str]) -> tuple[pa.Table, pa.Array]:
         """Return the rows of some symbols, and the symbol of each row before."""
         texts = self._texts(table)
-        return table.filter(pc.is_in(texts, pa.array(list(symbols), pa.string()))), texts
+        return table.filter(pc.is_in(texts, text_array(list(symbols)))), texts
 
     def _similar(self, symbol: str) -> str:
         symbols = self.symbols
@@ -202,7 +203,7 @@ class Built:
             inside &= days >= day_of(start)
         if end is not None:
             inside &= days <= day_of(end)
-        return table.filter(pa.array(inside))
+        return table.take(positions(inside))
 
 
 def _may_have(statistics: Any, symbols: Sequence[str]) -> bool:

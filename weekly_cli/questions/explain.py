@@ -56,7 +56,7 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
     wanted = None if feature is None else feature_of(built, feature, found.steps)
     row = _row(found, day)
     known = [name for name in built.features if isinstance(found.steps.get(name), Feature)]
-    evaluated = found.evaluated(known)
+    evaluated = found.evaluated(known, row.offset)
     values = {name: _value(row, evaluated, name) for name in built.features}
     compared = [value for value in values.values() if value.agrees is not None]
     differing = tuple(value for value in compared if not value.agrees)
@@ -134,7 +134,7 @@ def _value(row: Row, evaluated: Evaluated, name: str) -> Value:
     value = float(evaluated.column(name)[row.bar])
     computed = row.history.as_stored(step, value)
     for peer in _peers(row.history, step):
-        if peer.symbol is not None and peer.bars is None:
+        if peer.bars is None and not peer.is_none:
             return Value(name, stored, np.nan, None, peer.trouble)
     kind = row.history.rows.table.schema.field(name).type
     rounding = float(np.finfo(np.float32).eps) if pa.types.is_float32(kind) else 0.0
@@ -161,7 +161,9 @@ def _few(found: History, values: Mapping[str, Value]) -> Iterator[Value]:
 
 def _feature(row: Row, bar: SeenBar | None, evaluated: Evaluated, feature: Feature, value: Value) -> ExplainedFeature:
     lines = (*workings(feature.name, At(evaluated, row.bar), write), *_of_bar(feature, bar)) if bar is not None else ()
-    if np.isfinite(value.computed):
+    if np.isfinite(value.stored) and np.isnan(value.computed):
+        lines = ()
+    elif np.isfinite(value.computed):
         lines = tuple(line for line in lines if np.isfinite(line.value))  # some steps have no value yet
     null = ""
     if np.isnan(value.stored) and row.bar < 0:

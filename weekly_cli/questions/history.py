@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from weekly_cli.compute.arrays import text_array
 from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, columns_as_used, weekly_bars
 from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.panel import PanelShape
@@ -113,8 +114,11 @@ class History:
         """With whom the symbol is compared, by what replaces `{b}`."""
         return {name: _peer(self.built, self.symbol, name) for name in self.built.record["benchmarks"]}
 
-    def evaluated(self, features: Sequence[str]) -> Evaluated:
-        """Return the values of features, and of all that they are made of, at every bar of the rows that are there."""
+    def evaluated(self, features: Sequence[str], n_older: int) -> Evaluated:
+        """Return the values of features, and of all that they are made of, at every bar of the rows that are there.
+
+        `n_older` bars are from before them.
+        """
         bars = self.rows.bars
         shape = PanelShape(np.array([len(bars.weeks)]))
         needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, self.steps)))
@@ -122,7 +126,8 @@ class History:
         benchmarks = _benchmark_bars({name: self.peers[name] for name in used})
         clocks = self.built.config.week, self.built.config.available
         given = bar_panels(bars, slice(0, len(bars.weeks)), shape, clocks, benchmarks)
-        return Evaluated(needed, self.steps, given)
+        older = {"bar_number": float(n_older)}
+        return Evaluated(needed, self.steps, lambda name: given(name) + older.get(name, 0.0))
 
     def as_stored(self, feature: Feature, value: float) -> float:
         """Return a value as its column stores it; NaN: null."""
@@ -132,11 +137,20 @@ class History:
 
 @dataclass(frozen=True)
 class Peer:
-    """The symbol that a comparison takes, its bars, or why they are not known."""
+    """The symbol that a comparison takes, and its bars.
+
+    Attributes
+    ----------
+    trouble : str
+        Why there are no bars.
+    is_none : bool
+        There is no symbol to compare with: the columns are null.
+    """
 
     symbol: str | None = None
     bars: WeeklyBars | None = None
     trouble: str = ""
+    is_none: bool = False
 
 
 def _peer(built: Built, symbol: str, name: str) -> Peer:
@@ -146,10 +160,14 @@ def _peer(built: Built, symbol: str, name: str) -> Peer:
             sector_map = wanted_by(built.config).sector_map
         except WeeklyError as error:
             return Peer(trouble=f"the symbol to compare with is not known: {error}")
-        listed = [] if sector_map is None else sector_map.filter(pc.equal(sector_map["symbol"], symbol)).to_pylist()
+        listed = (
+            []
+            if sector_map is None
+            else sector_map.filter(pc.is_in(sector_map["symbol"], text_array([symbol]))).to_pylist()
+        )
         compared = listed[0].get(name) if listed else None
         if compared is None:
-            return Peer(trouble=f"the sector map has no {name} for {symbol}, so its columns are null")
+            return Peer(trouble=f"the sector map has no {name} for {symbol}, so its columns are null", is_none=True)
     try:
         return Peer(compared, daily_rows(built, compared).bars)
     except UsageError:
@@ -176,8 +194,12 @@ def history(built: Built, symbol: str) -> History:
     UsageError
         If the output has no such symbol.
     InputRefused
-        If it lacks the column from which its bars were made.
+        If it has no daily rows, or lacks the column from which its bars were made.
     """
+    if built.config.rows != "daily":
+        raise InputRefused(
+            f"{built.name} has a row a week, and not the daily rows of which bars are made; build without --rows weekly"
+        )
     return History(built, symbol, daily_rows(built, symbol, built.features))
 
 

@@ -106,9 +106,9 @@ def _day(rows: DailyRows, at: int, is_adjusted: bool) -> Day:
     is_used = not rows.unusable["close"][at]
     bad = [role for role in rows.raw if role != "close" and rows.unusable[role][at]]
     if rows.padding[at]:
-        note = "left out: repeats the row before, without volume"
+        note = "left out: padding"
     elif not is_used:
-        note = "left out: no usable close"
+        note = "left out: its close"
     else:
         note = f"unusable: {', '.join(bad)}" if bad else ""
     return Day(

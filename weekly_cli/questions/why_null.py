@@ -54,7 +54,7 @@ def why_null(row: Row, evaluated: Evaluated, name: str) -> str:
 def _undefined(line: Working, lines: list[Working]) -> str:
     if np.isfinite(line.value):
         return f"{line.name} = {line.with_numbers}, which its column's type can't hold"
-    notes = [each.note for each in lines if each.note and each is not line]
+    notes = [each.note for each in lines if "rounding" in each.note]
     return f"{line.name} = {line.with_numbers} has no result: it divides by zero{f' ({notes[-1]})' if notes else ''}"
 
 

@@ -82,7 +82,8 @@ class Working:
     @property
     def shown_value(self) -> str:
         """The value as it is shown after the equals sign."""
-        return number(self.value, _VALUE_DIGITS, is_date=self.is_date)
+        digits = _TERM_DIGITS if self.template == "{0}" else _VALUE_DIGITS
+        return number(self.value, digits, is_date=self.is_date)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -134,7 +135,10 @@ def listed(values: Sequence[float], *, is_date: bool = False) -> str:
     if len(values) == 1 and values[0] < 0:
         texts = [f"({texts[0]})"]
     if len(texts) > _MOST_SHOWN:
-        texts = [*texts[:_FIRST_SHOWN], "...", *texts[-_LAST_SHOWN:]]
+        hidden = values[_FIRST_SHOWN:-_LAST_SHOWN]
+        shown = [*texts[:_FIRST_SHOWN], *texts[-_LAST_SHOWN:]]
+        middle = ["...", "null", "..."] if np.isnan(hidden).any() and "null" not in shown else ["..."]
+        texts = [*shown[:_FIRST_SHOWN], *middle, *shown[_FIRST_SHOWN:]]
     return ", ".join(texts)
 
 

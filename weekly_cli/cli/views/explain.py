@@ -20,6 +20,7 @@ _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: More weeks than these are not all drawn: the bar's, then the last ones.
 _MOST_WEEKS, _LAST_WEEKS = 8, 4
 _MOST_NAMES = 6
+_PRICE_DIGITS = 7
 
 
 def show(found: Explanation, console: Console) -> None:
@@ -57,7 +58,7 @@ def _calendar(found: Explanation) -> Iterator[str]:
     left_out = len(drawn) - _MOST_WEEKS
     if left_out > 0:
         yield _week(found, drawn[0])
-        yield f"{'...':<12}  {left_out + _MOST_WEEKS - 1 - _LAST_WEEKS:,} weeks more"
+        yield f"{'...':<12}  {left_out + _MOST_WEEKS - 1 - _LAST_WEEKS:,} weeks more without a usable row"
         drawn = drawn[-_LAST_WEEKS:]
     for week in drawn:
         yield _week(found, week)
@@ -99,14 +100,14 @@ def _days(bar: SeenBar) -> Table:
     scaled = any(day.factor is not None for day in bar.days)
     table = columns("daily row", *roles, *(["factor"] if scaled else []), "")
     for day in bar.days:
-        numbers = [number(day.values[role]) for role in roles]
-        factor = [] if not scaled else ["" if day.factor is None else number(day.factor)]
+        numbers = [number(day.values[role], _PRICE_DIGITS) for role in roles]
+        factor = [] if not scaled else ["" if day.factor is None else number(day.factor, _PRICE_DIGITS)]
         table.add_row(f"{_WEEKDAYS[day.date.weekday()]} {day.date}", *numbers, *factor, day.note)
     made = {line.name: line for line in bar.workings}
     notes = [made[role].note for role in roles if made[role].note]
-    days = f"{number(made['days'].value)} usable row{'' if made['days'].value == 1 else 's'}"
-    numbers = [*(number(made[role].value) for role in roles), *([""] if scaled else [])]
-    table.add_row("its bar", *numbers, "; ".join([days, *notes]))
+    days = f"its bar, {number(made['days'].value)} row{'' if made['days'].value == 1 else 's'}"
+    numbers = [*(number(made[role].value, _PRICE_DIGITS) for role in roles), *([""] if scaled else [])]
+    table.add_row(days, *numbers, "; ".join(notes))
     return table
 
 
@@ -129,7 +130,10 @@ def _show_feature(feature: ExplainedFeature, console: Console) -> None:
     if value.trouble:
         console.print(f"It can't be computed again: {printable(value.trouble)}.")
     elif value.agrees is False:
-        console.print(f"The rows of this output give {_as_shown(feature, value.computed)}, which is another value.")
+        if value.computed == value.computed:
+            console.print(f"The rows of this output give {_as_shown(feature, value.computed)}, which is another value.")
+        else:
+            console.print("The rows of this output do not give it: they lack bars that it needs.")
     if feature.workings:
         console.print(formulas(feature.workings))
 

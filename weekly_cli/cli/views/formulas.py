@@ -28,12 +28,12 @@ def formulas(lines: Sequence[Working]) -> Table:
     return table
 
 
-def columns(*names: str, numbers: bool = True, last_is_text: bool = True) -> Table:
+def columns(*names: str, last_is_text: bool = True) -> Table:
     """Return a table without lines, whose columns but the first, and maybe the last, are numbers."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     last = len(names) - 1 if last_is_text else len(names)
     for place, name in enumerate(names):
-        table.add_column(name, justify="right" if numbers and 0 < place < last else "left", overflow="fold")
+        table.add_column(name, justify="right" if 0 < place < last else "left", no_wrap=place < last, overflow="fold")
     return table
