@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from weekly_cli.compute.arrays import positions
+from weekly_cli.compute.arrays import empty_table, positions, text_array
 from weekly_cli.compute.features import Catalogue, catalogue
 from weekly_cli.dataset.dates import day_of, number_unit, session_days
 from weekly_cli.dataset.roles import find_roles
@@ -141,7 +141,7 @@ class Built:
                 found.update(texts.unique().to_pylist())
             tables.append(self._between(table, start, end).select(names))
         self.refuse_missing(symbols or (), found)
-        empty = pa.schema([self.schema.field(name) for name in names]).empty_table()
+        empty = empty_table(pa.schema([self.schema.field(name) for name in names]))
         return pa.concat_tables(tables) if tables else empty
 
     def row_groups(self, columns: Sequence[str], symbols: Sequence[str] | None = None) -> Iterator[pa.Table]:

@@ -193,6 +193,8 @@ def _conclusion(row: Row, n_compared: int, differing: tuple[Value, ...]) -> str:
     some = f"{len(differing):,} of {n_compared:,} weekly values are not what the rows of this output give"
     if config.start is not None:
         return f"{some}: it was built with --start {config.start}, and the rows before that date are not in it."
+    if config.columns_out:
+        return f"{some}: it was built with --columns-out, and columns of which its bars were made are not in it."
     if built.record["version"] != __version__:
         return f"{some}: weekly-cli {built.record['version']} built it, and this is {__version__}."
     return (

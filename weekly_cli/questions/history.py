@@ -69,8 +69,12 @@ def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyR
     """
     config = built.config
     roles = {role: name for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")}
-    if config.price is not None and config.price not in built.schema.names:
-        raise InputRefused(f"{built.name} has no column {config.price}, from which its bars were made (--price)")
+    made_of = built.record["price"]
+    if "close" not in roles or made_of not in built.schema.names:
+        missing = made_of if made_of not in built.schema.names else "close"
+        raise InputRefused(
+            f"{built.name} has no column {missing}, of which its bars were made; build it with that in --columns-out"
+        )
     needed = [built.roles["date"], *roles.values(), *([] if config.price is None else [config.price]), *columns]
     table = built.rows([symbol], columns=list(dict.fromkeys(needed)))
     days = session_days(table.column(built.roles["date"]), built.dates)[0].astype(np.int64)
