@@ -480,8 +480,12 @@ def test_without_a_terminal_one_line_a_stage_and_no_control_codes(tmp_path: Path
     assert all(line.isprintable() for line in lines)
     assert tuple(line.partition(":")[0] for line in lines[: len(STAGES)]) == STAGES
     assert all(len(line) <= 80 for line in lines[len(STAGES) :])
-    for word in ("rows", "symbols", "weekly bars", "seconds", "strategy", "pool", "memory", "quality", "output"):
+    for word in ("in ", "roles", "symbols", "weekly bars", "out ", "quality", "time", "in Python", "next"):
         assert word in done.stderr
+    verbose = run_cli("build", prices, "-v", cwd=tmp_path)
+    for word in ("in tasks", "rate", "strategy", "fragments", "pool", "CPU use", "memory", "bytes"):
+        assert word not in done.stderr
+        assert f"\n{word} " in verbose.stderr
 
 
 def test_names_of_the_output_do_not_steer_the_terminal(tmp_path: Path, prices: Path) -> None:
@@ -577,7 +581,7 @@ def test_output_into_head_ends_normally(tmp_path: Path) -> None:
 def test_on_a_terminal_no_line_is_wider_than_it(tmp_path: Path, prices: Path) -> None:
     deep = tmp_path / ("a long name of a folder " * 5)
     code, said = on_a_terminal(
-        "build", prices, "-o", deep / "out", "--strategy", "batched", cwd=tmp_path, env={"COLUMNS": "80"}
+        "build", prices, "-v", "-o", deep / "out", "--strategy", "batched", cwd=tmp_path, env={"COLUMNS": "80"}
     )
     assert code == 0
     assert "\x1b[" in said  # live bars were there
@@ -619,8 +623,11 @@ def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path
     said = json.loads(listed.stdout)
     assert said["strategy"].startswith("direct: ")
     assert said.pop("findings") == []
+    assert said.pop("estimate")["rows"] == 900
+    verbose = run_cli("plan", prices, "-v", cwd=tmp_path)
     for name in said:
-        assert name.replace("_", " ") in shown.stdout
+        assert name.replace("_", " ") in verbose.stdout
+        assert (name in shown.stdout) == (name not in ("partition", "tasks", "workers")) or "_" in name
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())
     assert list(tmp_path.iterdir()) == []
     other = json.loads(run_cli("plan", prices, "--json", "--strategy", "per-symbol", "-j", "1", cwd=tmp_path).stdout)

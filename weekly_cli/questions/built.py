@@ -173,6 +173,19 @@ class Built:
         texts = self._texts(table)
         return table.filter(pc.is_in(texts, text_array(list(symbols)))), texts
 
+    def last_rows(self, n_rows: int, columns: Sequence[str]) -> pa.Table:
+        """Return the last rows of one symbol, of those in the last row group the one with the most rows there."""
+        name = self.roles["symbol"]
+        for path in reversed(self.files):
+            file = parquet.open_parquet(path)
+            if file.num_row_groups:
+                table = file.read_row_group(file.num_row_groups - 1, list(dict.fromkeys([*columns, name])))
+                symbols = plain_symbols(table.column(name).combine_chunks())
+                counts = symbols.value_counts()
+                most = counts.field("values")[int(np.argmax(counts.field("counts")))]
+                return table.filter(pc.equal(symbols, most))[-n_rows:].select(columns)
+        return pa.schema([self.schema.field(column) for column in columns]).empty_table()
+
     def _similar(self, symbol: str) -> str:
         symbols = self.symbols
         return did_you_mean(symbol, symbols) if len(symbols) <= _MOST_SUGGESTED else ""

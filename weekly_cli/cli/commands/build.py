@@ -10,13 +10,17 @@ from weekly_cli.cli import log
 from weekly_cli.cli.application import SETTINGS_NOTE, command, importing, layers
 from weekly_cli.cli.console import console, print_json, say
 from weekly_cli.cli.parameters import Typed
-from weekly_cli.errors import EXIT_DONE
+from weekly_cli.errors import EXIT_DONE, WeeklyError
 from weekly_cli.settings import SETTINGS, resolve
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from weekly_cli.cli.log import RunLog
     from weekly_cli.run.report import Report
     from weekly_cli.settings import Config
+
+_ROWS_PREVIEWED = 3
 
 
 @command(
@@ -90,6 +94,18 @@ def _show(done: Report, config: Config, run_log: RunLog) -> None:
     from weekly_cli.cli.views import build as view
 
     if not config.quiet:
-        console(stderr=True).print(view.render(done))
+        console(stderr=True).print(view.render(done, _preview(done), verbose=config.verbose))
     elif done.rejected:
         say(f"weekly-cli: {view.failures(done)}")
+
+
+def _preview(done: Report) -> pa.Table | None:
+    """Return three rows of the output; None: it is gone already."""
+    from weekly_cli.cli.views.build import previewed
+    from weekly_cli.questions.built import open_output
+
+    try:
+        built = open_output(done.output)
+        return built.last_rows(_ROWS_PREVIEWED, previewed(built.roles, built.features))
+    except WeeklyError:
+        return None

@@ -21,11 +21,14 @@ def plan(typed: Typed) -> int:
     config = resolve(*layers(typed))
     with importing():
         from weekly_cli.cli.views import plan as view
-        from weekly_cli.run import pipeline
+        from weekly_cli.run import estimate, pipeline
+        from weekly_cli.run.wanted import wanted_by
     scan, run_plan = pipeline.plan_only(config)
     findings = pipeline.findings_in_plan(scan, run_plan, config)
+    estimated = estimate.estimate(scan, run_plan, config, wanted_by(config))
+    lines = view.plan_lines(scan, run_plan) | view.estimate_lines(estimated, config.output)
     if config.json:
-        print_json({**view.plan_lines(scan, run_plan), "findings": [asdict(one) for one in findings]})
+        print_json({**lines, "estimate": asdict(estimated), "findings": [asdict(one) for one in findings]})
     else:
-        console(stderr=False).print(view.render(scan, run_plan, findings))
+        console(stderr=False).print(view.render(lines, findings, verbose=config.verbose))
     return EXIT_DONE

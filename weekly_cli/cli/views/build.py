@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read
+from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read, table_of
 from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.run.repeats import differences
 from weekly_cli.run.report import Report
 from weekly_cli.run.task import SHORT_HISTORY_BARS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from rich.console import RenderableType
 
 _FAILURES_SHOWN = 3
+_FLAWS_SHOWN = 3
 #: What each count of a report's `quality` counts.
 QUALITY_WORDS = {
     "unusable_close": "rows without a usable close",
@@ -29,9 +32,38 @@ QUALITY_WORDS = {
 }
 
 
-def render(report: Report) -> RenderableType:
-    """Return the report as a table at most 80 columns wide."""
-    return grid(_lines(report))
+def render(report: Report, preview: pa.Table | None = None, *, verbose: bool = False) -> RenderableType:
+    """Return the report, at most 80 columns wide and, for a usual run, 18 lines long: with its stages, one screen.
+
+    Parameters
+    ----------
+    report : Report
+    preview : pa.Table or None
+        Some rows and columns of the output.
+    verbose : bool
+        Whether to show how the work was done, too.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [grid(_lines(report, verbose=verbose))]
+    if preview is not None and preview.num_rows:
+        parts += [Text(), table_of(preview), Text()]
+    code = f"import weekly_cli; weekly_cli.read({report.output!r})"
+    command = f"weekly-cli verify {shlex.quote(report.output)}"
+    return Group(*parts, grid([("in Python", code), ("next", command)]))
+
+
+#: Columns that a preview shows first, those of them that are there.
+_PREVIEWED = ("w_week_end", "w_close", "w_ret", "w_rsi_14", "w_vol_12")
+_MOST_PREVIEWED = 4
+
+
+def previewed(roles: Mapping[str, str], features: Sequence[str]) -> list[str]:
+    """Return which columns of an output a preview shows."""
+    keys = [roles[role] for role in ("symbol", "date", "close") if role in roles]
+    first = [name for name in _PREVIEWED if name in features]
+    return list(dict.fromkeys([*keys, *[*first, *features][:_MOST_PREVIEWED]]))
 
 
 def failures(report: Report) -> str:
@@ -41,40 +73,58 @@ def failures(report: Report) -> str:
     return f"left out of {report.output}: {first}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _lines(report: Report) -> Sequence[tuple[str, str]]:
+def _lines(report: Report, *, verbose: bool) -> Sequence[tuple[str, str]]:
     seconds = report.seconds
+    span = dates(report.first_date, report.last_date, report.sessions_a_week) if report.first_date else "no rows"
     stages = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items() if name != "total")
-    inside = ", ".join(f"{name} {value:.2f}" for name, value in report.worker_seconds.items())
+    written = f"{report.columns} columns, {report.features} of them weekly features, {mib(report.bytes_written)}"
+    return [
+        ("in", f"{_input(report)}: {span}"),
+        ("roles", roles_in_words(report.roles)),
+        ("read as", "; ".join(report.notes)),
+        ("not read", not_read(report.skipped)),
+        ("out", f"{report.output}: {_rows(report)}, {written}"),
+        ("dropped", "; ".join(dropped_lines(report))),
+        ("intraday", intraday_line(report)),
+        ("quality", _quality(report, verbose=verbose)),
+        *finding_lines(report.findings),
+        ("warnings", "; ".join(report.warnings)),
+        ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
+        ("time", f"{seconds['total']:.2f} s: {stages}"),
+        *(_internals(report) if verbose else ()),
+    ]
+
+
+def _input(report: Report) -> str:
+    given = report.settings["input"].value
+    names = [given] if isinstance(given, str) else given
+    return names[0] + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
+
+
+def _internals(report: Report) -> Sequence[tuple[str, str]]:
     peak = report.peak_bytes
     memory = f"parent {mib(peak['parent'])}"
     memory += f", largest worker {mib(peak['largest_worker'])}" if peak["largest_worker"] else ""
-    flaws = [f"{count:,} {QUALITY_WORDS[name]}" for name, count in report.quality.items() if count]
     bytes_moved = f"read {mib(report.bytes_read)}, written {mib(report.bytes_written)}"
-    bytes_moved += f", saved by narrower types {mib(report.bytes_saved)}"
     return [
-        ("rows", _rows(report)),
-        ("roles", roles_in_words(report.roles)),
-        ("dates", dates(report.first_date, report.last_date, report.sessions_a_week) if report.first_date else ""),
-        ("read as", "; ".join(report.notes)),
-        ("columns", f"{report.columns}, of which {report.features} are weekly features"),
-        ("seconds", f"{seconds['total']:.2f}: {stages}"),
-        ("in tasks", inside),
+        ("in tasks", ", ".join(f"{name} {value:.2f} s" for name, value in report.worker_seconds.items())),
         ("rate", f"{report.rows_per_second:,.0f} rows/s, {report.symbols_per_second:,.0f} symbols/s"),
         ("strategy", f"{report.strategy}: {report.strategy_reason}"),
         ("fragments", report.partition_reason),
         ("pool", f"{report.workers} of {report.tasks:,} tasks at a time, limited by {report.workers_reason}"),
         ("CPU use", f"{report.cpu_use:.0%} of the fan-out's wall time x workers"),
         ("memory", f"{memory}, all together {mib(peak['all'])} of {mib(report.budget_bytes)}"),
-        ("bytes", bytes_moved),
-        ("quality", "; ".join(flaws) or "nothing unusual"),
-        *finding_lines(report.findings),
-        ("not read", not_read(report.skipped)),
-        ("dropped", "; ".join(dropped_lines(report))),
-        ("intraday", intraday_line(report)),
-        ("warnings", "; ".join(report.warnings)),
-        ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
-        ("output", report.output),
-    ]  # fmt: skip
+        ("bytes", f"{bytes_moved}, saved by narrower types {mib(report.bytes_saved)}"),
+    ]
+
+
+def _quality(report: Report, *, verbose: bool) -> str:
+    """Return the most frequent flaws, or all of them."""
+    flaws = sorted(((count, name) for name, count in report.quality.items() if count), reverse=True)
+    shown = flaws if verbose else flaws[:_FLAWS_SHOWN]
+    more = len(flaws) - len(shown)
+    words = "; ".join(f"{count:,} {QUALITY_WORDS[name]}" for count, name in shown)
+    return (words or "nothing unusual") + (f"; {more} more kinds with --verbose" if more else "")
 
 
 def _rows(report: Report) -> str:

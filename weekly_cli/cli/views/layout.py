@@ -10,6 +10,7 @@ from weekly_cli.findings import Finding
 from weekly_cli.names import printable
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from rich.table import Table
 
 _MIB = 2**20
@@ -26,6 +27,25 @@ def grid(lines: Iterable[tuple[str, str]]) -> Table:
         if value:
             table.add_row(name, printable(value))
     return table
+
+
+def table_of(rows: pa.Table) -> Table:
+    """Return some rows of an output under their columns' names; what is too wide is cut."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows.column_names:
+        is_number = isinstance(rows.column(name)[0].as_py(), int | float)
+        table.add_column(printable(name), justify="right" if is_number else "left", no_wrap=True, overflow="ellipsis")
+    for row in rows.to_pylist():
+        table.add_row(*(printable(_value(value)) for value in row.values()))
+    return table
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "null"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from weekly_cli.cli.heartbeat import duration
 from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.findings import Finding
+from weekly_cli.run.estimate import Estimate
 from weekly_cli.run.plan import Plan
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def render(scan: Scan, plan: Plan, findings: Sequence[Finding]) -> RenderableType:
-    """Return a plan as a table at most 80 columns wide."""
-    lines = [(name.replace("_", " "), str(value)) for name, value in plan_lines(scan, plan).items()]
-    return grid([*lines, *finding_lines(findings)])
+#: How the work is cut: for those who want to know why.
+_OF_THE_WORK = ("partition", "tasks", "workers")
 
 
-def plan_lines(scan: Scan, plan: Plan) -> dict[str, str | int]:
+def render(lines: Mapping[str, str], findings: Sequence[Finding], *, verbose: bool) -> RenderableType:
+    """Return the lines of a plan as a table at most 80 columns wide; `verbose` shows how the work is cut, too."""
+    shown = [(name.replace("_", " "), text) for name, text in lines.items() if verbose or name not in _OF_THE_WORK]
+    return grid([*shown, *finding_lines(findings)])
+
+
+def estimate_lines(estimated: Estimate, output: str) -> dict[str, str]:
+    """Return the lines about what a build takes and makes."""
+    size = f"about {mib(estimated.output_bytes)}"
+    return {
+        "output": f"{output}: about {estimated.rows:,} rows of {estimated.columns} columns, {size}",
+        "time": f"about {_rounded(estimated.seconds)} where no other program needs the cores",
+    }
+
+
+def _rounded(seconds: float) -> str:
+    """Return a time that promises no more than it knows.
+
+    >>> _rounded(0.437), _rounded(8.5), _rounded(312.0)
+    ('0.4 s', '8 s', '5 min 12 s')
+    """
+    return f"{seconds:.1g} s" if seconds < 1 else duration(seconds)
+
+
+def plan_lines(scan: Scan, plan: Plan) -> dict[str, str]:
     """Return the lines that describe a plan, for the table and the JSON."""
     rows = [task.rows for task in plan.tasks]
     limits = "; ".join(f"{name}: {limit}" for name, limit in plan.worker_limits)
