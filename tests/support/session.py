@@ -12,6 +12,15 @@ from pathlib import Path
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 
 
+def of_chart() -> str:
+    """Build the sample and return the chart of a symbol's last months."""
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(folder, "build", str(SAMPLE), "--output", "daily_weekly", "--quiet")
+        words = ("chart", "daily_weekly", "ABIQA", "--start", "2023-06-01")
+        printed = "\n".join(line.rstrip() for line in _printed(folder, *words).splitlines())
+        return f"$ weekly-cli {' '.join(words)}\n{printed}"
+
+
 def of_verify() -> str:
     """Build the sample and return what `verify` prints of it, but for the rows of the warm-up.
 

@@ -46,6 +46,8 @@ CONFINED = {
     "polars": {"files.second_decoder"},
     "deltalake": {"files.delta"},
     "psutil": {"run.resources"},
+    "altair": {"questions.chart_page", "questions.chart_spec"},
+    "vl_convert": {"questions.chart_page"},
 }
 
 

@@ -18,16 +18,22 @@ _LOOKED_AT_BYTES, _BEFORE_JSON = 512, b" \t\r\n\0\xef\xbb\xbf\xff\xfe"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file as `write_report` does."""
-    write_report(path, json.dumps(value, indent=2) + "\n")
+    """Write a JSON file as `write_result` does."""
+    write_result(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def write_report(path: Path, text: str) -> None:
-    """Write a text file in one step; if `path` is a device, a pipe or a link, write directly to it or its target."""
+    """Write a text file as `write_result` does."""
+    write_result(path, text.encode())
+
+
+def write_result(path: Path, content: bytes) -> None:
+    """Write a file in one step; if `path` is a device, a pipe or a link, write directly to it or its target."""
     if _is_special(path):
-        path.write_text(text, encoding="utf-8")
+        with writing(path):
+            path.write_bytes(content)
         return
-    write_text(path, text)
+    _write_bytes(path, content)
 
 
 def read_json(path: Path) -> Any:
@@ -71,9 +77,13 @@ def required_json(path: Path, way_out: str) -> Any:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step."""
+    _write_bytes(path, text.encode())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     aside = path.with_name(f".{path.name}.aside")
     with writing(path):
-        aside.write_text(text, encoding="utf-8", newline="\n")
+        aside.write_bytes(content)
         failpoints.reached("report:aside")
         aside.replace(path)
     failpoints.reached("report:renamed")

@@ -11,7 +11,7 @@ __all__ = ["PANELS", "app"]
 #: The modules, which are named as their commands.
 PANELS = {
     "Build": ("build", "plan", "sample", "clean"),
-    "Questions": ("inspect", "explain", "latest", "verify", "report", "diff"),
+    "Questions": ("inspect", "explain", "latest", "chart", "verify", "report", "diff"),
     "Reference": ("features", "config", "docs", "doctor"),
 }
 

@@ -1,0 +1,105 @@
+"""Which weekly columns of an output are drawn together, and what a panel shows beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from weekly_cli.compute.features import Catalogue
+from weekly_cli.errors import UsageError
+from weekly_cli.names import did_you_mean
+
+WEEK_END = "w_week_end"
+#: Columns on the scale of the price.
+_OF_PRICE = re.compile(r"w_(open|high|low|close|sma_\d+)")
+_MACD = ("w_macd", "w_macd_signal", "w_macd_hist")
+#: What is drawn unless something is asked for: of each pattern, the first column that the output has.
+_DEFAULTS = ("w_close", r"w_sma_\d+", r"w_rsi_\d+", *_MACD)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Columns that share a scale.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Drawn as steps.
+    bars : tuple of str
+        Drawn as an area from zero.
+    levels : tuple of float
+        Where a line of reference is drawn.
+    ends : tuple of float, optional
+        The ends of the scale; None: those of the values.
+    """
+
+    columns: tuple[str, ...]
+    bars: tuple[str, ...] = ()
+    levels: tuple[float, ...] = ()
+    ends: tuple[float, float] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its columns, in the order of the legend."""
+        return (*self.columns, *self.bars)
+
+
+def chosen_columns(wanted: str | None, features: Sequence[str], catalogue: Catalogue, output: str) -> tuple[str, ...]:
+    """Return the weekly columns that are drawn, without the week's end.
+
+    Parameters
+    ----------
+    wanted : str, optional
+        Families, columns and exclusions as `build --features` takes them; None: a few that the output has.
+    features : sequence of str
+        What the output has.
+    catalogue : Catalogue
+        What it could have.
+    output : str
+        Its name, for error messages.
+
+    Raises
+    ------
+    UsageError
+        If the output lacks one.
+    """
+    if wanted is None:
+        found = [next((name for name in features if re.fullmatch(pattern, name)), None) for pattern in _DEFAULTS]
+        return tuple(name for name in found if name is not None)
+    names = [feature.name for feature in catalogue.select(wanted) if feature.name in features]
+    for word in filter(None, (part.strip() for part in wanted.split(","))):
+        if not word.startswith("-") and word not in ("all", *catalogue.families, *features):
+            raise UsageError(f"--features: {output} was built without {word}{did_you_mean(word, features)}")
+    if not names:
+        raise UsageError(f"--features {wanted}: {output} has none of these; it has {', '.join(features)}")
+    return tuple(name for name in names if name != WEEK_END)
+
+
+def panels_of(columns: Sequence[str]) -> tuple[Panel, ...]:
+    """Return the panels of some columns: the price's first, then one for each kind.
+
+    >>> [panel.names for panel in panels_of(["w_sma_20", "w_vol_4", "w_macd_hist", "w_vol_12"])]
+    [('w_sma_20',), ('w_vol_4', 'w_vol_12'), ('w_macd_hist',)]
+    """
+    groups: dict[str, list[str]] = {"price": []}
+    for name in columns:
+        groups.setdefault(_kind(name), []).append(name)
+    return tuple(_panel(kind, names) for kind, names in groups.items())
+
+
+def _kind(name: str) -> str:
+    """Return what the columns of a panel have in common: their names without windows, such as w_vol of w_vol_12."""
+    if _OF_PRICE.fullmatch(name):
+        return "price"
+    return "w_macd" if name in _MACD else re.sub(r"_\d+", "", name)
+
+
+def _panel(kind: str, names: Sequence[str]) -> Panel:
+    special: Mapping[str, Panel] = {
+        "w_rsi": Panel(tuple(names), levels=(30.0, 70.0), ends=(0.0, 100.0)),
+        "w_macd": Panel(
+            tuple(name for name in names if name != _MACD[2]), tuple(name for name in names if name == _MACD[2]), (0.0,)
+        ),
+    }
+    return special.get(kind, Panel(tuple(names)))
