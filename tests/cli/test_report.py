@@ -20,6 +20,7 @@ from frames import daily, names_beside, picture, report_here, run_cli, run_words
 from odd_symbols import symbols
 from test_escapes import NASTY, SHOWN, nasty_prices
 
+import weekly_cli
 from weekly_cli import __version__
 from weekly_cli.cli import page
 from weekly_cli.cli.page import sections, workers
@@ -47,6 +48,7 @@ HOSTILE = (
     *("a\ud800b", "\udcff", "--><!--", "]]>", "javascript:alert(1)", "{{x}}", "\u202eabc", "\x00", "a\nb", "\u2028"),
 )
 VOID = {"meta"}
+README = Path(weekly_cli.__file__).with_name("README.md")
 
 
 class Parsed(HTMLParser):
@@ -233,6 +235,19 @@ def test_a_page_of_very_many_tasks_is_bounded_and_says_so(report: Report) -> Non
         f"The first {workers.MOST_LANES} of 100 workers are drawn", f"and {5_000 - sections.MOST_LISTED:,} more",
     ):  # fmt: skip
         assert sentence in shown
+
+
+def test_a_page_of_ten_thousand_tasks_is_as_small_as_the_documentation_says(report: Report) -> None:
+    task = TaskRecord(0, "done", 1, 0.0, 1.0, 25_000, 100, 500, "SYMBOL1", "SYMBOL2", 2**24, 2**28, 0)
+    tasks = tuple(
+        replace(task, number=number, worker=1 + number % 16, start=number / 160, end=(number + 15) / 160)
+        for number in range(10_000)
+    )
+    memory = tuple(MemorySample(number / 8, 10**8, 10**9) for number in range(500))
+    timeline = replace(report.timeline, tasks=tasks, memory=memory)
+    size = len(page.render(replace(report, strategy="batched", tasks=10_000, workers=16, timeline=timeline)))
+    (claim,) = re.findall(r"10,000 tasks on 16 workers make a page of ([\d.]+) MB", README.read_text(encoding="utf-8"))
+    assert float(claim) - 0.1 < size / 1e6 < float(claim) + 0.1
 
 
 def test_tasks_without_times_are_told_and_not_drawn(report: Report) -> None:

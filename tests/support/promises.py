@@ -115,11 +115,13 @@ PROMISES = (
     ),
     Promise(
         "**Symbols are data.** They come out exactly as they went in, are never part of a path, and cannot send "
-        "control sequences to the terminal.",
+        "control sequences to the terminal or be markup in the page of a run.",
         (
             "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
             "test_architecture::test_no_symbol_is_part_of_a_path",
             "test_escapes::test_every_end_is_printable",
+            "test_report::test_every_odd_symbol_is_text_in_the_page",
+            "test_report::test_a_browser_shows_every_odd_symbol_and_asks_for_nothing",
         ),
     ),
     Promise(

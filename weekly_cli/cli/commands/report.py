@@ -17,7 +17,7 @@ from weekly_cli.settings.sources import resolve_some
 @command("json", examples=("weekly-cli report run.json", "weekly-cli report run.json -o pages/monday.html"))
 def report(
     typed: Typed,
-    run: Annotated[Path, typer.Argument(metavar="RUN.json", help="What build has written with --report RUN.json.")],
+    run: Annotated[Path, typer.Argument(help="What build has written with --report RUN.json.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="RUN.html", help="The page; else beside the report.")
     ] = None,
@@ -31,7 +31,7 @@ def report(
     run = run.expanduser()
     path = run.with_suffix(".html") if output is None else output.expanduser()
     if not target.is_page(str(path)):
-        raise UsageError(f"--output {path} is a page, whose name ends in .html; choose such a name")
+        raise UsageError(f"--output {path} does not end in .html, as a page does; give it such a name")
     target.check_report_file(path, "--output")
     text = page.render(read_report(run))
     records.write_report(path, text)
