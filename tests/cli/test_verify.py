@@ -266,7 +266,10 @@ def test_a_table_that_was_only_written_again_passes(prices: Path, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
 def test_flipped_bits_are_found(prices: Path, tmp_path: Path, name: str) -> None:
-    """In a folder's part everywhere; in a single file everywhere but in the footer, which has no checksum."""
+    """In a folder's part everywhere; in a single file everywhere but in the footer, which has no checksum.
+
+    Nor has the header of a page in a single file: where the flipped bits are in one depends on the version of Arrow.
+    """
     build(prices, tmp_path / name, features="w_ret,w_close")
     part = parts(tmp_path / name)[0]
     good = part.read_bytes()
@@ -276,7 +279,8 @@ def test_flipped_bits_are_found(prices: Path, tmp_path: Path, name: str) -> None
         data = bytearray(good)
         data[at] ^= 1 << int(rng.integers(8))
         part.write_bytes(data)
-        assert "bytes" in failed(verify(tmp_path / name, prices, dates=1, symbols=1)), at
+        found = failed(verify(tmp_path / name, prices, dates=1, symbols=1))
+        assert "bytes" in found or (name == "out.parquet" and "rows" in found), at
     part.write_bytes(good)
     assert verify(tmp_path / name, dates=1, symbols=1).passed
 
