@@ -45,6 +45,12 @@ class OutputConflict(WeeklyError):
     exit_code = 6
 
 
+class PluginFailed(WeeklyError):
+    """The code of a plugin fails, or declares or returns what is no column."""
+
+    exit_code = 8
+
+
 class DiskError(WeeklyError):
     """The output's disk is full or fails; the output there is either unchanged or complete."""
 
@@ -83,6 +89,7 @@ EXIT_CODES = (
     ExitCode(OutputConflict.exit_code, "output conflict: something else is in its place, or no right to write there"),
     ExitCode(EXIT_NOT_PROVEN, "verify has found something against the table"),
     ExitCode(EXIT_DIFFERENT, "diff has found a difference"),
+    ExitCode(PluginFailed.exit_code, "a plugin fails; the line names its feature and its line"),
     ExitCode(DiskError.exit_code, "the disk of the output is full or fails; the same command resumes there"),
     ExitCode(OutputBusy.exit_code, "another run is making this output; try again later"),
     ExitCode(Interrupted.exit_code, "interrupted (143 when by SIGTERM)"),

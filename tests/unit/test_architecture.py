@@ -22,11 +22,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "names", "events", "failpoints", "findings", "notebook"),
     ("settings",),
     ("compute",),
-    ("files",),
+    ("files", "plugin"),
     ("dataset",),
     ("run",),
     ("verify", "inspection", "questions", "frames", "diagnosis"),
-    ("cli",),
+    ("cli", "testing"),
     ("__main__",),
 )
 ORDER = [name for layer in LAYERS for name in layer]
@@ -36,7 +36,7 @@ CONFINED = {
     "distributed": set[str](),
     "dask": set[str](),
     "pandas": {
-        *("frames.incoming", "verify.conversion", "verify.hashes", "verify.sessions"),
+        *("plugin", "testing", "frames.incoming", "verify.conversion", "verify.hashes", "verify.sessions"),
         *("verify.reference", "verify.reference.columns", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.application", "cli.commands", "cli.parsing", "cli.parameters", "cli.completion", "cli.reference"},

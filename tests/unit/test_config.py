@@ -241,6 +241,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("week", ["W-FRI"], "W-FRI"),
     ("available", "now", "next-week"),
     ("features", 3, "list"),
+    ("plugin", 3, "list"),
+    ("plugin", "", "empty"),
     ("windows", "rsi", "KEY=N"),
     ("windows", "rsi=", "from 2 to 5,200 for rsi, not ''"),
     ("windows", "rsi=1", "from 2"),

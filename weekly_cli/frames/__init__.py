@@ -39,6 +39,7 @@ class FrameSettings(TypedDict, total=False):
 
     features: str
     windows: Mapping[str, int | Sequence[int]]
+    plugin: str | Sequence[str]
     columns: Mapping[str, str]
     symbol: str
     date_unit: str

@@ -74,6 +74,7 @@ def _typed(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that a build needs besides its input; all features are the default."""
     values = recorded_settings(record)
     typed = {name: value for name, value in values.items() if name not in ("input", "features")}
+    typed |= {"plugin": [one["name"] for one in record["plugins"]]} if record.get("plugins") else {}
     features = _few_names(record["features"], values)
     return typed if features == ["all"] else {**typed, "features": ",".join(features)}
 
@@ -83,6 +84,8 @@ def _few_names(features: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     try:
         every = wanted_by(resolve(from_python({**values, "features": "all"}))).features
     except WeeklyError:  # the sector map is gone
+        return list(features)
+    if {*features} - {feature.name for feature in every}:  # a plugin's, which is not run to tell which others it has
         return list(features)
     if [feature.name for feature in every] == list(features):
         return ["all"]
@@ -102,6 +105,8 @@ def _input_state(record: Mapping[str, Any], paths: Sequence[str], written_ns: in
         return "gone", f"{gone[0]} does not exist"
     if record.get("version") != __version__:
         return "unknown", f"another version built it: {record.get('version')}"
+    if record.get("plugins"):
+        return "unknown", f"it has columns of the plugin {record['plugins'][0]['name']}, which is not run for this"
     try:
         config = resolve(from_python(recorded_settings(record)))
         with converted(config, None) as conversion:

@@ -116,7 +116,9 @@ class FeatureCard:
         } | {"inputs": list(self.inputs), "made_of": dict(self.made_of), "warm_up": warm_up, "example": example}
 
 
-def find_feature(name: str, windows: Iterable[tuple[str, Sequence[int]]] = ()) -> tuple[Feature, Mapping[str, Step]]:
+def find_feature(
+    name: str, windows: Iterable[tuple[str, Sequence[int]]] = (), own: Sequence[Feature] = ()
+) -> tuple[Feature, Mapping[str, Step]]:
     """Return a feature by its name, with all steps; a relative one by that with `{b}` or with a benchmark's name.
 
     Raises
@@ -127,13 +129,13 @@ def find_feature(name: str, windows: Iterable[tuple[str, Sequence[int]]] = ()) -
     >>> find_feature("w_rs_spy_norm")[0].inputs
     ('w_rs_spy',)
     """
-    features = catalogue(["{b}"], windows).features
+    features = catalogue(["{b}"], windows, own).features
     patterns = {feature.name: re.escape(feature.name).replace(r"\{b\}", "([a-z0-9_]+)") for feature in features}
     for template, pattern in sorted(patterns.items(), key=lambda entry: -len(entry[0])):
         match = re.fullmatch(pattern, name)
         if match is not None or name == template:
             benchmark = match[1] if match is not None and match.groups() else "b"
-            steps = catalogue([benchmark], windows).steps
+            steps = catalogue([benchmark], windows, own).steps
             feature = steps[template.replace("{b}", benchmark)]
             assert isinstance(feature, Feature)
             return feature, steps
@@ -143,15 +145,17 @@ def find_feature(name: str, windows: Iterable[tuple[str, Sequence[int]]] = ()) -
     raise UsageError(f"{name} is neither a column nor a family of those that weekly-cli features lists{hint}")
 
 
-def feature_card(name: str, windows: Iterable[tuple[str, Sequence[int]]] = ()) -> FeatureCard:
-    """Return all about a feature; `windows` are those of `--windows`.
+def feature_card(
+    name: str, windows: Iterable[tuple[str, Sequence[int]]] = (), own: Sequence[Feature] = ()
+) -> FeatureCard:
+    """Return all about a feature; `windows` are those of `--windows`, `own` the columns of plugins.
 
     Raises
     ------
     UsageError
         If there is none of this name.
     """
-    feature, steps = find_feature(name, windows)
+    feature, steps = find_feature(name, windows, own)
     needed = needed_steps(feature.name, steps)
     example = _example(feature, steps, needed)
     return FeatureCard(

@@ -19,6 +19,7 @@ from weekly_cli.run.comparisons import Comparisons
 from weekly_cli.run.manifest import conventions
 from weekly_cli.run.partition import Partitioned
 from weekly_cli.run.plan import Plan
+from weekly_cli.run.plugins import PluginName
 from weekly_cli.run.standing import recognized_by
 from weekly_cli.run.task import Job, Task, part_name
 from weekly_cli.run.wanted import Wanted
@@ -40,6 +41,7 @@ def make_job(
         features=",".join(wanted.columns),
         benchmark_names=comparisons.names,
         windows=config.windows,
+        plugins=tuple(PluginName(one.name, one.sha256) for one in wanted.plugins),
         benchmark_file=store.address("benchmarks.parquet") if comparisons.symbols else None,
         week=config.week,
         available=config.available,

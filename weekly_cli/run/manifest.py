@@ -53,6 +53,8 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "symbol map": footers.schema.renames,
         "version": __version__,
     }
+    if wanted.plugins:
+        facts["plugins"] = [plugin.sha256 for plugin in wanted.plugins]
     return _digest(facts)[:32]
 
 
@@ -86,6 +88,7 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         "settings": {"input": list(input), **config.changing_values()},
         "paths": {"input": [_absolute(name) for name in input]}
         | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
+        "plugins": [{"name": plugin.name, "sha256": plugin.sha256} for plugin in wanted.plugins],
         "fingerprint": fingerprint(footers, config, wanted),
         "roles": _roles_of_output(footers, config, wanted),
     }

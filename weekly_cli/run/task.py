@@ -28,6 +28,7 @@ from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.partition import Fragments
+from weekly_cli.run.plugins import PluginName, features_in_worker
 from weekly_cli.run.repeats import NO_REPEATS, Repeats
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.rows import TaskRows, a_row_a_bar, sorted_rows, within_window
@@ -54,6 +55,7 @@ class Job:
     features: str
     benchmark_names: tuple[str, ...]
     windows: tuple[tuple[str, tuple[int, ...]], ...]
+    plugins: tuple[PluginName, ...]
     benchmark_file: str | None
     week: str
     available: str
@@ -91,7 +93,7 @@ class Job:
 
     def recipe(self) -> Recipe:
         """Return which columns to compute, and how."""
-        columns = catalogue(self.benchmark_names, self.windows)
+        columns = catalogue(self.benchmark_names, self.windows, features_in_worker(self.plugins))
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)

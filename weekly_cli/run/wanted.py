@@ -13,6 +13,7 @@ from weekly_cli.dataset.schema import name_collisions
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.parquet import read_table_file
 from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.run.plugins import Plugin, own_features, plugins_of
 from weekly_cli.settings import Config
 
 _COLLISIONS_SHOWN = 5
@@ -32,12 +33,15 @@ class Wanted:
         What replaces `{b}`: the names of the benchmarks, then the sector map's columns.
     sector_map : pa.Table or None
         Its known columns, as text.
+    plugins : tuple of Plugin
+        Where features of the user's own come from.
     """
 
     features: tuple[Feature, ...]
     steps: Mapping[str, Step]
     comparisons: tuple[str, ...]
     sector_map: pa.Table | None
+    plugins: tuple[Plugin, ...]
 
     @property
     def columns(self) -> list[str]:
@@ -86,11 +90,12 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
-    columns = catalogue(names, config.windows)
+    plugins = plugins_of(config)
+    columns = catalogue(names, config.windows, own_features(plugins))
     features = columns.select(config.features, config.named("features"))
     if config.rows == "weekly":
         features = with_week_end(features)
-    return Wanted(features, columns.steps, tuple(names), sector_map)
+    return Wanted(features, columns.steps, tuple(names), sector_map, plugins)
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from weekly_cli.findings import KINDS
 from weekly_cli.names import ROLES, WINDOWS, did_you_mean
-from weekly_cli.settings.kinds import Kind, one_or_more, text_of, texts_of
+from weekly_cli.settings.kinds import Kind, PathName, one_or_more, text_of, texts_of
 
 
 class Names(Kind):
@@ -110,6 +110,28 @@ class Features(Kind):
     def check(self, value: Any) -> str:
         """Return a text or a list of texts as one text."""
         return ",".join(texts_of(value))
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a text or a list of texts."""
+        return one_or_more("string")
+
+
+class Plugins(PathName):
+    """Python files, or names of installed packages."""
+
+    metavar, repeatable = "PATH", True
+
+    def parse(self, texts: Sequence[str]) -> Any:
+        """Return the names; each text is one."""
+        return self.check(texts)
+
+    def check(self, value: Any) -> Any:
+        """Return the names from a text or a list of texts."""
+        return tuple(super(Plugins, self).check(name) for name in texts_of(value))
+
+    def plain(self, value: tuple[str, ...]) -> Any:
+        """Return the names as a list."""
+        return list(value)
 
     def schema(self) -> dict[str, Any]:
         """Return the schema of a text or a list of texts."""

@@ -37,6 +37,8 @@ class Source(Flag):
 ANYWHERE = Source.FLAG | Source.ENVIRONMENT | Source.FILE | Source.PYTHON
 #: Settings that can let user files be replaced must be given again for each run.
 EACH_TIME = Source.FLAG | Source.PYTHON
+#: Settings that make code run: a file that lies in a folder does not.
+BY_THE_USER = Source.FLAG | Source.ENVIRONMENT | Source.PYTHON
 #: Settings of the command only: a function returns its results instead.
 OF_THE_COMMAND = Source.FLAG | Source.ENVIRONMENT | Source.FILE
 
@@ -178,6 +180,9 @@ class Config:
     )
     windows: tuple[tuple[str, tuple[int, ...]], ...] = _row(
         (), lists.Windows(), FEATURES, "Other windows for columns, in weeks: rsi=7,14,sma=10,40.", changes_values=True
+    )
+    plugin: tuple[str, ...] = _row(
+        (), lists.Plugins(), FEATURES, "A Python file or package with features of your own.", sources=BY_THE_USER
     )
     week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
     available: str = _row(

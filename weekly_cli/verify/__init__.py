@@ -34,6 +34,7 @@ from weekly_cli.files import discovery, parquet
 from weekly_cli.names import KEY_ROLES
 from weekly_cli.run import resources
 from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
+from weekly_cli.run.plugins import names_to_run
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.bars import check_bars
@@ -59,6 +60,7 @@ def verify(
     *,
     columns: Any = None,
     sector_map: str | Path | None = None,
+    plugin: Sequence[str] = (),
     dates: int = N_DATES,
     symbols: int = N_SYMBOLS,
     seed: int = SEED,
@@ -76,6 +78,8 @@ def verify(
         Roles of the input's columns, as in `build`; for tables whose metadata does not have them.
     sector_map : str or Path, optional
         The current path of the sector map with which the table was built.
+    plugin : sequence of str, optional
+        The plugins with whose features it was built: its metadata alone make no code run.
     dates : int
         How many times the input is cut and built again.
     symbols : int
@@ -100,6 +104,8 @@ def verify(
     values = {"columns": columns} if record is None else recorded_settings(record)
     if sector_map is not None:
         values["sector_map"] = str(sector_map)
+    if record is not None:
+        values["plugin"] = names_to_run(str(output), record, plugin)
     values["input"] = [str(input)] if input is not None else _recorded_input(str(output), values.get("input"))
     if record is None:
         values["on_bad_rows"] = "drop"

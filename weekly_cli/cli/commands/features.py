@@ -15,6 +15,7 @@ from weekly_cli.settings.sources import resolve_some
 
 @command(
     "windows",
+    "plugin",
     "json",
     examples=("weekly-cli features momentum", "weekly-cli features w_rsi_14", "weekly-cli features --windows rsi=7,14"),
 )
@@ -25,14 +26,18 @@ def features(
     ] = None,
 ) -> int:
     """List every column that build can add; of one, tell its source, steps, warm-up and an example with numbers."""
-    from weekly_cli.compute.features import FAMILIES, catalogue
+    from weekly_cli.compute.features import catalogue
+    from weekly_cli.run.plugins import own_features, plugins_of
+    from weekly_cli.settings import Config
 
-    known = resolve_some(["windows", "json"], *layers(typed))
-    if name is not None and name not in FAMILIES:
+    known = resolve_some(["windows", "plugin", "json"], *layers(typed))
+    own = own_features(plugins_of(Config(plugin=known["plugin"])))
+    columns = catalogue(["{b}"], known["windows"], own)
+    if name is not None and name not in columns.families:
         from weekly_cli.cli.views import feature_card as view
         from weekly_cli.questions.feature_card import feature_card
 
-        card = feature_card(name, known["windows"])
+        card = feature_card(name, known["windows"], own)
         if known["json"]:
             print_json(card.to_dict())
         else:
@@ -47,7 +52,7 @@ def features(
             "window": row.window,
             "parity": row.parity,
         }
-        for row in catalogue(["{b}"], known["windows"]).features
+        for row in columns.features
         if name in (None, row.family)
     ]
     if known["json"]:

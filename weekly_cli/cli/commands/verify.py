@@ -14,7 +14,7 @@ from weekly_cli.settings.sources import resolve_some
 
 
 @command(
-    "columns", "sector_map", "json",
+    "columns", "sector_map", "plugin", "json",
     examples=("weekly-cli verify weekly/", "weekly-cli verify weekly/ --input /data/prices --symbols 100"),
 )  # fmt: skip
 def verify(
@@ -30,7 +30,7 @@ def verify(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other dates and symbols.")] = 0,
 ) -> int:
     """Check a finished table: complete, no look-ahead, right by a slow recomputation; and how long columns warm up."""
-    known = resolve_some(("output", "columns", "sector_map", "json"), *layers({**typed, "output": output}))
+    known = resolve_some(("output", "columns", "sector_map", "plugin", "json"), *layers({**typed, "output": output}))
     from weekly_cli import verify as room
     from weekly_cli.cli.views import verify as view
 
@@ -40,6 +40,7 @@ def verify(
         input,
         columns=dict(known["columns"]) or None,
         sector_map=known["sector_map"],
+        plugin=known["plugin"],
         dates=dates,
         symbols=symbols,
         seed=seed,

@@ -23,7 +23,7 @@ from weekly_cli.compute.features import (
 )
 from weekly_cli.compute.features.declare import BAR_INPUTS, Feature, Step, evaluate
 from weekly_cli.compute.features.weekly_bar import VISIBLE_FROM, WEEK_END
-from weekly_cli.errors import UsageError
+from weekly_cli.errors import PluginFailed, UsageError
 from weekly_cli.names import WINDOWS, did_you_mean
 
 __all__ = [
@@ -74,8 +74,8 @@ class Catalogue:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """The families that there may be."""
-        return FAMILIES
+        """The families that there may be, those of plugins last."""
+        return tuple(dict.fromkeys([*FAMILIES, *(feature.family for feature in self.features)]))
 
     def select(self, wanted: str, setting: str = "--features") -> tuple[Feature, ...]:
         """Return the features that `--features` asks for, in output order.
@@ -139,7 +139,9 @@ def columns_of_bars(features: Sequence[Feature]) -> tuple[Feature, ...]:
     return (week_end, VISIBLE_FROM, *others)
 
 
-def catalogue(benchmarks: Sequence[str] = (), windows: Iterable[tuple[str, Sequence[int]]] = ()) -> Catalogue:
+def catalogue(
+    benchmarks: Sequence[str] = (), windows: Iterable[tuple[str, Sequence[int]]] = (), own: Sequence[Feature] = ()
+) -> Catalogue:
     """Return every column, the relative family once for each benchmark.
 
     Parameters
@@ -148,8 +150,28 @@ def catalogue(benchmarks: Sequence[str] = (), windows: Iterable[tuple[str, Seque
         The names that replace `{b}`; `"{b}"` itself for documentation.
     windows : iterable of (key, windows)
         Those that are not the usual ones, as `--windows` gives them.
+    own : sequence of Feature
+        The columns of plugins, which come last.
+
+    Raises
+    ------
+    PluginFailed
+        If a plugin's column has the name of another one, or takes one that there is not.
     """
     all_windows = {**WINDOWS, **dict(windows)}
     steps: list[Step] = [step for module in _MODULES for step in module.steps(all_windows)]
     steps += [step.for_benchmark(name) for name in benchmarks for step in relative.templates(all_windows)]
-    return Catalogue({step.name: step for step in steps})
+    by_name = {step.name: step for step in steps}
+    for feature in own:
+        if feature.name in by_name:
+            raise PluginFailed(f"plugin {feature.family}: there is a column {feature.name} already; rename the feature")
+        by_name[feature.name] = feature
+    names = [*BAR_INPUTS, *(step.name for step in by_name.values() if isinstance(step, Feature))]
+    for feature in own:
+        unknown = next((name for name in feature.inputs if name not in names), None)
+        if unknown is not None:
+            raise PluginFailed(
+                f"plugin {feature.family}: {feature.name} takes {unknown}, which is neither of {', '.join(BAR_INPUTS)} "
+                f"nor another column{did_you_mean(unknown, names)}"
+            )
+    return Catalogue(by_name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,14 @@ import pyarrow as pa
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DateReading, plain_symbols
+from weekly_cli.errors import PluginFailed
 from weekly_cli.names import ROLES
+from weekly_cli.plugin import OwnFeature
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.reference.columns import formulas_of, rounding
-from weekly_cli.verify.reference.formulas import is_relative
+from weekly_cli.verify.reference.formulas import Values, is_relative
 from weekly_cli.verify.reference.table import as_meant, reference_table, weekly_bars
 from weekly_cli.verify.rows import Rows, Sides
 
@@ -88,7 +90,11 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         compared = dict(zip((values[code] for code in sample.codes), of_numbers[numbers], strict=True))
         peers[name] = pd.Series([compared.get(symbol) for symbol in peers.index], index=peers.index, dtype=object)
     windows = dict(config.windows)
-    known = formulas_of(windows)
+    known = formulas_of(windows) | {
+        feature.name: partial(_own, reference=feature.reference)
+        for feature in sample.features
+        if isinstance(feature, OwnFeature) and feature.reference is not None
+    }
     roundings = {
         f"{name}{_ROUNDING}": partial(rounding, name=name, others=windows) for name in known if not is_relative(name)
     }
@@ -104,6 +110,17 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         end=None if config.end is None else str(config.end),
         formulas=known | roundings,
     )
+
+
+def _own(bars: pd.DataFrame, reference: Callable[[pd.DataFrame], Any]) -> Values:
+    """Return what a plugin's own reference gives."""
+    try:
+        values = np.asarray(pd.Series(reference(bars.copy())).to_numpy(np.float64, na_value=np.nan))
+    except Exception as error:
+        raise PluginFailed(f"the reference of a plugin: {type(error).__name__}: {error}") from error
+    if len(values) != len(bars):
+        raise PluginFailed(f"the reference of a plugin: it has {len(values)} values for {len(bars)} bars")
+    return values
 
 
 #: At the end of a time of day.

@@ -1,0 +1,154 @@
+"""Plugins: finds, loads and identifies them, once in every process that computes with them.
+
+A plugin is code: it runs only if the user names it (`--plugin`), never because a settings file or an output does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from weekly_cli.compute.features import FAMILIES
+from weekly_cli.errors import PluginFailed, UsageError
+from weekly_cli.files import sources
+from weekly_cli.plugin import OwnFeature, features_of, line_of
+from weekly_cli.settings import Config
+
+#: The group under which a package installs features.
+ENTRY_POINTS = "weekly_cli.features"
+
+
+@dataclass(frozen=True)
+class PluginName:
+    """What a worker needs to load a plugin: the absolute path of its file, or its name; and the hash of its content."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that is loaded."""
+
+    name: str
+    sha256: str
+    features: tuple[OwnFeature, ...]
+
+
+def plugins_of(config: Config) -> tuple[Plugin, ...]:
+    """Return the plugins that the settings name.
+
+    Raises
+    ------
+    UsageError
+        If one is not found, or declares no feature.
+    PluginFailed
+        If its code fails, or a declaration is not valid.
+    """
+    setting = config.named("plugin")
+    names = [str(Path(name).absolute()) if sources.is_source(name) else name for name in config.plugin]
+    return tuple(_loaded(name, setting) for name in dict.fromkeys(names))
+
+
+def own_features(plugins: Iterable[Plugin]) -> tuple[OwnFeature, ...]:
+    """Return the columns of all plugins."""
+    return tuple(feature for plugin in plugins for feature in plugin.features)
+
+
+def features_in_worker(names: Sequence[PluginName]) -> tuple[OwnFeature, ...]:
+    """Return the columns of plugins that the run has named.
+
+    Raises
+    ------
+    PluginFailed
+        If a plugin has changed since the run began.
+    """
+    plugins = [_loaded(one.name, "--plugin") for one in names]
+    for one, plugin in zip(names, plugins, strict=True):
+        if one.sha256 != plugin.sha256:
+            raise PluginFailed(f"plugin {one.name} has changed while the run was going on; start it again")
+    return own_features(plugins)
+
+
+def names_to_run(output: str, record: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
+    """Return the plugins to compute an output's columns again: those given, or those installed.
+
+    Raises
+    ------
+    UsageError
+        If the output has columns of a plugin that is neither: its metadata do not make code run.
+    """
+    recorded = [one["name"] for one in record.get("plugins", ())]
+    if given or all(map(_entry_points, recorded)):
+        return tuple(given) or tuple(recorded)
+    missing = next(name for name in recorded if not _entry_points(name))
+    raise UsageError(
+        f"{output} has columns of the plugin {missing}, which is code and runs only where you name it: "
+        f"--plugin {missing}"
+    )
+
+
+@cache
+def _loaded(name: str, setting: str) -> Plugin:
+    if sources.is_source(name):
+        module, sha256 = _of_file(name, setting)
+    else:
+        module, sha256 = _of_package(name, setting)
+    family = Path(name).stem if sources.is_source(name) else name.rpartition(".")[2].replace("-", "_")
+    if not family.isidentifier() or family in (*FAMILIES, "all"):
+        raise UsageError(f"{setting}: {family} can't be a family's name, because it is taken or no word; rename {name}")
+    features = features_of(vars(module), name, family)
+    if not features:
+        raise UsageError(f"{setting}: {name} declares no feature; decorate a function with weekly_cli.plugin.feature")
+    return Plugin(name, sha256, features)
+
+
+def _of_file(path: str, setting: str) -> tuple[ModuleType, str]:
+    source = sources.read_source(path, setting)
+    module = ModuleType(f"weekly_cli_plugin_{Path(path).stem}")
+    module.__file__ = path
+    sys.modules[module.__name__] = module  # dataclasses of its own look there
+    try:
+        exec(compile(source, path, "exec"), vars(module))
+    except Exception as error:
+        raise PluginFailed(_of_code(path, error, path)) from error
+    return module, sources.sha256_of(source)
+
+
+def _of_package(name: str, setting: str) -> tuple[ModuleType, str]:
+    points = _entry_points(name)
+    target = points[0].module if points else name
+    try:
+        module = importlib.import_module(target)
+    except ModuleNotFoundError as error:
+        if error.name != target.partition(".")[0]:
+            raise PluginFailed(_of_code(name, error, "")) from error
+        raise UsageError(
+            f"{setting}: {name} is neither a file that ends with .py, nor an installed entry point of {ENTRY_POINTS}, "
+            "nor an installed package"
+        ) from error
+    except Exception as error:
+        raise PluginFailed(_of_code(name, error, "")) from error
+    spec = importlib.util.find_spec(target.partition(".")[0])
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return module, sources.sha256_of_package(folders, module.__file__)
+
+
+def _of_code(name: str, error: Exception, file: str) -> str:
+    line = line_of(error, file)
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"plugin {name}{f', line {line}' if line else ''}: {text}"
+
+
+@cache
+def _entry_points(name: str) -> tuple[Any, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=ENTRY_POINTS, name=name))
