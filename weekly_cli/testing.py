@@ -68,7 +68,7 @@ def assert_one_null_is_local(plugin: str | Path, column: str, seed: int = 0) -> 
         panel = bars[name].copy()
         panel[k, symbol] = np.nan
         other = _value(columns, feature, {**bars, name: panel})
-        differs = ~((clean == other) | (np.isnan(clean) & np.isnan(other)))
+        differs = ~np.isclose(clean, other, rtol=_SMALL, atol=_SMALL, equal_nan=True)
         stop = _BARS if feature.window is None else k + feature.window
         differs[k:stop, symbol] = False
         places = np.argwhere(differs)

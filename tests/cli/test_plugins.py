@@ -242,6 +242,7 @@ def test_a_file_without_a_feature_is_refused(prices: Path, tmp_path: Path) -> No
 # ---- packages, and change --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_package_is_a_plugin_and_so_is_an_installed_entry_point(prices: Path, tmp_path: Path) -> None:
     (tmp_path / "mypack").mkdir()
     plugin(tmp_path / "mypack", MINE, "__init__.py")
