@@ -161,7 +161,7 @@ def test_no_output_makes_code_run(output: Path, tmp_path: Path) -> None:
 def test_no_settings_file_makes_code_run(prices: Path, tmp_path: Path) -> None:
     plugin(tmp_path, "from pathlib import Path\nPath('it-ran').touch()\n" + MINE)
     (tmp_path / "weekly.toml").write_text('plugin = ["mine.py"]\n')
-    with pytest.raises(UsageError, match=r"weekly.toml: plugin is read from the command line alone and WEEKLY"):
+    with pytest.raises(UsageError, match=r"weekly.toml: plugin is read from --plugin or WEEKLY_CLI_PLUGIN alone"):
         from_file(tmp_path)
     done = run_cli("build", prices, "-o", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 2

@@ -103,7 +103,10 @@ def test_only_the_value_that_wins_is_read(tmp_path: Path) -> None:
     assert found.named("week") == "--week"
 
 
-@pytest.mark.parametrize("name", [name for name, row in SETTINGS.items() if Source.FILE not in row.sources])
+OF_THE_COMMAND_LINE = [name for name, row in SETTINGS.items() if not row.sources & (Source.FILE | Source.ENVIRONMENT)]
+
+
+@pytest.mark.parametrize("name", OF_THE_COMMAND_LINE)
 def test_some_settings_are_read_from_the_command_line_alone(tmp_path: Path, name: str) -> None:
     settings_file(tmp_path, f"{name} = true")
     with pytest.raises(UsageError, match=f"weekly.toml: {name} is read from the command line alone"):

@@ -99,8 +99,8 @@ def from_file(folder: Path) -> Layer:
     for typed, value in table.items():
         row = _known(typed.replace("-", "_"), f"{path}: ")
         if Source.FILE not in row.sources:
-            or_variable = f" and {row.variable}" if row.variable else ""
-            raise UsageError(f"{path}: {typed} is read from the command line alone{or_variable}; take it out there")
+            places = f"{row.flag} or {row.variable}" if row.variable else "the command line"
+            raise UsageError(f"{path}: {typed} is read from {places} alone; take it out there")
         layer[row.name] = Given(value, f"{typed} in {path}")
     return layer
 
