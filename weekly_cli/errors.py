@@ -48,7 +48,7 @@ class OutputConflict(WeeklyError):
 class PluginFailed(WeeklyError):
     """The code of a plugin fails, or declares or returns what is no column."""
 
-    exit_code = 8
+    exit_code = 9
 
 
 class DiskError(WeeklyError):

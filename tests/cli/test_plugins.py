@@ -213,11 +213,11 @@ def test_what_a_plugin_does_wrong_is_one_clear_line(prices: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_plugin_that_fails_in_a_worker_ends_the_run_with_code_8(prices: Path, tmp_path: Path) -> None:
+def test_a_plugin_that_fails_in_a_worker_ends_the_run_with_code_9(prices: Path, tmp_path: Path) -> None:
     bad = plugin(tmp_path, declared("def bad(close):\n    return close / {}"))
     words = ("build", prices, "-o", tmp_path / "out", "--plugin", bad)
     done = run_cli(*words, "--strategy", "batched", "--jobs", "1")
-    assert done.returncode == 8
+    assert done.returncode == 9
     (line,) = [line for line in done.stderr.splitlines() if "w_bad" in line]
     assert "line 6: TypeError" in line
     assert "a bug" not in done.stderr
