@@ -294,3 +294,15 @@ def test_the_tests_to_borrow_find_what_is_wrong(tmp_path: Path) -> None:
         assert_one_null_is_local(across, "w_y")
     with pytest.raises(AssertionError, match="w_y"):
         assert_equals_oracle(across, "w_y", lambda bars: bars["close"])
+
+
+def test_questions_to_an_output_tell_that_they_run_no_plugin(output: Path) -> None:
+    listed = run_cli("latest", output)
+    assert listed.returncode == 0, listed.stderr
+    assert "no plugin is run here" in " ".join(listed.stdout.split())
+    assert json.loads(run_cli("latest", output, "--json").stdout)["of_plugins"] == COLUMNS
+    for words in (("latest", output, "--features", "w_range_z"), ("explain", output, "AAA", "2023-06-01")):
+        more = ("--feature", "w_range_z") if words[0] == "explain" else ()
+        refused = run_cli(*words, *more)
+        assert refused.returncode == 2
+        assert "plugins are not run for this" in refused.stderr

@@ -55,6 +55,11 @@ class Built:
         """The names of its weekly columns."""
         return list(self.record["features"])
 
+    @property
+    def of_plugins(self) -> Sequence[str]:
+        """The names of its weekly columns that only a plugin can compute, which questions do not run."""
+        return [name for name in self.features if name not in self.catalogue.steps]
+
     @cached_property
     def config(self) -> Config:
         """The settings with which it was built; its input's paths are absolute."""

@@ -216,6 +216,8 @@ def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
         If the output has no such column.
     """
     feature = steps.get(name)
+    if name in built.of_plugins:
+        raise UsageError(f"--feature {name}: it is a plugin's column of {built.name}, and plugins are not run for this")
     if name not in built.features or not isinstance(feature, Feature):
         hint = did_you_mean(name, built.features)
         raise UsageError(f"--feature {name}: {built.name} has no such weekly column{hint}")

@@ -53,6 +53,8 @@ class Latest:
         there to the session; both are null where there is no bar.
     computed : bool[symbols]
         Whether the bar is in none of the symbol's rows yet.
+    of_plugins : sequence of str
+        The output's weekly columns that are left out, because only a plugin can compute them.
     last : datetime.date or None
         The newest date of the output's symbols.
     """
@@ -60,6 +62,7 @@ class Latest:
     output: str
     table: pa.Table
     computed: NDArray[np.bool_]
+    of_plugins: Sequence[str]
     last: datetime.date | None
 
     @property
@@ -81,6 +84,7 @@ class Latest:
             "symbols": len(rows),
             "in_no_row_yet": int(self.computed.sum()),
             "behind": self.behind,
+            "of_plugins": list(self.of_plugins),
             "rows": rows,
         }
 
@@ -141,13 +145,18 @@ def latest(
     for name in names:
         if name != _WEEK_END:
             table = table.append_column(name, columns.column(name))
-    return Latest(output, table, is_new, as_date(int(ends.last.max())) if len(ends.last) else None)
+    return Latest(output, table, is_new, built.of_plugins, as_date(int(ends.last.max())) if len(ends.last) else None)
 
 
 def _chosen(built: Built, features: str) -> list[str]:
     """Return the output's weekly columns that `features` asks for."""
     words = [word.strip().removeprefix("-") for word in features.split(",") if word.strip()]
     for word in words:
+        if word in built.of_plugins:
+            raise UsageError(
+                f"--features: {word} is a plugin's column, and plugins are not run for this; it is in the rows of "
+                f"{built.name}"
+            )
         if word not in ("all", *FAMILIES, *built.features):
             hint = did_you_mean(word, [*FAMILIES, *built.features])
             raise UsageError(f"--features: {built.name} has no weekly column {word}, and no family has this name{hint}")

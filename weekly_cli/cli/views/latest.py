@@ -49,6 +49,8 @@ def _sentences(found: Latest, symbols: int, n_features: int, n_shown: int, writt
         )
     elif written:
         yield f"{written} has the same"
+    if found.of_plugins:
+        yield f"{', '.join(found.of_plugins)}: in the output's rows alone, as no plugin is run here"
     computed = int(found.computed.sum())
     if computed:
         yield f"of {computed:,} symbols, the session sees a bar that no row sees yet: it is computed from their rows"
