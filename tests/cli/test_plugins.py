@@ -261,10 +261,28 @@ def test_a_package_is_a_plugin_and_so_is_an_installed_entry_point(prices: Path, 
     assert run_cli("verify", tmp_path / "out/mypack", env=env).returncode == 2
 
 
+@pytest.mark.slow
+def test_a_change_of_a_plugin_is_a_change(prices: Path, tmp_path: Path) -> None:
+    """To `--if-changed`, and to `verify`, which finds the old values."""
+    mine = plugin(tmp_path, declared("def x(close):\n    return close * 1.0"))
+    words = ("build", prices, "-o", tmp_path / "out", "--plugin", mine, "--features", "w_x", "--if-changed")
+    assert run_cli(*words, "-q").returncode == 0
+    assert "up to date" in run_cli(*words).stderr
+    plugin(tmp_path, declared("def x(close):\n    return close * 2.0"))
+    (columns, values) = [
+        check for check in verify(tmp_path / "out", plugin=[str(mine)], symbols=1, dates=0).checks
+        if check.name in ("columns", "values")
+    ]  # fmt: skip
+    assert columns.did.endswith("the plugin's content is another by now")
+    assert "w_x is" in values.findings[0]
+    assert "up to date" not in run_cli(*words).stderr
+    assert verify(tmp_path / "out", plugin=[str(mine)], symbols=1, dates=0).passed
+
+
 def test_the_fingerprint_knows_the_content(prices: Path, tmp_path: Path) -> None:
     prints: list[Any] = []
     for number in (1, 2, 1):
-        mine = plugin(tmp_path, declared(f"def x(close):\n    return close * {number}"), f"mine_{len(prints)}.py")
+        mine = plugin(tmp_path, declared(f"def x(close):\n    return close * {number}"))
         report_here(prices, tmp_path / "out", plugin=[str(mine)], features="w_x")
         prints.append(json.loads(read(tmp_path / "out").schema.metadata[b"weekly_cli"])["fingerprint"])
     assert prints[0] == prints[2] != prints[1]

@@ -95,13 +95,24 @@ def names_to_run(output: str, record: Mapping[str, Any], given: Sequence[str]) -
     )
 
 
-@cache
 def _loaded(name: str, setting: str) -> Plugin:
-    if sources.is_source(name):
-        module, sha256 = _of_file(name, setting)
-    else:
-        module, sha256 = _of_package(name, setting)
-    family = Path(name).stem if sources.is_source(name) else name.rpartition(".")[2].replace("-", "_")
+    if sources.is_source(name):  # read every time: a session may go on after the file was edited
+        return _plugin_file(name, sources.read_source(name, setting), setting)
+    return _plugin_package(name, setting)
+
+
+@cache
+def _plugin_file(path: str, source: bytes, setting: str) -> Plugin:
+    return _plugin(path, Path(path).stem, _of_file(path, source), sources.sha256_of(source), setting)
+
+
+@cache
+def _plugin_package(name: str, setting: str) -> Plugin:
+    module, sha256 = _of_package(name, setting)
+    return _plugin(name, name.rpartition(".")[2].replace("-", "_"), module, sha256, setting)
+
+
+def _plugin(name: str, family: str, module: ModuleType, sha256: str, setting: str) -> Plugin:
     if not family.isidentifier() or family in (*FAMILIES, "all"):
         raise UsageError(f"{setting}: {family} can't be a family's name, because it is taken or no word; rename {name}")
     features = features_of(vars(module), name, family)
@@ -110,8 +121,7 @@ def _loaded(name: str, setting: str) -> Plugin:
     return Plugin(name, sha256, features)
 
 
-def _of_file(path: str, setting: str) -> tuple[ModuleType, str]:
-    source = sources.read_source(path, setting)
+def _of_file(path: str, source: bytes) -> ModuleType:
     module = ModuleType(f"weekly_cli_plugin_{Path(path).stem}")
     module.__file__ = path
     sys.modules[module.__name__] = module  # dataclasses of its own look there
@@ -119,7 +129,7 @@ def _of_file(path: str, setting: str) -> tuple[ModuleType, str]:
         exec(compile(source, path, "exec"), vars(module))
     except Exception as error:
         raise PluginFailed(_of_code(path, error, path)) from error
-    return module, sources.sha256_of(source)
+    return module
 
 
 def _of_package(name: str, setting: str) -> tuple[ModuleType, str]:

@@ -65,7 +65,7 @@ def outdated(config: Config) -> str | None:
         return f"the output has {n_symbols:,} of {record['symbols']:,} symbols"
     wanted = wanted_by(config)
     if _settings_digest(config, wanted) != record["digests"]["settings"]:
-        return "a setting has changed"
+        return f"a setting{' or a plugin' if wanted.plugins else ''} has changed"
     inputs = discovery.find_inputs(config.input, target.place(config.output))
     states = {path: discovery.file_state(path) for path, _ in inputs.files}
     if _input_digest(states, wanted, read_symbol_map(config)) != record["digests"]["input"]:
@@ -84,7 +84,8 @@ def _settings_digest(config: Config, wanted: Wanted) -> str:
     values = {name: value for name, value in config.changing_values().items() if name not in _BY_CONTENT}
     features = [(feature.name, feature.version) for feature in wanted.features]
     accepted = [config.allow_empty, config.fail_on, config.ignore if config.fail_on else ()]
-    return _digest([values, features, config.compression, config.writer, accepted])
+    plugins = [plugin.sha256 for plugin in wanted.plugins]
+    return _digest([values, features, plugins, config.compression, config.writer, accepted])
 
 
 def _digest(facts: Any) -> str:

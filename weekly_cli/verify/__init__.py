@@ -275,6 +275,8 @@ class _Verification:
         current = fingerprint(input_scan.footers, self.config, self.wanted)
         if self.record.get("fingerprint") == current:
             return f"{facts} of this very input with these settings"
+        if [one["sha256"] for one in self.record.get("plugins", ())] != [one.sha256 for one in self.wanted.plugins]:
+            return f"{facts}; the plugin's content is another by now"
         return f"{facts}; the input's paths or sizes, or the tool's version, are others by now"
 
     def _rows(self, sides: Sides, codes: Ints) -> tuple[Tally, Tally, NDArray[np.bool_]] | None:
