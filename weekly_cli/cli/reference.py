@@ -44,10 +44,17 @@ def findings_table() -> str:
 def settings_table() -> str:
     """Return all settings as a Markdown table: what each does, its values, and whether a file may set it."""
     rows = [
-        (_names(row), row.help, _values(row), _shown(row.shown_default), "yes" if Source.FILE in row.sources else "no")
+        (_names(row), row.help, _values(row), _shown(row.shown_default), _elsewhere(row))
         for row in SETTINGS.values()
     ]
     return _table(("setting", "what it does", "values", "default", "in file and environment"), rows)
+
+
+def _elsewhere(row: Setting) -> str:
+    """Return where a setting may be given besides the command line."""
+    if Source.FILE in row.sources:
+        return "yes"
+    return "environment alone" if Source.ENVIRONMENT in row.sources else "no"
 
 
 def command_reference() -> str:
