@@ -44,8 +44,7 @@ def findings_table() -> str:
 def settings_table() -> str:
     """Return all settings as a Markdown table: what each does, its values, and whether a file may set it."""
     rows = [
-        (_names(row), row.help, _values(row), _shown(row.shown_default), _elsewhere(row))
-        for row in SETTINGS.values()
+        (_names(row), row.help, _values(row), _shown(row.shown_default), _elsewhere(row)) for row in SETTINGS.values()
     ]
     return _table(("setting", "what it does", "values", "default", "in file and environment"), rows)
 
