@@ -135,6 +135,8 @@ PROMISES = (
             "test_output::test_what_is_put_there_while_a_run_goes_on_stays",
             "test_output::test_an_output_never_replaces_its_input",
             "test_resume::test_what_somebody_else_made_in_its_place_stays",
+            "test_output_names::test_the_default_output_of_another_input_is_not_replaced",
+            "test_clean::test_nothing_of_others_is_touched",
         ),
     ),
     Promise(

@@ -53,12 +53,16 @@ def _sentences(found: Latest, symbols: int, n_features: int, n_shown: int, writt
         yield f"{', '.join(found.of_plugins)}: in the output's rows alone, as no plugin is run here"
     computed = int(found.computed.sum())
     if computed:
-        yield f"of {computed:,} symbols, the session sees a bar that no row sees yet: it is computed from their rows"
+        yield f"of {_symbols(computed)}, the session sees a bar that no row sees yet: it is computed from their rows"
     if found.behind:
         yield (
-            f"of {found.behind:,} symbols, the last row is before {found.last}, and the session the one after it; "
+            f"of {_symbols(found.behind)}, the last row is before {found.last}, and the session the one after it; "
             "--session DATE gives all the same one"
         )
+
+
+def _symbols(count: int) -> str:
+    return f"{count:,} symbol{'' if count == 1 else 's'}"
 
 
 def _text(value: Any) -> str:
