@@ -100,10 +100,12 @@ def test_the_python_chapter(tmp_path: Path) -> None:
 def test_friday_night(tmp_path: Path) -> None:
     """Friday's row under week-end, and the next session's row when it is appended, show the same values."""
     shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
-    section = "Friday night, for Monday's signal"
-    for code in snippets(section):
+    section = "Friday night, by a build"
+    for code in snippets(section, PACKAGE_PAGE):
         run_snippet(code, tmp_path)
-    commands = re.findall(r"^    weekly-cli (build .+)$", FRONT.partition(section)[2], re.MULTILINE)
+    commands = re.findall(
+        r"^    weekly-cli (build .+)$", PACKAGE_PAGE.partition(section)[2].partition("## Diff")[0], re.MULTILINE
+    )
     assert len(commands) == 2
     for command in commands:
         assert run_cli(*command.split(), "-q", cwd=tmp_path).returncode == 0
@@ -116,7 +118,7 @@ def test_friday_night(tmp_path: Path) -> None:
     assert set(before["w_week_end"].dropna()) == {LAST_SESSION}
 
     assert run_cli("build", "sample_data", "-q", cwd=tmp_path).returncode == 0
-    (command,) = re.findall(r"^    weekly-cli (latest .+)$", FRONT.partition(section)[2], re.MULTILINE)
+    (command,) = re.findall(r"^    weekly-cli (latest .+)$", FRONT, re.MULTILINE)
     assert run_cli(*command.split(), cwd=tmp_path).returncode == 0
     found = pd.read_parquet(tmp_path / "signals.parquet").set_index("symbol").loc[after.index, added]
     pd.testing.assert_frame_equal(after, found)
