@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from weekly_cli.questions.histories import Histories
 _MOST_DAYS = 2**31
 #: Factors that are equal to this share are one, as quotients of prices with few decimals are not.
 _ONE_FACTOR = 1e-3
+#: Runs of at least so many rows, in the mean, are sliced.
+_LEAST_RUN_ROWS = 64
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -69,7 +72,8 @@ class Comparison:
         if in_a.all():
             rows_b = None
         shared = (codes[0], a.days) if rows_a is None else (codes[0][rows_a], a.days[rows_a])
-        changed, factors = self._values(symbols, (a.table, rows_a), (b.table, rows_b), *shared)
+        selected = [None if rows is None else _Selection.of(rows) for rows in (rows_a, rows_b)]
+        changed, factors = self._values(symbols, (a.table, selected[0]), (b.table, selected[1]), *shared)
         self._changed(symbols, [*moved, (shared[0][changed], shared[1][changed])], factors)
 
     def _count(self, number: int, side: Histories) -> None:
@@ -100,8 +104,8 @@ class Comparison:
     def _values(
         self,
         symbols: pa.Array,
-        a: tuple[pa.Table, Ints | None],
-        b: tuple[pa.Table, Ints | None],
+        a: tuple[pa.Table, _Selection | None],
+        b: tuple[pa.Table, _Selection | None],
         codes: Ints,
         days: Ints,
     ) -> tuple[NDArray[np.bool_], dict[int, float]]:
@@ -109,7 +113,10 @@ class Comparison:
         changed = np.zeros(len(codes), bool)
         factors: dict[int, float] = {}
         for tally in self._tallies:
-            of_a, of_b = (_of_rows(table.column(tally.name), rows) for table, rows in (a, b))
+            of_a, of_b = (
+                table.column(tally.name) if rows is None else rows.taken(table.column(tally.name))
+                for table, rows in (a, b)
+            )
             found = differing(of_a, of_b, tally.kind, self._tolerance)
             if found is None:
                 continue
@@ -157,8 +164,26 @@ def _matched(a: Ints, b: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_], tu
     return in_b, in_a, (np.flatnonzero(in_b), rows_b)
 
 
-def _of_rows(column: pa.ChunkedArray, rows: Ints | None) -> pa.ChunkedArray:
-    return column if rows is None else column.take(from_numpy(rows))
+@dataclass(frozen=True)
+class _Selection:
+    """Some rows of a table, ascending: as slices if they are in few runs, which copies nothing, else by position."""
+
+    positions: Ints
+    runs: Sequence[tuple[int, int]] | None
+
+    @classmethod
+    def of(cls, rows: Ints) -> _Selection:
+        begins = np.flatnonzero(np.append(True, np.diff(rows) != 1))
+        if len(begins) * _LEAST_RUN_ROWS > len(rows):
+            return cls(rows, None)
+        lengths = np.diff(begins, append=len(rows))
+        return cls(rows, list(zip(rows[begins].tolist(), lengths.tolist(), strict=True)))
+
+    def taken(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        if self.runs is None:
+            return column.take(from_numpy(self.positions))
+        chunks = [chunk for first, n_rows in self.runs for chunk in column.slice(first, n_rows).chunks]
+        return pa.chunked_array(chunks, column.type)
 
 
 @np.errstate(all="ignore")  # closes of zero, or missing ones
