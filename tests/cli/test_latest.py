@@ -84,6 +84,7 @@ def test_the_next_session_sees_what_a_build_with_its_row_stores(tmp_path: Path, 
         stored = row_of(whole, session)
         assert found.table.column("session").to_pylist() == [session] * 4
         assert found.table.column("last_date").to_pylist() == [last] * 4
+        assert found.table.column("symbol").type == stored.column("symbol").type
         names = weekly(stored)
         assert found.table.column_names == ["symbol", *FACTS, *(name for name in names if name != "w_week_end")]
         for name in names:

@@ -27,7 +27,7 @@ from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import FAMILIES
 from weekly_cli.dataset.dates import as_date, day_of
-from weekly_cli.dataset.schema import as_text, symbol_codes
+from weekly_cli.dataset.schema import as_text, plain_type, symbol_codes, working_type
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.names import did_you_mean
 from weekly_cli.questions.built import Built, open_output
@@ -141,7 +141,9 @@ def latest(
     age = sessions - to_numpy(week_end, 0)
     dates = [from_numpy(days.astype(np.int32), pa.date32()) for days in (ends.last, sessions)]
     facts = [*dates, week_end, from_numpy(age.astype(np.int32), known=seen)]
-    table = pa.table([ends.symbols, *facts], names=[built.roles["symbol"], *FACTS])
+    symbol = built.roles["symbol"]
+    of_symbol = plain_type(working_type(built.schema.field(symbol).type))
+    table = pa.table([ends.symbols.cast(of_symbol), *facts], names=[symbol, *FACTS])
     for name in names:
         if name != _WEEK_END:
             table = table.append_column(name, columns.column(name))
