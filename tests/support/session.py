@@ -67,6 +67,22 @@ def of_latest() -> str:
     return "\n".join(["$ weekly-cli latest daily_weekly", *map(str.rstrip, lines)])
 
 
+def of_explain() -> str:
+    """Build the sample and return what `explain` prints of a Friday."""
+    words = ("explain", "daily_weekly", "ABIQA", "2023-03-10", "--feature", "w_rsi_14")
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(folder, "build", str(SAMPLE), "--quiet")
+        lines = _printed(folder, *words).splitlines()
+    return "\n".join([f"$ weekly-cli {' '.join(words)}", *map(str.rstrip, lines)])
+
+
+def of_feature() -> str:
+    """Return what `features` tells of one column."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = _printed(folder, "features", "w_rsi_14").splitlines()
+    return "\n".join(["$ weekly-cli features w_rsi_14", *map(str.rstrip, lines)])
+
+
 def of_diff() -> str:
     """Build the sample without its last day, then with it and with a split of BXA restated; return what `diff` prints.
 

@@ -102,6 +102,18 @@ def test_every_step_down_to_the_bar_is_written_as_a_formula(feature: Feature) ->
     assert {name for name in needed if name not in STEPS} <= terms, "a column of the bar is not in any formula"
 
 
+OTHER = catalogue(["b"], [("rsi", (7,)), ("macd", (5, 10, 4)), ("breakout", (20,)), ("beta", (30,)), ("sma", (10, 30))])
+
+
+@pytest.mark.parametrize("name", ["w_rsi_7", "w_macd_5_10_4_hist", "w_high_20", "w_beta_b_30", "w_trend_score"])
+def test_other_windows_are_put_in(name: str) -> None:
+    values = Evaluated(needed_steps(name, OTHER.steps), OTHER.steps, random_panels(4).__getitem__)
+    lines = list(workings(name, At(values, 100), write))
+    assert lines[0].value == values.column(name)[100]
+    for line in lines:
+        assert_calculates(line)
+
+
 def test_no_formula_takes_a_later_bar() -> None:
     for feature in FEATURES:
         for line in workings(feature.name, At(evaluated(feature, 2), 230), write):
