@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
 import errno
 import io
 import json
+import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +19,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from frames import MANY, daily, environment, in_the_middle, picture, run_cli, start_cli, wait_for, write, write_bulk
+from frames import (
+    COMMAND,
+    MANY,
+    ROOT,
+    daily,
+    environment,
+    in_the_middle,
+    picture,
+    run_cli,
+    run_words,
+    start_cli,
+    wait_for,
+    write,
+    write_bulk,
+)
 from rich.console import Console
 
 from weekly_cli.cli import heartbeat, log, progress
 from weekly_cli.cli.ending import Ending
 from weekly_cli.cli.log import RunLog
-from weekly_cli.errors import OutputConflict, UsageError
+from weekly_cli.errors import EXIT_CODES, EXIT_DIFFERENT, EXIT_NOT_PROVEN, OutputBusy, OutputConflict, UsageError
 from weekly_cli.events import Progress, StageStarted
 from weekly_cli.files.log_file import KEPT, create_log
 from weekly_cli.run import pipeline
@@ -223,3 +241,80 @@ def test_a_log_that_can_not_be_is_refused_before_the_work(
     with pytest.raises(UsageError if code == 2 else OutputConflict, match=re.escape(says)), log.opened(config):
         pytest.fail("the log was opened")
     assert picture(tmp_path) == {"notes.txt": b"precious"}
+
+
+# ---- as the documentation sets it up ---------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[str]:
+    """The code of the chapter on unattended runs, by language."""
+    text = (ROOT / "weekly_cli/README.md").read_text(encoding="utf-8").partition("## Unattended\n")[2]
+    return re.findall(rf"^```{language}\n(.*?)^```", text.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    """The folder of a job, with its settings and its input."""
+    (tmp_path / "weekly.toml").write_text(blocks("toml")[0])
+    write(daily(), tmp_path / "prices/prices.parquet")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_line_for_cron_works_as_cron_runs_it(job: Path) -> None:
+    """By /bin/sh, from another folder, with next to nothing in the environment."""
+    (line,) = blocks("crontab")
+    command = (
+        line.split(maxsplit=5)[5].replace("/srv/weekly", str(job)).replace("/usr/local/bin/weekly-cli", str(COMMAND))
+    )
+    for _ in range(2):
+        done = run_words(["env", "-i", "HOME=/", "LOGNAME=root", "PATH=/usr/bin:/bin", "/bin/sh", "-c", command])
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "weekly is up to date" in (job / "weekly.log").read_text()
+    assert "publish ended" in (job / "weekly.log.1").read_text()
+    (job / "prices/prices.parquet").write_text("PAR1 nonsense PAR1")
+    done = run_words(["env", "-i", "HOME=/", "PATH=/usr/bin:/bin", "/bin/sh", "-c", command])
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1), "a mail of one line"
+
+
+@pytest.mark.slow
+def test_the_loop_builds_and_mails_what_is_wrong(job: Path) -> None:
+    """`sleep` damages the input at first and then ends the loop; `mail` keeps what it gets."""
+    (loop,) = blocks("sh")
+    tools = job / "bin"
+    tools.mkdir()
+    (tools / "sleep").write_text("#!/bin/sh\n[ -e slept ] && kill $PPID\ntouch slept; echo no >prices/prices.parquet\n")
+    (tools / "mail").write_text("#!/bin/sh\ncat >mail\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    path = os.pathsep.join(map(str, (tools, COMMAND.parent, "/usr/bin", "/bin")))
+    done = run_words(["/bin/sh", "-c", loop], cwd=job, env={"PATH": path})
+    assert done.returncode == -signal.SIGTERM
+    assert done.stderr.count("\n") == 1
+    assert (job / "weekly").is_dir()
+    error, ended = (job / "mail").read_text().splitlines()
+    assert " ERROR   " in error
+    assert "prices.parquet" in error
+    assert ended.endswith("ended with exit code 3")
+
+
+def test_the_units_for_systemd_are_ones(tmp_path: Path) -> None:
+    service, timer = blocks("ini")
+    (tmp_path / "weekly-cli.service").write_text(service.replace("/usr/local/bin/weekly-cli", str(COMMAND)))
+    (tmp_path / "weekly-cli.timer").write_text(timer)
+    parsed = configparser.ConfigParser()
+    parsed.read_string(service)
+    assert parsed["Service"]["SuccessExitStatus"] == str(OutputBusy.exit_code)
+    options = shlex.split(parsed["Service"]["ExecStart"])[2:]
+    assert {"--quiet", "--if-changed", "--log-file"} <= set(options)
+    if shutil.which("systemd-analyze"):
+        units = [str(tmp_path / "weekly-cli.service"), str(tmp_path / "weekly-cli.timer")]
+        done = run_words(["systemd-analyze", "verify", *units])
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_exit_code_is_in_the_table_of_alerts() -> None:
+    text = (ROOT / "weekly_cli/README.md").read_text(encoding="utf-8").partition("## Unattended\n")[2]
+    rows = re.findall(r"^\| ([\d, ]+) \|", text.partition("\n## ")[0], re.MULTILINE)
+    codes = {int(code) for row in rows for code in row.split(",")}
+    assert codes == {row.code for row in EXIT_CODES} - {EXIT_NOT_PROVEN, EXIT_DIFFERENT} | {143}

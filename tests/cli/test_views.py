@@ -29,22 +29,40 @@ def screen_of(text: str) -> list[str]:
     return [line.rpartition("\r")[2].rstrip() for line in ESCAPES.sub("", text).split("\r\n")]
 
 
+def text_blocks(page: Path, chapter: str) -> list[list[str]]:
+    """The outputs that a chapter of a page shows, without empty lines."""
+    text = page.read_text(encoding="utf-8").partition(f"## {chapter}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [[line for line in block.splitlines() if line] for block in blocks]
+
+
+def without_time(lines: list[str]) -> str:
+    """The words, without the lines on time and memory, which are another machine's."""
+    text = re.sub(r"^(time|memory)  .*\n(  .*\n)*", "", "\n".join([*lines, ""]), flags=re.MULTILINE)
+    return " ".join(text.split())
+
+
 @pytest.mark.slow
 def test_a_run_of_the_sample_fits_one_screen_and_its_advice_works(tmp_path: Path) -> None:
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
-    code, said = on_a_terminal("build", "sample_data", "-o", "out", cwd=tmp_path, env={"COLUMNS": "80"})
+    code, said = on_a_terminal("build", "sample_data", cwd=tmp_path, env={"COLUMNS": "80"})
     assert code == 0
     lines = [line for line in screen_of(said) if line]
     assert max(map(len, lines)) <= 80
     assert len(screen_of(said)) < 24
     assert lines[-2].split(maxsplit=2)[:2] == ["in", "Python"]
+    shown = text_blocks(ROOT / "README.md", "A report")[0]
+    report = lines[next(number for number, line in enumerate(lines) if line.startswith("in ")) :]
+    assert without_time(report) == without_time(shown), "the front page"
     code = lines[-2].removeprefix("in Python").strip().replace("weekly_cli.read", "frame = weekly_cli.read")
     printed = run_words([sys.executable, "-c", f"{code}; print(len(frame))"], cwd=tmp_path)
     assert printed.stdout == "53676\n"
     advice = [*lines[-1].removeprefix("next").split()[1:], "--symbols", "1", "--dates", "1"]
     assert run_cli(*advice, cwd=tmp_path).returncode == 0
-    plan = run_cli("plan", "sample_data", "-o", "out", cwd=tmp_path, env={"COLUMNS": "80"})
-    assert len(plan.stdout.splitlines()) < 24
+    plan = run_cli("plan", "sample_data", cwd=tmp_path, env={"COLUMNS": "80"})
+    planned = [line.rstrip() for line in plan.stdout.splitlines()]
+    assert len(planned) < 24
+    assert without_time(planned) == without_time(text_blocks(ROOT / "weekly_cli/README.md", "Report and plan")[0])
 
 
 def test_the_preview_is_of_the_last_rows_of_a_symbol_that_has_many(tmp_path: Path) -> None:
