@@ -62,7 +62,7 @@ def test_a_run_of_the_sample_fits_one_screen_and_its_advice_works(tmp_path: Path
     plan = run_cli("plan", "sample_data", cwd=tmp_path, env={"COLUMNS": "80"})
     planned = [line.rstrip() for line in plan.stdout.splitlines()]
     assert len(planned) < 24
-    assert without_time(planned) == without_time(text_blocks(ROOT / "weekly_cli/README.md", "Report and plan")[0])
+    assert without_time(planned) == without_time(text_blocks(ROOT / "weekly_cli/README.md", "What a run says")[0])
 
 
 def test_the_preview_is_of_the_last_rows_of_a_symbol_that_has_many(tmp_path: Path) -> None:
