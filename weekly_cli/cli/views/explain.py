@@ -53,12 +53,12 @@ def _calendar(found: Explanation) -> Iterator[str]:
     """Yield a line for each week: its days from first to last, then what it is."""
     last = found.own_week_end
     names = [_WEEKDAYS[(last.weekday() + 1 + day) % 7] for day in range(7)]
-    yield f"{'week to':<12}" + "".join(f"{name:>5}" for name in names)
+    yield f"{'week to':<10}" + "".join(f"{name:>5}" for name in names)
     drawn = found.calendar
     left_out = len(drawn) - _MOST_WEEKS
     if left_out > 0:
         yield _week(found, drawn[0])
-        yield f"{'...':<12}  {left_out + _MOST_WEEKS - 1 - _LAST_WEEKS:,} weeks more without a usable row"
+        yield f"{'...':<10}  {left_out + _MOST_WEEKS - 1 - _LAST_WEEKS:,} weeks more without a usable row"
         drawn = drawn[-_LAST_WEEKS:]
     for week in drawn:
         yield _week(found, week)
@@ -78,7 +78,7 @@ def _week(found: Explanation, week: CalendarWeek) -> str:
         what.append("no bar")
     elif not week.is_bar:
         what.append(f"seen from {_WEEKDAYS[week.seen_from.weekday()]} {week.seen_from:%m-%d}")
-    return f"{week.week_end!s:<12}" + "".join(cells) + f"  {', '.join(what)}"
+    return f"{week.week_end!s:<10}" + "".join(cells) + f"  {', '.join(what)}"
 
 
 def _cell(found: Explanation, week: CalendarWeek, date: datetime.date) -> str:
