@@ -239,6 +239,12 @@ def test_a_place_is_looked_at_and_left_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_too_long_is_looked_at_above(tmp_path: Path) -> None:
+    found = look_at(tmp_path / ("x" * 300) / "out")
+    assert found is not None
+    assert found.folder == str(tmp_path)
+
+
 def test_a_place_that_takes_no_file_is_not_writable() -> None:
     found = look_at(Path("/proc/self"), try_exchange=True)
     assert found is not None

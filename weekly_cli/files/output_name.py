@@ -31,7 +31,8 @@ def check_output_name(config: Config) -> None:
     UsageError
     """
     name, path = config.output, Path(config.output)
-    if is_single_file(name) or _is_named_as_folder(name) or path.is_dir():
+    # `Path.is_dir` raises where a name is too long, which is refused elsewhere.
+    if is_single_file(name) or _is_named_as_folder(name) or os.path.isdir(path):  # noqa: PTH112
         return
     suffix = path.resolve().suffix
     if _TYPE_OF_FILE.fullmatch(suffix):

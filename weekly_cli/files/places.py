@@ -45,7 +45,8 @@ def look_at(path: Path, *, try_exchange: bool = False, root: Path = Path("/")) -
     `root` is the folder that contains `/proc`.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow a link that leads nowhere
-    folder = next((one for one in (path, *path.parents) if one.is_dir()), None)
+    # A name may be too long to be asked for, by which `Path.is_dir` raises.
+    folder = next((one for one in (path, *path.parents) if os.path.isdir(one)), None)  # noqa: PTH112
     if folder is None:
         return None
     try:
