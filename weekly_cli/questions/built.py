@@ -58,7 +58,8 @@ class Built:
     @property
     def of_plugins(self) -> Sequence[str]:
         """The names of its weekly columns that only a plugin can compute, which questions do not run."""
-        return [name for name in self.features if name not in self.catalogue.steps]
+        known = self.catalogue.steps
+        return [name for name in self.features if name not in known]
 
     @cached_property
     def config(self) -> Config:

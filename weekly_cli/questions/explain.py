@@ -128,7 +128,8 @@ def _value(row: Row, evaluated: Evaluated, name: str) -> Value:
     """Return a value as it is stored and as its daily rows give it."""
     step, stored = row.history.steps.get(name), _stored(row, name)
     if not isinstance(step, Feature):
-        return Value(name, stored, np.nan, None, f"this version of weekly-cli ({__version__}) has no such column")
+        trouble = f"only a plugin computes it, or another version of weekly-cli than this one ({__version__})"
+        return Value(name, stored, np.nan, None, trouble)
     if row.bar < 0:
         return Value(name, stored, np.nan, bool(np.isnan(stored)))
     value = float(evaluated.column(name)[row.bar])
