@@ -135,7 +135,7 @@ REFUSED_BY_THE_PARSER = {
     "command": (["bild"], "weekly-cli", "Did you mean 'build'?"),
     "argument that is missing": (["sample"], "weekly-cli sample", "folder"),
     "value of a command's own": (["verify", "x", "--dates", "many"], "weekly-cli verify", "--dates"),
-    "too many": (["features", "x"], "weekly-cli features", "unexpected extra argument"),
+    "too many": (["features", "x", "y"], "weekly-cli features", "unexpected extra argument"),
 }
 
 
