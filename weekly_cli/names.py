@@ -87,6 +87,19 @@ def names_of(role: str) -> tuple[str, ...]:
     return (*ALIASES[role], *SECOND_ALIASES.get(role, ()))
 
 
+#: What the names of weekly columns begin with, unless an output has another prefix.
+PREFIX = "w_"
+
+
+def written_name(feature: str, prefix: str) -> str:
+    """Return the name of a feature's column in an output with a prefix of its own.
+
+    >>> written_name("w_rsi_14", "W_"), written_name("w_close", ""), written_name("visible_from", "W_")
+    ('W_rsi_14', 'close', 'visible_from')
+    """
+    return prefix + feature.removeprefix(PREFIX) if feature.startswith(PREFIX) else feature
+
+
 def normal(name: str) -> str:
     """Return `name` in the form in which aliases are compared.
 

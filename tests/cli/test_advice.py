@@ -200,8 +200,8 @@ ADVICE: dict[str, Advice] = {
     "columns that are there": Advice(
         with_a_feature,
         BUILD,
-        r"pass (?P<flag>--replace-features) to compute .* leave them out with (?P<other>--features)",
-        (f"{BUILD} {{flag}}", f"{BUILD} {{other}} all,-w_ret"),
+        r"pass (?P<flag>--replace-features) to .* out with (?P<other>--features), .* with (?P<third>--prefix)",
+        (f"{BUILD} {{flag}}", f"{BUILD} {{other}} all,-w_ret", f"{BUILD} {{third}} W_"),
     ),
     "a role without a column": Advice(
         renamed(close="Schluss"),

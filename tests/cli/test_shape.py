@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import weekly_cli
 from weekly_cli.compute.weeks import first_day_seen, newest_week_seen
-from weekly_cli.errors import InputRefused
+from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.writers import WRITERS
 from weekly_cli.names import ANCHORS, AVAILABILITIES
 from weekly_cli.questions.built import open_output
@@ -317,6 +317,101 @@ def test_an_index_is_kept_with_its_columns(tmp_path: Path) -> None:
     for name, levels in {"keys": ["symbol", "date"], "three": [None]}.items():
         build(tmp_path / f"{name}.parquet", tmp_path / f"{name}-out.parquet", columns_out=["close"])
         assert pd.read_parquet(tmp_path / f"{name}-out.parquet").index.names == levels
+
+
+# ---- other names -----------------------------------------------------------------------------------------
+
+PREFIXES = ["W_", "weekly_", ""]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_another_prefix_changes_names_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, writer: str, prefix: str
+) -> None:
+    source = write(gappy(ROUTES[route]), tmp_path / "p.parquet", row_group_size=70)
+    settings: dict[str, Any] = {"writer": writer, "features": "momentum,w_vol_4,relative", "benchmark": ["AAA"]}
+    for name, of_names in {"own": {}, "other": {"prefix": prefix}}.items():
+        build_by(route, source, tmp_path / name, monkeypatch, **settings, **of_names)
+    own, other = read(tmp_path / "own"), read(tmp_path / "other")
+    names = [prefix + name[2:] if name.startswith("w_") else name for name in own.column_names]
+    assert other.column_names == names
+    weekly = names[7:]
+    same = own.rename_columns(names).replace_schema_metadata(other.schema.metadata).select(weekly)
+    assert other.select(weekly).equals(same)
+
+
+@pytest.mark.parametrize("rows", ["daily", "weekly"])
+def test_every_command_goes_by_the_prefix_of_the_record(tmp_path: Path, rows: str) -> None:
+    source = write(gappy(n_days=420), tmp_path / "p.parquet")
+    settings: dict[str, Any] = {"rows": rows, "prefix": "W_", "features": "all,-w_week_end", "benchmark": ["AAA"]}
+    out = build(source, tmp_path / "out", **settings)
+    record = json.loads(out.schema.metadata[b"weekly_cli"])
+    assert record["settings"]["prefix"] == "W_"
+    assert "w_rsi_14" in record["features"]
+    proof = verify(tmp_path / "out", dates=1)
+    assert [(check.name, check.findings) for check in proof.checks] == [(name, []) for name in CHECKS]
+    assert {row.column[:2] for row in proof.warm_up} == {"W_"}
+    found = weekly_cli.inspect(tmp_path / "out")
+    assert found.build is not None
+    assert set(found.build.features) <= set(out.column_names)
+    assert "--prefix W_" in found.build.command
+    assert found.build.input_state == "unchanged"
+    if rows == "weekly":
+        assert found.roles["close"] == "W_close"
+
+
+def test_a_wrong_value_is_named_as_its_column(tmp_path: Path) -> None:
+    out = build(write(gappy(), tmp_path / "p.parquet"), tmp_path / "out.parquet", prefix="", features="w_ret")
+    changed = put("ret", 100, 0.5)(out).replace_schema_metadata(out.schema.metadata)
+    pq.write_table(changed, tmp_path / "out.parquet", write_page_checksum=True)
+    proof = verify(tmp_path / "out.parquet", dates=0)
+    assert failed(proof) == ["values", "reference"]
+    assert all("ret is 0.5 in the table" in check.findings[0] for check in proof.checks if check.findings)
+
+
+def test_names_that_are_there_already_are_refused(tmp_path: Path) -> None:
+    source = write(wide_rows(), tmp_path / "p.parquet")
+    done = run_cli("build", source, "-o", tmp_path / "out", "--prefix", "")
+    assert done.returncode == 3
+    assert "already has the columns open, high, low, close, volume; " in done.stderr
+    done = run_cli("build", source, "-o", tmp_path / "out", "--prefix", "", "--replace-features")
+    assert done.returncode == 3
+    assert "the prices of which" in " ".join(done.stderr.split())
+    assert build(source, tmp_path / "out", prefix="W_").column_names[10:12] == ["W_week_end", "W_bars"]
+    alone = build(source, tmp_path / "alone", prefix="", rows="weekly", features="w_close,w_volume")
+    assert alone.column_names == ["symbol", "week_end", "visible_from", "close", "volume"]
+    assert weekly_cli.inspect(tmp_path / "alone").roles["close"] == "close"
+
+
+@pytest.mark.parametrize("prefix", ["a b", "1_", "w-", "ü", "w_\n"])
+def test_a_prefix_is_a_word_of_any_query(prefix: str) -> None:
+    with pytest.raises(UsageError, match="letters, digits and underscores"):
+        weekly_cli.build("nothing.parquet", prefix=prefix)
+
+
+# ---- explain ---------------------------------------------------------------------------------------------
+
+
+def test_explain_reads_the_columns_of_the_prefix(tmp_path: Path) -> None:
+    source = write(daily(), tmp_path / "p.parquet")
+    build(source, tmp_path / "out", prefix="W_")
+    for name in ("W_ret", "w_ret"):
+        done = run_cli("explain", tmp_path / "out", "AAA", "2022-03-01", "--feature", name)
+        assert done.returncode == 0, done.stderr
+    found = json.loads(run_cli("explain", tmp_path / "out", "AAA", "2022-03-01", "--json").stdout)
+    assert "are what the output stores" in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"), [({"rows": "weekly"}, "--rows weekly"), ({"columns_out": ["volume"]}, "--columns-out")]
+)
+def test_explain_needs_the_prices(tmp_path: Path, settings: dict[str, Any], flag: str) -> None:
+    build(write(daily(), tmp_path / "p.parquet"), tmp_path / "out", **settings)
+    done = run_cli("explain", tmp_path / "out", "AAA", "2022-03-05")
+    assert done.returncode == 3
+    assert flag in " ".join(done.stderr.split())
 
 
 # ---- its report, inspect, questions ----------------------------------------------------------------------

@@ -229,6 +229,7 @@ HUGE = "1" + "0" * 400
 REFUSED: list[tuple[str, Any, str]] = [
     ("rows", "week", "did you mean weekly?"),
     ("columns_out", 3, "text"),
+    ("prefix", "a b", "underscores"),
     ("input", 3, "text"),
     ("output", ["x"], "text"),
     ("columns", "close", "ROLE=COLUMN"),

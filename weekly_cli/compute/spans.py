@@ -21,6 +21,7 @@ from weekly_cli.compute.bars import Ints, WeeklyBars, run_starts
 from weekly_cli.compute.features import Feature, Step, evaluate
 from weekly_cli.compute.kernels import Panel
 from weekly_cli.compute.panel import PanelShape, symbol_groups
+from weekly_cli.names import PREFIX, written_name
 
 _KEY_WEEKS = 2**32
 
@@ -34,6 +35,15 @@ class Recipe:
     week: str
     available: str
     dtype: str
+    prefix: str = PREFIX
+
+    @property
+    def columns(self) -> list[pa.Field]:
+        """The columns that are written, with their names and types."""
+        return [
+            pa.field(written_name(feature.name, self.prefix), arrow_type(feature, self.dtype))
+            for feature in self.features
+        ]
 
 
 @dataclass(frozen=True)
@@ -179,12 +189,12 @@ def _columns(
 ) -> Iterator[BarColumn]:
     shape = PanelShape(bars_per_symbol)
     if bar.start == bar.stop:
-        yield from (as_stored(feature, np.empty(0), recipe.dtype) for feature in recipe.features)
+        yield from (as_stored(feature, np.empty(0), recipe.dtype, recipe.prefix) for feature in recipe.features)
         return
     given = bar_panels(bars, bar, shape, (recipe.week, recipe.available), benchmarks)
     with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
         for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
-            yield as_stored(feature, shape.ragged(panel), recipe.dtype)
+            yield as_stored(feature, shape.ragged(panel), recipe.dtype, recipe.prefix)
 
 
 def bar_panels(
@@ -207,7 +217,7 @@ def bar_panels(
     return given
 
 
-def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
+def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str, prefix: str = PREFIX) -> BarColumn:
     """Return values in their stored type; those that are not finite, or not finite in that type, are missing."""
     kind = arrow_type(feature, dtype)
     numpy_kind = numpy_type(kind)
@@ -216,7 +226,8 @@ def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarC
     any_missing = bool(missing.any())
     if any_missing:
         cast[missing] = 0
-    return BarColumn(feature.name, kind, cast.astype(numpy_kind, copy=False), missing if any_missing else None)
+    name = written_name(feature.name, prefix)
+    return BarColumn(name, kind, cast.astype(numpy_kind, copy=False), missing if any_missing else None)
 
 
 _ARROW_TYPES = {"float64": pa.float64(), "int32": pa.int32(), "int16": pa.int16(), "date32": pa.date32()}

@@ -34,6 +34,7 @@ from weekly_cli.inspection.suspects import search_prices
 from weekly_cli.names import KEY_ROLES, REQUIRED_ROLES, ROLES
 from weekly_cli.run import resources
 from weekly_cli.run.findings import with_suspects
+from weekly_cli.run.manifest import recorded_columns
 from weekly_cli.settings import Config, from_python, resolve
 
 __all__ = ["Inspection", "inspect", "look"]
@@ -74,7 +75,7 @@ def look(config: Config) -> Inspection:
     with converted(config, left_out) as conversion:
         footers = read_footers(config, left_out, conversion, required)
         is_daily = record is None or not origin.is_weekly(record)
-        seen = _see(config, footers, () if record is None else record["features"], is_daily)
+        seen = _see(config, footers, () if record is None else recorded_columns(record), is_daily)
         discovery.refuse_changed(seen.scan.footers.states)
         build = None if record is None else origin.describe(record, seen.scan.footers)
         return _told(config, seen, build)

@@ -16,7 +16,7 @@ from weekly_cli.files import discovery
 from weekly_cli.findings import KINDS
 from weekly_cli.inspection.command import command_line
 from weekly_cli.inspection.facts import Build
-from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
+from weekly_cli.run.manifest import fingerprint, read_record, recorded_columns, recorded_settings
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 
@@ -60,7 +60,7 @@ def describe(record: Mapping[str, Any], footers: Footers) -> Build:
     state, reason = _input_state(record, paths, written_ns)
     return Build(
         version=str(record.get("version")),
-        features=tuple(record["features"]),
+        features=tuple(recorded_columns(record)),
         settings=settings,
         written=datetime.datetime.fromtimestamp(written_ns // 10**9, datetime.UTC),
         input=paths,

@@ -21,7 +21,7 @@ from weekly_cli.dataset.roles import find_roles
 from weekly_cli.dataset.schema import DateReading, is_text, plain_symbols
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import discovery, parquet
-from weekly_cli.names import KEY_ROLES, did_you_mean
+from weekly_cli.names import KEY_ROLES, did_you_mean, written_name
 from weekly_cli.run.manifest import read_record, recorded_settings
 from weekly_cli.settings import Config, from_python, resolve
 
@@ -52,7 +52,7 @@ class Built:
 
     @property
     def features(self) -> Sequence[str]:
-        """The names of its weekly columns."""
+        """The features that it has, by their own names: its columns may have another prefix."""
         return list(self.record["features"])
 
     @property
@@ -60,6 +60,10 @@ class Built:
         """The names of its weekly columns that only a plugin can compute, which questions do not run."""
         known = self.catalogue.steps
         return [name for name in self.features if name not in known]
+
+    def column_of(self, feature: str) -> str:
+        """Return the name of a feature's column."""
+        return written_name(feature, self.config.prefix)
 
     @cached_property
     def config(self) -> Config:

@@ -100,7 +100,7 @@ def _offset(found: History, at: int, bar: int) -> int:
     """Return how many bars are older than the output's rows: what `w_bars` says, less those that the rows make."""
     if found.built.config.start is None or "w_bars" not in found.built.features:
         return 0
-    counted = found.rows.table.column("w_bars")[at].as_py()
+    counted = found.rows.table.column(found.built.column_of("w_bars"))[at].as_py()
     return 0 if counted is None else max(0, int(counted) - (bar + 1))
 
 
@@ -118,7 +118,7 @@ def _summary(row: Row) -> str:
 
 
 def _stored(row: Row, name: str) -> float:
-    value = row.history.rows.table.column(name)[row.at]
+    value = row.history.rows.table.column(row.history.built.column_of(name))[row.at]
     if not value.is_valid:
         return np.nan
     return float(value.cast(pa.int32()).as_py() if pa.types.is_date(value.type) else value.as_py())
@@ -137,11 +137,11 @@ def _value(row: Row, evaluated: Evaluated, name: str) -> Value:
     for peer in _peers(row.history, step):
         if peer.bars is None and not peer.is_none:
             return Value(name, stored, np.nan, None, peer.trouble)
-    kind = row.history.rows.table.schema.field(name).type
+    kind = row.history.rows.table.schema.field(row.history.built.column_of(name)).type
     rounding = float(np.finfo(np.float32).eps) if pa.types.is_float32(kind) else 0.0
     equal = stored == computed or (np.isnan(stored) and np.isnan(computed))
     near = bool(abs(stored - computed) <= (_TOLERANCE + rounding) * max(abs(stored), abs(computed)))
-    return Value(name, stored, computed, equal or near)
+    return Value(name, stored, computed, bool(equal or near))
 
 
 def _peers(found: History, feature: Feature) -> list[Peer]:

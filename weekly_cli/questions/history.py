@@ -69,11 +69,11 @@ def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyR
     """
     config = built.config
     roles = {role: name for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")}
-    made_of = built.record["price"]
-    if "close" not in roles or made_of not in built.schema.names:
-        missing = made_of if made_of not in built.schema.names else "close"
+    left_out = built.record.get("roles_left_out", [])
+    missing = left_out or [name for name in [built.record["price"]] if name not in built.schema.names]
+    if missing:
         raise InputRefused(
-            f"{built.name} has no column {missing}, of which its bars were made; build it with that in --columns-out"
+            f"{built.name} has no column {missing[0]}, of which its bars were made; build it with that in --columns-out"
         )
     needed = [built.roles["date"], *roles.values(), *([] if config.price is None else [config.price]), *columns]
     table = built.rows([symbol], columns=list(dict.fromkeys(needed)))
@@ -204,7 +204,7 @@ def history(built: Built, symbol: str) -> History:
         raise InputRefused(
             f"{built.name} has a row a week, and not the daily rows of which bars are made; build without --rows weekly"
         )
-    return History(built, symbol, daily_rows(built, symbol, built.features))
+    return History(built, symbol, daily_rows(built, symbol, [built.column_of(name) for name in built.features]))
 
 
 def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
@@ -215,10 +215,12 @@ def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
     UsageError
         If the output has no such column.
     """
-    feature = steps.get(name)
-    if name in built.of_plugins:
+    names = {built.column_of(feature): feature for feature in built.features}
+    own = names.get(name, name)
+    feature = steps.get(own)
+    if own in built.of_plugins:
         raise UsageError(f"--feature {name}: it is a plugin's column of {built.name}, and plugins are not run for this")
-    if name not in built.features or not isinstance(feature, Feature):
-        hint = did_you_mean(name, built.features)
+    if own not in built.features or not isinstance(feature, Feature):
+        hint = did_you_mean(name, names)
         raise UsageError(f"--feature {name}: {built.name} has no such weekly column{hint}")
     return feature

@@ -31,7 +31,7 @@ def make_job(
 ) -> Job:
     """Return what all tasks have in common."""
     footers = scan.footers
-    left_out = columns_left_out(footers.schema, config, wanted.columns)
+    left_out = columns_left_out(footers.schema, config, wanted.written(config))
     of_days = config.rows == "daily"  # the index of daily rows is none of weekly ones
     metadata = for_columns(footers.schema.pandas, set(footers.schema.arrow.names) - set(left_out)) if of_days else {}
     record = conventions(footers, config, wanted) | recognized_by(footers, config, wanted, len(plan.selected))
@@ -49,6 +49,7 @@ def make_job(
         treatment=Treatment(config.negative_prices, config.drop_padding, config.adjust_volume),
         unused_adjusted=adjusted_column(footers.schema, config),
         dtype=config.dtype,
+        prefix=config.prefix,
         start_day=None if config.start is None else day_of(config.start),
         end_day=None if config.end is None else day_of(config.end),
         last_day=scan.last_day,

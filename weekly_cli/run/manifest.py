@@ -25,7 +25,7 @@ from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.files.store import OutputStore
-from weekly_cli.names import PRICE_ROLES
+from weekly_cli.names import PREFIX, PRICE_ROLES, written_name
 from weekly_cli.run.partition import Fragments, Partitioned
 from weekly_cli.run.repeats import Repeats
 from weekly_cli.run.task import Outcome, Task, part_span
@@ -77,6 +77,8 @@ def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
 def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, Any]:
     """Return the output's metadata: how it was built, and everything that is needed to build it again."""
     input = _few_names(config.input, footers)
+    roles = _roles_of_output(footers, config, wanted)
+    left_out = [role for role in footers.schema.roles if role not in roles]
     return {
         "version": __version__,
         "week": config.week,
@@ -90,7 +92,8 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
         "plugins": [{"name": plugin.name, "sha256": plugin.sha256} for plugin in wanted.plugins],
         "fingerprint": fingerprint(footers, config, wanted),
-        "roles": _roles_of_output(footers, config, wanted),
+        "roles": roles,
+        **({"roles_left_out": left_out} if left_out else {}),
     }
 
 
@@ -98,8 +101,8 @@ def _roles_of_output(footers: Footers, config: Config, wanted: Wanted) -> dict[s
     """Return the output's column of each role that it has, as a reader of daily rows, or of bars, would name them."""
     roles = footers.schema.roles
     if config.rows == "weekly":
-        bars = {role: f"w_{role}" for role in (*PRICE_ROLES, "volume")}
-        of_bars = {role: name for role, name in bars.items() if name in wanted.columns}
+        bars = {role: written_name(f"w_{role}", config.prefix) for role in (*PRICE_ROLES, "volume")}
+        of_bars = {role: name for role, name in bars.items() if name in wanted.written(config)}
         return {"symbol": roles["symbol"], "date": VISIBLE_FROM.name, **of_bars}
     written = written_columns(footers.schema, config)
     return {role: name for role, name in roles.items() if name in written}
@@ -127,6 +130,12 @@ def recorded_settings(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a build as arguments of `build`: its paths are absolute, so they work from any folder."""
     features = {"features": ",".join(record.get("features", ()))}
     return {**record.get("settings", {}), **features, **record.get("paths", {})}
+
+
+def recorded_columns(record: Mapping[str, Any]) -> list[str]:
+    """Return the names of an output's features as its columns have them."""
+    prefix = record["settings"].get("prefix", PREFIX)
+    return [written_name(name, prefix) for name in record["features"]]
 
 
 def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:

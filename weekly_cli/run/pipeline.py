@@ -14,7 +14,6 @@ from weekly_cli.dataset.convert import Conversion, convert, converted, find
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
-from weekly_cli.dataset.written import written_columns
 from weekly_cli.events import Listener
 from weekly_cli.files.discovery import refuse_changed
 from weekly_cli.files.output_name import check_output_name
@@ -188,7 +187,7 @@ def _scan(run: _Run, conversion: Conversion) -> Scan:
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
         footers = read_footers(config, place(config.output), conversion)
-        run.wanted.refuse_collisions(written_columns(footers.schema, config), config)
+        run.wanted.refuse_collisions(footers.schema, config)
         if _wants_pool(footers, config):
             run.engines.start_early(early_workers(footers, config, run.resources))
         total = footers.rows

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, weekly_bars
 from weekly_cli.compute.features import catalogue, columns_of_bars
-from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, blocks, row_groups
+from weekly_cli.compute.spans import BenchmarkBars, Recipe, blocks, row_groups
 from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
@@ -63,6 +63,7 @@ class Job:
     treatment: Treatment
     unused_adjusted: str | None
     dtype: str
+    prefix: str
     start_day: int | None
     end_day: int | None
     last_day: int
@@ -97,15 +98,14 @@ class Job:
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
-        return Recipe(features, columns.steps, self.week, self.available, self.dtype)
+        return Recipe(features, columns.steps, self.week, self.available, self.dtype, self.prefix)
 
     def output_schema(self, n_symbols: int = 0) -> pa.Schema:
         """Return the schema of a part of the output with this many symbols, which its metadata tells."""
-        added = [pa.field(feature.name, arrow_type(feature, self.dtype)) for feature in self.recipe().features]
-        input_fields = self.input_schema
         metadata = {**self.metadata, parquet.SYMBOLS_KEY.decode(): str(n_symbols)}
         return pa.schema(
-            [*input_fields, *added], metadata={key.encode(): value.encode() for key, value in metadata.items()}
+            [*self.input_schema, *self.recipe().columns],
+            metadata={key.encode(): value.encode() for key, value in metadata.items()},
         )
 
 

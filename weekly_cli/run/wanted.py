@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weekly_cli.compute.features import VISIBLE_FROM, Feature, Step, catalogue, with_week_end
-from weekly_cli.dataset.schema import name_collisions
+from weekly_cli.compute.features import Feature, Step, catalogue, columns_of_bars, with_week_end
+from weekly_cli.dataset.schema import DatasetSchema, name_collisions
+from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.parquet import read_table_file
-from weekly_cli.names import SECTOR_COLUMNS, benchmark_name
+from weekly_cli.names import SECTOR_COLUMNS, benchmark_name, written_name
 from weekly_cli.run.plugins import Plugin, own_features, plugins_of
 from weekly_cli.settings import Config
 
@@ -48,31 +49,41 @@ class Wanted:
         """The names of the features."""
         return [feature.name for feature in self.features]
 
+    def written(self, config: Config) -> list[str]:
+        """Return the names of the weekly columns that the output has, with its prefix."""
+        every = columns_of_bars(self.features) if config.rows == "weekly" else self.features
+        return [written_name(feature.name, config.prefix) for feature in every]
+
     @property
     def compares(self) -> bool:
         """Whether any feature compares a symbol with another one."""
         return any(feature.family == "relative" for feature in self.features)
 
-    def refuse_collisions(self, columns: Sequence[str], config: Config) -> None:
-        """Refuse features whose names the input's columns already use, unless they are to be replaced.
+    def refuse_collisions(self, schema: DatasetSchema, config: Config) -> None:
+        """Refuse features whose names columns of the input that are written already use, unless they are replaced.
 
         Raises
         ------
         InputRefused
         """
+        taken = name_collisions(written_columns(schema, config), self.written(config))
         if config.rows == "weekly":
-            taken = name_collisions(columns, [*self.columns, VISIBLE_FROM.name])
             if taken:
                 raise InputRefused(
                     f"the symbol column of {config.where} is named {taken[0]}, as a column of weekly rows is; rename it"
                 )
             return
-        taken = name_collisions(columns, self.columns)
+        prices = [name for name in taken if name in schema.roles.values()]
+        if prices and config.replace_features:
+            raise InputRefused(
+                f"{config.where}: weekly columns would replace {', '.join(prices[:_COLLISIONS_SHOWN])}, the prices of "
+                f"which they are made; give them another {config.named('prefix')}"
+            )
         if taken and not config.replace_features:
             raise InputRefused(
                 f"{config.where} already has the columns {', '.join(taken[:_COLLISIONS_SHOWN])}"
                 f"{' and more' if len(taken) > _COLLISIONS_SHOWN else ''}; pass --replace-features to compute them "
-                "again, or leave them out with --features"
+                "again, leave them out with --features, or name the new ones otherwise with --prefix"
             )
 
 

@@ -290,6 +290,20 @@ class TimeZone(Kind):
         return str(value)
 
 
+class Prefix(Kind):
+    """What names begin with: letters, digits and underscores, or nothing."""
+
+    def check(self, value: Any) -> str:
+        """Return the prefix."""
+        if not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", text_of(value)):
+            raise ValueError(f"takes letters, digits and underscores, no digit first, or '', not {value!r}")
+        return str(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a text of such signs."""
+        return {"type": "string", "pattern": "^([A-Za-z_][A-Za-z0-9_]*)?$"}
+
+
 class Word(Kind):
     """Text that is not empty."""
 

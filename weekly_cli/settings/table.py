@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import ALL
-from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS
+from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS, PREFIX
 from weekly_cli.settings import kinds, lists
 from weekly_cli.settings.kinds import Kind
 
@@ -227,6 +227,10 @@ class Config:
     rows: str = _row(
         "daily", kinds.Choice("daily", "weekly"), OUTPUT,
         "A row a symbol and day of the input, or a row a symbol and week: the weekly table itself.",
+        changes_values=True,
+    )  # fmt: skip
+    prefix: str = _row(
+        PREFIX, kinds.Prefix(), OUTPUT, "What the names of the weekly columns begin with; '' for nothing.",
         changes_values=True,
     )  # fmt: skip
     columns_out: tuple[str, ...] = _row(

@@ -31,7 +31,7 @@ from weekly_cli.dataset.selection import select_symbols
 from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.errors import UsageError
 from weekly_cli.files import discovery, parquet
-from weekly_cli.names import KEY_ROLES
+from weekly_cli.names import KEY_ROLES, written_name
 from weekly_cli.run import resources
 from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.plugins import names_to_run
@@ -42,7 +42,7 @@ from weekly_cli.verify.conversion import check_conversion
 from weekly_cli.verify.decoding import check_decoding
 from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
-from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, needed_columns
+from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, features_by_name, needed_columns
 from weekly_cli.verify.reference import check_reference
 from weekly_cli.verify.rows import Rows, Sides, Tally, check_bytes, check_rows, tally
 from weekly_cli.verify.warmup import measure
@@ -240,7 +240,9 @@ class _Verification:
     def _passed_on(self, input_scan: Scan) -> list[str]:
         """Return the input's columns that the table should have: none that was replaced by a computed one."""
         schema = input_scan.footers.schema
-        left_out = [] if self.record is None else columns_left_out(schema, self.config, self.wanted.columns)
+        left_out = (
+            [] if self.record is None else columns_left_out(schema, self.config, self.wanted.written(self.config))
+        )
         return [name for name in schema.arrow.names if name not in left_out]
 
     def _shared_columns(self, check: Check, input_scan: Scan, schema: pa.Schema) -> Iterator[str]:
@@ -260,7 +262,7 @@ class _Verification:
         """Compare a table's schema with its own build record; return a description of the record."""
         assert self.record is not None
         features = columns_of_bars(self.wanted.features) if self.config.rows == "weekly" else self.wanted.features
-        expected = [*self._passed_on(input_scan), *(feature.name for feature in features)]
+        expected = [*self._passed_on(input_scan), *self.wanted.written(self.config)]
         if schema.names != expected:
             first_other = next((b for a, b in zip_longest(expected, schema.names) if a != b), None)
             check.findings.append(
@@ -268,8 +270,9 @@ class _Verification:
             )
         for feature in features:
             kind = arrow_type(feature, self.config.dtype)
-            if feature.name in schema.names and not schema.field(feature.name).type.equals(kind):
-                check.findings.append(f"{feature.name} is {schema.field(feature.name).type} and should be {kind}")
+            name = written_name(feature.name, self.config.prefix)
+            if name in schema.names and not schema.field(name).type.equals(kind):
+                check.findings.append(f"{name} is {schema.field(name).type} and should be {kind}")
         version = self.record.get("version")
         facts = f"{len(expected):,} columns, {len(self.wanted.features)} of them weekly features, of version {version}"
         current = fingerprint(input_scan.footers, self.config, self.wanted)
@@ -304,6 +307,7 @@ class _Verification:
         """Return the sample without the symbols whose rows already differ, and its rows in the table."""
         codes = codes[same[codes]]
         rows, table_rows = of_input.sampled(), of_table.sampled().in_order()
+        table_rows = replace(table_rows, table=features_by_name(table_rows.table, self.wanted.columns, self.config))
         features = tuple(feature for feature in self.wanted.features if feature.name in table_rows.table.column_names)
         sample = SampledSymbols(self.config, sides.scan, codes, rows, compared(sides, codes), features)
         return sample, table_rows.where(np.isin(table_rows.codes, codes))

@@ -20,6 +20,7 @@ from weekly_cli.dataset import source
 from weekly_cli.dataset.dates import as_date, session_days
 from weekly_cli.dataset.schema import prices, symbol_codes
 from weekly_cli.dataset.selection import pieces_of
+from weekly_cli.names import written_name
 from weekly_cli.verify.proof import MAX_LISTED, Check, of_the_table
 from weekly_cli.verify.rebuild import needed_columns
 from weekly_cli.verify.reference import weeks_with_bars
@@ -147,7 +148,7 @@ def _weeks_of_table(calendar: _Calendar, check: Check) -> Weeks:
     """Return the weeks of the table's rows; rows whose two days contradict each other, or the input's, are findings."""
     sides, result = calendar.sides, calendar.empty()
     config, schema = sides.config, sides.table.schema
-    columns = [schema.roles["symbol"], VISIBLE_FROM.name, WEEK_END.name]
+    columns = [schema.roles["symbol"], VISIBLE_FROM.name, written_name(WEEK_END.name, config.prefix)]
     for _, _, table in source.tables(sides.table.pieces, schema, columns, _BATCH_ROWS):
         codes = symbol_codes(table.column(columns[0]), sides.scan.symbols).astype(np.int64)
         seen, ends = (session_days(table.column(name))[0].astype(np.int64) for name in columns[1:])

@@ -12,6 +12,7 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.weeks import week_number
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.schema import as_text
+from weekly_cli.names import written_name
 from weekly_cli.verify.proof import Check, Refuted
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows, Sides, same
@@ -81,4 +82,5 @@ def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> I
 def _describe(sides: Sides, difference: tuple[str, int], a: Rows, b: Rows, where_a: str, where_b: str) -> str:
     name, row = difference
     values = [as_text(rows.table.column(name)[row]) for rows in (a, b)]
+    name = written_name(name, sides.config.prefix)
     return f"{sides.named(a.codes[row], a.days[row])}: {name} is {values[0]} {where_a}, {values[1]} {where_b}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
@@ -16,6 +18,7 @@ from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import AS_THEY_ARE, DatasetSchema, as_text, symbol_codes, working_type
 from weekly_cli.files import output_file, parquet, records
+from weekly_cli.names import written_name
 from weekly_cli.run import pipeline
 from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.settings import Config
@@ -82,11 +85,13 @@ class SampledSymbols:
         codes = symbol_codes(built.column(schema.roles["symbol"]), symbols).astype(np.int64)
         dates = built.column(day_column(self.config, schema))
         days = session_days(dates, AS_THEY_ARE if self.config.rows == "weekly" else schema.dates)[0].astype(np.int64)
-        given = [name for name in table.column_names if name in built.column_names]
-        return Rows(codes, days, built.drop_columns(given))
+        return Rows(codes, days, features_by_name(built, [*_COUNTED, *self._names], self.config))
+
+    @property
+    def _names(self) -> list[str]:
+        return [feature.name for feature in self.features]
 
     def _settings(self, folder: Path, codes: Ints) -> Config:
-        names = [*_COUNTED, *(feature.name for feature in self.features)]
         config = as_plain_columns(self.config, self.scan.footers.schema, self.scan.footers.schema.roles)
         return replace(
             config,
@@ -96,11 +101,18 @@ class SampledSymbols:
             output=str(folder / "output.parquet"),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
             max_symbols=None,
-            features=",".join(names),
+            features=",".join([*_COUNTED, *self._names]),
             strategy="direct",
             compression="none",
             allow_empty=True,
         )
+
+
+def features_by_name(table: pa.Table, features: Iterable[str], config: Config) -> pa.Table:
+    """Return the features that a table has, under their own names, whatever its prefix is."""
+    names = {written_name(name, config.prefix): name for name in features}
+    there = {name: own for name, own in names.items() if name in table.column_names}
+    return table.select(list(there)).rename_columns(list(there.values()))
 
 
 def day_column(config: Config, schema: DatasetSchema) -> str:

@@ -14,6 +14,7 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import Feature
 from weekly_cli.compute.warmup import settled_from
 from weekly_cli.compute.weeks import week_end, week_number
+from weekly_cli.names import written_name
 from weekly_cli.verify.proof import Check, WarmUp
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows
@@ -39,7 +40,7 @@ def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp
     uncut = _bars(rebuilt)
     columns = [feature for feature in sample.features if _measured(feature)]
     codes = sample.codes[whole_years[sample.codes]]
-    warm_ups = [_warm_up(feature, shorter, uncut, codes) for feature in columns]
+    warm_ups = [_warm_up(feature, shorter, uncut, codes, sample.config.prefix) for feature in columns]
     moving = tuple(row for row in warm_ups if row is not None)
     check.did = (
         f"the first year of {len(codes):,} symbols cut and the rest built again: {len(columns) - len(moving)} columns "
@@ -67,7 +68,7 @@ def _bars(rows: Rows) -> Rows:
     return Rows(seen.codes[new], weeks[new], seen.table.filter(pa.array(new)))
 
 
-def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints) -> WarmUp | None:
+def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints, prefix: str) -> WarmUp | None:
     """Return when a column settles; None: it does not change at all."""
     settled: list[int] = []
     symbols, moves = 0, False
@@ -87,7 +88,7 @@ def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints) -> WarmU
     settled.sort()
     half = symbols // 2
     return WarmUp(
-        column=feature.name,
+        column=written_name(feature.name, prefix),
         first_bar=feature.first_bar,
         median_bar=settled[half] if half < len(settled) else None,
         last_bar=settled[-1] if settled else None,

@@ -14,7 +14,7 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DateReading, plain_symbols
 from weekly_cli.errors import PluginFailed
-from weekly_cli.names import ROLES
+from weekly_cli.names import ROLES, written_name
 from weekly_cli.plugin import OwnFeature
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import MAX_LISTED, Check
@@ -176,6 +176,7 @@ def _difference(sides: Sides, table_rows: Rows, truth: pd.DataFrame, name: str) 
     if not differs.any():
         return None
     row = int(np.argmax(differs))
+    name = written_name(name, sides.config.prefix)
     return (
         f"{sides.named(table_rows.codes[row], table_rows.days[row])}: {name} is {actual[row]:.12g} in the table, "
         f"{expected[row]:.12g} by its formula"
