@@ -8,8 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -389,6 +391,57 @@ def test_names_that_are_there_already_are_refused(tmp_path: Path) -> None:
 def test_a_prefix_is_a_word_of_any_query(prefix: str) -> None:
     with pytest.raises(UsageError, match="letters, digits and underscores"):
         weekly_cli.build("nothing.parquet", prefix=prefix)
+
+
+# ---- the type of dates -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", ["daily", "weekly"])
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("route", ROUTES)
+def test_timestamps_are_the_midnights_of_the_dates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, writer: str, rows: str
+) -> None:
+    source = write(gappy(ROUTES[route]), tmp_path / "p.parquet", row_group_size=70)
+    for name in ("date", "timestamp"):
+        build_by(route, source, tmp_path / name, monkeypatch, writer=writer, rows=rows, date_type=name)
+    dates, moments = read(tmp_path / "date"), read(tmp_path / "timestamp")
+    for name in ("w_week_end", *(["visible_from"] if rows == "weekly" else [])):
+        assert dates.schema.field(name).type == pa.date32()
+        assert moments.schema.field(name).type == pa.timestamp("us")
+        assert moments.column(name).equals(dates.column(name).cast(pa.timestamp("us")))
+    others = [name for name in features_of(dates).column_names if name != "w_week_end"]
+    assert moments.select(others).equals(dates.select(others).replace_schema_metadata(moments.schema.metadata))
+
+
+@pytest.mark.parametrize("rows", ["daily", "weekly"])
+def test_pandas_compares_and_joins_timestamps(tmp_path: Path, rows: str) -> None:
+    """What it does not do with dates, and every reader sees the same moments."""
+    source = write(gappy(n_days=420), tmp_path / "p.parquet")
+    build(source, tmp_path / "out.parquet", rows=rows, date_type="timestamp")
+    frame = pd.read_parquet(tmp_path / "out.parquet")
+    before = frame["w_week_end"] < pd.Timestamp("2022-06-01")
+    assert 0 < before.sum() < len(frame)
+    days = pd.DataFrame({"day": pd.to_datetime(["2022-05-18", "2022-06-20"])})
+    seen = frame[["w_week_end"]].dropna().sort_values("w_week_end")
+    found = pd.merge_asof(days, seen, left_on="day", right_on="w_week_end")
+    assert found["w_week_end"].dt.day_name().tolist() == ["Friday", "Friday"]
+    ends = pl.read_parquet(tmp_path / "out.parquet")["w_week_end"]
+    query = f"select min(w_week_end), max(w_week_end) from '{tmp_path / 'out.parquet'}'"
+    assert duckdb.sql(query).fetchall() == [(ends.min(), ends.max())]
+    assert (ends.min(), ends.max()) == (frame["w_week_end"].min(), frame["w_week_end"].max())
+    proof = verify(tmp_path / "out.parquet", dates=1)
+    assert [(check.name, check.findings) for check in proof.checks] == [(name, []) for name in CHECKS]
+
+
+def test_questions_go_by_the_names_and_types_of_the_record(tmp_path: Path) -> None:
+    source = write(daily(), tmp_path / "p.parquet")
+    build(source, tmp_path / "own")
+    build(source, tmp_path / "other", date_type="timestamp", prefix="W_")
+    for words in (["latest", "--json"], ["explain", "AAA", "2022-03-01", "--json"]):
+        own, other = (run_cli(words[0], tmp_path / name, *words[1:]) for name in ("own", "other"))
+        assert (other.returncode, other.stderr) == (0, "")
+        assert other.stdout.replace(str(tmp_path / "other"), "") == own.stdout.replace(str(tmp_path / "own"), "")
 
 
 # ---- explain ---------------------------------------------------------------------------------------------

@@ -230,6 +230,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("rows", "week", "did you mean weekly?"),
     ("columns_out", 3, "text"),
     ("prefix", "a b", "underscores"),
+    ("date_type", "datetime", "timestamp"),
     ("input", 3, "text"),
     ("output", ["x"], "text"),
     ("columns", "close", "ROLE=COLUMN"),

@@ -27,6 +27,7 @@ _NUMPY_TYPES: dict[str, type[np.generic]] = {
     "float": np.float32,
     "double": np.float64,
     "date32[day]": np.int32,
+    "timestamp[us]": np.int64,
 }
 _ARROW_TYPES = {
     np.dtype(kind): arrow
@@ -41,7 +42,7 @@ _ARROW_TYPES = {
 
 
 def numpy_type(kind: pa.DataType) -> type[np.generic]:
-    """Return the numpy type for the values of a fixed-width number or date32."""
+    """Return the numpy type for the values of a fixed-width number, date32, or timestamp in microseconds."""
     return _NUMPY_TYPES[str(kind)]
 
 

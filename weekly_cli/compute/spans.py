@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -36,12 +36,13 @@ class Recipe:
     available: str
     dtype: str
     prefix: str = PREFIX
+    date_type: str = "date"
 
     @property
     def columns(self) -> list[pa.Field]:
         """The columns that are written, with their names and types."""
         return [
-            pa.field(written_name(feature.name, self.prefix), arrow_type(feature, self.dtype))
+            pa.field(written_name(feature.name, self.prefix), arrow_type(feature, self.dtype, self.date_type))
             for feature in self.features
         ]
 
@@ -189,12 +190,12 @@ def _columns(
 ) -> Iterator[BarColumn]:
     shape = PanelShape(bars_per_symbol)
     if bar.start == bar.stop:
-        yield from (as_stored(feature, np.empty(0), recipe.dtype, recipe.prefix) for feature in recipe.features)
+        yield from (_column(feature, np.empty(0), recipe) for feature in recipe.features)
         return
     given = bar_panels(bars, bar, shape, (recipe.week, recipe.available), benchmarks)
     with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
         for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
-            yield as_stored(feature, shape.ragged(panel), recipe.dtype, recipe.prefix)
+            yield _column(feature, shape.ragged(panel), recipe)
 
 
 def bar_panels(
@@ -217,7 +218,16 @@ def bar_panels(
     return given
 
 
-def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str, prefix: str = PREFIX) -> BarColumn:
+def _column(feature: Feature, values: NDArray[np.float64], recipe: Recipe) -> BarColumn:
+    """Return a feature's column as it is written: with its name and type in the output."""
+    column = as_stored(feature, values, recipe.dtype)
+    kind = arrow_type(feature, recipe.dtype, recipe.date_type)
+    if kind != column.kind:
+        column = replace(column, kind=kind, values=column.values.astype(np.int64) * _DAY_MICROSECONDS)
+    return replace(column, name=written_name(column.name, recipe.prefix))
+
+
+def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
     """Return values in their stored type; those that are not finite, or not finite in that type, are missing."""
     kind = arrow_type(feature, dtype)
     numpy_kind = numpy_type(kind)
@@ -226,15 +236,19 @@ def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str, prefix:
     any_missing = bool(missing.any())
     if any_missing:
         cast[missing] = 0
-    name = written_name(feature.name, prefix)
-    return BarColumn(name, kind, cast.astype(numpy_kind, copy=False), missing if any_missing else None)
+    return BarColumn(feature.name, kind, cast.astype(numpy_kind, copy=False), missing if any_missing else None)
 
 
 _ARROW_TYPES = {"float64": pa.float64(), "int32": pa.int32(), "int16": pa.int16(), "date32": pa.date32()}
 
 
-def arrow_type(feature: Feature, dtype: str) -> pa.DataType:
+_DAY_MICROSECONDS = 24 * 3600 * 10**6
+
+
+def arrow_type(feature: Feature, dtype: str, date_type: str = "date") -> pa.DataType:
     """Return the type of a feature's column."""
+    if date_type == "timestamp" and feature.stored == "date32":
+        return pa.timestamp("us")  # as pandas reads dates of texts by default, and Spark timestamps
     if feature.stored == "estimate":
         return pa.float64() if dtype == "float64" else pa.float32()
     return _ARROW_TYPES[feature.stored]

@@ -121,7 +121,9 @@ def _stored(row: Row, name: str) -> float:
     value = row.history.rows.table.column(row.history.built.column_of(name))[row.at]
     if not value.is_valid:
         return np.nan
-    return float(value.cast(pa.int32()).as_py() if pa.types.is_date(value.type) else value.as_py())
+    return float(
+        value.cast(pa.date32()).cast(pa.int32()).as_py() if pa.types.is_temporal(value.type) else value.as_py()
+    )
 
 
 def _value(row: Row, evaluated: Evaluated, name: str) -> Value:

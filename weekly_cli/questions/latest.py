@@ -189,17 +189,25 @@ def _columns(question: _Question, names: Sequence[str], sector_map: str | None) 
     source = price_columns(built) if is_new.any() else []
     computing = _recomputation(question, names, sector_map) if source else None
     tables, first = [], 0
-    for rows in histories(built, [*dict.fromkeys([*source, *stored])], question.symbols):
+    columns = [built.column_of(name) for name in stored]
+    for rows in histories(built, [*dict.fromkeys([*source, *columns])], question.symbols):
         stop = first + len(rows.symbols)
-        table = rows.table.select(stored).take(from_numpy(newest_rows(rows.codes, stop - first)))
+        table = rows.table.select(columns).rename_columns(stored)
+        table = _with_days(table).take(from_numpy(newest_rows(rows.codes, stop - first)))
         if computing is not None and is_new[first:stop].any():
             table = _with_new(computing, rows, table, first, question)
         tables.append(table.select(names))
         first = stop
     if tables:
         return pa.concat_tables(tables)
-    kinds = {_WEEK_END: pa.date32()} | {name: built.schema.field(name).type for name in stored}
-    return pa.schema([(name, kinds[name]) for name in names]).empty_table()
+    kinds = {_WEEK_END: pa.date32()} | {name: built.schema.field(built.column_of(name)).type for name in stored}
+    return _with_days(pa.schema([(name, kinds[name]) for name in names]).empty_table())
+
+
+def _with_days(table: pa.Table) -> pa.Table:
+    """Return columns of an output with its week's last day as a date, whatever `--date-type` it was built with."""
+    place = table.schema.get_field_index(_WEEK_END)
+    return table if place < 0 else table.set_column(place, _WEEK_END, table.column(place).cast(pa.date32()))
 
 
 def _recomputation(question: _Question, names: Sequence[str], sector_map: str | None) -> Recomputation:

@@ -50,6 +50,7 @@ def make_job(
         unused_adjusted=adjusted_column(footers.schema, config),
         dtype=config.dtype,
         prefix=config.prefix,
+        date_type=config.date_type,
         start_day=None if config.start is None else day_of(config.start),
         end_day=None if config.end is None else day_of(config.end),
         last_day=scan.last_day,

@@ -64,6 +64,7 @@ class Job:
     unused_adjusted: str | None
     dtype: str
     prefix: str
+    date_type: str
     start_day: int | None
     end_day: int | None
     last_day: int
@@ -98,7 +99,7 @@ class Job:
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
-        return Recipe(features, columns.steps, self.week, self.available, self.dtype, self.prefix)
+        return Recipe(features, columns.steps, self.week, self.available, self.dtype, self.prefix, self.date_type)
 
     def output_schema(self, n_symbols: int = 0) -> pa.Schema:
         """Return the schema of a part of the output with this many symbols, which its metadata tells."""

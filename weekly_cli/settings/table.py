@@ -23,6 +23,7 @@ STRATEGIES = ("auto", "direct", "batched", "per-symbol", "adaptive")
 COMPRESSIONS = ("zstd", "snappy", "lz4", "none")
 WRITERS = ("fast", "arrow")
 DTYPES = ("float32", "float64")
+DATE_TYPES = ("date", "timestamp")
 
 
 class Source(Flag):
@@ -232,6 +233,10 @@ class Config:
     prefix: str = _row(
         PREFIX, kinds.Prefix(), OUTPUT, "What the names of the weekly columns begin with; '' for nothing.",
         changes_values=True,
+    )  # fmt: skip
+    date_type: str = _row(
+        "date", kinds.Choice(*DATE_TYPES), OUTPUT,
+        "Type of the weekly columns that are dates; pandas compares timestamps with its own.", changes_values=True,
     )  # fmt: skip
     columns_out: tuple[str, ...] = _row(
         (), lists.ColumnNames(), OUTPUT, "Only these columns of the input are written, symbol and date always.",

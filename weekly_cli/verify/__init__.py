@@ -269,7 +269,7 @@ class _Verification:
                 f"the columns are not the input's and then the features; the first other one: {first_other}"
             )
         for feature in features:
-            kind = arrow_type(feature, self.config.dtype)
+            kind = arrow_type(feature, self.config.dtype, self.config.date_type)
             name = written_name(feature.name, self.config.prefix)
             if name in schema.names and not schema.field(name).type.equals(kind):
                 check.findings.append(f"{name} is {schema.field(name).type} and should be {kind}")

@@ -62,7 +62,7 @@ def _by_code(rows: Rows, n_symbols: int, extreme: np.ufunc) -> Ints:
 def _bars(rows: Rows) -> Rows:
     """Return the first row that sees each bar, with the bar's day as its day."""
     seen = rows.where(np.asarray(rows.table.column("w_week_end").is_valid()))
-    weeks = to_numpy(seen.table.column("w_week_end").cast(pa.int32())).astype(np.int64)
+    weeks = to_numpy(seen.table.column("w_week_end").cast(pa.date32()).cast(pa.int32())).astype(np.int64)
     new = np.ones(len(seen), bool)
     new[1:] = (np.diff(seen.codes) != 0) | (np.diff(weeks) != 0)
     return Rows(seen.codes[new], weeks[new], seen.table.filter(pa.array(new)))

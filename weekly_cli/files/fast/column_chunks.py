@@ -50,7 +50,7 @@ Page = Any  # whatever has a buffer
 
 _DATA_PAGE = 0
 _PLAIN, _RLE = 0, 3
-_INT32, _FLOAT, _DOUBLE = 1, 4, 5
+_INT32, _INT64, _FLOAT, _DOUBLE = 1, 2, 4, 5
 #: The types of columns that are made here, on the wire and in memory.
 PHYSICAL: dict[pa.DataType, tuple[int, type[np.generic]]] = {
     pa.float32(): (_FLOAT, np.float32),
@@ -58,6 +58,7 @@ PHYSICAL: dict[pa.DataType, tuple[int, type[np.generic]]] = {
     pa.int32(): (_INT32, np.int32),
     pa.int16(): (_INT32, np.int32),
     pa.date32(): (_INT32, np.int32),
+    pa.timestamp("us"): (_INT64, np.int64),
 }
 CODECS = {"none": 0, "snappy": 1, "zstd": 6, "lz4": 7}
 #: A column is dense if the codec shortens its first values by less than three tenths, and then its frames are made

@@ -158,8 +158,8 @@ def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
 def _difference(sides: Sides, table_rows: Rows, truth: pd.DataFrame, name: str) -> str | None:
     """Return a description of the first value that is off; None: there is none."""
     column = table_rows.table.column(name)
-    if pa.types.is_date(column.type):
-        actual = np.asarray(column.cast(pa.int32()).cast(pa.float64()))
+    if pa.types.is_temporal(column.type):
+        actual = np.asarray(column.cast(pa.date32()).cast(pa.int32()).cast(pa.float64()))
         days = truth[name].to_numpy("datetime64[D]")
         expected = np.where(np.isnat(days), np.nan, days.astype(np.int64))
     else:
