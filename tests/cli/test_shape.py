@@ -438,7 +438,7 @@ def test_questions_go_by_the_names_and_types_of_the_record(tmp_path: Path) -> No
     source = write(daily(), tmp_path / "p.parquet")
     build(source, tmp_path / "own")
     build(source, tmp_path / "other", date_type="timestamp", prefix="W_")
-    for words in (["latest", "--json"], ["explain", "AAA", "2022-03-01", "--json"]):
+    for words in (["latest", "--json"], ["explain", "AAA", "2022-03-01", "--json"], ["chart", "AAA"]):
         own, other = (run_cli(words[0], tmp_path / name, *words[1:]) for name in ("own", "other"))
         assert (other.returncode, other.stderr) == (0, "")
         assert other.stdout.replace(str(tmp_path / "other"), "") == own.stdout.replace(str(tmp_path / "own"), "")

@@ -65,6 +65,11 @@ class Built:
         """Return the name of a feature's column."""
         return written_name(feature, self.config.prefix)
 
+    def with_own_names(self, table: pa.Table) -> pa.Table:
+        """Return some of its columns, the features by their own names."""
+        own = {self.column_of(name): name for name in self.features}
+        return table.rename_columns([own.get(name, name) for name in table.column_names])
+
     @cached_property
     def config(self) -> Config:
         """The settings with which it was built; its input's paths are absolute."""

@@ -182,9 +182,9 @@ def chart_of(
         raise UsageError(
             f"{built.name} was built without the daily {price}, which a chart needs; build it with that one"
         )
-    read = [built.roles["date"], price, *columns, *([WEEK_END] if has_weeks else [])]
+    read = [built.roles["date"], price, *map(built.column_of, [*columns, *([WEEK_END] if has_weeks else [])])]
     # All rows, though not all are drawn: whether a week became visible on a row shows in the row before it.
-    table = built.rows([symbol], columns=list(dict.fromkeys(read)))
+    table = built.with_own_names(built.rows([symbol], columns=list(dict.fromkeys(read))))
     days = session_days(table.column(built.roles["date"]), built.dates)[0]
     inside = _between(days, start, end)
     if not inside.any():

@@ -100,7 +100,7 @@ def _columns(built: Built) -> list[str]:
 def _tallies(a: Built, b: Built) -> tuple[list[ColumnTally], dict[str, str]]:
     """Return a tally for each column that both have, weekly ones last, and why others can't be compared."""
     tallies, not_compared = [], {}
-    weekly = {*a.features, *b.features}
+    weekly = {side.column_of(name) for side in (a, b) for name in side.features}
     shared = [name for name in _columns(a) if name in _columns(b)]
     for name in sorted(shared, key=lambda name: name in weekly):
         of_a, of_b = (side.schema.field(name).type for side in (a, b))
