@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import empty_table, positions, text_array
 from weekly_cli.compute.features import Catalogue, catalogue
@@ -154,7 +155,10 @@ class Built:
             if symbols is not None:
                 table, texts = self._only(table, symbols)
                 found.update(texts.unique().to_pylist())
-            tables.append(self._between(table, start, end).select(names))
+            if keys["date"]:
+                days = session_days(table.column(self.roles["date"]), self.dates)[0]
+                table = table.take(positions(_between(days, start, end)))
+            tables.append(table.select(names))
         self.refuse_missing(symbols or (), found)
         empty = empty_table(pa.schema([self.schema.field(name) for name in names]))
         return pa.concat_tables(tables) if tables else empty
@@ -185,7 +189,7 @@ class Built:
 
     def _only(self, table: pa.Table, symbols: Sequence[str]) -> tuple[pa.Table, pa.Array]:
         """Return the rows of some symbols, and the symbol of each row before."""
-        texts = self._texts(table)
+        texts = plain_symbols(table.column(self.roles["symbol"]).combine_chunks()).cast(pa.string())
         return table.filter(pc.is_in(texts, text_array(list(symbols)))), texts
 
     def last_rows(self, n_rows: int, columns: Sequence[str]) -> pa.Table:
@@ -219,19 +223,15 @@ class Built:
         statistics = [footer.row_group(group).column(column).statistics for group in every]
         return [group for group, known in zip(every, statistics, strict=True) if _may_have(known, symbols)]
 
-    def _texts(self, table: pa.Table) -> pa.Array:
-        return plain_symbols(table.column(self.roles["symbol"]).combine_chunks()).cast(pa.string())
 
-    def _between(self, table: pa.Table, start: datetime.date | None, end: datetime.date | None) -> pa.Table:
-        if start is None and end is None:
-            return table
-        days = session_days(table.column(self.roles["date"]), self.dates)[0]
-        inside = np.ones(len(days), bool)
-        if start is not None:
-            inside &= days >= day_of(start)
-        if end is not None:
-            inside &= days <= day_of(end)
-        return table.take(positions(inside))
+def _between(days: NDArray[np.int32], start: datetime.date | None, end: datetime.date | None) -> NDArray[np.bool_]:
+    """Tell which days are from `start` to `end`, both included."""
+    inside = np.ones(len(days), bool)
+    if start is not None:
+        inside &= days >= day_of(start)
+    if end is not None:
+        inside &= days <= day_of(end)
+    return inside
 
 
 def _may_have(statistics: Any, symbols: Sequence[str]) -> bool:
