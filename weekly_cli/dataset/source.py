@@ -244,7 +244,12 @@ def chunks(
 
 
 def chunks_ahead(
-    pieces: Sequence[Piece], schema: DatasetSchema, symbols: pa.Array, most_rows: int, threads: int
+    pieces: Sequence[Piece],
+    schema: DatasetSchema,
+    symbols: pa.Array,
+    most_rows: int,
+    threads: int,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[Chunk]:
     """Yield the same as `chunks`, with at most `most_rows` rows each, decoded by threads.
 
@@ -254,8 +259,8 @@ def chunks_ahead(
 
     def task(run: Sequence[Piece]) -> Callable[[], Iterable[Chunk]]:
         if run[0].rows_in_group > most_rows:
-            return lambda: chunks(run, schema, symbols, batch_rows=most_rows, use_threads=True)
-        return lambda: list(chunks(run, schema, symbols))
+            return lambda: chunks(run, schema, symbols, columns, batch_rows=most_rows, use_threads=True)
+        return lambda: list(chunks(run, schema, symbols, columns))
 
     for batch in in_order((task(pieces[begin:end]) for begin, end in runs(pieces, most_rows)), threads):
         yield from batch

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pyarrow as pa
 
 from weekly_cli.dataset.roles import adjusted_column
-from weekly_cli.dataset.schema import DatasetSchema
+from weekly_cli.dataset.schema import DatasetSchema, is_text, plain_type
 from weekly_cli.errors import InputRefused
+from weekly_cli.files import discovery
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
 
@@ -36,10 +37,12 @@ def written_columns(schema: DatasetSchema, config: Config) -> list[str]:
 
 
 def with_columns_read(schema: DatasetSchema, config: Config) -> DatasetSchema:
-    """Return the schema without the columns that nothing needs: not written, without a role, and no adjusted close."""
+    """Return the schema without the columns that nothing needs: not written, no role, no adjusted close, no sector."""
     written = written_columns(schema, config)
+    check_sectors(schema.arrow, schema.roles["symbol"], config)
     adjusted = (config.price, adjusted_column(schema, config))
     needed = {*written, *schema.roles.values(), *(name for name in adjusted if name is not None)}
+    needed |= {*config.sector_columns.values()}
     needed |= set(schema.read_columns(needed))
     unread = tuple(name for name in schema.arrow.names if name not in needed)
     if not unread:
@@ -47,6 +50,29 @@ def with_columns_read(schema: DatasetSchema, config: Config) -> DatasetSchema:
     note = f"{len(unread):,} of {len(schema.arrow):,} columns are not read, as nothing needs them"
     read = pa.schema([column for column in schema.arrow if column.name in needed])
     return replace(schema, arrow=read, unread=unread, notes=(*schema.notes, note))
+
+
+def check_sectors(columns: pa.Schema, symbol: str, config: Config) -> None:
+    """Refuse columns of a sector map that are not there, or can't have the symbol of an index.
+
+    Raises
+    ------
+    InputRefused
+    """
+    for name in config.sector_columns.values():
+        setting = f"{config.named('sector_map')} @{name}"
+        if name not in columns.names:
+            hint = f"; the file of this name is ./@{name}" if discovery.leads_somewhere(f"@{name}") else ""
+            raise InputRefused(
+                f"{config.where} has no column {name!r} for {setting}; it has {', '.join(columns.names)}"
+                f"{did_you_mean(name, columns.names)}{hint}"
+            )
+        kind, is_symbol = columns.field(name).type, name == symbol
+        if is_symbol or not (is_text(kind) or pa.types.is_integer(plain_type(kind))):
+            raise InputRefused(
+                f"column {name!r} of {config.where} is {'the symbol itself' if is_symbol else kind}, but {setting} "
+                "takes the symbol of an index to compare each symbol with; name another column"
+            )
 
 
 def columns_left_out(schema: DatasetSchema, config: Config, computed: Sequence[str]) -> list[str]:

@@ -116,7 +116,7 @@ def check_target(output: Path, config: Config) -> Listing:
     """
     records.check_name(output, config.named("output"))
     _refuse_never_replaced(output)
-    if config.sector_map is not None and _holds(output, config.sector_map):
+    if config.sector_map is not None and not config.sector_columns and _holds(output, config.sector_map):
         raise OutputConflict(
             f"the output {output} would replace the sector map {config.sector_map}; choose another --output"
         )

@@ -6,6 +6,7 @@ words of Python. The values are computed by the code that the command's workers 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
@@ -15,7 +16,9 @@ from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Floats, Ints, weekly_bars
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
-from weekly_cli.dataset.schema import name_collisions, prices
+from weekly_cli.dataset.schema import name_collisions, prices, working_type
+from weekly_cli.dataset.source import Chunk
+from weekly_cli.dataset.written import check_sectors
 from weekly_cli.errors import InputRefused
 from weekly_cli.frames.incoming import Frame, take
 from weekly_cli.frames.keys import WHERE, Keys, columns_of, keys_of, refuse_repeated
@@ -23,6 +26,7 @@ from weekly_cli.frames.wording import in_python
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.comparisons import compare
 from weekly_cli.run.rows import sort_order
+from weekly_cli.run.sectors import sectors_of
 from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config, from_python, resolve
 
@@ -53,7 +57,7 @@ class FrameSettings(TypedDict, total=False):
     drop_padding: bool
     adjust_volume: bool
     dtype: str
-    sector_map: pd.DataFrame
+    sector_map: pd.DataFrame | str
 
 
 def add_weekly_features(df: DataFrame, **settings: Unpack[FrameSettings]) -> DataFrame:
@@ -71,7 +75,7 @@ def add_weekly_features(df: DataFrame, **settings: Unpack[FrameSettings]) -> Dat
     **settings
         Settings of `weekly-cli build` by their names, as `FrameSettings` lists them: features="momentum,w_vol_12",
         columns={"symbol": "Ticker"}, benchmark="SPY", week, available, price, dtype, and others. `sector_map` is a
-        frame with the column symbol and any of sector, sector_equal_weight, subsector.
+        frame with the column symbol and any of sector, sector_equal_weight, subsector, or "@COLUMN": one of `df`.
 
     Raises
     ------
@@ -86,7 +90,8 @@ def add_weekly_features(df: DataFrame, **settings: Unpack[FrameSettings]) -> Dat
     if unknown is not None:
         raise TypeError(f"add_weekly_features() got an unexpected keyword argument {unknown!r}")
     values: dict[str, Any] = {"input": WHERE, **settings}
-    sector_map = values.pop("sector_map", None)
+    of_columns = str(values.get("sector_map", "")).startswith("@")
+    sector_map = None if of_columns else values.pop("sector_map", None)
     with in_python():
         frame = take(df)
         config = resolve(from_python(values))
@@ -107,6 +112,7 @@ def _computed(frame: Frame, config: Config, wanted: Wanted) -> pa.Table:
         raise InputRefused(f"{WHERE} already has the columns {', '.join(collisions)}; drop them first")
     roles, columns = columns_of(frame, config)
     keys = keys_of(columns[roles["symbol"]], columns[roles["date"]], roles, config)
+    wanted = _with_sectors(frame, keys, roles["symbol"], config, wanted)
     order = sort_order(keys.codes, keys.days)
     refuse_repeated(keys, order)
     if order is not None:
@@ -121,6 +127,19 @@ def _computed(frame: Frame, config: Config, wanted: Wanted) -> pa.Table:
     places = np.empty_like(order)
     places[order] = np.arange(len(order))
     return added.take(from_numpy(places))
+
+
+def _with_sectors(frame: Frame, keys: Keys, symbol: str, config: Config, wanted: Wanted) -> Wanted:
+    """Return what is wanted, with the sector map that columns of the frame tell."""
+    names = [name for name in config.sector_columns.values() if name in frame.names]
+    columns = {name: frame.column(name) for name in names}
+    kinds = [(name, columns[name].type if name in columns else pa.null()) for name in frame.names]
+    check_sectors(pa.schema(kinds), symbol, config)
+    if not (columns and wanted.compares):
+        return wanted
+    plain = {name: column.cast(working_type(column.type)) for name, column in columns.items()}
+    rows = Chunk(keys.codes.astype(np.int32), keys.days.astype(np.int32), pa.table(plain))
+    return replace(wanted, sector_map=sectors_of(lambda: [rows], keys.symbols, config, WHERE))
 
 
 def _sorted(column: pa.ChunkedArray, order: Ints | None) -> Floats:

@@ -26,6 +26,7 @@ from weekly_cli.errors import InputRefused, UsageError, WeeklyError
 from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean
 from weekly_cli.questions.built import Built
 from weekly_cli.questions.workings import Evaluated, needed_steps
+from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.run.wanted import wanted_by
 
 Bools = NDArray[np.bool_]
@@ -161,7 +162,8 @@ def _peer(built: Built, symbol: str, name: str) -> Peer:
     compared = next((each for each in built.config.benchmark if benchmark_name(each) == name), None)
     if compared is None:
         try:
-            sector_map = wanted_by(built.config).sector_map
+            of_output = sectors_of_output(built, built.config, text_array([symbol]), only=symbol)
+            sector_map = wanted_by(built.config, of_output).sector_map
         except WeeklyError as error:
             return Peer(trouble=f"the symbol to compare with is not known: {error}")
         listed = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, weekly_bars
 from weekly_cli.compute.features import catalogue
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
@@ -17,6 +18,7 @@ from weekly_cli.errors import InputRefused, WeeklyError
 from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS
 from weekly_cli.questions.built import Built
 from weekly_cli.questions.histories import Histories, histories
+from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.run.wanted import wanted_by
 
@@ -95,7 +97,7 @@ def recomputation(
         sector_map=(sector_map or config.sector_map) if sectors.intersection(comparing) else None,
     )
     try:
-        wanted = wanted_by(config)
+        wanted = wanted_by(config, sectors_of_output(built, config, symbols[0].take(from_numpy(symbols[1]))))
         compared = compare(config, wanted, *symbols, built.name)
     except WeeklyError as error:
         raise InputRefused(

@@ -69,7 +69,9 @@ def compare(config: Config, wanted: Wanted, symbols: pa.Array, selected: Ints, w
         entries = pc.index_in(symbols.take(from_numpy(selected)), value_set=listed)
         for name in sector_map.column_names[1:]:
             mapped = sector_map.column(name).combine_chunks().take(entries)
-            setting = f"{config.named('sector_map')} column {name}:"
+            column = config.sector_columns.get(name)
+            of = f"column {name}" if column is None else f"@{column}"
+            setting = f"{config.named('sector_map')} {of}:"
             find = partial(find_symbol, symbols, setting=setting, where=where)
             numbers[name] = _numbers(mapped, find, known)
     return Comparisons(wanted.comparisons, tuple(known), numbers)

@@ -40,11 +40,15 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
     The input is represented by its files' names and row group sizes, not by its bytes or its location; the sector map
-    and the symbol map by their content.
+    and the symbol map by their content. A sector map of columns is a part of the input.
     """
     names = _names_of_files(footers)
     facts = {
-        "settings": {name: value for name, value in config.changing_values().items() if name != "sector_map"},
+        "settings": {
+            name: value
+            for name, value in config.changing_values().items()
+            if name != "sector_map" or config.sector_columns
+        },
         "features": [(feature.name, feature.version) for feature in wanted.features],
         "schema": str(footers.schema.arrow),
         "pieces": [(names[piece.name], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
@@ -88,13 +92,18 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         "benchmarks": list(wanted.comparisons if wanted.compares else ()),
         "dtype": config.dtype,
         "settings": {"input": list(input), **config.changing_values()},
-        "paths": {"input": [_absolute(name) for name in input]}
-        | ({} if config.sector_map is None else {"sector_map": _absolute(config.sector_map)}),
+        "paths": {"input": [_absolute(name) for name in input]} | _path_of_sector_map(config),
         "plugins": [{"name": plugin.name, "sha256": plugin.sha256} for plugin in wanted.plugins],
         "fingerprint": fingerprint(footers, config, wanted),
         "roles": roles,
         **({"roles_left_out": left_out} if left_out else {}),
     }
+
+
+def _path_of_sector_map(config: Config) -> dict[str, str]:
+    if config.sector_map is None or config.sector_columns:
+        return {}
+    return {"sector_map": _absolute(config.sector_map)}
 
 
 def _roles_of_output(footers: Footers, config: Config, wanted: Wanted) -> dict[str, str]:

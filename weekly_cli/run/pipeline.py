@@ -35,6 +35,7 @@ from weekly_cli.run.partition import Partitioned, partition
 from weekly_cli.run.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_workers, make_plan
 from weekly_cli.run.report import Ran, Report, make_report
 from weekly_cli.run.resources import Resources
+from weekly_cli.run.sectors import with_sectors
 from weekly_cli.run.stages import Stages
 from weekly_cli.run.task import Job, Outcome, Task, part_file
 from weekly_cli.run.timeline import make_timeline
@@ -116,7 +117,8 @@ def run(
         plan, resumed = _plan(context, input_scan)
         found = findings_in_plan(input_scan, plan, config)
         refuse_findings(config, found)
-        comparisons = compare(config, context.wanted, input_scan.symbols, plan.selected, config.where)
+        wanted = _with_sectors(context, input_scan, plan)
+        comparisons = compare(config, wanted, input_scan.symbols, plan.selected, config.where)
         job = make_job(config, context.wanted, input_scan, plan, comparisons, store)
         partitioned = _partition(context, input_scan, plan, resumed)
         tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons)
@@ -231,6 +233,19 @@ def _plan_after(run: _Run, input_scan: Scan, resumed: ResumeState | None) -> Pla
         plan = make_plan(input_scan, replace(run.config, strategy="batched"), run.wanted, run.resources)
         return replace(plan, strategy_reason="the last run died while it did this in its own process")
     return make_plan(input_scan, run.config, run.wanted, run.resources, resumed.cuts if resumed else ())
+
+
+def _with_sectors(run: _Run, input_scan: Scan, plan: Plan) -> Wanted:
+    """Return what is wanted, with the sector map that columns of the input tell."""
+    if not (run.config.sector_columns and run.wanted.compares):
+        return run.wanted
+    with run.stages.stage("sectors") as summary:
+        threads = run.resources.cpus
+        wanted = with_sectors(run.wanted, run.config, input_scan, plan.selected, threads, plan.chunk_rows)
+        for name, column in run.config.sector_columns.items():
+            known = len(plan.selected) - wanted.sector_map.column(name).null_count if wanted.sector_map else 0
+            summary.append(f"{column}: {known:,} of {len(plan.selected):,} symbols have one; ")
+    return wanted
 
 
 def _partition(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState) -> Partitioned | None:

@@ -24,7 +24,7 @@ from weekly_cli.run.manifest import read_record
 from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config
 
-#: Settings that name a file, whose content counts instead.
+#: Settings that name a file, whose content counts instead; a sector map may be columns of the input.
 _BY_CONTENT = ("sector_map", "symbol_map")
 
 Renames = tuple[tuple[str, str, int], ...]
@@ -81,7 +81,11 @@ def _input_digest(states: Mapping[Path, FileState], wanted: Wanted, renames: Ren
 
 def _settings_digest(config: Config, wanted: Wanted) -> str:
     """Return a digest of what changes the output's values or files, or whether a run of this input may end well."""
-    values = {name: value for name, value in config.changing_values().items() if name not in _BY_CONTENT}
+    values = {
+        name: value
+        for name, value in config.changing_values().items()
+        if name not in _BY_CONTENT or (name == "sector_map" and config.sector_columns)
+    }
     features = [(feature.name, feature.version) for feature in wanted.features]
     accepted = [config.allow_empty, config.fail_on, config.ignore if config.fail_on else ()]
     plugins = [plugin.sha256 for plugin in wanted.plugins]

@@ -33,7 +33,7 @@ class Wanted:
     comparisons : tuple of str
         What replaces `{b}`: the names of the benchmarks, then the sector map's columns.
     sector_map : pa.Table or None
-        Its known columns, as text.
+        Its known columns, as text; None where columns of the input tell it, which `sectors` reads.
     plugins : tuple of Plugin
         Where features of the user's own come from.
     """
@@ -97,7 +97,7 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     """
     sector_map = _read_sector_map(config) if sector_map is None else _checked(sector_map, "sector_map")
     names = [benchmark_name(symbol) for symbol in config.benchmark]
-    names += sector_map.column_names[1:] if sector_map is not None else []
+    names += config.sector_columns if sector_map is None else sector_map.column_names[1:]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
@@ -110,7 +110,7 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:
-    if config.sector_map is None:
+    if config.sector_map is None or config.sector_columns:
         return None
     table = read_table_file(config.sector_map, config.named("sector_map"))
     return _checked(table, f"{config.named('sector_map')} {config.sector_map}")

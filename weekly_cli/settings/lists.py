@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import KINDS
-from weekly_cli.names import ROLES, WINDOWS, did_you_mean
+from weekly_cli.names import ROLES, SECTOR_COLUMNS, WINDOWS, did_you_mean
 from weekly_cli.settings.kinds import Kind, PathName, one_or_more, text_of, texts_of
 
 
@@ -114,6 +114,47 @@ class Features(Kind):
     def schema(self) -> dict[str, Any]:
         """Return the schema of a text or a list of texts."""
         return one_or_more("string")
+
+
+class SectorMap(PathName):
+    """A file, or columns of the input, each with an @ before its name; a file whose name begins so is `./@name`."""
+
+    metavar, completer, example = "PATH", "path", "sectors.csv"
+
+    def check(self, value: Any) -> str:
+        """Return the path, or the columns."""
+        text = super().check(value)
+        sector_columns(text)
+        return text
+
+
+def sector_columns(text: str) -> dict[str, str]:
+    """Return the columns that a sector map names, by what they are in it; none if it is a file.
+
+    A column that has none of the known names is the sector.
+
+    >>> sector_columns("@industry,@subsector"), sector_columns("./@industry")
+    ({'sector': 'industry', 'subsector': 'subsector'}, {})
+
+    Raises
+    ------
+    ValueError
+        If a column has no name, or two would be the same.
+    """
+    if not text.startswith("@"):
+        return {}
+    columns: dict[str, str] = {}
+    for column in text[1:].split(",@"):
+        if not column:
+            raise ValueError(f"takes a path, or columns of the input such as @sector,@subsector, not {text!r}")
+        name = column if column in SECTOR_COLUMNS else "sector"
+        if name in columns:
+            raise ValueError(
+                f"{text} has two columns that are the {name}, {columns[name]} and {column}; a column that is not named "
+                f"{' or '.join(SECTOR_COLUMNS[1:])} is the sector: leave one of them out"
+            )
+        columns[name] = column
+    return {name: columns[name] for name in SECTOR_COLUMNS if name in columns}
 
 
 class Plugins(PathName):

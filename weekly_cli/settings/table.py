@@ -194,8 +194,9 @@ class Config:
         (), lists.Benchmarks(), FEATURES, "Symbols to compare all others with: SPY,QQQ.", changes_values=True
     )
     sector_map: str | None = _row(
-        None, kinds.PathName(), FEATURES,
-        "CSV or Parquet with symbol and sector, sector_equal_weight or subsector: the symbol to compare with.",
+        None, lists.SectorMap(), FEATURES,
+        "CSV or Parquet with symbol and sector, sector_equal_weight or subsector, the symbol to compare with; or "
+        "@COLUMN,...: columns of the input.",
         changes_values=True, example="sectors.csv",
     )  # fmt: skip
     price: str | None = _row(
@@ -310,6 +311,11 @@ class Config:
     def role_columns(self) -> dict[str, str]:
         """The columns that were assigned to roles by the user."""
         return dict(self.columns)
+
+    @property
+    def sector_columns(self) -> dict[str, str]:
+        """The input's columns that are the sector map, by what they are in it; empty if it is a file, or none."""
+        return {} if self.sector_map is None else lists.sector_columns(self.sector_map)
 
     @property
     def where(self) -> str:

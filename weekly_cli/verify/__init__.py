@@ -35,6 +35,7 @@ from weekly_cli.names import KEY_ROLES, written_name
 from weekly_cli.run import resources
 from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.plugins import names_to_run
+from weekly_cli.run.sectors import with_sectors
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.bars import check_bars
@@ -223,12 +224,15 @@ class _Verification:
                 check.did = self._compare_with_record(check, input_scan, schemas[0])
             selected = select_symbols(input_scan, self.config)
             names = tuple(name for name in shared if name != input_scan.footers.schema.roles["symbol"])
-            return Sides(self.config, self.wanted, input_scan, table, selected, names, self.record is not None)
+            wanted = with_sectors(self.wanted, self.config, input_scan, selected, self.threads)
+            return Sides(self.config, wanted, input_scan, table, selected, names, self.record is not None)
         return None
 
     def _settings_of_table(self, input_scan: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table with: the input's roles for the columns that the table has."""
-        config = replace(self.config, input=(self.proof.table,), rows="daily", columns_out=(), price=None)
+        config = replace(
+            self.config, input=(self.proof.table,), rows="daily", columns_out=(), price=None, sector_map=None
+        )
         roles = input_scan.footers.schema.roles
         if self.config.rows == "weekly":
             config = replace(config, columns=(), timezone=None, date_format=None, date_unit="auto")
@@ -309,5 +313,6 @@ class _Verification:
         rows, table_rows = of_input.sampled(), of_table.sampled().in_order()
         table_rows = replace(table_rows, table=features_by_name(table_rows.table, self.wanted.columns, self.config))
         features = tuple(feature for feature in self.wanted.features if feature.name in table_rows.table.column_names)
-        sample = SampledSymbols(self.config, sides.scan, codes, rows, compared(sides, codes), features)
+        sectors = sides.wanted.sector_map if self.config.sector_columns else None
+        sample = SampledSymbols(self.config, sides.scan, codes, rows, compared(sides, codes), features, sectors)
         return sample, table_rows.where(np.isin(table_rows.codes, codes))

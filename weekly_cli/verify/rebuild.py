@@ -27,6 +27,7 @@ from weekly_cli.verify.rows import Rows, Sides
 
 #: Columns that the warm-up check needs to count bars, whether or not the table has them.
 _COUNTED = ("w_week_end", "w_bars")
+_SECTORS = "sectors.parquet"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class SampledSymbols:
         The benchmarks with which each of `codes` is compared.
     features : tuple of Feature
         The features that the table has.
+    sectors : pa.Table or None
+        The sector map that columns of the complete input tell.
     """
 
     config: Config
@@ -51,6 +54,7 @@ class SampledSymbols:
     rows: Rows
     comparisons: Comparisons
     features: tuple[Feature, ...]
+    sectors: pa.Table | None = None
 
     @property
     def peers(self) -> Ints:
@@ -76,6 +80,10 @@ class SampledSymbols:
             with output_file.ParquetOutput(folder / "input.parquet", table.schema) as written:
                 written.write(table)
                 written.close(durable=False)
+            if self.sectors is not None:
+                with output_file.ParquetOutput(folder / _SECTORS, self.sectors.schema) as written:
+                    written.write(self.sectors)
+                    written.close(durable=False)
             settings = self._settings(folder, np.intersect1d(self.codes, rows.codes))
             report = pipeline.run(settings, last_day=self.scan.last_day if last_day is None else last_day)
             built = parquet.open_own(report.output).read()
@@ -97,6 +105,7 @@ class SampledSymbols:
             config,
             input=(str(folder / "input.parquet"),),
             wide="no",
+            sector_map=self.config.sector_map if self.sectors is None else str(folder / _SECTORS),
             columns_out=(),
             output=str(folder / "output.parquet"),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
