@@ -241,7 +241,7 @@ def test_explain_names_the_symbol_that_is_compared(built: Path) -> None:
 
 
 def test_the_build_that_inspect_tells_makes_the_same_output(built: Path) -> None:
-    found = inspect(resolve(from_python({"input": str(built / "out")})))
+    found = inspect(built / "out")
     assert found.build is not None
     assert f"--sector-map {AT}" in found.build.command
     assert found.build.input_state == "unchanged"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
@@ -50,6 +51,22 @@ def of_weekly_rows() -> str:
         table = pd.read_parquet(Path(folder) / "weeks")
     shown = table[table["symbol"] == "BXA"].tail(3)
     return str(shown[["symbol", "w_week_end", "visible_from", "w_bars", "w_close", "w_rsi_14"]].to_string(index=False))
+
+
+def of_sectors() -> str:
+    """Build the sample with a column of sectors, in which one symbol's changes, and return the refusal."""
+    import pandas as pd
+
+    sectors = pd.read_csv(SAMPLE / "sectors.csv", dtype=str, keep_default_na=False).set_index("symbol")["sector"]
+    table = pd.concat([pd.read_parquet(path) for path in sorted(SAMPLE.glob("*.parquet"))])
+    moved = (table["symbol"] == "BXA") & (table["date"] >= datetime.date(2022, 1, 3))
+    table["industry"] = table["symbol"].map(sectors).mask(moved, "SEC_CONS")
+    words = ("build", "prices.parquet", "--sector-map", "@industry")
+    with tempfile.TemporaryDirectory() as folder:
+        table.to_parquet(Path(folder) / "prices.parquet", index=False)
+        command = [sys.executable, "-m", "weekly_cli", *words]
+        told = subprocess.run(command, cwd=folder, check=False, text=True, capture_output=True).stderr
+    return "\n".join([f"$ weekly-cli {' '.join(words)}", *textwrap.wrap(told.strip(), 80)])
 
 
 def of_docs() -> str:

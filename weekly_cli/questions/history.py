@@ -25,8 +25,8 @@ from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import InputRefused, UsageError, WeeklyError
 from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean
 from weekly_cli.questions.built import Built
-from weekly_cli.questions.workings import Evaluated, needed_steps
 from weekly_cli.questions.sectors import sectors_of_output
+from weekly_cli.questions.workings import Evaluated, needed_steps
 from weekly_cli.run.wanted import wanted_by
 
 Bools = NDArray[np.bool_]

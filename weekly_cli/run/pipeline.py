@@ -242,9 +242,10 @@ def _with_sectors(run: _Run, input_scan: Scan, plan: Plan) -> Wanted:
     with run.stages.stage("sectors") as summary:
         threads = run.resources.cpus
         wanted = with_sectors(run.wanted, run.config, input_scan, plan.selected, threads, plan.chunk_rows)
-        for name, column in run.config.sector_columns.items():
-            known = len(plan.selected) - wanted.sector_map.column(name).null_count if wanted.sector_map else 0
-            summary.append(f"{column}: {known:,} of {len(plan.selected):,} symbols have one; ")
+        if wanted.sector_map is not None:
+            columns = zip(wanted.sector_map.column_names[1:], wanted.sector_map.columns[1:], strict=True)
+            counts = ", ".join(f"{name} of {len(column) - column.null_count:,}" for name, column in columns)
+            summary.append(f"{counts} of {len(plan.selected):,} symbols")
     return wanted
 
 
