@@ -66,7 +66,7 @@ def of_sectors() -> str:
         table.to_parquet(Path(folder) / "prices.parquet", index=False)
         command = [sys.executable, "-m", "weekly_cli", *words]
         told = subprocess.run(command, cwd=folder, check=False, text=True, capture_output=True).stderr
-    return "\n".join([f"$ weekly-cli {' '.join(words)}", *textwrap.wrap(told.strip(), 80)])
+    return "\n".join([f"$ weekly-cli {' '.join(words)}", *textwrap.wrap(told.splitlines()[-1], 80)])
 
 
 def of_docs() -> str:
