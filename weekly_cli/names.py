@@ -78,6 +78,12 @@ WINDOWS: dict[str, tuple[int, ...]] = {
     "beta": (52,),
 }
 
+#: A label as `--label` names it, with its weeks, and what its column's name begins with.
+FORWARD_RETURN = re.compile(r"forward_return_([1-9]\d*)w")
+LABEL_PREFIX = "label_"
+#: Those that are suggested and completed.
+USUAL_LABELS = tuple(f"forward_return_{weeks}w" for weeks in (1, 2, 4, 8, 12, 13, 26, 52))
+
 #: Columns of a sector map, in the order in which their features are written.
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
 
@@ -125,6 +131,18 @@ def printable(text: str) -> str:
     'A\\\\x1b[31mB'
     """
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def of_label(name: str) -> str:
+    """Return a sentence that `name` is a label, which is no feature; empty if it is none.
+
+    >>> of_label("label_forward_return_4w")
+    '; it is a label, which looks ahead: build --label forward_return_4w adds it'
+    """
+    label = name.removeprefix(LABEL_PREFIX)
+    return (
+        f"; it is a label, which looks ahead: build --label {label} adds it" if FORWARD_RETURN.fullmatch(label) else ""
+    )
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

@@ -246,6 +246,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("week", ["W-FRI"], "W-FRI"),
     ("available", "now", "next-week"),
     ("features", 3, "list"),
+    ("label", "forward_retrun_4w", "did you mean forward_return_4w?"),
+    ("label", 4, "list"),
     ("plugin", 3, "list"),
     ("plugin", "", "empty"),
     ("windows", "rsi", "KEY=N"),

@@ -13,7 +13,7 @@ import typer
 
 from weekly_cli.errors import WeeklyError
 from weekly_cli.findings import KINDS
-from weekly_cli.names import ROLES, WINDOWS
+from weekly_cli.names import ROLES, USUAL_LABELS, WINDOWS
 from weekly_cli.settings import SETTINGS, Setting, from_environment, from_file, from_flags
 from weekly_cli.settings.sources import winning
 
@@ -74,6 +74,10 @@ def _codes(ctx: typer.Context, incomplete: str) -> list[str]:
     return _in_a_list(incomplete, KINDS)
 
 
+def _labels(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _in_a_list(incomplete, USUAL_LABELS)
+
+
 _COMPLETERS: dict[str, Complete] = {
     "features": _features,
     "columns": _columns,
@@ -81,6 +85,7 @@ _COMPLETERS: dict[str, Complete] = {
     "column names": _column_names,
     "symbols": _symbols,
     "codes": _codes,
+    "labels": _labels,
     "windows": _windows,
 }
 

@@ -2,7 +2,7 @@
 
 A row sees the last bar of its symbol whose week is not newer than the newest week that its day may see. Rows that see
 the same bar are adjacent (a span), so a column is gathered once per span and repeated over its rows, directly into the
-buffer that is written.
+buffer that is written. Labels are placed in the same way, from the first bar that the rows of a span do not see yet.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from weekly_cli.compute.arrays import from_numpy, numpy_type
 from weekly_cli.compute.bars import Ints, WeeklyBars, run_starts
 from weekly_cli.compute.features import Feature, Step, evaluate
 from weekly_cli.compute.kernels import Panel
+from weekly_cli.compute.labels import Label, Labels, forward_return
 from weekly_cli.compute.panel import PanelShape, symbol_groups
 from weekly_cli.names import PREFIX, written_name
 
@@ -37,13 +39,19 @@ class Recipe:
     dtype: str
     prefix: str = PREFIX
     date_type: str = "date"
+    labels: Labels | None = None
+
+    @property
+    def added(self) -> tuple[Feature | Label, ...]:
+        """What is added, in output order: the features, then the labels."""
+        return (*self.features, *(self.labels.wanted if self.labels is not None else ()))
 
     @property
     def columns(self) -> list[pa.Field]:
         """The columns that are written, with their names and types."""
         return [
-            pa.field(written_name(feature.name, self.prefix), arrow_type(feature, self.dtype, self.date_type))
-            for feature in self.features
+            pa.field(written_name(column.name, self.prefix), arrow_type(column, self.dtype, self.date_type))
+            for column in self.added
         ]
 
 
@@ -110,7 +118,7 @@ class Block:
     """The columns of a contiguous range of symbols, ready to be repeated over their daily rows.
 
     Rows `first` to `stop` belong to the block. Span i begins at row `starts[i]` and sees bar `bars[i]` of the block, or
-    none if that is -1.
+    none if that is -1; the first bar that it does not see yet, which the labels are of, is `unseen[i]`.
     """
 
     first: int
@@ -119,6 +127,8 @@ class Block:
     bars: Ints
     symbol_starts: Ints
     columns: tuple[BarColumn, ...]
+    unseen: Ints | None = None
+    labels: tuple[BarColumn, ...] = ()
 
     def spans(self, first: int, stop: int) -> tuple[Ints, Iterator[SpanColumn]]:
         """Return the lengths of the spans in the rows from `first` to `stop`, and the columns' values for them.
@@ -129,23 +139,28 @@ class Block:
         end = int(np.searchsorted(self.starts, stop, "left"))
         bounds = np.append(self.starts[begin:end], stop)
         bounds[0] = first
-        return np.diff(bounds), self._span_columns(self.bars[begin:end])
-
-    def _span_columns(self, seen: Ints) -> Iterator[SpanColumn]:
-        nothing = seen < 0 if (seen < 0).any() else None
-        for column in self.columns:
-            missing = nothing
-            if column.missing is not None:
-                missing = column.missing[seen] if nothing is None else column.missing[seen] | nothing
-                missing = missing if missing.any() else None
-            # A span that sees no bar has the last bar's value under its null.
-            values = column.values[seen] if len(column.values) else np.zeros(len(seen), column.values.dtype)
-            yield SpanColumn(column.name, column.kind, values, missing)
+        columns = _span_columns(self.columns, self.bars[begin:end])
+        if self.unseen is not None:
+            columns = chain(columns, _span_columns(self.labels, self.unseen[begin:end]))
+        return np.diff(bounds), columns
 
     def arrays(self) -> list[pa.Array]:
         """Return the columns with a value for each row of the block."""
         lengths, columns = self.spans(self.first, self.stop)
         return [column.repeated(lengths) for column in columns]
+
+
+def _span_columns(columns: Iterable[BarColumn], bars: Ints) -> Iterator[SpanColumn]:
+    """Yield the values of spans that have these bars, -1: none."""
+    nothing = bars < 0 if (bars < 0).any() else None
+    for column in columns:
+        missing = nothing
+        if column.missing is not None:
+            missing = column.missing[bars] if nothing is None else column.missing[bars] | nothing
+            missing = missing if missing.any() else None
+        # A span without a bar has the last bar's value under its null.
+        values = column.values[bars] if len(column.values) else np.zeros(len(bars), column.values.dtype)
+        yield SpanColumn(column.name, column.kind, values, missing)
 
 
 def blocks(
@@ -173,16 +188,34 @@ def blocks(
         newest = weeks.newest_week_seen(days[rows], recipe.week, recipe.available)
         starts = run_starts(codes[rows], newest)
         wanted = bar_keys(codes[rows][starts], newest[starts])
-        at = np.searchsorted(bar_keys(bars.codes[bar], bars.weeks[bar]), wanted, "right") - 1
+        keys = bar_keys(bars.codes[bar], bars.weeks[bar])
+        at = np.searchsorted(keys, wanted, "right") - 1
         has_bar = (at >= 0) & (bars.codes[bar][at] == codes[rows][starts]) if bar.stop > bar.start else at >= 0
+        per_symbol = np.diff(bar_starts)[first:stop]
         yield Block(
             first=rows.start,
             stop=rows.stop,
             starts=starts + rows.start,
             bars=np.where(has_bar, at, -1),
             symbol_starts=row_starts[first : stop + 1],
-            columns=tuple(_columns(bars, bar, np.diff(bar_starts)[first:stop], recipe, benchmarks)),
+            columns=tuple(_columns(bars, bar, per_symbol, recipe, benchmarks)),
+            unseen=None if recipe.labels is None else _next_bars(at, bars.codes[bar], codes[rows][starts]),
+            labels=tuple(_labels(bars, bar, keys, per_symbol, recipe)),
         )
+
+
+def _next_bars(at: Ints, codes_of_bars: Ints, codes: Ints) -> Ints:
+    """Return the bars after the positions `at` if they are of the same symbols, else -1."""
+    unseen = np.append(codes_of_bars, -1)[at + 1]
+    return np.where(unseen == codes, at + 1, -1)
+
+
+def _labels(bars: WeeklyBars, bar: slice, keys: Ints, bars_per_symbol: Ints, recipe: Recipe) -> Iterator[BarColumn]:
+    if recipe.labels is not None:
+        for label in recipe.labels.wanted:
+            close, newest = bars.close[bar], recipe.labels.newest
+            values = forward_return(keys, bars.weeks[bar], close, bars_per_symbol, label.n_weeks, newest)
+            yield as_stored(label, values, recipe.dtype)
 
 
 def _columns(
@@ -227,7 +260,7 @@ def _column(feature: Feature, values: NDArray[np.float64], recipe: Recipe) -> Ba
     return replace(column, name=written_name(column.name, recipe.prefix))
 
 
-def as_stored(feature: Feature, values: NDArray[np.float64], dtype: str) -> BarColumn:
+def as_stored(feature: Feature | Label, values: NDArray[np.float64], dtype: str) -> BarColumn:
     """Return values in their stored type; those that are not finite, or not finite in that type, are missing."""
     kind = arrow_type(feature, dtype)
     numpy_kind = numpy_type(kind)
@@ -245,8 +278,8 @@ _ARROW_TYPES = {"float64": pa.float64(), "int32": pa.int32(), "int16": pa.int16(
 _DAY_MICROSECONDS = 24 * 3600 * 10**6
 
 
-def arrow_type(feature: Feature, dtype: str, date_type: str = "date") -> pa.DataType:
-    """Return the type of a feature's column."""
+def arrow_type(feature: Feature | Label, dtype: str, date_type: str = "date") -> pa.DataType:
+    """Return the type of a feature's or a label's column."""
     if date_type == "timestamp" and feature.stored == "date32":
         return pa.timestamp("us")  # as pandas reads dates of texts by default, and Spark timestamps
     if feature.stored == "estimate":

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Floats, Ints, weekly_bars
+from weekly_cli.compute.labels import labels_up_to
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import name_collisions, prices, working_type
@@ -43,6 +44,7 @@ class FrameSettings(TypedDict, total=False):
 
     features: str
     windows: Mapping[str, int | Sequence[int]]
+    label: str | Sequence[str]
     plugin: str | Sequence[str]
     columns: Mapping[str, str]
     symbol: str
@@ -160,10 +162,11 @@ def _values(
     n_symbols = len(keys.symbols)
     comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
-    recipe = Recipe(wanted.features, wanted.steps, config.week, config.available, config.dtype)
+    labels = labels_up_to(wanted.labels, int(keys.days.max()) if len(keys.days) else 0, config.week)
+    recipe = Recipe(wanted.features, wanted.steps, config.week, config.available, config.dtype, labels=labels)
     bars = weekly_bars(keys.codes, keys.days, prices_by_role, adjusted, config.week)[0]
     benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
-    schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.features])
+    schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.added])
     batches = [
         pa.record_batch(block.arrays(), schema=schema)
         for block in blocks(bars, keys.codes, keys.days, n_symbols, recipe, benchmarks)

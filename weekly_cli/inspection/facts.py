@@ -117,7 +117,7 @@ class Build:
     Attributes
     ----------
     version : str
-    features : tuple of str
+    features, labels : tuple of str
     settings : mapping
         Those that change values and differ from their defaults.
     written : datetime
@@ -134,6 +134,7 @@ class Build:
 
     version: str
     features: tuple[str, ...]
+    labels: tuple[str, ...]
     settings: Mapping[str, Any]
     written: datetime.datetime
     input: tuple[str, ...]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import __version__
+from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.errors import WeeklyError
@@ -61,6 +62,7 @@ def describe(record: Mapping[str, Any], footers: Footers) -> Build:
     return Build(
         version=str(record.get("version")),
         features=tuple(recorded_columns(record)),
+        labels=tuple(label.name for label in labels_named(record["settings"].get("label", ()))),
         settings=settings,
         written=datetime.datetime.fromtimestamp(written_ns // 10**9, datetime.UTC),
         input=paths,

@@ -16,7 +16,7 @@ from weekly_cli.compute.bars import Floats
 from weekly_cli.compute.features import FAMILIES, Feature, Step, catalogue
 from weekly_cli.compute.warmup import SMALL, settled_from
 from weekly_cli.errors import UsageError
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import did_you_mean, of_label
 from weekly_cli.questions.step_formulas import write
 from weekly_cli.questions.workings import At, Evaluated, Working, label, needed_steps, plain, workings
 
@@ -139,7 +139,7 @@ def find_feature(
             feature = steps[template.replace("{b}", benchmark)]
             assert isinstance(feature, Feature)
             return feature, steps
-    hint = did_you_mean(
+    hint = of_label(name) or did_you_mean(
         name, [*FAMILIES, *(feature.name for feature in catalogue(["spy"], windows).features), *patterns]
     )
     raise UsageError(f"{name} is neither a column nor a family of those that weekly-cli features lists{hint}")

@@ -23,7 +23,7 @@ from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import InputRefused, UsageError, WeeklyError
-from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean
+from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean, of_label
 from weekly_cli.questions.built import Built
 from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.questions.workings import Evaluated, needed_steps
@@ -223,6 +223,6 @@ def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
     if own in built.of_plugins:
         raise UsageError(f"--feature {name}: it is a plugin's column of {built.name}, and plugins are not run for this")
     if own not in built.features or not isinstance(feature, Feature):
-        hint = did_you_mean(name, names)
+        hint = of_label(name) or did_you_mean(name, names)
         raise UsageError(f"--feature {name}: {built.name} has no such weekly column{hint}")
     return feature

@@ -26,10 +26,11 @@ from weekly_cli.compute import weeks
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import FAMILIES
+from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.schema import as_text, plain_type, symbol_codes, working_type
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import did_you_mean, of_label
 from weekly_cli.questions.built import Built, open_output
 from weekly_cli.questions.histories import Histories, histories, newest_rows
 from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
@@ -55,6 +56,8 @@ class Latest:
         Whether the bar is in none of the symbol's rows yet.
     of_plugins : sequence of str
         The output's weekly columns that are left out, because only a plugin can compute them.
+    labels : sequence of str
+        Its labels, which are left out, because they look ahead.
     last : datetime.date or None
         The newest date of the output's symbols.
     """
@@ -63,6 +66,7 @@ class Latest:
     table: pa.Table
     computed: NDArray[np.bool_]
     of_plugins: Sequence[str]
+    labels: Sequence[str]
     last: datetime.date | None
 
     @property
@@ -85,6 +89,7 @@ class Latest:
             "in_no_row_yet": int(self.computed.sum()),
             "behind": self.behind,
             "of_plugins": list(self.of_plugins),
+            "labels": list(self.labels),
             "rows": rows,
         }
 
@@ -147,7 +152,9 @@ def latest(
     for name in names:
         if name != _WEEK_END:
             table = table.append_column(name, columns.column(name))
-    return Latest(output, table, is_new, built.of_plugins, as_date(int(ends.last.max())) if len(ends.last) else None)
+    last = as_date(int(ends.last.max())) if len(ends.last) else None
+    labels = [label.name for label in labels_named(built.config.label)]
+    return Latest(output, table, is_new, built.of_plugins, labels, last)
 
 
 def _chosen(built: Built, features: str) -> list[str]:
@@ -160,7 +167,7 @@ def _chosen(built: Built, features: str) -> list[str]:
                 f"{built.name}"
             )
         if word not in ("all", *FAMILIES, *built.features):
-            hint = did_you_mean(word, [*FAMILIES, *built.features])
+            hint = of_label(word) or did_you_mean(word, [*FAMILIES, *built.features])
             raise UsageError(f"--features: {built.name} has no weekly column {word}, and no family has this name{hint}")
     asked = {one.name for one in built.catalogue.select(features)}
     names = [name for name in built.features if name in asked]

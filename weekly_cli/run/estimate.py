@@ -60,7 +60,7 @@ def estimate(scan: Scan, plan: Plan, config: Config, wanted: Wanted) -> Estimate
     weekly = config.rows == "weekly"
     rows = round(rows / max(1.0, scan.calendar.sessions_a_week)) if weekly else rows
     features = columns_of_bars(wanted.features) if weekly else wanted.features
-    n_features, schema = len(features), scan.footers.schema
+    n_features, schema = len(features) + len(wanted.labels), scan.footers.schema
     n_passed = len(schema.arrow) - len(columns_left_out(schema, config, wanted.columns))
     return Estimate(
         seconds=_seconds(scan, plan, n_features),

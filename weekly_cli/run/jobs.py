@@ -38,7 +38,8 @@ def make_job(
     metadata[METADATA_KEY.decode()] = json.dumps(record)
     return Job(
         schema=footers.schema,
-        features=",".join(wanted.columns),
+        features=",".join(wanted.feature_names),
+        labels=wanted.labels,
         benchmark_names=comparisons.names,
         windows=config.windows,
         plugins=tuple(PluginName(one.name, one.sha256) for one in wanted.plugins),

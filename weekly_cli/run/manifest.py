@@ -49,7 +49,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
             for name, value in config.changing_values().items()
             if name != "sector_map" or config.sector_columns
         },
-        "features": [(feature.name, feature.version) for feature in wanted.features],
+        "features": [(one.name, one.version) for one in wanted.added],
         "schema": str(footers.schema.arrow),
         "pieces": [(names[piece.name], piece.keys, piece.row_group, piece.rows_in_group) for piece in footers.pieces],
         "bytes": footers.file_bytes,
@@ -88,7 +88,7 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         "week": config.week,
         "available": config.available,
         "price": config.price or footers.schema.roles["close"],
-        "features": wanted.columns,
+        "features": wanted.feature_names,
         "benchmarks": list(wanted.comparisons if wanted.compares else ()),
         "dtype": config.dtype,
         "settings": {"input": list(input), **config.changing_values()},

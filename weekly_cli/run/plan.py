@@ -182,7 +182,7 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         budget_reason=budget_reason,
         task_bytes=task_bytes,
         chunk_rows=sizes.chunk_rows(planned - PARENT_BYTES - workers * WORKER_BYTES, total),
-        disk_bytes=_disk_bytes(scan, config, len(wanted.features), total, partition, len(tasks)),
+        disk_bytes=_disk_bytes(scan, config, len(wanted.columns), total, partition, len(tasks)),
     )
 
 

@@ -186,7 +186,7 @@ def make_report(config: Config, scan: Scan, plan: Plan, job: Job, ran: Ran) -> R
     total = sum(seconds.values())
     cpu = sum(outcome.cpu_seconds for outcome in outcomes)
     recipe = job.recipe()
-    estimates = sum(feature.stored == "estimate" for feature in recipe.features)
+    estimates = sum(column.stored == "estimate" for column in recipe.added)
     in_pool = plan.strategy != "direct"
     repeats = sum((outcome.repeats for outcome in outcomes), NO_REPEATS)
     aggregates = job.on_intraday == "aggregate"

@@ -86,7 +86,7 @@ def _settings_digest(config: Config, wanted: Wanted) -> str:
         for name, value in config.changing_values().items()
         if name not in _BY_CONTENT or (name == "sector_map" and config.sector_columns)
     }
-    features = [(feature.name, feature.version) for feature in wanted.features]
+    features = [(one.name, one.version) for one in wanted.added]
     accepted = [config.allow_empty, config.fail_on, config.ignore if config.fail_on else ()]
     plugins = [plugin.sha256 for plugin in wanted.plugins]
     return _digest([values, features, plugins, config.compression, config.writer, accepted])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, weekly_bars
 from weekly_cli.compute.features import catalogue, columns_of_bars
+from weekly_cli.compute.labels import Label, labels_up_to
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, blocks, row_groups
 from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
@@ -53,6 +54,7 @@ class Job:
 
     schema: DatasetSchema
     features: str
+    labels: tuple[Label, ...]
     benchmark_names: tuple[str, ...]
     windows: tuple[tuple[str, tuple[int, ...]], ...]
     plugins: tuple[PluginName, ...]
@@ -99,7 +101,9 @@ class Job:
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
-        return Recipe(features, columns.steps, self.week, self.available, self.dtype, self.prefix, self.date_type)
+        labels = labels_up_to(self.labels, self.last_day, self.week)
+        clocks = (self.week, self.available)
+        return Recipe(features, columns.steps, *clocks, self.dtype, self.prefix, self.date_type, labels)
 
     def output_schema(self, n_symbols: int = 0) -> pa.Schema:
         """Return the schema of a part of the output with this many symbols, which its metadata tells."""

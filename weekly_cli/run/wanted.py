@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weekly_cli.compute.features import Feature, Step, catalogue, columns_of_bars, with_week_end
+from weekly_cli.compute.labels import Label, labels_named
 from weekly_cli.dataset.schema import DatasetSchema, name_collisions
 from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import InputRefused, UsageError
@@ -36,6 +37,8 @@ class Wanted:
         Its known columns, as text; None where columns of the input tell it, which `sectors` reads.
     plugins : tuple of Plugin
         Where features of the user's own come from.
+    labels : tuple of Label
+        The columns that look ahead; none of the features.
     """
 
     features: tuple[Feature, ...]
@@ -43,16 +46,28 @@ class Wanted:
     comparisons: tuple[str, ...]
     sector_map: pa.Table | None
     plugins: tuple[Plugin, ...]
+    labels: tuple[Label, ...]
+
+    @property
+    def added(self) -> tuple[Feature | Label, ...]:
+        """What a run adds: the features, then the labels."""
+        return (*self.features, *self.labels)
 
     @property
     def columns(self) -> list[str]:
+        """The names of what it adds."""
+        return [column.name for column in self.added]
+
+    @property
+    def feature_names(self) -> list[str]:
         """The names of the features."""
         return [feature.name for feature in self.features]
 
     def written(self, config: Config) -> list[str]:
-        """Return the names of the weekly columns that the output has, with its prefix."""
+        """Return the names of the columns that the output has besides the input's, the features' with its prefix."""
         every = columns_of_bars(self.features) if config.rows == "weekly" else self.features
-        return [written_name(feature.name, config.prefix) for feature in every]
+        names = [written_name(feature.name, config.prefix) for feature in every]
+        return names + [label.name for label in self.labels]
 
     @property
     def compares(self) -> bool:
@@ -106,7 +121,7 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     features = columns.select(config.features, config.named("features"))
     if config.rows == "weekly":
         features = with_week_end(features)
-    return Wanted(features, columns.steps, tuple(names), sector_map, plugins)
+    return Wanted(features, columns.steps, tuple(names), sector_map, plugins, labels_named(config.label))
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:

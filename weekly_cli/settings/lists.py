@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import KINDS
-from weekly_cli.names import ROLES, SECTOR_COLUMNS, WINDOWS, did_you_mean
+from weekly_cli.names import FORWARD_RETURN, LABEL_PREFIX, ROLES, SECTOR_COLUMNS, USUAL_LABELS, WINDOWS, did_you_mean
 from weekly_cli.settings.kinds import Kind, PathName, one_or_more, text_of, texts_of
 
 
@@ -155,6 +155,29 @@ def sector_columns(text: str) -> dict[str, str]:
             )
         columns[name] = column
     return {name: columns[name] for name in SECTOR_COLUMNS if name in columns}
+
+
+class Labels(Names):
+    """Labels: forward_return_Nw of any whole number of weeks; sorted by weeks, each once."""
+
+    completer, example = "labels", ("forward_return_4w",)
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the labels from all texts."""
+        return self.check(list(super().parse(texts)))
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the labels."""
+        found: dict[int, str] = {}
+        for name in (name.strip() for name in super().check(value)):
+            match = FORWARD_RETURN.fullmatch(name)
+            if match is None:
+                hint = did_you_mean(name.removeprefix(LABEL_PREFIX), USUAL_LABELS)
+                raise ValueError(f"takes forward_return_Nw with a whole number N of weeks, not {name!r}{hint}")
+            if int(match[1]) > _MOST_WEEKS:
+                raise ValueError(f"takes 1 to {_MOST_WEEKS:,} weeks, not {name!r}")
+            found[int(match[1])] = name
+        return tuple(found[weeks] for weeks in sorted(found))
 
 
 class Plugins(PathName):

@@ -185,6 +185,11 @@ class Config:
     plugin: tuple[str, ...] = _row(
         (), lists.Plugins(), FEATURES, "A Python file or package with features of your own.", sources=BY_THE_USER
     )
+    label: tuple[str, ...] = _row(
+        (), lists.Labels(), FEATURES,
+        "Columns that look ahead, as targets for models: forward_return_4w, of any number of weeks.",
+        changes_values=True,
+    )  # fmt: skip
     week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
     available: str = _row(
         "next-week", kinds.Choice(*AVAILABILITIES), FEATURES,

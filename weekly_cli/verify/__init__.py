@@ -20,7 +20,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import VISIBLE_FROM, columns_of_bars
+from weekly_cli.compute.features import VISIBLE_FROM, Feature, columns_of_bars
+from weekly_cli.compute.labels import Label
 from weekly_cli.compute.spans import arrow_type
 from weekly_cli.dataset.convert import Conversion, converted
 from weekly_cli.dataset.footers import Footers, read_footers
@@ -266,19 +267,22 @@ class _Verification:
         """Compare a table's schema with its own build record; return a description of the record."""
         assert self.record is not None
         features = columns_of_bars(self.wanted.features) if self.config.rows == "weekly" else self.wanted.features
+        added: tuple[Feature | Label, ...] = (*features, *self.wanted.labels)
         expected = [*self._passed_on(input_scan), *self.wanted.written(self.config)]
         if schema.names != expected:
             first_other = next((b for a, b in zip_longest(expected, schema.names) if a != b), None)
             check.findings.append(
                 f"the columns are not the input's and then the features; the first other one: {first_other}"
             )
-        for feature in features:
-            kind = arrow_type(feature, self.config.dtype, self.config.date_type)
-            name = written_name(feature.name, self.config.prefix)
+        for column in added:
+            kind = arrow_type(column, self.config.dtype, self.config.date_type)
+            name = written_name(column.name, self.config.prefix)
             if name in schema.names and not schema.field(name).type.equals(kind):
                 check.findings.append(f"{name} is {schema.field(name).type} and should be {kind}")
         version = self.record.get("version")
-        facts = f"{len(expected):,} columns, {len(self.wanted.features)} of them weekly features, of version {version}"
+        labels = f", {len(self.wanted.labels)} labels that look ahead" if self.wanted.labels else ""
+        facts = f"{len(expected):,} columns, {len(self.wanted.features)} of them weekly features{labels}, "
+        facts += f"of version {version}"
         current = fingerprint(input_scan.footers, self.config, self.wanted)
         if self.record.get("fingerprint") == current:
             return f"{facts} of this very input with these settings"
@@ -313,6 +317,8 @@ class _Verification:
         rows, table_rows = of_input.sampled(), of_table.sampled().in_order()
         table_rows = replace(table_rows, table=features_by_name(table_rows.table, self.wanted.columns, self.config))
         features = tuple(feature for feature in self.wanted.features if feature.name in table_rows.table.column_names)
+        labels = tuple(label for label in self.wanted.labels if label.name in table_rows.table.column_names)
         sectors = sides.wanted.sector_map if self.config.sector_columns else None
-        sample = SampledSymbols(self.config, sides.scan, codes, rows, compared(sides, codes), features, sectors)
+        compares = compared(sides, codes)
+        sample = SampledSymbols(self.config, sides.scan, codes, rows, compares, features, labels, sectors)
         return sample, table_rows.where(np.isin(table_rows.codes, codes))

@@ -2,11 +2,14 @@
 
 About half of the cuts are inside of weeks: so a leak from later rows of the row's own week, or within the newest bar,
 is detected as well as one from later weeks.
+
+Labels look ahead by design, and are no features: a cut may make a label null, and must not make it another value.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.weeks import week_number
@@ -21,10 +24,11 @@ from weekly_cli.verify.rows import Rows, Sides, same
 def check_values(check: Check, sides: Sides, sample: SampledSymbols, table_rows: Rows) -> Rows:
     """Compare the table's weekly columns with those of a new build of the sample, which is returned."""
     rebuilt = sample.rebuilt()
-    names = [feature.name for feature in sample.features]
+    labels = [label.name for label in sample.labels]
+    names = [*(feature.name for feature in sample.features), *labels]
     check.did = (
-        f"{len(sample.codes):,} symbols built again, alone: {len(table_rows):,} rows, {len(names)} weekly columns, "
-        "equal bit for bit"
+        f"{len(sample.codes):,} symbols built again, alone: {len(table_rows):,} rows, {len(sample.features)} weekly "
+        f"columns{f' and {len(labels)} labels' if labels else ''}, equal bit for bit"
     )
     difference = same(table_rows, rebuilt, names)
     if difference is not None:
@@ -39,13 +43,14 @@ def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, rebuilt:
     if not len(cuts):
         check.not_checked = "no date to cut at (--dates 0)" if not n_dates else "the sample has no day to cut after"
         return
-    rows = 0
+    rows = made_null = 0
     for cut in cuts.tolist():
         before = rebuilt.where(rebuilt.days <= cut)
         rows += len(before)
         try:
             shorter = sample.rebuilt(sample.rows.days <= cut, last_day=cut)
-            difference = same(shorter.where(shorter.days <= cut), before, names)
+            kept = shorter.where(shorter.days <= cut)
+            difference = same(kept, before, names)
         except Refuted as refuted:
             check.findings.append(f"with the input cut after {as_date(cut)}: {refuted}")
             continue
@@ -54,10 +59,30 @@ def check_lookahead(check: Check, sides: Sides, sample: SampledSymbols, rebuilt:
                 sides, difference, before, shorter, "with all rows", f"without those after {as_date(cut)}"
             )
             check.findings.append(f"a row sees what comes after it: {message}")
+        if sample.labels and len(kept) == len(before):
+            made_null += _check_labels(check, sides, sample, (before, kept), cut)
     check.did = (
         f"the input cut after {', '.join(str(as_date(cut)) for cut in cuts.tolist())} and built again: "
         f"{rows:,} earlier rows of {len(sample.codes):,} symbols, equal bit for bit"
     )
+    if sample.labels:
+        check.did += f"; labels look ahead by design: {made_null:,} of theirs became null, none another value"
+
+
+def _check_labels(check: Check, sides: Sides, sample: SampledSymbols, both: tuple[Rows, Rows], cut: int) -> int:
+    """Compare the labels with all rows and without those after a cut; return how many became null."""
+    before, kept = both
+    made_null = 0
+    for name in (label.name for label in sample.labels):
+        uncut, short = (np.asarray(rows.table.column(name).cast(pa.float64()), np.float64) for rows in both)
+        changed = np.flatnonzero(~np.isnan(short) & (short != uncut))
+        made_null += int(np.count_nonzero(np.isnan(short) & ~np.isnan(uncut)))
+        if len(changed):
+            message = _describe(
+                sides, (name, int(changed[0])), before, kept, "with all rows", f"without those after {as_date(cut)}"
+            )
+            check.findings.append(f"a label changes with what comes after its exit: {message}")
+    return made_null
 
 
 def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> Ints:

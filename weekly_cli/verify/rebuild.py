@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import VISIBLE_FROM, Feature
+from weekly_cli.compute.labels import Label
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan
@@ -44,6 +45,8 @@ class SampledSymbols:
         The benchmarks with which each of `codes` is compared.
     features : tuple of Feature
         The features that the table has.
+    labels : tuple of Label
+        The labels that it has.
     sectors : pa.Table or None
         The sector map that columns of the complete input tell.
     """
@@ -54,6 +57,7 @@ class SampledSymbols:
     rows: Rows
     comparisons: Comparisons
     features: tuple[Feature, ...]
+    labels: tuple[Label, ...]
     sectors: pa.Table | None = None
 
     @property
@@ -93,7 +97,8 @@ class SampledSymbols:
         codes = symbol_codes(built.column(schema.roles["symbol"]), symbols).astype(np.int64)
         dates = built.column(day_column(self.config, schema))
         days = session_days(dates, AS_THEY_ARE if self.config.rows == "weekly" else schema.dates)[0].astype(np.int64)
-        return Rows(codes, days, features_by_name(built, [*_COUNTED, *self._names], self.config))
+        names = [*_COUNTED, *self._names, *(label.name for label in self.labels)]
+        return Rows(codes, days, features_by_name(built, names, self.config))
 
     @property
     def _names(self) -> list[str]:

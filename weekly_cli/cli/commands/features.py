@@ -64,4 +64,9 @@ def features(
     for row in rows:
         table.add_row(*(str(row[name]) for name in ("family", "column", "formula", "first_bar")))
     console(stderr=False).print(table)
+    if name is None:
+        console(stderr=False).print(
+            "Labels look ahead, as targets for models, and belong to no family: build --label forward_return_4w adds "
+            "label_forward_return_4w, and any other number of weeks does."
+        )
     return EXIT_DONE

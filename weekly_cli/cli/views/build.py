@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read, table_of
 from weekly_cli.dataset.schema import roles_in_words
+from weekly_cli.names import LABEL_PREFIX
 from weekly_cli.run.repeats import differences
 from weekly_cli.run.report import Report
 from weekly_cli.run.task import SHORT_HISTORY_BARS
@@ -77,7 +78,10 @@ def _lines(report: Report, *, verbose: bool) -> Sequence[tuple[str, str]]:
     seconds = report.seconds
     span = dates(report.first_date, report.last_date, report.sessions_a_week) if report.first_date else "no rows"
     stages = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items() if name != "total")
-    written = f"{report.columns} columns, {report.features} of them weekly features, {mib(report.bytes_written)}"
+    labels = f", {_labels(report)} look ahead" if _labels(report) else ""
+    written = (
+        f"{report.columns} columns, {report.features} of them weekly features{labels}, {mib(report.bytes_written)}"
+    )
     return [
         ("in", f"{_input(report)}: {span}"),
         ("roles", roles_in_words(report.roles)),
@@ -93,6 +97,11 @@ def _lines(report: Report, *, verbose: bool) -> Sequence[tuple[str, str]]:
         ("time", f"{seconds['total']:.2f} s: {stages}"),
         *(_internals(report) if verbose else ()),
     ]
+
+
+def _labels(report: Report) -> str:
+    given = report.settings.get("label")
+    return ", ".join(f"{LABEL_PREFIX}{name}" for name in given.value) if given is not None else ""
 
 
 def _input(report: Report) -> str:

@@ -158,10 +158,14 @@ def _columns(found: Inspection) -> Table:
     features = set(found.build.features) if found.build else set()
     columns = [column for column in found.columns if column.name not in features]
     columns.sort(key=lambda column: not column.roles)
+    labels = found.build.labels if found.build else ()
     table = _table("column", "type", "role", "values")
     for column in columns[:_MOST_COLUMNS]:
         table.add_row(
-            printable(column.name), _short(printable(column.type)), ", ".join(column.roles), _values(column, found.rows)
+            printable(column.name),
+            _short(printable(column.type)),
+            "label" if column.name in labels else ", ".join(column.roles),
+            _values(column, found.rows),
         )
     more = len(columns) - _MOST_COLUMNS
     if more > 0:

@@ -51,6 +51,8 @@ def _sentences(found: Latest, symbols: int, n_features: int, n_shown: int, writt
         yield f"{written} has the same"
     if found.of_plugins:
         yield f"{', '.join(found.of_plugins)}: in the output's rows alone, as no plugin is run here"
+    if found.labels:
+        yield f"{', '.join(found.labels)}: left out, as labels look ahead and no session knows its own yet"
     computed = int(found.computed.sum())
     if computed:
         yield f"of {_symbols(computed)}, the session sees a bar that no row sees yet: it is computed from their rows"

@@ -24,7 +24,7 @@ from weekly_cli.compute.features import (
 from weekly_cli.compute.features.declare import BAR_INPUTS, Feature, Step, evaluate
 from weekly_cli.compute.features.weekly_bar import VISIBLE_FROM, WEEK_END
 from weekly_cli.errors import PluginFailed, UsageError
-from weekly_cli.names import WINDOWS, did_you_mean
+from weekly_cli.names import WINDOWS, did_you_mean, of_label
 
 __all__ = [
     "BAR_INPUTS",
@@ -115,7 +115,8 @@ class Catalogue:
             return {feature.name for feature in self.features if feature.family == word}
         if word in self.steps and isinstance(self.steps[word], Feature):
             return {word}
-        hint = did_you_mean(word, [*self.families, *(feature.name for feature in self.features)]) + _windows_of(word)
+        near = did_you_mean(word, [*self.families, *(feature.name for feature in self.features)])
+        hint = of_label(word) or near + _windows_of(word)
         raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")
 
 

@@ -19,9 +19,10 @@ from weekly_cli.plugin import OwnFeature
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
+from weekly_cli.verify.reference.ahead import label_columns
 from weekly_cli.verify.reference.columns import formulas_of, rounding
 from weekly_cli.verify.reference.formulas import Values, is_relative
-from weekly_cli.verify.reference.table import as_meant, reference_table, weekly_bars
+from weekly_cli.verify.reference.table import as_meant, reference_table, session_date, weekly_bars
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
@@ -35,7 +36,7 @@ def check_reference(check: Check, sides: Sides, sample: SampledSymbols, table_ro
     """Recompute the sample's weekly columns with the reference implementation, one symbol at a time."""
     truth = _truth(sample)
     truth = truth[truth["code"].isin(sample.codes)].reset_index(drop=True)
-    names = [feature.name for feature in sample.features]
+    names = [feature.name for feature in sample.features] + [label.name for label in sample.labels]
     known = [name for name in names if name in truth]
     check.did = (
         f"{len(sample.codes):,} symbols recomputed in plain pandas: {len(known)} columns, equal to {TOLERANCE:g} and "
@@ -99,7 +100,7 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         f"{name}{_ROUNDING}": partial(rounding, name=name, others=windows) for name in known if not is_relative(name)
     }
     weekly = config.rows == "weekly"
-    return reference_table(
+    truth = reference_table(
         frame,
         last_day=np.datetime64(sample.scan.last_day, "D") if weekly else None,
         peers=peers,
@@ -110,6 +111,21 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         end=None if config.end is None else str(config.end),
         formulas=known | roundings,
     )
+    return pd.concat([truth, _labels(sample, frame, truth)], axis=1) if config.label else truth
+
+
+def _labels(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels of the rows of `truth`, from the daily rows in `frame`."""
+    config = sample.config
+    price = None if config.price is None else _ADJUSTED
+    closes = {
+        symbol: weekly_bars(of_one, config.week, price)["close"]
+        for symbol, of_one in frame.groupby("symbol", sort=False)
+    }
+    last_day = np.datetime64(sample.scan.last_day, "D")
+    days_before = 1 if config.available == "week-end" else 0
+    dates = session_date(truth["date"])
+    return label_columns(closes, truth["symbol"], dates, config.label, last_day, days_before)
 
 
 def _own(bars: pd.DataFrame, reference: Callable[[pd.DataFrame], Any]) -> Values:
