@@ -69,6 +69,19 @@ def of_sectors() -> str:
     return "\n".join([f"$ weekly-cli {' '.join(words)}", *textwrap.wrap(told.splitlines()[-1], 80)])
 
 
+def of_labels() -> str:
+    """Build the sample with a label and return some rows of a symbol, and its last ones, as pandas shows them."""
+    import pandas as pd
+
+    columns = ["symbol", "date", "close", "w_week_end", "w_close", "label_forward_return_1w"]
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(folder, "build", str(SAMPLE), "--output", "out", "--label", "forward_return_1w", "--quiet")
+        table = pd.read_parquet(Path(folder) / "out", columns=columns)
+    rows = table[table["symbol"] == "BXA"]
+    days = [datetime.date(2023, 12, day) for day in (7, 8, 11, 15, 18, 22, 26, 29)]
+    return str(rows[rows["date"].isin(days)].to_string(index=False))
+
+
 def of_docs() -> str:
     """Return what `docs` prints of a short section into a pipe, with the command before it."""
     with tempfile.TemporaryDirectory() as folder:

@@ -38,14 +38,6 @@ class Label:
         """The column's name."""
         return f"{LABEL_PREFIX}forward_return_{self.n_weeks}w"
 
-    @property
-    def formula(self) -> str:
-        """The formula that the documentation shows."""
-        return (
-            f"C of the last bar up to {self.n_weeks} calendar week{'' if self.n_weeks == 1 else 's'} after the entry / C "
-            "of the entry - 1; the entry is the first bar that the row does not see yet"
-        )
-
 
 @dataclass(frozen=True)
 class Labels:
