@@ -821,6 +821,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--plugin", "mine.py", "--plugin", "a,b.py"], {"plugin": ("mine.py", "a,b.py")}),
     (["--benchmark", "SPY", "--benchmark", "BRK B"], {"benchmark": ("SPY", "BRK B")}),
     (["--sector-map", "s.csv"], {"sector_map": "s.csv"}),
+    (["--sector-map", "@gics,@subsector"], {"sector_map": "@gics,@subsector"}),
     (["--price", "adj close"], {"price": "adj close"}),
     (["--negative-prices", "absolute"], {"negative_prices": "absolute"}),
     (["--drop-padding"], {"drop_padding": True}),

@@ -30,8 +30,8 @@ def sectors_of_output(built: Built, config: Config, symbols: pa.Array, only: str
     for name in config.sector_columns.values():
         if name not in built.schema.names:
             raise InputRefused(
-                f"{built.name} lacks the column {name!r}, which was its {config.named('sector_map')} and is not one of "
-                "--columns-out"
+                f"{built.name} lacks the column {name!r} of its --sector-map @{name}, which --columns-out has left out "
+                "(latest takes such a map as a file, too, with --sector-map)"
             )
     keys = [built.roles["symbol"], built.roles["date"]]
     columns = list(dict.fromkeys([*keys, *config.sector_columns.values()]))

@@ -19,6 +19,7 @@ from weekly_cli.dataset import source
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import as_text
+from weekly_cli.dataset.selection import pieces_of
 from weekly_cli.dataset.source import Chunk
 from weekly_cli.errors import InputRefused
 from weekly_cli.run.wanted import Wanted
@@ -50,12 +51,11 @@ def with_sectors(
         return wanted
     footers = scan.footers
     symbols = scan.symbols.take(from_numpy(selected))
+    pieces = pieces_of(scan, selected) if len(selected) else ()
     columns = list(dict.fromkeys([*footers.schema.key_columns, *config.sector_columns.values()]))
 
     def chunks() -> Iterator[Chunk]:
-        return source.chunks_ahead(
-            footers.pieces, footers.schema, symbols, max(1, most_rows // threads), threads, columns
-        )
+        return source.chunks_ahead(pieces, footers.schema, symbols, max(1, most_rows // threads), threads, columns)
 
     return replace(wanted, sector_map=sectors_of(chunks, symbols, config, config.where))
 
