@@ -286,7 +286,7 @@ def test_what_is_not_in_the_output_is_not_guessed(prices: pa.Table, tmp_path: Pa
     assert found.feature is not None
     assert found.feature.value.agrees is None
     assert "has no rows of BBB" in found.feature.value.trouble
-    for name, settings, missing in (("weekly", {"rows": "weekly"}, "a row a week"), ("few", {}, "no column close")):
+    for name, settings, missing in (("weekly", {"rows": "weekly"}, "a row a week"), ("few", {}, "no column open")):
         given = settings or {"columns_out": ["symbol", "date"]}
         build(tmp_path / "in.parquet", tmp_path / name, **given)
         done = run_cli("explain", tmp_path / name, "AAA", "2022-06-10")

@@ -176,6 +176,7 @@ def test_a_symbol_that_changes_its_sector_is_refused_by_date(tmp_path: Path, ord
 
 REFUSED = {
     "@sectr": r"has no column 'sectr' for --sector-map @sectr; it has symbol, .*did you mean sector\?",
+    "@s[a]": r"has no column 's\[a\]' for --sector-map @s\[a\]; it has symbol, [a-z, ]*, sector$",
     "@symbol": "column 'symbol' .*is the symbol itself",
     "@close": "column 'close' .*is double, but --sector-map @close takes the symbol of an index",
     "@sector": "--sector-map @sector: XXX: .*has no such symbol",
@@ -240,6 +241,9 @@ def test_latest_tells_of_a_column_that_was_left_out(built: Path, tmp_path: Path)
     )
     assert latest(str(output), sector_map=str(a_map(tmp_path))).table.equals(latest(str(built / "out")).table)
     assert latest(str(output), features="all,-relative").table.num_rows == len(SYMBOLS)
+    build(built / "prices.parquet", tmp_path / "none", columns_out=["subsector"], features="momentum")
+    with pytest.raises(InputRefused, match=r"none has no column close, .*build it with that in --columns-out"):
+        latest(str(tmp_path / "none"))
     told = explain(output, "BBB", LATE, "w_rs_sector").to_dict()
     assert "lacks the column 'industry'" in json.dumps(told, default=str)
 

@@ -62,7 +62,7 @@ def check_sectors(columns: pa.Schema, symbol: str, config: Config) -> None:
     for name in config.sector_columns.values():
         setting = f"{config.named('sector_map')} @{name}"
         if name not in columns.names:
-            hint = f"; the file of this name is ./@{name}" if discovery.leads_somewhere(f"@{name}") else ""
+            hint = f"; the file of this name is ./@{name}" if discovery.is_there(f"@{name}") else ""
             raise InputRefused(
                 f"{config.where} has no column {name!r} for {setting}; it has {', '.join(columns.names)}"
                 f"{did_you_mean(name, columns.names)}{hint}"

@@ -271,6 +271,11 @@ def leads_somewhere(name: str) -> bool:
     return path.exists() or (_is_glob(name) and Path(*_before_glob(path)).exists())
 
 
+def is_there(name: str) -> bool:
+    """Tell whether there is a file or a folder of exactly this name."""
+    return Path(name).exists()
+
+
 def _is_glob(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 

@@ -64,7 +64,19 @@ class Recomputation:
 
 
 def price_columns(built: Built) -> list[str]:
-    """Return the columns of which an output's bars are made."""
+    """Return the columns of which an output's bars are made.
+
+    Raises
+    ------
+    InputRefused
+        If `--columns-out` has left out their close.
+    """
+    close = built.record["price"]
+    if "close" in built.record.get("roles_left_out", ()) or close not in built.schema.names:
+        raise InputRefused(
+            f"{built.name} has no column {close}, of which the next session's bar would be made; build it with that in "
+            "--columns-out"
+        )
     columns = [name for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")]
     return list(dict.fromkeys([*columns, *([built.config.price] if built.config.price else [])]))
 
