@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import weekly_cli
 from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.questions.diff import diff
 from weekly_cli.settings import from_python, resolve
 from weekly_cli.verify import verify
 
@@ -249,3 +250,16 @@ def test_the_commands_tell_labels_from_features(tmp_path: Path) -> None:
     asked = run_cli("explain", "out", "AAA", "2022-02-10", "--feature", "label_forward_return_4w", cwd=tmp_path)
     assert asked.returncode == 2
     assert "it is a label, which looks ahead" in asked.stderr
+
+
+def test_a_label_that_became_known_is_no_change_of_history(tmp_path: Path) -> None:
+    rows = daily(("AAA", "BBB"), 60)
+    for name, n_rows in (("a", 100), ("b", 120)):
+        write(rows.slice(0, n_rows), tmp_path / f"{name}.parquet")
+        build(tmp_path / f"{name}.parquet", tmp_path / name, label=LABELS, features="w_close")
+    found = diff(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert not found.history_changed
+    # Of 10 weeks, the 10th can't be left a week later yet, and the 7th to the 10th not four weeks later; now 12 are over.
+    assert found.labels_known == 2 * 5 * (1 + 2)
+    assert found.conclusion == "no history changed; 20 rows are new; 30 labels became known"
+    assert diff(str(tmp_path / "b"), str(tmp_path / "a")).history_changed

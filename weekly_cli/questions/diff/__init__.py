@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.dates import as_date, session_days
 from weekly_cli.errors import UsageError
 from weekly_cli.questions.built import Built, open_output
@@ -71,6 +72,7 @@ def diff(a: str, b: str, tolerance: float = 0.0) -> Diff:
         changes=tuple(change for tally in tallies if (change := tally.change()) is not None),
         settings=_settings(*sides),
         tolerance=tolerance,
+        labels_known=comparison.labels_known,
     )
 
 
@@ -101,14 +103,15 @@ def _tallies(a: Built, b: Built) -> tuple[list[ColumnTally], dict[str, str]]:
     """Return a tally for each column that both have, weekly ones last, and why others can't be compared."""
     tallies, not_compared = [], {}
     weekly = {side.column_of(name) for side in (a, b) for name in side.features}
+    labels = {label.name for side in (a, b) for label in labels_named(side.config.label)}
     shared = [name for name in _columns(a) if name in _columns(b)]
-    for name in sorted(shared, key=lambda name: name in weekly):
+    for name in sorted(shared, key=lambda name: name in weekly or name in labels):
         of_a, of_b = (side.schema.field(name).type for side in (a, b))
         kind = shared_type(of_a, of_b)
         if kind is None:
             not_compared[name] = f"{of_a} in A, {of_b} in B" if of_a != of_b else f"{of_a} is not compared"
         else:
-            tallies.append(ColumnTally(name, kind, is_weekly=name in weekly))
+            tallies.append(ColumnTally(name, kind, is_weekly=name in weekly, is_label=name in labels))
     return tallies, not_compared
 
 

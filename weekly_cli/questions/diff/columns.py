@@ -50,6 +50,17 @@ class Differing:
     missing_a: NDArray[np.bool_]
     missing_b: NDArray[np.bool_]
 
+    def known_in_a(self) -> Differing | None:
+        """Return those of its rows that have a value in A; None: there are none."""
+        keep = ~self.missing_a
+        if not keep.any():
+            return None
+        rows = np.flatnonzero(keep)
+        a, b = (
+            side[rows] if isinstance(side, np.ndarray) else side.take(from_numpy(rows)) for side in (self.a, self.b)
+        )
+        return Differing(self.rows[rows], a, b, self.missing_a[rows], self.missing_b[rows])
+
 
 def differing(a: pa.ChunkedArray, b: pa.ChunkedArray, kind: pa.DataType, tolerance: float) -> Differing | None:
     """Return where two columns differ, row by row; None: nowhere.
@@ -107,8 +118,8 @@ def _beyond(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> NDArray[np.bo
 class ColumnTally:
     """What is known of a column's changes so far."""
 
-    def __init__(self, name: str, kind: pa.DataType, *, is_weekly: bool) -> None:
-        self.name, self.kind, self._is_weekly = name, kind, is_weekly
+    def __init__(self, name: str, kind: pa.DataType, *, is_weekly: bool, is_label: bool = False) -> None:
+        self.name, self.kind, self._is_weekly, self.is_label = name, kind, is_weekly or is_label, is_label
         self._rows = self._came = self._went = 0
         self._first: int | None = None
         self._largest = -1.0

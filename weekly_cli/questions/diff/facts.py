@@ -114,6 +114,8 @@ class Diff:
     settings : mapping of setting to (value in A, value in B)
         Where they differ; None is the default. They are told, and make no difference by themselves.
     tolerance : float
+    labels_known : int
+        Values of labels that A lacks and B has: time has passed, and no history has changed.
     """
 
     a: Side
@@ -130,6 +132,7 @@ class Diff:
     changes: tuple[Change, ...]
     settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     tolerance: float = 0.0
+    labels_known: int = 0
 
     @property
     def history_changed(self) -> bool:
@@ -141,7 +144,7 @@ class Diff:
     @property
     def equal(self) -> bool:
         """Whether both have the same rows with the same columns, types and values."""
-        return not (self.history_changed or self.rows.new or self.symbols_came)
+        return not (self.history_changed or self.rows.new or self.symbols_came or self.labels_known)
 
     @property
     def first_change(self) -> datetime.date | None:
@@ -164,6 +167,8 @@ class Diff:
             parts.append(f"{_count(columns, 'column')} came, went or {_verb(columns, 'has', 'have')} another type")
         if self.rows.new:
             parts.append(f"{_count(self.rows.new, 'row')} {_verb(self.rows.new, 'is', 'are')} new")
+        if self.labels_known:
+            parts.append(f"{_count(self.labels_known, 'label')} became known")
         return "; ".join(parts)
 
     def _of_history(self) -> str:

@@ -33,7 +33,7 @@ class Comparison:
     Attributes
     ----------
     rows : RowCounts
-    changed_rows : int
+    changed_rows, labels_known : int
     came, went : list of str
         Symbols of one output alone.
     changed : list of SymbolChange
@@ -46,7 +46,7 @@ class Comparison:
     def __init__(self, tallies: Sequence[ColumnTally], close: str | None, last: int | None, tolerance: float) -> None:
         self._tallies, self._close, self._tolerance = tallies, close, tolerance
         self._last = -_MOST_DAYS if last is None else last
-        self.rows, self.changed_rows = RowCounts(), 0
+        self.rows, self.changed_rows, self.labels_known = RowCounts(), 0, 0
         self.came: list[str] = []
         self.went: list[str] = []
         self.changed: list[SymbolChange] = []
@@ -118,6 +118,9 @@ class Comparison:
                 for table, rows in (a, b)
             )
             found = differing(of_a, of_b, tally.kind, self._tolerance)
+            if found is not None and tally.is_label:
+                self.labels_known += int(np.count_nonzero(found.missing_a))
+                found = found.known_in_a()
             if found is None:
                 continue
             tally.add(found, symbols, codes, days)
