@@ -259,7 +259,7 @@ def test_a_label_that_became_known_is_no_change_of_history(tmp_path: Path) -> No
         build(tmp_path / f"{name}.parquet", tmp_path / name, label=LABELS, features="w_close")
     found = diff(str(tmp_path / "a"), str(tmp_path / "b"))
     assert not found.history_changed
-    # Of 10 weeks, the 10th can't be left a week later yet, and the 7th to the 10th not four weeks later; now 12 are over.
+    # Of 10 weeks, the 10th was not left a week later yet, and the 7th and 8th not four weeks later; now 12 are over.
     assert found.labels_known == 2 * 5 * (1 + 2)
     assert found.conclusion == "no history changed; 20 rows are new; 30 labels became known"
     assert diff(str(tmp_path / "b"), str(tmp_path / "a")).history_changed
