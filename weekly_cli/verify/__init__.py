@@ -280,7 +280,8 @@ class _Verification:
             if name in schema.names and not schema.field(name).type.equals(kind):
                 check.findings.append(f"{name} is {schema.field(name).type} and should be {kind}")
         version = self.record.get("version")
-        labels = f", {len(self.wanted.labels)} labels that look ahead" if self.wanted.labels else ""
+        names = ", ".join(label.name for label in self.wanted.labels)
+        labels = f", and what looks ahead by design: {names}" if names else ""
         facts = f"{len(expected):,} columns, {len(self.wanted.features)} of them weekly features{labels}, "
         facts += f"of version {version}"
         current = fingerprint(input_scan.footers, self.config, self.wanted)
