@@ -448,6 +448,10 @@ def test_the_flag_that_helps_ends_the_finding(tmp_path: Path, code: str) -> None
 ELSEWHERE = {
     "--wait": "test_resume::test_a_second_run_may_wait",
     "--fresh": "test_resume::test_another_setting_starts_afresh",
+    "--log-file": "test_unattended::test_a_log_has_the_stages_the_findings_and_the_end",
+    "--init": "test_config_init::test_another_path_and_json",
+    "--sector-map": "test_sector_columns::test_latest_tells_of_a_column_that_was_left_out",
+    "--strategy": "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
     "--ignore": "test_findings_of_keys::test_what_is_known_is_not_said",
     **dict.fromkeys(
         (
@@ -457,6 +461,10 @@ ELSEWHERE = {
         "test_advice::test_the_flag_that_helps_ends_the_finding",
     ),
 }
+
+
+#: Flags that sentences name as what was done, or as what shows more, and not as a way out.
+TOLD = {"--strict", "--dtype", "--start", "--columns-out", "--verbose", "--json"}
 
 
 def sentences() -> list[str]:
@@ -473,11 +481,11 @@ def sentences() -> list[str]:
 
 
 def test_every_flag_that_an_error_recommends_is_followed_here() -> None:
-    recommended = set(sentences()) - {"--strict"}  # which is told as the reason, and not as a way out
+    recommended = set(sentences()) - TOLD
     followed = {flag for one in ADVICE.values() for flag in re.findall(r"--[a-z-]+", one.says)}
     assert len(recommended) >= 8
     assert recommended <= followed | ELSEWHERE.keys()
     for module, test in (one.split("::") for one in ELSEWHERE.values()):
         assert f"def {test}(" in source_of(module)
     assert not followed & {"--overwrite"}, "no error recommends what may replace somebody's files"
-    assert followed | ELSEWHERE.keys() <= {row.flag for row in SETTINGS.values()} | {"--input"}
+    assert followed | ELSEWHERE.keys() <= {row.flag for row in SETTINGS.values()} | {"--input", "--init"}

@@ -870,6 +870,10 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--json"], {"json": True}),
     (["--report", "run.json"], {"report": "run.json"}),
     (["--rows", "weekly"], {"rows": "weekly"}),
+    (["--prefix", "W_"], {"prefix": "W_"}),
+    (["--prefix="], {"prefix": ""}),
+    (["--date-type", "timestamp"], {"date_type": "timestamp"}),
+    (["--label", "forward_return_4w"], {"label": ("forward_return_4w",)}),
     (["--columns-out", "close,volume"], {"columns_out": ("close", "volume")}),
     (["--verbose"], {"verbose": True}),
     (["-v"], {"verbose": True}),
@@ -893,6 +897,9 @@ def test_every_setting_is_among_the_flags_that_are_tried() -> None:
 
 
 ENVIRONMENT: dict[str, tuple[str, Any]] = {
+    "prefix": ("W_", "W_"),
+    "date_type": ("timestamp", "timestamp"),
+    "label": ("forward_return_4w", ("forward_return_4w",)),
     "output": ("x", "x"),
     "columns": ("symbol=T,close=The Close", (("symbol", "T"), ("close", "The Close"))),
     "week": ("W-SUN", "W-SUN"),

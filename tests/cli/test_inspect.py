@@ -506,6 +506,7 @@ def test_wide_tables_and_text_are_inspected_as_they_are_read(tmp_path: Path) -> 
         built = weekly_cli.inspect(tmp_path / "daily_weekly").build
         assert built is not None
         assert (built.input_state, built.input) == ("unchanged", found.input)
+        (tmp_path / "daily_weekly").rename(tmp_path / f"built of {len(found.input[0])} letters")
 
 
 # ---- outputs ---------------------------------------------------------------------------------------------

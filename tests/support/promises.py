@@ -14,7 +14,6 @@ import odd_symbols
 import soak
 import test_disk
 import test_faults
-import test_hostile
 import test_memory
 import test_resume
 import test_retry

@@ -243,7 +243,7 @@ class Windows(Kind):
     signal.
     """
 
-    metavar, repeatable, completer = "KEY=N,...", True, "windows"
+    metavar, repeatable, completer, example = "KEY=N,...", True, "windows", {"rsi": [7, 14]}
 
     def parse(self, texts: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Return the windows from all texts."""

@@ -34,8 +34,8 @@ def file_template() -> str:
     excluded = [row.flag for row in SETTINGS.values() if Source.FILE not in row.sources]
     parts.append(
         _comment(
-            f"{' and '.join(excluded)} can't be set here: they may let files be replaced, so each run must ask for "
-            "them on the command line."
+            f"{' and '.join(excluded)} can't be set here: they let files be replaced or code be run, so nobody's file "
+            "decides about them."
         )
     )
     return "\n".join(parts)
