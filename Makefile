@@ -25,6 +25,10 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
 run: $(VENV)/.installed ## build the sample data's weekly features into daily_weekly/
 	$(BIN)/weekly-cli build --jobs -1
 
@@ -44,13 +48,13 @@ lint: $(VENV)/.installed-test ## check style, types and generated documentation
 docs: $(VENV)/.installed-test ## write the generated parts of the documentation
 	$(BIN)/cog -r $(PAGES)
 
-bench: $(VENV)/.installed-test ## measure against Polars, DuckDB and others on 4,000 symbols x 10 years
+bench: $(VENV)/.installed-bench ## measure against Polars, DuckDB and others on 4,000 symbols x 10 years
 	$(BIN)/python tests/benchmarks/run.py
 
-bench-large: $(VENV)/.installed-test ## 10,000 symbols x 40 years under 1 GiB; needs 20 GB of disk
+bench-large: $(VENV)/.installed-bench ## 10,000 symbols x 40 years under 1 GiB; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/large.py
 
-bench-memory: $(VENV)/.installed-test ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
+bench-memory: $(VENV)/.installed-bench ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/memory.py
 
 soak: $(VENV)/.installed-test ## the rounds that make test leaves out, and 350 random runs ended at random times; half an hour
