@@ -116,14 +116,19 @@ def expected(source: Path, output: Path, **settings: Any) -> Estimate:
     "settings",
     [
         {},
-        {"compression": "snappy"},
-        {"compression": "lz4"},
         {"compression": "none"},
-        {"dtype": "float64"},
-        {"features": "momentum"},
-        {"writer": "arrow"},
         {"rows": "weekly"},
-        {"start": "2019-03-01"},
+        *(
+            pytest.param(settings, marks=pytest.mark.soak)
+            for settings in (
+                {"compression": "snappy"},
+                {"compression": "lz4"},
+                {"dtype": "float64"},
+                {"features": "momentum"},
+                {"writer": "arrow"},
+                {"start": "2019-03-01"},
+            )
+        ),
     ],
     ids=str,
 )
