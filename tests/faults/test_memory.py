@@ -115,7 +115,7 @@ def test_a_limit_holds_for_every_layout(layouts: Mapping[str, Path], tmp_path: P
 
 
 def test_a_limit_says_why_there_are_fewer_workers(layouts: Mapping[str, Path], tmp_path: Path) -> None:
-    done = run_cli("plan", layouts["date"], "--memory-limit", "400MiB", "--jobs", 2, cwd=tmp_path)
+    done = run_cli("plan", layouts["date"], "--memory-limit", "400MiB", "--jobs", 2, "-v", cwd=tmp_path)
     assert "limited by memory budget of 400 MiB" in " ".join(done.stdout.split())
 
 
