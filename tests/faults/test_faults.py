@@ -54,6 +54,9 @@ IN_THE_PARENT = [
     Trial("work:entry-removed", 3, FOLDER, POOL),
     Trial("work:entry-removed", 3, FILE, POOL),
 ]
+#: Every point once; its later visits and its other outputs are for the soak.
+ONCE_EACH = list({trial.point: trial for trial in reversed(IN_THE_PARENT)}.values())[::-1]
+REPEATED = [trial for trial in IN_THE_PARENT if trial not in ONCE_EACH]
 IN_A_WORKER = [Trial(point, 1, name, POOL) for point in points("part") for name in (FOLDER, FILE)]
 #: Where the system can't switch two names in one step.
 MOVED = Trial("publish:moved")
@@ -126,7 +129,9 @@ def test_an_unknown_point_is_refused(text: str) -> None:
     assert "the points are lock:touched" in done.stderr
 
 
-@pytest.mark.parametrize("trial", IN_THE_PARENT, ids=str)
+@pytest.mark.parametrize(
+    "trial", [*ONCE_EACH, *(pytest.param(trial, marks=pytest.mark.soak) for trial in REPEATED)], ids=str
+)
 def test_a_run_that_dies_at_any_point_leaves_a_whole_output(
     trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path
 ) -> None:
