@@ -1,4 +1,8 @@
-"""A chart as a page, a PNG or an SVG: nothing is loaded from anywhere, neither here nor by who opens the page."""
+"""A chart as a page, a PNG or an SVG: nothing is loaded from anywhere, neither here nor by who opens the page.
+
+A page is drawn by the browser, with scripts that come with this tool. PNG and SVG are drawn by vl-convert: its
+JavaScript engine takes half a second to start.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,18 @@ import html
 import json
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from weekly_cli.errors import UsageError
+from weekly_cli.files import charts
 from weekly_cli.names import printable
 from weekly_cli.questions.chart import Chart
 from weekly_cli.questions.chart_script import SCRIPT
+from weekly_cli.questions.chart_spec import specification
 
 EXTRA = "pip install 'weekly-cli[plot]'"
-_LIBRARIES = ("altair", "vl_convert")
+_LIBRARY = "vl_convert"
 #: A PNG has so many pixels for each of the page's: text stays sharp on fine screens and in print.
 _PNG_SCALE = 2.0
 
@@ -44,50 +51,37 @@ p {{ margin: 0 0 16px 16px; }}
 """
 
 
-def check_libraries(path: str) -> None:
-    """Raise UsageError if what draws files is not installed."""
-    missing = [name for name in _LIBRARIES if find_spec(name) is None]
-    if missing:
+def check_library(path: str, suffix: str) -> None:
+    """Raise UsageError if what draws a file of this format is not installed."""
+    if suffix != ".html" and find_spec(_LIBRARY) is None:
         raise UsageError(
-            f"-o {path} is drawn by altair and vl-convert-python, which are not installed: {EXTRA}; without -o, the "
-            "chart is drawn here"
+            f"-o {path}: pictures are drawn by vl-convert-python, which is not installed: {EXTRA}; a page, "
+            f"-o {Path(path).with_suffix('.html')}, needs nothing more"
         )
 
 
 def rendered(chart: Chart, suffix: str) -> bytes:
     """Return a chart in one of the formats of `files.charts`, without its mark."""
-    from weekly_cli.questions.chart_spec import specification
-
+    spec = specification(chart, interactive=suffix == ".html")
     if suffix == ".html":
-        return _page(chart, specification(chart, interactive=True)).encode()
+        return _page(chart, spec).encode()
     import vl_convert
 
-    spec = specification(chart, interactive=False)
     if suffix == ".png":
-        return bytes(vl_convert.vegalite_to_png(spec, vl_version=_version(), scale=_PNG_SCALE))
-    return str(vl_convert.vegalite_to_svg(spec, vl_version=_version())).encode()
+        return bytes(vl_convert.vegalite_to_png(spec, scale=_PNG_SCALE))
+    return str(vl_convert.vegalite_to_svg(spec)).encode()
 
 
 def _page(chart: Chart, spec: Mapping[str, Any]) -> str:
-    import vl_convert
-
     head = _HEAD.format(
         policy=html.escape(_POLICY),
         title=html.escape(f"{printable(chart.symbol)}: daily prices and weekly features"),
         specification=_as_json(spec),
         labels=_as_json([chart.price_label, *chart.steps.values]),
     )
-    script = vl_convert.javascript_bundle(SCRIPT, vl_version=_version())
-    return f"{head}<script>\n{script}\n</script>\n"
+    return f"{head}<script>\n{charts.scripts()}{SCRIPT}</script>\n"
 
 
 def _as_json(value: Any) -> str:
     """Return JSON for a script element: only "<" can end that or begin a comment, and JSON takes its escape."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _version() -> str:
-    """Return the version of Vega-Lite that altair writes, as vl-convert names it."""
-    import altair
-
-    return "v" + ".".join(altair.VEGALITE_VERSION.lstrip("v").split(".")[:2])
