@@ -188,6 +188,7 @@ OPENING_ELSEWHERE = {
     "settings.lists": "so is a file of symbols",
     "failpoints": "a test's own folder, to die once only",
     "run.resources": "the kernel's files of control groups and of this process",
+    "run.engines.process": "the kernel's file of who is ended first",
     "run.engines.prestart": "sizes of files, before Arrow is imported, which `files` needs",
     "cli.process": "the null device, in the place of a pipe that nobody reads",
 }

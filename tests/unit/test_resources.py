@@ -13,7 +13,7 @@ import pytest
 from frames import wait_for
 
 from weekly_cli.run import resources
-from weekly_cli.run.resources import MemoryMeter, Resources, probe
+from weekly_cli.run.resources import MemoryMeter, Resources, probe, wait_for_memory
 
 MIB = 2**20
 SECONDS = 20.0
@@ -289,6 +289,21 @@ def test_shared_memory_is_in_the_cache_but_does_not_go(tmp_path: Path, version: 
         }
         found = version_1(tmp_path, files)
     assert found.memory_bytes == 500 * MIB
+
+
+def test_memory_that_is_about_to_return_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_use = [900, 700, 300, 300]
+    files = {"memory.max": str(1000 * MIB), "memory.current": str(1000 * MIB)}
+    root = tree(tmp_path, "0::/\n", (V2_MOUNT,), files)
+
+    def sleep(_: float) -> None:
+        (root / "sys/fs/cgroup/memory.current").write_text(str(in_use.pop(0) * MIB))
+
+    monkeypatch.setattr(resources.time, "sleep", sleep)
+    wait_for_memory(500 * MIB, root=root)
+    assert in_use == [300]
+    wait_for_memory(800 * MIB, seconds=0.0, root=root)
+    assert in_use == [300], "what does not return is not waited for"
 
 
 def test_a_group_above_its_limit_has_nothing_left(tmp_path: Path) -> None:

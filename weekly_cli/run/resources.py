@@ -93,6 +93,18 @@ def memory_kills(root: Path = Path("/")) -> int:
     return 0
 
 
+def wait_for_memory(size: int, seconds: float = 5.0, root: Path = Path("/")) -> None:
+    """Wait until `size` bytes are free, at most some seconds.
+
+    A killed process is gone before its memory is: if another process was reading its sizes from `/proc`, as a
+    `MemoryMeter` does, that one returns it. A worker that started in the meantime would be short of memory at once, and
+    as the killed one is no longer listed, the kernel would end this process.
+    """
+    end = time.monotonic() + seconds
+    while probe(root).memory_bytes < size and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def cpu_limits(root: Path = Path("/")) -> Iterator[Limit]:
     """Yield every limit on the CPUs of this process; the smallest one is in force."""
     yield Limit(os.cpu_count() or 1, "the host's cores", source="os.cpu_count()")

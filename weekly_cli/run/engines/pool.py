@@ -115,7 +115,10 @@ class Pool:
             late |= self._kill_late(futures)
         if lost:
             self.close()
-            yield from self._lost(lost, late, resources.memory_kills() > kills)
+            memory_kill = resources.memory_kills() > kills
+            if memory_kill:
+                resources.wait_for_memory(self._budget_bytes // 2)
+            yield from self._lost(lost, late, memory_kill)
 
     def _submitted(self, tasks: Sequence[Task], run: RunTask) -> tuple[dict[Future[Any], Task], list[Task]]:
         """Return the tasks that the pool accepted, by their futures, and those that it refused because it broke."""
