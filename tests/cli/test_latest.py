@@ -158,6 +158,16 @@ def test_blocks_of_any_size_give_the_same(friday: Path, monkeypatch: pytest.Monk
     assert found.table.equals(every.table)
 
 
+@pytest.mark.parametrize("n_rows", [40, 700])
+def test_row_groups_of_any_size_give_the_same(friday: Path, tmp_path: Path, n_rows: int) -> None:
+    """Others may have written the rows again: a symbol may go on in the next row group, or in several."""
+    rows = read(friday).replace_schema_metadata(pq.read_schema(next(friday.glob("*.parquet"))).metadata)
+    write(rows, tmp_path / "a.parquet", row_group_size=n_rows)
+    for symbols in (None, ["BBB"], ["AAA", "SPY"]):
+        found = latest(str(tmp_path / "a.parquet"), symbols=symbols)
+        assert found.table.equals(latest(str(friday), symbols=symbols).table)
+
+
 def test_symbols_with_weekdays_of_their_own(tmp_path: Path) -> None:
     """A currency that trades every day beside shares that do not, and a share of three rows."""
     every_day = pa.array(np.arange("2022-01-01", "2022-07-02", dtype="datetime64[D]"))  # a Friday

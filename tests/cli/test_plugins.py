@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from frames import daily, in_order, read, report_here, run_cli, write
 
 import weekly_cli
-from weekly_cli.errors import PluginFailed, UsageError
+from weekly_cli.errors import InputRefused, PluginFailed, UsageError
+from weekly_cli.questions.latest import latest
 from weekly_cli.settings import from_file
 from weekly_cli.testing import (
     assert_equals_oracle,
@@ -314,13 +317,46 @@ def test_the_tests_to_borrow_find_what_is_wrong(tmp_path: Path) -> None:
         assert_equals_oracle(across, "w_y", lambda bars: bars["close"])
 
 
-def test_questions_to_an_output_tell_that_they_run_no_plugin(output: Path) -> None:
+def test_questions_to_an_output_tell_that_they_run_no_plugin(output: Path, mine: Path) -> None:
     listed = run_cli("latest", output)
     assert listed.returncode == 0, listed.stderr
-    assert "no plugin is run here" in " ".join(listed.stdout.split())
-    assert json.loads(run_cli("latest", output, "--json").stdout)["of_plugins"] == COLUMNS
-    for words in (("latest", output, "--features", "w_range_z"), ("explain", output, "AAA", "2023-06-01")):
-        more = ("--feature", "w_range_z") if words[0] == "explain" else ()
-        refused = run_cli(*words, *more)
-        assert refused.returncode == 2
-        assert "plugins are not run for this" in refused.stderr
+    told = f"{', '.join(COLUMNS)}: left out, as a plugin runs only where you name it: --plugin {mine} "
+    assert told.replace(" ", "") in "".join(listed.stdout.split())
+    assert latest(str(output)).of_plugins == COLUMNS
+    with pytest.raises(UsageError, match=rf"w_range_z is a plugin's column, .*: --plugin {mine}$"):
+        latest(str(output), features="w_range_z")
+    refused = run_cli("explain", output, "AAA", "2023-06-01", "--feature", "w_range_z")
+    assert refused.returncode == 2
+    assert "plugins are not run for this" in refused.stderr
+
+
+def test_a_named_plugin_computes_what_the_next_session_sees(
+    prices: Path, mine: Path, output: Path, tmp_path: Path
+) -> None:
+    """Next Monday's values are in a build with a row of that day."""
+    days = pq.read_table(prices)
+    monday = pa.compute.add(days.column("date")[-3:], pa.scalar(timedelta(3), pa.duration("s"))).cast(pa.date32())
+    more = days[-3:].set_column(1, "date", monday)  # a row of each symbol
+    report_here(
+        write(pa.concat_tables([days, more]), tmp_path / "prices.parquet"),
+        tmp_path / "out",
+        plugin=[str(mine)],
+        dtype="float64",
+    )
+    rows = read(tmp_path / "out")
+    stored = rows.filter(pa.compute.equal(rows.column("date"), pa.compute.max(rows.column("date"))))
+    found = latest(str(output), plugin=[str(mine)])
+    assert found.computed.all() and not found.of_plugins
+    for name in COLUMNS:
+        assert found.table.column(name).to_pylist() == stored.column(name).to_pylist()
+    done = run_cli("latest", output, "--plugin", mine, "--features", "mine", "--json")
+    assert set(COLUMNS) < set(json.loads(done.stdout)["rows"][0]), done.stderr
+
+
+def test_another_plugin_is_refused(output: Path, tmp_path: Path) -> None:
+    other = plugin(tmp_path, declared("def x(close):\n    return close"), "other.py")
+    with pytest.raises(UsageError, match=r"other\.py: .* has no column of it"):
+        latest(str(output), plugin=[str(other)])
+    changed = plugin(tmp_path, MINE.replace("/ 3.0", "/ 4.0"))
+    with pytest.raises(InputRefused, match=r"w_typical_5 of AAA .*the plugin's content is another by now"):
+        latest(str(output), plugin=[str(changed)])

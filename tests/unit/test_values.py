@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import gzip
 import importlib.metadata
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +89,25 @@ def computed(histories: list[pd.DataFrame], columns: Catalogue = CATALOGUE) -> d
         return {
             feature.name: np.split(shape.ragged(panel), cuts) for feature, panel in zip(features, panels, strict=True)
         }
+
+
+def test_panels_do_not_wait_for_the_garbage_collector() -> None:
+    """A block's panels are tens of MB, in objects so few that the collector would come after many blocks."""
+    seen: list[weakref.ref[np.ndarray]] = []
+
+    def panel_of(name: str) -> np.ndarray:
+        panel = np.arange(60.0).reshape(-1, 1) + 1
+        seen.append(weakref.ref(panel))
+        return panel
+
+    gc.disable()
+    try:
+        for _ in evaluate([CATALOGUE.steps["w_macd"]], CATALOGUE.steps, panel_of):
+            assert any(panel() is not None for panel in seen)
+        del _
+        assert seen and all(panel() is None for panel in seen)
+    finally:
+        gc.enable()
 
 
 CONTRACT_NAME = {relative_name(key, "b") if key in RELATIVE else key: key for key in ORACLES}

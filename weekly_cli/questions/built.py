@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import discovery, parquet
 from weekly_cli.names import KEY_ROLES, did_you_mean, written_name
 from weekly_cli.run.manifest import read_record, recorded_settings
+from weekly_cli.run.plugins import own_features, plugins_of, runnable
 from weekly_cli.settings import Config, from_python, resolve
 
 _MOST_SUGGESTED = 5_000
@@ -43,6 +44,8 @@ class Built:
         How it was built: `run.manifest.conventions`.
     schema : pa.Schema
     roles : mapping of role to column name
+    plugins : sequence of str
+        Those that may run to compute its columns.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Built:
     record: Mapping[str, Any]
     schema: pa.Schema
     roles: Mapping[str, str]
+    plugins: Sequence[str] = ()
 
     @property
     def features(self) -> Sequence[str]:
@@ -58,7 +62,7 @@ class Built:
 
     @property
     def of_plugins(self) -> Sequence[str]:
-        """The names of its weekly columns that only a plugin can compute, which questions do not run."""
+        """The names of its weekly columns that only a plugin can compute, other than those it was opened with."""
         known = self.catalogue.steps
         return [name for name in self.features if name not in known]
 
@@ -74,12 +78,12 @@ class Built:
     @cached_property
     def config(self) -> Config:
         """The settings with which it was built; its input's paths are absolute."""
-        return resolve(from_python(recorded_settings(self.record)))
+        return resolve(from_python({**recorded_settings(self.record), "plugin": self.plugins}))
 
     @property
     def catalogue(self) -> Catalogue:
         """Every column that a build with its settings may have."""
-        return catalogue(self.record["benchmarks"], self.config.windows)
+        return catalogue(self.record["benchmarks"], self.config.windows, own_features(plugins_of(self.config)))
 
     @cached_property
     def _footers(self) -> list[pq.FileMetaData]:
@@ -168,13 +172,18 @@ class Built:
 
         Symbols that are text come as a dictionary.
         """
+        for read in self.readers(symbols):
+            table = read(list(columns))
+            yield table if symbols is None else self._only(table, symbols)[0]
+
+    def readers(self, symbols: Sequence[str] | None = None) -> Iterator[Callable[[Sequence[str]], pa.Table]]:
+        """Yield what reads some columns of a row group, for each one that may have rows of the symbols."""
         symbol = self.roles["symbol"]
         encoded = [symbol] if is_text(self.schema.field(symbol).type) else []
         for path, footer in zip(self.files, self._footers, strict=True):
             file = parquet.open_parquet(path, dictionaries=encoded)
             for group in self._groups(footer, symbols):
-                table = file.read_row_group(group, list(columns))
-                yield table if symbols is None else self._only(table, symbols)[0]
+                yield partial(file.read_row_group, group)
 
     def refuse_missing(self, symbols: Sequence[str], known: Collection[str]) -> None:
         """Refuse symbols that the output lacks.
@@ -185,7 +194,8 @@ class Built:
         """
         missing = next((symbol for symbol in symbols if symbol not in known), None)
         if missing is not None:
-            raise UsageError(f"{self.name} has no symbol {missing}{self._similar(missing)}")
+            hint = did_you_mean(missing, self.symbols) if len(self.symbols) <= _MOST_SUGGESTED else ""
+            raise UsageError(f"{self.name} has no symbol {missing}{hint}")
 
     def _only(self, table: pa.Table, symbols: Sequence[str]) -> tuple[pa.Table, pa.Array]:
         """Return the rows of some symbols, and the symbol of each row before."""
@@ -204,10 +214,6 @@ class Built:
                 most = counts.field("values")[int(np.argmax(counts.field("counts")))]
                 return table.filter(pc.equal(symbols, most))[-n_rows:].select(columns)
         return pa.schema([self.schema.field(column) for column in columns]).empty_table()
-
-    def _similar(self, symbol: str) -> str:
-        symbols = self.symbols
-        return did_you_mean(symbol, symbols) if len(symbols) <= _MOST_SUGGESTED else ""
 
     def _check_columns(self, columns: Sequence[str]) -> None:
         for name in columns:
@@ -240,8 +246,14 @@ def _may_have(statistics: Any, symbols: Sequence[str]) -> bool:
     return any(statistics.min <= symbol <= statistics.max for symbol in symbols)
 
 
-def open_output(output: str | Path) -> Built:
+def open_output(output: str | Path, plugins: Sequence[str] | None = None) -> Built:
     """Open an output of `build`.
+
+    Parameters
+    ----------
+    output : str or Path
+    plugins : sequence of str, optional
+        What may run to compute its columns; if empty, those of its plugins that are installed. None: no code runs.
 
     Raises
     ------
@@ -254,4 +266,5 @@ def open_output(output: str | Path) -> Built:
         raise InputRefused(trouble or f"{output} is no output of weekly-cli build; give what build has written with -o")
     schema = parquet.open_parquet(files[0]).schema_arrow
     roles = find_roles(schema, record.get("roles", {}), str(output), required=KEY_ROLES)
-    return Built(str(output), files, record, schema, roles)
+    running = () if plugins is None else runnable(record, plugins)
+    return Built(str(output), files, record, schema, roles, running)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import Column, from_numpy, to_numpy
+from weekly_cli.compute.arrays import Column, from_numpy, text_array, to_numpy
 from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset.dates import as_date, session_days
 from weekly_cli.dataset.schema import as_text, is_text, plain_symbols, plain_type
@@ -21,8 +21,9 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.questions.built import Built
 
 #: What is read at once: a quarter of a million rows of 60 columns. Keys in numpy take several times their own bytes.
-_BLOCK_BYTES, _MOST_ROWS = 128 * 2**20, 2**20
+_BLOCK_BYTES, _MOST_ROWS = 128 * 2**20, 2**18
 _VALUE_BYTES = 8
+_COLUMNS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,34 @@ def histories(built: Built, columns: Sequence[str], symbols: Sequence[str] | Non
         block = order.checked(pa.concat_tables(held), columns)
         if len(block.symbols):
             yield block
+
+
+def newest_columns(built: Built, columns: Sequence[str], symbols: Sequence[str] | None = None) -> pa.Table:
+    """Return columns of the newest row of each symbol, or of some, for rows in the order that `histories` checks.
+
+    A few columns of a row group are in memory at once: all of them, for a row of each symbol, would be the most of it.
+    """
+    name = built.roles["symbol"]
+    found: list[tuple[pa.Array, pa.Table]] = []
+    for read in built.readers(symbols):
+        texts, lengths = _runs(read([name]).column(name))
+        chosen = np.arange(len(texts)) if symbols is None else _positions_of(texts, symbols)
+        if not len(chosen):
+            continue
+        texts, rows = texts.take(from_numpy(chosen)), from_numpy((np.cumsum(lengths) - 1)[chosen])
+        if found and found[-1][0][-1].equals(texts[0]):
+            found[-1] = found[-1][0], found[-1][1][:-1]  # that symbol goes on here
+        few = [columns[at : at + _COLUMNS_AT_ONCE] for at in range(0, len(columns), _COLUMNS_AT_ONCE)]
+        taken = [column for names in few for column in read(names).select(names).take(rows).columns]
+        found.append((texts, pa.table(taken, names=list(columns))))
+    if found:
+        return pa.concat_tables([table for _, table in found])
+    return pa.schema([built.schema.field(column) for column in columns]).empty_table()
+
+
+def _positions_of(symbols: pa.Array, wanted: Sequence[str]) -> Ints:
+    is_wanted = pc.is_in(symbols.cast(pa.string()), text_array(list(wanted)))
+    return np.flatnonzero(to_numpy(is_wanted.cast(pa.int8()))).astype(np.int64)
 
 
 def newest_rows(codes: Ints, n_symbols: int) -> Ints:

@@ -25,16 +25,16 @@ from weekly_cli import __version__
 from weekly_cli.compute import weeks
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.features import FAMILIES
 from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.schema import as_text, plain_type, symbol_codes, working_type
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.names import did_you_mean, of_label
 from weekly_cli.questions.built import Built, open_output
-from weekly_cli.questions.histories import Histories, histories, newest_rows
+from weekly_cli.questions.histories import Histories, histories, newest_columns
 from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
 from weekly_cli.questions.recomputed import Recomputation, price_columns, recomputation
+from weekly_cli.run.plugins import plugins_of, recorded_plugins
 
 _WEEK_END = "w_week_end"
 #: The columns that answer the question, between the symbol and the features.
@@ -55,7 +55,9 @@ class Latest:
     computed : bool[symbols]
         Whether the bar is in none of the symbol's rows yet.
     of_plugins : sequence of str
-        The output's weekly columns that are left out, because only a plugin can compute them.
+        The output's weekly columns that are left out, because only a plugin can compute them that was not named.
+    plugins : sequence of str
+        The plugins with which it was built.
     labels : sequence of str
         Its labels, which are left out, because they look ahead.
     last : datetime.date or None
@@ -66,6 +68,7 @@ class Latest:
     table: pa.Table
     computed: NDArray[np.bool_]
     of_plugins: Sequence[str]
+    plugins: Sequence[str]
     labels: Sequence[str]
     last: datetime.date | None
 
@@ -101,6 +104,7 @@ def latest(
     features: str = "all",
     session: datetime.date | None = None,
     sector_map: str | None = None,
+    plugin: Sequence[str] = (),
 ) -> Latest:
     """Return each symbol's newest weekly columns that its next session may see.
 
@@ -117,6 +121,8 @@ def latest(
         on which it has rows.
     sector_map : str, optional
         The sector map of the build, if it is elsewhere by now.
+    plugin : sequence of str, optional
+        The plugins of the build: they are code, and what an output says makes none run. Installed ones do.
 
     Raises
     ------
@@ -125,12 +131,13 @@ def latest(
     InputRefused
         If its rows are not in order, or do not suffice for a bar that is in none of them yet.
     """
-    built = open_output(output)
+    built = open_output(output, plugin)
     if built.config.rows != "daily":
         raise InputRefused(
             f"{output} has a row a week, and each symbol's newest row is its newest bar; latest takes an output of "
             "--rows daily"
         )
+    _refuse_other_plugins(built)
     names = _chosen(built, features)
     ends = ends_of(built, symbols)
     sessions = (
@@ -154,20 +161,28 @@ def latest(
             table = table.append_column(name, columns.column(name))
     last = as_date(int(ends.last.max())) if len(ends.last) else None
     labels = [label.name for label in labels_named(built.config.label)]
-    return Latest(output, table, is_new, built.of_plugins, labels, last)
+    return Latest(output, table, is_new, built.of_plugins, recorded_plugins(built.record), labels, last)
+
+
+def _refuse_other_plugins(built: Built) -> None:
+    """Refuse a plugin that the output has no column of."""
+    for plugin in plugins_of(built.config):
+        if not any(feature.name in built.features for feature in plugin.features):
+            raise UsageError(f"--plugin {plugin.name}: {built.name} has no column of it; leave it out")
 
 
 def _chosen(built: Built, features: str) -> list[str]:
     """Return the output's weekly columns that `features` asks for."""
+    families = built.catalogue.families
     words = [word.strip().removeprefix("-") for word in features.split(",") if word.strip()]
     for word in words:
         if word in built.of_plugins:
             raise UsageError(
-                f"--features: {word} is a plugin's column, and plugins are not run for this; it is in the rows of "
-                f"{built.name}"
+                f"--features: {word} is a plugin's column, which is code and runs only where you name it: "
+                f"{' '.join(f'--plugin {name}' for name in recorded_plugins(built.record))}"
             )
-        if word not in ("all", *FAMILIES, *built.features):
-            hint = of_label(word) or did_you_mean(word, [*FAMILIES, *built.features])
+        if word not in ("all", *families, *built.features):
+            hint = of_label(word) or did_you_mean(word, [*families, *built.features])
             raise UsageError(f"--features: {built.name} has no weekly column {word}, and no family has this name{hint}")
     asked = {one.name for one in built.catalogue.select(features)}
     names = [name for name in built.features if name in asked]
@@ -195,20 +210,19 @@ def _columns(question: _Question, names: Sequence[str], sector_map: str | None) 
     stored = [name for name in names if name in built.features]
     source = price_columns(built) if is_new.any() else []
     computing = _recomputation(question, names, sector_map) if source else None
+    columns = newest_columns(built, [built.column_of(name) for name in stored], question.symbols)
+    newest = _with_days(columns.rename_columns(stored))
+    if computing is None:
+        return newest.select(names)
     tables, first = [], 0
-    columns = [built.column_of(name) for name in stored]
-    for rows in histories(built, [*dict.fromkeys([*source, *columns])], question.symbols):
+    for rows in histories(built, source, question.symbols):
         stop = first + len(rows.symbols)
-        table = rows.table.select(columns).rename_columns(stored)
-        table = _with_days(table).take(from_numpy(newest_rows(rows.codes, stop - first)))
-        if computing is not None and is_new[first:stop].any():
+        table = newest[first:stop]
+        if is_new[first:stop].any():
             table = _with_new(computing, rows, table, first, question)
         tables.append(table.select(names))
         first = stop
-    if tables:
-        return pa.concat_tables(tables)
-    kinds = {_WEEK_END: pa.date32()} | {name: built.schema.field(built.column_of(name)).type for name in stored}
-    return _with_days(pa.schema([(name, kinds[name]) for name in names]).empty_table())
+    return pa.concat_tables(tables)
 
 
 def _with_days(table: pa.Table) -> pa.Table:
@@ -267,6 +281,9 @@ def _why(built: Built) -> str:
         return f" (it was built with --start {config.start}, and lacks the rows before that it was made of)"
     if built.record["version"] != __version__:
         return f" (version {built.record['version']} has built it, and this is {__version__})"
+    recorded = {one["sha256"] for one in built.record.get("plugins", ())}
+    if not recorded.issuperset(one.sha256 for one in plugins_of(config)):
+        return " (the plugin's content is another by now)"
     return " (has the sector map changed?)" if config.sector_map is not None else ""
 
 

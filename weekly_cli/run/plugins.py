@@ -77,6 +77,17 @@ def features_in_worker(names: Sequence[PluginName]) -> tuple[OwnFeature, ...]:
     return own_features(plugins)
 
 
+def recorded_plugins(record: Mapping[str, Any]) -> list[str]:
+    """Return the plugins with which an output was built: paths of files, or names."""
+    return [one["name"] for one in record.get("plugins", ())]
+
+
+def runnable(record: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
+    """Return the plugins given, or else those of an output if all of them are installed, or none."""
+    recorded = recorded_plugins(record)
+    return tuple(given) or (tuple(recorded) if all(map(_entry_points, recorded)) else ())
+
+
 def names_to_run(output: str, record: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
     """Return the plugins to compute an output's columns again: those given, or those installed.
 
@@ -85,13 +96,13 @@ def names_to_run(output: str, record: Mapping[str, Any], given: Sequence[str]) -
     UsageError
         If the output has columns of a plugin that is neither: its metadata do not make code run.
     """
-    recorded = [one["name"] for one in record.get("plugins", ())]
-    if given or all(map(_entry_points, recorded)):
-        return tuple(given) or tuple(recorded)
-    missing = next(name for name in recorded if not _entry_points(name))
+    names = runnable(record, given)
+    missing = [name for name in recorded_plugins(record) if not _entry_points(name)]
+    if names or not missing:
+        return names
     raise UsageError(
-        f"{output} has columns of the plugin {missing}, which is code and runs only where you name it: "
-        f"--plugin {missing}"
+        f"{output} has columns of the plugin {missing[0]}, which is code and runs only where you name it: "
+        f"--plugin {missing[0]}"
     )
 
 

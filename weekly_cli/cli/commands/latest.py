@@ -15,7 +15,7 @@ from weekly_cli.settings.sources import Given, resolve_some
 
 
 @command(
-    "symbols", "features", "sector_map", "json",
+    "symbols", "features", "sector_map", "plugin", "json",
     examples=(
         "weekly-cli latest weekly/",
         "weekly-cli latest weekly/ -o signals.parquet --features momentum,w_vol_12",
@@ -37,7 +37,7 @@ def latest(
     ] = None,
 ) -> int:
     """Give each symbol's newest weekly columns that its next session may see, also those that no row sees yet."""
-    names = ("output", "symbols", "features", "sector_map", "json")
+    names = ("output", "symbols", "features", "sector_map", "plugin", "json")
     known = resolve_some(names, *layers({**typed, "output": output}))
     day = None if session is None else Given(session, "--session", is_text=True).read(Date())
     with importing():
@@ -52,6 +52,7 @@ def latest(
         features=known["features"],
         session=day,
         sector_map=known["sector_map"],
+        plugin=known["plugin"],
     )
     if to is not None:
         answer.write_answer(to, found.table, "latest")

@@ -50,7 +50,10 @@ def _sentences(found: Latest, symbols: int, n_features: int, n_shown: int, writt
     elif written:
         yield f"{written} has the same"
     if found.of_plugins:
-        yield f"{', '.join(found.of_plugins)}: in the output's rows alone, as no plugin is run here"
+        yield (
+            f"{', '.join(found.of_plugins)}: left out, as a plugin runs only where you name it: "
+            f"{' '.join(f'--plugin {name}' for name in found.plugins)}"
+        )
     if found.labels:
         yield f"{', '.join(found.labels)}: left out, as labels look ahead and no session knows its own yet"
     computed = int(found.computed.sum())

@@ -94,12 +94,15 @@ def evaluate(wanted: Iterable[Step], steps: Mapping[str, Step], given: Callable[
         Returns a panel that no step computes by its name, float64[bars, symbols].
     """
     known: dict[str, Any] = {}
-
-    def value(name: str) -> Any:
-        if name not in known:
-            step = steps.get(name)
-            known[name] = step.function(*map(value, step.inputs)) if step else given(name)
-        return known[name]
-
     for feature in wanted:
-        yield value(feature.name)
+        yield _value(feature.name, steps, given, known)
+
+
+# No function inside of `evaluate`: one that calls itself is a cycle, and its panels, 20 MB a block of symbols, would
+# wait for the garbage collector.
+def _value(name: str, steps: Mapping[str, Step], given: Callable[[str], Panel], known: dict[str, Any]) -> Any:
+    if name not in known:
+        step = steps.get(name)
+        inputs = (_value(one, steps, given, known) for one in step.inputs) if step else ()
+        known[name] = step.function(*inputs) if step else given(name)
+    return known[name]
