@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from frames import build, daily, marked, names_beside, read, run_cli, run_words, seen, wait_for, write
+from frames import build, daily, marked, names_beside, order_of, read, run_cli, run_words, seen, taken, wait_for, write
 from soak import soak
 
 import weekly_cli
@@ -21,6 +22,7 @@ from weekly_cli.files import records
 SYMBOLS = [f"S{number:02d}" for number in range(20)]
 SETTINGS = ("--benchmark", "S00", "--features", "returns,relative")
 DIRECT, POOL = ("--strategy", "direct"), ("--strategy", "per-symbol", "--jobs", "2")
+ORDER = (*DIRECT, "--order", "input")
 FOLDER, FILE = "out", "out.parquet"
 
 
@@ -49,6 +51,7 @@ IN_THE_PARENT = [
     *(Trial(f"publish:{step}", 1, FILE) for step in ("ready", "switched", "flushed")),
     *(Trial(point, 1, FOLDER, POOL) for point in points("bundle")),
     *(Trial(point, visit, FOLDER, POOL) for point in points("journal") for visit in (2, 3)),
+    *(Trial(point, 1, FOLDER, ORDER) for point in points("order", "ordered")),
     Trial("bundle:renamed", 2, FILE, POOL),
     Trial("publish:linked", 2, FOLDER, POOL),
     Trial("work:entry-removed", 3, FOLDER, POOL),
@@ -137,6 +140,7 @@ def test_a_run_that_dies_at_any_point_leaves_a_whole_output(
 ) -> None:
     output = tmp_path / trial.name
     old = old_output(prices, output)
+    wanted = taken(wanted, np.argsort(order_of(read(prices))).tolist()) if trial.how == ORDER else wanted
     words = command(prices, output, trial.how)
     died = run_cli(*words, env={VARIABLE: f"{trial.point}:{trial.visit}", "TRIAL": str(tmp_path)})
     assert died.returncode == -signal.SIGKILL, died.stderr

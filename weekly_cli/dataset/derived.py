@@ -1,4 +1,4 @@
-"""Key columns that are made of others: symbols of several columns, dates of year, month and day, renamed symbols."""
+"""Columns that are made: symbols of several columns, dates of year, month and day, renamed symbols, row numbers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from weekly_cli.errors import InputRefused
 SEPARATOR = ":"
 
 
-def derive(table: pa.Table, schema: DatasetSchema, names: list[str], where: str) -> pa.Table:
+def derive(table: pa.Table, schema: DatasetSchema, names: list[str], where: str, first_row: int) -> pa.Table:
     """Return the columns `names` of a table of read columns; those that are derived are computed.
 
-    `where` names the rows in error messages.
+    `where` names the rows in error messages; `first_row` is the number of the first one in the input.
 
     Raises
     ------
@@ -29,13 +29,17 @@ def derive(table: pa.Table, schema: DatasetSchema, names: list[str], where: str)
     if not any(name in schema.derived for name in names):
         return table if table.column_names == names else table.select(names)
     columns = [
-        _computed(table, schema, schema.derived[name], where) if name in schema.derived else table.column(name)
+        _computed(table, schema, schema.derived[name], where, first_row)
+        if name in schema.derived
+        else table.column(name)
         for name in names
     ]
     return pa.table(columns, names=names)
 
 
-def _computed(table: pa.Table, schema: DatasetSchema, how: Derived, where: str) -> Column:
+def _computed(table: pa.Table, schema: DatasetSchema, how: Derived, where: str, first_row: int) -> Column:
+    if how.rule == "row number":
+        return from_numpy(np.arange(first_row, first_row + table.num_rows))
     sources = {name: table.column(name) for name in how.sources}
     if how.rule == "joined":
         return _joined(sources, where)

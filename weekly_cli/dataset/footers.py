@@ -127,6 +127,7 @@ class _Gathered:
         self.states: dict[Path, FileState] = {}
         self.ranges, self.nulls, self.text_bytes = _IntegerRanges(), _NullCounts(), _TextBytes()
         self.file_bytes, self.identity = 0, hashlib.sha256()
+        self._rows = 0
         self._leaves: _Leaves | None = None  # most files have the same ones
         self._own_columns: dict[str, None] = {}
         self._index: dict[str, None] = {}
@@ -158,7 +159,8 @@ class _Gathered:
         origin, row = ("", None) if own == path else (str(path), self._conversion.first_row(path))
         for number, (rows, chunks) in enumerate(groups):
             if rows:
-                self.pieces.append(Piece(str(own), number, 0, rows, rows, keys, origin, row))
+                self.pieces.append(Piece(str(own), number, 0, rows, rows, self._rows, keys, origin, row))
+                self._rows += rows
                 row = None if row is None else row + rows
                 self.ranges.add(chunks, self._leaves.integers)
                 self.nulls.add(rows, chunks)

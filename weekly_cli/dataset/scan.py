@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +58,9 @@ class Scan:
     rows_per_symbol : int64[symbols]
     presence : Presence or None
         None if symbols are scattered over the row groups.
+    sorted_by_key : bool
+        Whether the rows are in the order of symbol (as `symbols` has them) and date; it is only found out if the
+        output is to have the input's order.
     first_day, last_day : int
         Days since 1970-01-01; 0 and -1 if there are no rows.
     bad_rows : int
@@ -76,6 +80,7 @@ class Scan:
     rows_per_symbol: Ints
     presence: Presence | None
     sorted_by_date: bool
+    sorted_by_key: bool
     first_day: int
     last_day: int
     bad_rows: int
@@ -106,6 +111,8 @@ class _Keys:
     stop: Ints | None
     days: tuple[int, int, int, int] | None  # first row's, last row's, smallest, largest
     ascending: bool
+    keys: tuple[tuple[Any, int], tuple[Any, int]] | None  # symbol and day of the first row and of the last
+    keys_ascending: bool
     bad: tuple[tuple[int, str], ...]
     bad_count: int
     unread: tuple[int, str] | None
@@ -134,7 +141,8 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     fold = _Fold(footers)
     done = 0
     runs = source.runs(footers.pieces, source.BATCH_ROWS)
-    for run_keys in source.in_order((partial(_read_keys, footers, *run) for run in runs), threads):
+    by_key = config.order == "input"
+    for run_keys in source.in_order((partial(_read_keys, footers, by_key, *run) for run in runs), threads):
         for keys in run_keys:
             fold.add(keys)
             done += int(keys.counts.sum()) + keys.bad_count
@@ -144,14 +152,14 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     return fold.result()
 
 
-def _read_keys(footers: Footers, begin: int, end: int) -> list[_Keys]:
+def _read_keys(footers: Footers, by_key: bool, begin: int, end: int) -> list[_Keys]:
     numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(footers.pieces[begin:end])}
     wanted = footers.schema.key_columns
     keys = []
     for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
         symbols = _encoded(table.column(0))
         _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
-        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, footers.schema))
+        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, footers.schema, by_key))
     return keys
 
 
@@ -171,7 +179,9 @@ def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> No
         ) from error
 
 
-def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schema: DatasetSchema) -> _Keys:
+def _keys_of(
+    number: int, offset: int, table: pa.Table, encoded: pa.Array, schema: DatasetSchema, by_key: bool
+) -> _Keys:
     names = schema.key_columns
     days, known = session_days(table.column(names[1]), schema.dates)
     usable = known if encoded.null_count == 0 else is_known(encoded)
@@ -196,6 +206,10 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schem
         stop=None if stop is None else stop[present],
         days=(int(days[0]), int(days[-1]), smallest, largest) if len(days) else None,
         ascending=bool((days[1:] >= days[:-1]).all()),
+        keys=((_symbol(encoded, codes[0]), int(days[0])), (_symbol(encoded, codes[-1]), int(days[-1])))
+        if len(days)
+        else None,
+        keys_ascending=by_key and first is not None and _keys_ascend(encoded.dictionary, codes, days),
         bad=offenders,
         bad_count=len(bad_rows),
         unread=(offset + int(unread_rows[0]), as_text(table.column(names[1])[int(unread_rows[0])]))
@@ -205,6 +219,21 @@ def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schem
         by_day=count_days(days, smallest, largest) if len(days) else None,
         times_of_day=times_of_day(table.column(names[1]), schema.dates),
     )
+
+
+def _symbol(encoded: pa.Array, code: np.int32) -> Any:
+    """Return a symbol by its code; texts compare by their characters as they do by their UTF-8 bytes."""
+    return encoded.dictionary[int(code)].as_py()
+
+
+def _keys_ascend(symbols: pa.Array, codes: NDArray[np.int32], days: NDArray[np.int32]) -> bool:
+    """Tell whether rows are in the order of symbol and date."""
+    rank = np.empty(len(symbols), np.int64)
+    rank[to_numpy(pc.array_sort_indices(symbols))] = np.arange(len(symbols))
+    starts = run_starts(codes)
+    later = days[1:] >= days[:-1]
+    later[starts[1:] - 1] = True
+    return bool((np.diff(rank[codes[starts]]) > 0).all() and later.all())
 
 
 def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[np.int64]:
@@ -276,6 +305,8 @@ class _Fold:
         self._places: list[tuple[Ints, Ints, Ints, Ints]] | None = []
         self._days: tuple[int, int, int] | None = None  # last row's, smallest, largest
         self._ascending = True
+        self._keys_ascending = True
+        self._last_key: tuple[Any, int] | None = None
         self._bad: list[str] = []
         self._bad_files: dict[str, int] = {}
         self.bad_count = 0
@@ -300,6 +331,10 @@ class _Fold:
             before = self._days or (first, smallest, largest)
             self._ascending &= keys.ascending and first >= before[0]
             self._days = last, min(before[1], smallest), max(before[2], largest)
+        if keys.keys is not None:
+            first_key, last_key = keys.keys
+            self._keys_ascending &= keys.keys_ascending and (self._last_key is None or first_key >= self._last_key)
+            self._last_key = last_key
         if keys.by_day is not None:
             self._day_counter.add(keys.by_day)
         self._times_of_day |= keys.times_of_day
@@ -374,6 +409,7 @@ class _Fold:
             rows_per_symbol=self._counts[order],
             presence=self._presence(rank),
             sorted_by_date=self._ascending,
+            sorted_by_key=self._keys_ascending,
             first_day=smallest,
             last_day=largest,
             bad_rows=self.bad_count,

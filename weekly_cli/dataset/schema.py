@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -40,13 +40,13 @@ AS_THEY_ARE = DateReading()
 
 @dataclass(frozen=True)
 class Derived:
-    """A key column that is made of others while rows are read.
+    """A column that is made, of others if it is a key, while rows are read.
 
     Attributes
     ----------
     rule : str
         "joined": texts with a colon between them; "date parts": year, month and day; "renamed": symbols and dates,
-        by `renames`.
+        by `renames`; "row number": none, it counts the input's rows from 0.
     sources : tuple of column names
     renames : tuple of (old symbol, new symbol, day)
         The old name means the new one on dates before the day.
@@ -78,6 +78,8 @@ class DatasetSchema:
         Columns that the input has beside these, and that nothing needs.
     pandas : str
         What pandas has written about the input's columns and index, as JSON; "": nothing.
+    row_number : str
+        The column with the number of each row in the input, which is none of the input's; "": there is none.
     """
 
     arrow: pa.Schema
@@ -89,6 +91,15 @@ class DatasetSchema:
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     pandas: str = ""
+    row_number: str = ""
+
+    def numbered(self) -> DatasetSchema:
+        """Return the schema with a column that has the number of each row in the input."""
+        name = "row number"
+        while name in self.arrow.names:
+            name += "_"
+        arrow = self.arrow.append(pa.field(name, pa.int64()))
+        return replace(self, arrow=arrow, derived={**self.derived, name: Derived("row number", ())}, row_number=name)
 
     @property
     def symbol_type(self) -> pa.DataType:

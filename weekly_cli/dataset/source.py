@@ -40,6 +40,8 @@ class Piece:
 
     Attributes
     ----------
+    first_row : int
+        The rows of the input before the row group.
     keys : hive keys
         The values of columns by file.
     origin : str
@@ -53,6 +55,7 @@ class Piece:
     start: int
     stop: int
     rows_in_group: int
+    first_row: int = 0
     keys: discovery.HiveKeys = ()
     origin: str = ""
     origin_row: int | None = None
@@ -106,7 +109,7 @@ def tables(
         try:
             for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
                 read = _conformed(table, piece, schema.roles["symbol"], wanted)
-                yield piece, first, derive(read, schema, names, piece.name)
+                yield piece, first, derive(read, schema, names, piece.name, piece.first_row + first)
         except (OSError, pa.ArrowException) as error:
             raise InputRefused(
                 f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import empty_table, positions, text_array
+from weekly_cli.compute.arrays import empty_table, from_numpy, positions, text_array
 from weekly_cli.compute.features import Catalogue, catalogue
 from weekly_cli.dataset.dates import day_of, number_unit, session_days
 from weekly_cli.dataset.roles import find_roles
@@ -39,7 +39,7 @@ class Built:
     name : str
         Its path as it was given.
     files : sequence of Path
-        Its parts, in the order of their symbols.
+        Its parts, in the order of their rows.
     record : mapping
         How it was built: `run.manifest.conventions`.
     schema : pa.Schema
@@ -120,7 +120,9 @@ class Built:
             column = parquet.open_parquet(path, dictionaries=[name]).read([name]).column(name)
             for chunk in column.chunks:
                 found.update(dict.fromkeys(map(str, plain_symbols(chunk.unique()).to_pylist())))
-        return list(found)
+        if self.config.order == "symbol":
+            return list(found)
+        return sorted(found, key=str if is_text(self.schema.field(name).type) else int)
 
     def rows(
         self,
@@ -166,6 +168,20 @@ class Built:
         self.refuse_missing(symbols or (), found)
         empty = empty_table(pa.schema([self.schema.field(name) for name in names]))
         return pa.concat_tables(tables) if tables else empty
+
+    def history(self, symbol: str, columns: Sequence[str]) -> pa.Table:
+        """Return the rows of one symbol with these columns, the date among them, in the order of dates.
+
+        Raises
+        ------
+        UsageError
+            If the output has no such column or symbol.
+        """
+        rows = self.rows([symbol], columns=columns)
+        if self.config.order == "symbol":
+            return rows
+        days = session_days(rows.column(self.roles["date"]), self.dates)[0]
+        return rows.take(from_numpy(np.argsort(days, kind="stable")))
 
     def row_groups(self, columns: Sequence[str], symbols: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield the rows of one row group after the other; with `symbols`, which the columns must have, of those only.

@@ -184,7 +184,7 @@ def chart_of(
         )
     read = [built.roles["date"], price, *map(built.column_of, [*columns, *([WEEK_END] if has_weeks else [])])]
     # All rows, though not all are drawn: whether a week became visible on a row shows in the row before it.
-    table = built.with_own_names(built.rows([symbol], columns=list(dict.fromkeys(read))))
+    table = built.with_own_names(built.history(symbol, list(dict.fromkeys(read))))
     days = session_days(table.column(built.roles["date"]), built.dates)[0]
     inside = _between(days, start, end)
     if not inside.any():

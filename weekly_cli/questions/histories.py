@@ -21,9 +21,11 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.questions.built import Built
 
 #: What is read at once: a quarter of a million rows of 60 columns. Keys in numpy take several times their own bytes.
+#: Where rows have the input's order, each block takes a pass over the output, so blocks are larger.
 _BLOCK_BYTES, _MOST_ROWS = 128 * 2**20, 2**18
 _VALUE_BYTES = 8
 _COLUMNS_AT_ONCE = 8
+_SCATTERED = 8
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,12 @@ def histories(built: Built, columns: Sequence[str], symbols: Sequence[str] | Non
     most_rows = min(_MOST_ROWS, _BLOCK_BYTES // (_VALUE_BYTES * (len(columns) + 2)))
     held: list[pa.Table] = []
     order = _Order(built)
-    for table in built.row_groups(list(dict.fromkeys([*order.keys, *columns])), symbols):
+    read = list(dict.fromkeys([*order.keys, *columns]))
+    if built.config.order == "input":
+        for tables in _gathered(built, read, symbols, most_rows * _SCATTERED):
+            yield order.checked(order.sorted(tables), columns)
+        return
+    for table in built.row_groups(read, symbols):
         if held and sum(map(len, held)) + len(table) > most_rows:
             rows = pa.concat_tables(held)
             block = order.checked(rows, columns)
@@ -89,6 +96,10 @@ def newest_columns(built: Built, columns: Sequence[str], symbols: Sequence[str] 
 
     A few columns of a row group are in memory at once: all of them, for a row of each symbol, would be the most of it.
     """
+    if built.config.order == "input":
+        blocks = histories(built, columns, symbols)
+        newest = [rows.table.take(from_numpy(newest_rows(rows.codes, len(rows.symbols)))) for rows in blocks]
+        return pa.concat_tables([_no_rows(built, columns), *newest])
     name = built.roles["symbol"]
     found: list[tuple[pa.Array, pa.Table]] = []
     for read in built.readers(symbols):
@@ -104,12 +115,26 @@ def newest_columns(built: Built, columns: Sequence[str], symbols: Sequence[str] 
         found.append((texts, pa.table(taken, names=list(columns))))
     if found:
         return pa.concat_tables([table for _, table in found])
+    return _no_rows(built, columns)
+
+
+def _no_rows(built: Built, columns: Sequence[str]) -> pa.Table:
     return pa.schema([built.schema.field(column) for column in columns]).empty_table()
 
 
 def _positions_of(symbols: pa.Array, wanted: Sequence[str]) -> Ints:
     is_wanted = pc.is_in(symbols.cast(pa.string()), text_array(list(wanted)))
     return np.flatnonzero(to_numpy(is_wanted.cast(pa.int8()))).astype(np.int64)
+
+
+def _gathered(
+    built: Built, columns: Sequence[str], symbols: Sequence[str] | None, most_rows: int
+) -> Iterator[list[pa.Table]]:
+    """Yield the rows of some symbols after the other, each from one pass over the output."""
+    wanted = built.symbols if symbols is None else [symbol for symbol in built.symbols if symbol in symbols]
+    passes = -(-built.n_rows * len(wanted) // (most_rows * max(1, len(built.symbols))))
+    for part in np.array_split(np.array(wanted, object), passes) if len(wanted) else ():
+        yield list(built.row_groups(columns, part.tolist()))
 
 
 def newest_rows(codes: Ints, n_symbols: int) -> Ints:
@@ -127,6 +152,15 @@ class _Order:
         self._built = built
         self.keys = self._symbol, self._date = built.roles["symbol"], built.roles["date"]
         self.last: tuple[pa.Scalar, int] | None = None
+
+    def sorted(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """Return rows in the order of symbol and date."""
+        rows = pa.concat_tables(tables).unify_dictionaries()
+        symbols = rows.column(self._symbol).combine_chunks()
+        encoded = symbols if pa.types.is_dictionary(symbols.type) else symbols.dictionary_encode()
+        rank = to_numpy(pc.rank(comparable(encoded.dictionary), sort_keys="ascending", tiebreaker="first"))
+        days = session_days(rows.column(self._date), self._built.dates)[0]
+        return rows.take(from_numpy(np.lexsort((days, rank[to_numpy(encoded.indices)]))))
 
     def checked(self, rows: pa.Table, columns: Sequence[str]) -> Histories:
         symbols, lengths = _runs(rows.column(self._symbol))

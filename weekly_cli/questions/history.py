@@ -77,7 +77,7 @@ def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyR
             f"{built.name} has no column {missing[0]}, of which its bars were made; build it with that in --columns-out"
         )
     needed = [built.roles["date"], *roles.values(), *([] if config.price is None else [config.price]), *columns]
-    table = built.rows([symbol], columns=list(dict.fromkeys(needed)))
+    table = built.history(symbol, list(dict.fromkeys(needed)))
     days = session_days(table.column(built.roles["date"]), built.dates)[0].astype(np.int64)
     codes = np.zeros(len(days), np.int64)
     raw = {role: prices(table.column(name)) for role, name in roles.items()}

@@ -23,7 +23,7 @@ def read(
     end: str | datetime.date | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return rows of an output of `build`, sorted by symbol and date; only row groups with these symbols are read.
+    """Return rows of an output of `build` in its order; only row groups that may have these symbols are read.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def make_job(
     record = conventions(footers, config, wanted) | recognized_by(footers, config, wanted, len(plan.selected))
     metadata[METADATA_KEY.decode()] = json.dumps(record)
     return Job(
-        schema=footers.schema,
+        schema=footers.schema.numbered() if plan.ordering else footers.schema,
         features=",".join(wanted.feature_names),
         labels=wanted.labels,
         benchmark_names=comparisons.names,

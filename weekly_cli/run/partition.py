@@ -83,7 +83,12 @@ def _narrowed(kind: pa.DataType, extremes: tuple[int, int] | None) -> pa.DataTyp
 
 
 def partition(
-    scan: Scan, plan: Plan, address: Callable[[str], str], threads: int, on_rows: Callable[[int], None]
+    scan: Scan,
+    plan: Plan,
+    schema: DatasetSchema,
+    address: Callable[[str], str],
+    threads: int,
+    on_rows: Callable[[int], None],
 ) -> Partitioned:
     """Write the bundles of a plan.
 
@@ -91,6 +96,8 @@ def partition(
     ----------
     scan : Scan
     plan : Plan
+    schema : DatasetSchema
+        The columns that tasks read.
     address : callable
         Returns the path of the bundle with this name.
     threads : int
@@ -98,10 +105,10 @@ def partition(
         Called with the number of rows routed so far.
     """
     footers = scan.footers
-    pieces, schema = footers.pieces, footers.schema
+    pieces = footers.pieces
     symbols = scan.symbols.take(from_numpy(plan.selected))
     cuts = np.array(plan.cuts)
-    kinds = bundle_schema(schema, footers.integer_ranges)
+    kinds = bundle_schema(schema, {**footers.integer_ranges, schema.row_number: (0, footers.rows)})
     plain = bundle_schema(schema, {})
     saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
     repeated = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from weekly_cli.run.fan_out import fan_out, nothing_worth_keeping
 from weekly_cli.run.findings import findings_of_run
 from weekly_cli.run.jobs import make_job, make_tasks
 from weekly_cli.run.manifest import Journal, ResumeState, identity
+from weekly_cli.run.order import in_input_order
 from weekly_cli.run.partition import Partitioned, partition
 from weekly_cli.run.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_workers, make_plan
 from weekly_cli.run.report import Ran, Report, make_report
@@ -120,12 +121,13 @@ def run(
         wanted = _with_sectors(context, input_scan, plan)
         comparisons = compare(config, wanted, input_scan.symbols, plan.selected, config.where)
         job = make_job(config, context.wanted, input_scan, plan, comparisons, store)
-        partitioned = _partition(context, input_scan, plan, resumed)
+        partitioned = _partition(context, input_scan, plan, job, resumed)
         tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons)
         outcomes = _fan_out(context, input_scan, plan, resumed, tasks)
         found = findings_of_run(config, input_scan, plan, found, outcomes)
         refuse_findings(config, found)
-        size = _publish(context, input_scan, job, outcomes)
+        parts, job = _order(context, input_scan, plan, job, outcomes)
+        size = _publish(context, input_scan, job, outcomes, parts)
         engines.close()
         ran = Ran(
             partitioned=partitioned,
@@ -249,7 +251,7 @@ def _with_sectors(run: _Run, input_scan: Scan, plan: Plan) -> Wanted:
     return wanted
 
 
-def _partition(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState) -> Partitioned | None:
+def _partition(run: _Run, input_scan: Scan, plan: Plan, job: Job, resumed: ResumeState) -> Partitioned | None:
     """Write the bundles, unless tasks read the input's row ranges or an earlier run's bundles can be used."""
     if not plan.partition:
         return None
@@ -261,6 +263,7 @@ def _partition(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState) ->
         partitioned = partition(
             input_scan,
             plan,
+            job.schema,
             run.store.address,
             run.resources.cpus,
             lambda rows: stages.progress("partition", rows, plan.rows),
@@ -304,7 +307,32 @@ def _fan_out(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState, task
     return outcomes
 
 
-def _publish(run: _Run, input_scan: Scan, job: Job, outcomes: Sequence[Outcome]) -> int:
+def _order(
+    run: _Run, input_scan: Scan, plan: Plan, job: Job, outcomes: Sequence[Outcome]
+) -> tuple[Mapping[str, int], Job]:
+    """Return the parts to publish, in the order that is asked for, with their checksums, and what they share."""
+    if plan.ordering is None:
+        return {outcome.part: outcome.checksum for outcome in outcomes if outcome.part is not None}, job
+    run.engines.close()  # the workers' memory is needed here
+    stages, rows = run.stages, sum(outcome.rows for outcome in outcomes)
+    with stages.stage("order") as summary:
+        ordered = in_input_order(
+            outcomes,
+            job,
+            plan,
+            plan.ordering,
+            input_scan.footers.rows,
+            run.store.address,
+            run.resources.cpus,
+            lambda done: stages.progress("order", done, rows),
+        )
+        for part in ordered.parts:
+            run.store.add_part(part)
+        summary.append(f"{rows:,} rows in the input's order")
+    return ordered.parts, ordered.job
+
+
+def _publish(run: _Run, input_scan: Scan, job: Job, outcomes: Sequence[Outcome], parts: Mapping[str, int]) -> int:
     """Switch the output, unless another process has written there, and return its size in bytes.
 
     Raises
@@ -314,7 +342,6 @@ def _publish(run: _Run, input_scan: Scan, job: Job, outcomes: Sequence[Outcome])
     """
     with run.stages.stage("publish") as summary:
         refuse_changed(input_scan.footers.states)
-        parts = {outcome.part: outcome.checksum for outcome in outcomes if outcome.part is not None}
         n_symbols = sum(outcome.symbols - len(outcome.rejected) for outcome in outcomes)
         size = run.store.commit(parts, lambda address: part_file(Path(address), job, n_symbols))
         summary.append(f"{run.store.name}, {size / 2**20:,.1f} MiB")

@@ -66,6 +66,11 @@ _MOST_CHUNK_BYTES = 2**30
 #: With a budget below this, chunks and tasks release the memory that allocators keep when they end.
 _PLENTY_BYTES = 4 * 2**30
 _LEAST_CHUNK_ROWS = 2**12
+#: Memory, per row, of a range that a thread puts into the input's order: as read, in order, and as it is written.
+_RANGE_COPIES = 3.0
+_RANGE_NUMBERS_BYTES_PER_ROW = 40
+_MOST_RANGE_ROWS = 2**18
+_NUMBER_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,14 @@ class TaskPlan:
 
 
 @dataclass(frozen=True)
+class Ordering:
+    """How rows are put into the input's order: the rows routed at a time, and those of a range that is sorted."""
+
+    chunk_rows: int
+    range_rows: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run will do, and why.
 
@@ -93,6 +106,8 @@ class Plan:
         Positions of the wanted symbols among the scan's, ascending.
     partition_reason : str
         Why the input is partitioned, or why not.
+    ordering : Ordering or None
+        How the rows are put into the input's order at the end; None: they are not, or they have it already.
     worker_limits : tuple of (str, int)
         Every limit on the number of workers; `workers` is the smallest, `workers_reason` its name.
     chunk_rows : int
@@ -105,6 +120,7 @@ class Plan:
     strategy_reason: str
     partition: bool
     partition_reason: str
+    ordering: Ordering | None
     tasks: tuple[TaskPlan, ...]
     selected: Ints
     workers: int
@@ -148,7 +164,8 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     rows = scan.rows_per_symbol[selected]
     budget, budget_reason = _budget(config, resources)
     jobs = requested_workers(config.jobs, resources.cpus)
-    sizes = _Sizes(scan.footers.row_bytes)
+    reorder = config.order == "input" and not scan.sorted_by_key
+    sizes = _Sizes(scan.footers.row_bytes + (_NUMBER_BYTES if reorder else 0))
     total = int(rows.sum())
     planned = int(_PLANNED * budget)
     strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)
@@ -173,6 +190,9 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         strategy_reason=strategy_reason,
         partition=partition,
         partition_reason=partition_reason,
+        ordering=_ordering(config, sizes, planned - PARENT_BYTES, resources.cpus, len(wanted.columns), total)
+        if reorder
+        else None,
         tasks=tasks,
         selected=selected,
         workers=workers,
@@ -182,7 +202,7 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         budget_reason=budget_reason,
         task_bytes=task_bytes,
         chunk_rows=sizes.chunk_rows(planned - PARENT_BYTES - workers * WORKER_BYTES, total),
-        disk_bytes=_disk_bytes(scan, config, len(wanted.columns), total, partition, len(tasks)),
+        disk_bytes=_disk_bytes(scan, config, len(wanted.columns), total, partition, len(tasks), reorder),
     )
 
 
@@ -205,11 +225,23 @@ class _Sizes:
         return min(wanted, max(_LEAST_CHUNK_ROWS, fits))
 
 
+def _ordering(config: Config, sizes: _Sizes, free_bytes: int, threads: int, n_features: int, rows: int) -> Ordering:
+    """Return how rows are put into the input's order, by this process alone: the pool has ended."""
+    row_bytes = sizes.row_bytes + n_features * (8 if config.dtype == "float64" else 4)
+    fits = int(free_bytes / threads / (_RANGE_COPIES * row_bytes + _RANGE_NUMBERS_BYTES_PER_ROW))
+    return Ordering(
+        chunk_rows=_Sizes(row_bytes).chunk_rows(free_bytes, rows),
+        range_rows=min(_MOST_RANGE_ROWS, max(_LEAST_CHUNK_ROWS, fits)),
+    )
+
+
 #: Bytes that a repeated 4-byte value takes in the output: 0.8 with zstd, for 60 columns and ten years of prices.
 _STORED_BYTES = {"zstd": 1.0, "snappy": 2.0, "lz4": 2.0, "none": 4.0}
 
 
-def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partition: bool, n_tasks: int) -> int:
+def _disk_bytes(
+    scan: Scan, config: Config, n_features: int, rows: int, partition: bool, n_tasks: int, reorder: bool
+) -> int:
     """Estimate the bytes of the bundles, the parts, and the file into which they are joined."""
     footers = scan.footers
     input_bytes = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
@@ -220,7 +252,10 @@ def _disk_bytes(scan: Scan, config: Config, n_features: int, rows: int, partitio
         added *= 4.0 / _STORED_BYTES[config.compression] / max(1.0, scan.calendar.sessions_a_week)
         input_bytes = 0.0
     copies = 2 if n_tasks > 1 and output_name.is_single_file(config.output) else 1
-    return int(rows * ((input_bytes + added) * copies + (footers.row_bytes if partition else 0.0)))
+    bundles = footers.row_bytes if partition else 0.0
+    if reorder:
+        bundles += input_bytes + added + footers.row_bytes + n_features * (8 if config.dtype == "float64" else 4)
+    return int(rows * ((input_bytes + added) * copies + bundles))
 
 
 def _budget(config: Config, resources: Resources) -> tuple[int, str]:

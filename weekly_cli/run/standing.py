@@ -2,8 +2,9 @@
 
 Every file of an output carries two digests, one of the input and one of the settings, and how many symbols the output
 was to have; each file also tells how many symbols it has itself. So a missing part, and a symbol that failed and was
-left out, both show as symbols that are not there. The check reads footers of the output and the names, sizes and times
-of the input's files, but nothing in them.
+left out, both show as symbols that are not there. Where rows have the input's order, the first file tells of all
+symbols, and every file of how many rows there are. The check reads footers of the output and the names, sizes and
+times of the input's files, but nothing in them.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def outdated(config: Config) -> str | None:
         return "another version of this tool has built the output"
     if n_symbols != record["symbols"]:
         return f"the output has {n_symbols:,} of {record['symbols']:,} symbols"
+    if "rows" in record and sum(parquet.open_parquet(path).metadata.num_rows for path in files) != record["rows"]:
+        return f"the output has not all of its {record['rows']:,} rows"
     wanted = wanted_by(config)
     if _settings_digest(config, wanted) != record["digests"]["settings"]:
         return f"a setting{' or a plugin' if wanted.plugins else ''} has changed"

@@ -148,6 +148,9 @@ def resolve(*layers: Layer) -> Config:
     if config.columns_out and config.rows == "weekly":
         columns, rows = config.named("columns_out"), config.named("rows")
         raise UsageError(f"{rows} weekly writes no column of the input but the symbol; leave out {columns}")
+    if config.order == "input" and config.rows == "weekly":
+        order, rows = config.named("order"), config.named("rows")
+        raise UsageError(f"{rows} weekly writes rows that the input does not have; leave out {order} input")
     if config.adjust_volume and config.price is None:
         raise UsageError(
             f"{config.named('adjust_volume')} scales the volume as an adjusted close tells; name its column with "

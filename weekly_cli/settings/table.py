@@ -236,6 +236,10 @@ class Config:
         "A row a symbol and day of the input, or a row a symbol and week: the weekly table itself.",
         changes_values=True,
     )  # fmt: skip
+    order: str = _row(
+        "symbol", kinds.Choice("symbol", "input"), OUTPUT, "Order of the rows: by symbol and date, or as in the input.",
+        changes_values=True,
+    )  # fmt: skip
     prefix: str = _row(
         PREFIX, kinds.Prefix(), OUTPUT, "What the names of the weekly columns begin with; '' for nothing.",
         changes_values=True,

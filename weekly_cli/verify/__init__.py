@@ -43,6 +43,7 @@ from weekly_cli.verify.bars import check_bars
 from weekly_cli.verify.conversion import check_conversion
 from weekly_cli.verify.decoding import check_decoding
 from weekly_cli.verify.lookahead import check_lookahead, check_values
+from weekly_cli.verify.order import check_input_order
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, features_by_name, needed_columns
 from weekly_cli.verify.reference import check_reference
@@ -304,6 +305,9 @@ class _Verification:
                 same = check_bars(check, sides, of_table, self.threads)
             else:
                 same = check_rows(check, sides, of_input, of_table)
+                if self.config.order == "input" and not check.findings:
+                    with of_the_table():
+                        check_input_order(check, sides, self.threads)
             both = [("the input", sides.scan.footers), ("the table", sides.table)]
             columns = dict.fromkeys([sides.scan.footers.schema.roles["symbol"], *sides.columns, *needed])
             check_decoding(check, both, list(columns), self.threads)

@@ -112,6 +112,7 @@ class SampledSymbols:
             wide="no",
             sector_map=self.config.sector_map if self.sectors is None else str(folder / _SECTORS),
             columns_out=(),
+            order="symbol",
             output=str(folder / "output.parquet"),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
             max_symbols=None,

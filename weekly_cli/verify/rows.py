@@ -234,6 +234,8 @@ def _add(total: Tally, rows: Rows, sides: Sides) -> None:
     of_rows = hashes.of_rows([rows.table.column(name) for name in sides.columns], len(rows))
     total.counts += np.bincount(rows.codes, minlength=len(total.counts))
     np.add.at(total.sums, rows.codes, of_rows)
+    if sides.config.order == "input":
+        return  # which takes both sides to tell
     back = (np.diff(rows.codes) < 0) | ((np.diff(rows.codes) == 0) & (np.diff(rows.days) < 0))
     if back.any() and total.misplaced_row is None:
         row = int(np.argmax(back)) + 1
@@ -266,7 +268,8 @@ def check_rows(check: Check, sides: Sides, of_input: Tally, of_table: Tally) -> 
     unit = "row" if sides.config.on_intraday == "error" else "session"
     check.did = (
         f"{of_table.rows:,} rows of {np.count_nonzero(of_table.counts):,} symbols, "
-        f"{len(sides.columns) + 1} input columns: each {unit} of the input once, equal in value, in order"
+        f"{len(sides.columns) + 1} input columns: each {unit} of the input once, equal in value, in "
+        + ("the input's order" if sides.config.order == "input" else "order")
     )
     if of_table.foreign_row is not None:
         check.findings.append(f"a row of the table is not of the input: {of_table.foreign_row}")
