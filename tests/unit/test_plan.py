@@ -80,6 +80,7 @@ def scan_of(
         rows_per_symbol=np.array(rows, np.int64),
         presence=presence,
         sorted_by_date=True,
+        sorted_by_key=False,
         first_day=0,
         last_day=1000,
         bad_rows=0,
@@ -139,6 +140,7 @@ def test_the_plan_of_a_small_dataset_is_literally_this() -> None:
         "strategy_reason": f"60 rows are done before a pool has started (up to {DIRECT_ROWS:,})",
         "partition": False,
         "partition_reason": "everything is read in this process",
+        "ordering": None,
         "tasks": (TaskPlan(0, 3, 60, 60, (Piece("0.parquet", 0, 0, 60, 60),)),),
         "selected": [0, 1, 2],
         "workers": 1,
@@ -155,6 +157,7 @@ def test_the_plan_of_a_clustered_dataset_is_literally_this() -> None:
         "strategy_reason": "asked for with --strategy",
         "partition": False,
         "partition_reason": "the input is clustered by symbol: its row groups serve at 1.42 rows decoded a row",
+        "ordering": None,
         "tasks": (
             TaskPlan(0, 1, 10, 10, (Piece("0.parquet", 0, 0, 10, 15),)),
             TaskPlan(1, 2, 20, 30, (Piece("0.parquet", 0, 10, 15, 15), Piece("0.parquet", 1, 0, 15, 45))),
@@ -180,6 +183,7 @@ def test_the_plan_of_a_scattered_dataset_is_literally_this() -> None:
         "strategy_reason": "asked for with --strategy",
         "partition": True,
         "partition_reason": "the input is in date order",
+        "ordering": None,
         "tasks": (TaskPlan(0, 1, 70_000, 70_000, None), TaskPlan(1, 2, 70_000, 70_000, None)),
         "selected": [0, 2],
         "workers": 1,
@@ -452,6 +456,7 @@ def test_the_disk_is_for_bundles_and_parts_and_one_file_of_them() -> None:
     """Of like data: fragments cost nothing where the input serves, fewer features less, a single file twice."""
     scan = scan_of([100_001] * 10)
     bundled = plan_of(scan).disk_bytes
+    assert plan_of(scan, order="input").disk_bytes > 2 * bundled
     assert plan_of(clustered([100_001] * 10, range(100_001, 1_000_010, 100_001))).disk_bytes < bundled
     assert plan_of(scan, features="w_ret").disk_bytes < bundled < plan_of(scan, dtype="float64").disk_bytes
     assert bundled < plan_of(scan, output="one.parquet").disk_bytes < 2 * bundled
@@ -555,3 +560,17 @@ def test_planning_never_asks_for_other_columns(tmp_path: Path, monkeypatch: pyte
     assert len(asked) == 4
     with pytest.raises(RuntimeError, match="close"):
         weekly_cli.build(tmp_path / "prices.parquet", tmp_path / "out")
+
+
+# ---- the order of rows -----------------------------------------------------------------------------------
+
+
+def test_rows_are_put_into_the_inputs_order_where_they_do_not_have_it() -> None:
+    scan = scan_of([70_000] * 4)
+    assert plan_of(scan).ordering is None
+    assert plan_of(dataclasses.replace(scan, sorted_by_key=True), order="input").ordering is None
+    wide, narrow = (plan_of(scan, order="input", memory_limit=limit).ordering for limit in (8 * GIB, 512 * MIB))
+    assert wide is not None
+    assert narrow is not None
+    assert narrow.chunk_rows < wide.chunk_rows
+    assert narrow.range_rows < wide.range_rows

@@ -24,6 +24,8 @@ _START_SECONDS, _POOL_SECONDS = 0.3, 0.3
 _FILE_SECONDS = 2.6e-3
 #: For each row: its keys; in a task; and what rows that are not clustered by symbol cost more, to partition or to sort.
 _SCAN_SECONDS, _TASK_SECONDS, _SORT_SECONDS = 0.02e-6, 0.17e-6, 0.18e-6
+#: For each value of the output, to put rows into the input's order.
+_ORDER_SECONDS = 20e-9
 #: For each row and feature, in a task: 4.6 s of one worker with all features, 1.7 s with two of them.
 _FEATURE_SECONDS = 5.7e-9
 #: Bytes of the output for each daily row and feature, whose values repeat for a week, and for each weekly one.
@@ -63,7 +65,8 @@ def estimate(scan: Scan, plan: Plan, config: Config, wanted: Wanted) -> Estimate
     n_features, schema = len(features) + len(wanted.labels), scan.footers.schema
     n_passed = len(schema.arrow) - len(columns_left_out(schema, config, wanted.columns))
     return Estimate(
-        seconds=_seconds(scan, plan, n_features),
+        seconds=_seconds(scan, plan, n_features)
+        + (0.0 if plan.ordering is None else rows * (n_passed + n_features) * _ORDER_SECONDS),
         rows=rows,
         columns=n_passed + n_features,
         output_bytes=round(rows * _row_bytes(scan, config, n_passed, n_features)),

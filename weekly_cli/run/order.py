@@ -72,7 +72,7 @@ def in_input_order(
     kinds = _kinds(job)
     repeated = [column.name for column in kinds if pa.types.is_dictionary(column.type)]
     bundles = BundleSet(kinds, repeated, np.arange(ranges + 1), address, "order", plan.low_memory)
-    batches = _batches(parts, job, kinds, ordering, threads)
+    batches = _batches(parts, job, kinds, plan, ordering, threads)
     runs, _ = bundles.write(batches, threads, on_rows)
 
     def write(number: int, span: tuple[int, int]) -> tuple[str, int]:
@@ -82,6 +82,9 @@ def in_input_order(
             for of_range in runs[slice(*span)]:
                 for table in _row_groups(of_range, job, kinds):
                     output.write(table, np.array([table.num_rows]), ())
+                    del table
+                if plan.low_memory:
+                    pa.default_memory_pool().release_unused()
             output.close(durable=False)
         return str(path), output.checksum
 
@@ -108,7 +111,9 @@ def _kinds(job: Job) -> pa.Schema:
     return pa.schema([pa.field(str(place), kind) for place, kind in enumerate(kinds)])
 
 
-def _batches(parts: Sequence[str], job: Job, kinds: pa.Schema, ordering: Ordering, threads: int) -> Iterator[Batch]:
+def _batches(
+    parts: Sequence[str], job: Job, kinds: pa.Schema, plan: Plan, ordering: Ordering, threads: int
+) -> Iterator[Batch]:
     """Yield the rows of parts, numbered by their range."""
     names = job.output_schema().names
     dictionaries = [
@@ -120,7 +125,7 @@ def _batches(parts: Sequence[str], job: Job, kinds: pa.Schema, ordering: Orderin
     def read(number: int, group: int) -> Callable[[], pa.Table]:
         def table() -> pa.Table:
             with disk.reading(parts[number]):
-                read = files[number].read_row_group(group, use_threads=False)
+                read = files[number].read_row_group(group, use_threads=plan.low_memory)
             columns = [column.cast(kind) for column, kind in zip(read.columns, kinds.types, strict=True)]
             return pa.table(columns, schema=kinds)
 
@@ -129,7 +134,9 @@ def _batches(parts: Sequence[str], job: Job, kinds: pa.Schema, ordering: Orderin
     reads = (read(number, group) for number, file in enumerate(files) for group in range(file.num_row_groups))
     waiting: list[pa.Table] = []
     rows = 0
-    for table in source.in_order(reads, threads):
+    # Reading ahead takes a row group for each thread; one by one, its columns are read in parallel.
+    tables = (read() for read in reads) if plan.low_memory else source.in_order(reads, threads)
+    for table in tables:
         if waiting and rows + table.num_rows > ordering.chunk_rows:
             yield _batch(waiting, place, ordering.range_rows)
             waiting, rows = [], 0

@@ -67,7 +67,7 @@ _MOST_CHUNK_BYTES = 2**30
 _PLENTY_BYTES = 4 * 2**30
 _LEAST_CHUNK_ROWS = 2**12
 #: Memory, per row, of a range that a thread puts into the input's order: as read, in order, and as it is written.
-_RANGE_COPIES = 3.0
+_RANGE_COPIES = 4.0
 _RANGE_NUMBERS_BYTES_PER_ROW = 40
 _MOST_RANGE_ROWS = 2**18
 _NUMBER_BYTES = 8

@@ -64,5 +64,6 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str]:
         "tasks": f"{len(rows):,}" + (f" of {min(rows):,} to {max(rows):,} rows" if rows else ""),
         "workers": f"{plan.workers}, limited by {plan.workers_reason} ({limits})",
         "memory": f"budget {mib(plan.budget_bytes)} ({plan.budget_reason}), largest task {mib(plan.task_bytes)}",
+        **({} if plan.ordering is None else {"order": "the input's: the finished rows are sorted once more"}),
         "disk": f"{mib(plan.disk_bytes)} beside the output while it works",
     }  # fmt: skip
