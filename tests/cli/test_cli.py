@@ -870,6 +870,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--json"], {"json": True}),
     (["--report", "run.json"], {"report": "run.json"}),
     (["--rows", "weekly"], {"rows": "weekly"}),
+    (["--order", "input"], {"order": "input"}),
     (["--prefix", "W_"], {"prefix": "W_"}),
     (["--prefix="], {"prefix": ""}),
     (["--date-type", "timestamp"], {"date_type": "timestamp"}),
@@ -897,6 +898,7 @@ def test_every_setting_is_among_the_flags_that_are_tried() -> None:
 
 
 ENVIRONMENT: dict[str, tuple[str, Any]] = {
+    "order": ("input", "input"),
     "prefix": ("W_", "W_"),
     "date_type": ("timestamp", "timestamp"),
     "label": ("forward_return_4w", ("forward_return_4w",)),

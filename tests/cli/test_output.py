@@ -52,7 +52,7 @@ from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
 from weekly_cli.files import switch
 from weekly_cli.files.fast.row_groups import RowGroupFile
-from weekly_cli.run import fan_out, partition, pipeline, plan
+from weekly_cli.run import bundles, fan_out, pipeline, plan
 from weekly_cli.run import rows as rows_room
 from weekly_cli.run import task as worker
 from weekly_cli.run.pipeline import plan_only
@@ -704,7 +704,7 @@ def test_same_bits_for_any_number_of_sets_of_bundles(
         seen.update(Path(bundle).name.split("-")[1] for bundle, _ in task.fragments.runs)
         return run(task)
 
-    monkeypatch.setattr(partition, "_MOST_COLUMN_CHUNKS", most)
+    monkeypatch.setattr(bundles, "_MOST_COLUMN_CHUNKS", most)
     monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1777)
     monkeypatch.setattr(fan_out, "run_task", looking)
     fewer_rows_a_task(monkeypatch, 1777)

@@ -229,6 +229,7 @@ HUGE = "1" + "0" * 400
 REFUSED: list[tuple[str, Any, str]] = [
     ("rows", "week", "did you mean weekly?"),
     ("columns_out", 3, "text"),
+    ("order", "date", "symbol, input"),
     ("prefix", "a b", "underscores"),
     ("date_type", "datetime", "timestamp"),
     ("input", 3, "text"),
