@@ -32,7 +32,7 @@ from frames import (
 )
 
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.run import plan
+from weekly_cli.run import plan, sizes
 
 FEW = "w_week_end,w_close,w_ret"
 ROUTES = ("direct", "bundles", "pieces")
@@ -42,7 +42,7 @@ ROUTES = ("direct", "bundles", "pieces")
 def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pa.Table]:
     """Build by one of the three ways that rows reach a task; several tasks and several chunks for the latter two."""
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
-    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 50)
+    monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 50)
 
     def run(table: pa.Table, folder: Path, symbol: str = "symbol", **settings: Any) -> pa.Table:
         if request.param == "pieces":
@@ -507,7 +507,7 @@ def test_on_duplicates_keeps_the_first_or_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, strategy: str
 ) -> None:
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 4)
-    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 7)
+    monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 7)
     source, rows = repeated(tmp_path / "in")
     report = report_here(source, tmp_path / "out", on_duplicates=keep, strategy=strategy)
     assert (report.rows, report.duplicates_dropped) == (20, 4)

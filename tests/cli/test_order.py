@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import weekly_cli
 from weekly_cli.files.writers import WRITERS
-from weekly_cli.run import plan
+from weekly_cli.run import sizes
 from weekly_cli.verify import verify
 
 pytestmark = pytest.mark.slow
@@ -51,8 +51,8 @@ def in_the_order_of(source: pa.Table, built: pa.Table) -> pa.Table:
 def test_the_rows_are_those_of_the_other_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, writer: str, name: str, symbols: pa.DataType
 ) -> None:
-    monkeypatch.setattr(plan, "_MOST_RANGE_ROWS", 40)
-    monkeypatch.setattr(plan, "_LEAST_CHUNK_ROWS", 16)
+    monkeypatch.setattr(sizes, "_MOST_RANGE_ROWS", 40)
+    monkeypatch.setattr(sizes, "_LEAST_CHUNK_ROWS", 16)
     table = daily(["CCC", "AAA", "BBB"], order=ROUTES[route])
     table = many_types(shuffled(table) if route == "partitioned" else table, symbols)
     source = write(table, tmp_path / "p.parquet", row_group_size=30)
@@ -109,7 +109,7 @@ def test_any_rows_stay_where_they_are(
     if some and not {"AAA", "BBB"} <= {symbol for symbol, _ in keys}:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "_MOST_RANGE_ROWS", range_rows)
+        patch.setattr(sizes, "_MOST_RANGE_ROWS", range_rows)
         report_of(source, folder / "out", order="input", on_duplicates=kept, allow_empty=True, **window)
     built = read(folder / "out")
     assert built.select(table.column_names).equals(taken(table, wanted))
@@ -163,7 +163,7 @@ def test_questions_are_answered_alike(tmp_path: Path) -> None:
 
 
 def test_an_output_with_a_part_too_few_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_MOST_RANGE_ROWS", 40)
+    monkeypatch.setattr(sizes, "_MOST_RANGE_ROWS", 40)
     source = write(daily(), tmp_path / "p.parquet", row_group_size=100)
     words = ("build", source, "-o", tmp_path / "out", "--order", "input")
     report_of(source, tmp_path / "out", order="input")

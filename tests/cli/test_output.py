@@ -52,7 +52,7 @@ from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
 from weekly_cli.files import switch
 from weekly_cli.files.fast.row_groups import RowGroupFile
-from weekly_cli.run import bundles, fan_out, pipeline, plan
+from weekly_cli.run import bundles, fan_out, pipeline, plan, sizes
 from weekly_cli.run import rows as rows_room
 from weekly_cli.run import task as worker
 from weekly_cli.run.pipeline import plan_only
@@ -684,7 +684,7 @@ def test_same_bits_for_every_layout(
 def test_same_bits_for_any_chunk_of_the_partition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panel: pa.Table, expected: pa.Table, chunk_rows: int
 ) -> None:
-    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", chunk_rows)
     fewer_rows_a_task(monkeypatch, chunk_rows)
     source = write(shuffled(panel), tmp_path / "p.parquet")
     out = build(source, tmp_path / "out.parquet", strategy="adaptive", benchmark=["S00"])
@@ -705,7 +705,7 @@ def test_same_bits_for_any_number_of_sets_of_bundles(
         return run(task)
 
     monkeypatch.setattr(bundles, "_MOST_COLUMN_CHUNKS", most)
-    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1777)
+    monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 1777)
     monkeypatch.setattr(fan_out, "run_task", looking)
     fewer_rows_a_task(monkeypatch, 1777)
     source = write(shuffled(panel), tmp_path / "p.parquet")
@@ -721,7 +721,7 @@ def test_text_of_few_values_leaves_as_it_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, strategy: str
 ) -> None:
     """It travels as a dictionary: with other values in every file, with nulls, and where a file lacks the column."""
-    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1000)
+    monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 1000)
     fewer_rows_a_task(monkeypatch, 2000)
     table = daily([f"S{number:02d}" for number in range(20)], 500, order=order)
     rows = np.arange(table.num_rows)

@@ -14,7 +14,7 @@ from frames import build_here, daily, in_order, write
 from odd_symbols import symbols
 
 from weekly_cli.names import benchmark_name
-from weekly_cli.run import plan
+from weekly_cli.run import plan, sizes
 from weekly_cli.settings.table import STRATEGIES
 
 ODD = symbols()
@@ -26,7 +26,7 @@ FEW = "w_close,w_ret,w_volume"
 def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tasks and several chunks, in this process."""
     monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 256)
-    monkeypatch.setattr(plan, "_MOST_CHUNK_ROWS", 1000)
+    monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 1000)
 
 
 @cache

@@ -24,8 +24,9 @@ from weekly_cli.dataset.schema import DatasetSchema
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import BudgetError, InputRefused
 from weekly_cli.run import pipeline
-from weekly_cli.run.plan import DIRECT_ROWS, PARENT_BYTES, WORKER_BYTES, Plan, TaskPlan, check_disk, make_plan
+from weekly_cli.run.plan import DIRECT_ROWS, Plan, TaskPlan, check_disk, make_plan
 from weekly_cli.run.resources import Resources, requested_workers
+from weekly_cli.run.sizes import PARENT_BYTES, WORKER_BYTES
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import Config, from_python, resolve
 from weekly_cli.settings.table import STRATEGIES

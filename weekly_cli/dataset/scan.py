@@ -18,23 +18,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
-from weekly_cli.compute.arrays import known as is_known
-from weekly_cli.compute.bars import Ints, run_starts
+from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import source
-from weekly_cli.dataset.calendar import Calendar, DayCounter, DayCounts, count_days, no_days
-from weekly_cli.dataset.dates import FIRST_DAY, LAST_DAY, fitting_formats, session_days, times_of_day
+from weekly_cli.dataset.calendar import Calendar, DayCounter, no_days
+from weekly_cli.dataset.dates import FIRST_DAY, LAST_DAY, fitting_formats, session_days
 from weekly_cli.dataset.footers import Footers
-from weekly_cli.dataset.schema import DatasetSchema, DateReading, as_text, plain_symbols, plain_type, symbol_codes
+from weekly_cli.dataset.keys import OFFENDERS_SHOWN, Keys, read_keys
+from weekly_cli.dataset.schema import DateReading, plain_symbols, plain_type, symbol_codes
 from weekly_cli.errors import InputRefused
-from weekly_cli.files import disk
 from weekly_cli.settings import Config
 
-#: A row group in which a symbol has more runs than this, on average, is not clustered by symbol.
-_RUNS_PER_SYMBOL = 4
 _FOLD_SYMBOLS = 64 * 1024
 #: Symbols that are in more row groups than this, on average, are scattered; this limits the memory of a scan.
 _PLACES_PER_SYMBOL = 64
-_OFFENDERS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -97,30 +93,6 @@ class Scan:
         return "in date order" if self.sorted_by_date else "in no order"
 
 
-# ---- key columns -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """The facts from the keys of one table; `first` and `stop` are None if the symbols are scattered."""
-
-    piece: int
-    symbols: pa.Array
-    counts: Ints
-    first: Ints | None
-    stop: Ints | None
-    days: tuple[int, int, int, int] | None  # first row's, last row's, smallest, largest
-    ascending: bool
-    keys: tuple[tuple[Any, int], tuple[Any, int]] | None  # symbol and day of the first row and of the last
-    keys_ascending: bool
-    bad: tuple[tuple[int, str], ...]
-    bad_count: int
-    unread: tuple[int, str] | None
-    unread_count: int
-    by_day: DayCounts | None
-    times_of_day: frozenset[int]
-
-
 def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
     """Read the key columns.
 
@@ -142,7 +114,7 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     done = 0
     runs = source.runs(footers.pieces, source.BATCH_ROWS)
     by_key = config.order == "input"
-    for run_keys in source.in_order((partial(_read_keys, footers, by_key, *run) for run in runs), threads):
+    for run_keys in source.in_order((partial(read_keys, footers, by_key, *run) for run in runs), threads):
         for keys in run_keys:
             fold.add(keys)
             done += int(keys.counts.sum()) + keys.bad_count
@@ -150,97 +122,6 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     if fold.bad_count and config.on_bad_rows == "error":
         raise InputRefused(fold.bad_rows_sentence())
     return fold.result()
-
-
-def _read_keys(footers: Footers, by_key: bool, begin: int, end: int) -> list[_Keys]:
-    numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(footers.pieces[begin:end])}
-    wanted = footers.schema.key_columns
-    keys = []
-    for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
-        symbols = _encoded(table.column(0))
-        _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
-        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, footers.schema, by_key))
-    return keys
-
-
-def _encoded(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
-
-
-def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> None:
-    """Refuse symbols that are not valid UTF-8, which Arrow does not check: they could be neither sorted nor named."""
-    try:
-        symbols.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise InputRefused(
-            f"column {name!r} of {piece.name} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
-            f"{disk.first_line(error)}; write it as UTF-8"
-        ) from error
-
-
-def _keys_of(
-    number: int, offset: int, table: pa.Table, encoded: pa.Array, schema: DatasetSchema, by_key: bool
-) -> _Keys:
-    names = schema.key_columns
-    days, known = session_days(table.column(names[1]), schema.dates)
-    usable = known if encoded.null_count == 0 else is_known(encoded)
-    if usable is not None and known is not None:
-        usable = usable & known
-    bad_rows = np.flatnonzero(~usable) if usable is not None else np.empty(0, np.int64)
-    offenders = tuple((offset + int(row), _offender(table, int(row), names)) for row in bad_rows[:_OFFENDERS_SHOWN])
-    unread_rows = _unread(table.column(names[1]), known)
-    codes = to_numpy(encoded.indices, 0)
-    positions = np.arange(offset, offset + len(codes))
-    if len(bad_rows):
-        codes, days, positions = codes[usable], days[usable], positions[usable]
-    counts = np.bincount(codes, minlength=len(encoded.dictionary))
-    first, stop = _ranges(codes, positions, counts)
-    present = np.flatnonzero(counts)
-    smallest, largest = (int(days.min()), int(days.max())) if len(days) else (0, -1)
-    return _Keys(
-        piece=number,
-        symbols=encoded.dictionary if len(present) == len(counts) else encoded.dictionary.take(from_numpy(present)),
-        counts=counts[present],
-        first=None if first is None else first[present],
-        stop=None if stop is None else stop[present],
-        days=(int(days[0]), int(days[-1]), smallest, largest) if len(days) else None,
-        ascending=bool((days[1:] >= days[:-1]).all()),
-        keys=((_symbol(encoded, codes[0]), int(days[0])), (_symbol(encoded, codes[-1]), int(days[-1])))
-        if len(days)
-        else None,
-        keys_ascending=by_key and first is not None and _keys_ascend(encoded.dictionary, codes, days),
-        bad=offenders,
-        bad_count=len(bad_rows),
-        unread=(offset + int(unread_rows[0]), as_text(table.column(names[1])[int(unread_rows[0])]))
-        if len(unread_rows)
-        else None,
-        unread_count=len(unread_rows),
-        by_day=count_days(days, smallest, largest) if len(days) else None,
-        times_of_day=times_of_day(table.column(names[1]), schema.dates),
-    )
-
-
-def _symbol(encoded: pa.Array, code: np.int32) -> Any:
-    """Return a symbol by its code; texts compare by their characters as they do by their UTF-8 bytes."""
-    return encoded.dictionary[int(code)].as_py()
-
-
-def _keys_ascend(symbols: pa.Array, codes: NDArray[np.int32], days: NDArray[np.int32]) -> bool:
-    """Tell whether rows are in the order of symbol and date."""
-    rank = np.empty(len(symbols), np.int64)
-    rank[to_numpy(pc.array_sort_indices(symbols))] = np.arange(len(symbols))
-    starts = run_starts(codes)
-    later = days[1:] >= days[:-1]
-    later[starts[1:] - 1] = True
-    return bool((np.diff(rank[codes[starts]]) > 0).all() and later.all())
-
-
-def _unread(dates: pa.ChunkedArray, known: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Return the rows that have a value in the date column that is not a valid date."""
-    if known is None:
-        return np.empty(0, np.int64)
-    return np.flatnonzero(~known & is_known(dates))
 
 
 def unread_dates_sentence(scan: Scan) -> str:
@@ -256,25 +137,6 @@ def _unread_sentence(count: int, first: str, reading: DateReading) -> str:
     else:
         looks = "text must look like 2024-03-14, 20240314 or 2024-03-14T16:00:00 (ISO 8601, years 1 to 9999)"
     return f"{count:,} rows have something other than a date in their date column (first: {first}); {looks}"
-
-
-def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
-    symbol, date = (table.column(name)[row] for name in names)
-    return f"{names[0]} {symbol.as_py()!r}, {names[1]} {as_text(date)}"
-
-
-def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[Ints, Ints] | tuple[None, None]:
-    """Return the first row and the row after the last of each symbol, None if symbols are scattered."""
-    starts = run_starts(codes)
-    if len(starts) > _RUNS_PER_SYMBOL * np.count_nonzero(counts):
-        return None, None
-    first = np.full(len(counts), np.iinfo(np.int64).max)
-    stop = np.zeros(len(counts), np.int64)
-    if len(starts):
-        last = np.append(starts[1:], len(codes)) - 1
-        np.minimum.at(first, codes[starts], positions[starts])
-        np.maximum.at(stop, codes[starts], positions[last] + 1)
-    return first, stop
 
 
 def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
@@ -301,7 +163,7 @@ class _Fold:
         self._footers = footers
         self._known: pa.Array = pa.nulls(0, plain_type(footers.schema.symbol_type))
         self._counts = np.zeros(0, np.int64)
-        self._waiting: list[_Keys] = []
+        self._waiting: list[Keys] = []
         self._places: list[tuple[Ints, Ints, Ints, Ints]] | None = []
         self._days: tuple[int, int, int] | None = None  # last row's, smallest, largest
         self._ascending = True
@@ -314,7 +176,7 @@ class _Fold:
         self._day_counter = DayCounter(FIRST_DAY, LAST_DAY)
         self._times_of_day: frozenset[int] = frozenset()
 
-    def add(self, keys: _Keys) -> None:
+    def add(self, keys: Keys) -> None:
         piece = self._footers.pieces[keys.piece]
         if keys.bad_count:
             self.bad_count += keys.bad_count
@@ -381,12 +243,12 @@ class _Fold:
             remedy = remedy or "rewrite them"
             remedy += ", or pass --on-bad-rows drop to leave these rows out" if few else ""
             return f"column {date!r} of {self._footers.where}: {unread}; {remedy}"
-        counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:_OFFENDERS_SHOWN])
-        more = len(self._bad_files) - _OFFENDERS_SHOWN
+        counts = ", ".join(f"{count} in {path}" for path, count in list(self._bad_files.items())[:OFFENDERS_SHOWN])
+        more = len(self._bad_files) - OFFENDERS_SHOWN
         return (
             f"{self.bad_count} rows have no {symbol} or no {date}: {counts}"
             + (f" and {more} more files" if more > 0 else "")
-            + f" (first: {'; '.join(self._bad[:_OFFENDERS_SHOWN])}); fill them in, or pass --on-bad-rows drop to leave "
+            + f" (first: {'; '.join(self._bad[:OFFENDERS_SHOWN])}); fill them in, or pass --on-bad-rows drop to leave "
             "these rows out"
         )
 

@@ -63,10 +63,10 @@ def diagnose(config: Config) -> Diagnosis:
 
 
 def _pool(config: Config) -> Pool:
-    from weekly_cli.run import plan
+    from weekly_cli.run import plan, sizes
 
     reason, workers, budget = plan.smallest_pool(config, resources.probe(), _ROW_BYTES)
-    each = (budget - plan.PARENT_BYTES) // workers if workers else 0
+    each = (budget - sizes.PARENT_BYTES) // workers if workers else 0
     return Pool(workers, reason, budget, each)
 
 

@@ -169,20 +169,6 @@ class Built:
         empty = empty_table(pa.schema([self.schema.field(name) for name in names]))
         return pa.concat_tables(tables) if tables else empty
 
-    def history(self, symbol: str, columns: Sequence[str]) -> pa.Table:
-        """Return the rows of one symbol with these columns, the date among them, in the order of dates.
-
-        Raises
-        ------
-        UsageError
-            If the output has no such column or symbol.
-        """
-        rows = self.rows([symbol], columns=columns)
-        if self.config.order == "symbol":
-            return rows
-        days = session_days(rows.column(self.roles["date"]), self.dates)[0]
-        return rows.take(from_numpy(np.argsort(days, kind="stable")))
-
     def row_groups(self, columns: Sequence[str], symbols: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield the rows of one row group after the other; with `symbols`, which the columns must have, of those only.
 
@@ -244,6 +230,21 @@ class Built:
         column = footer.schema.names.index(self.roles["symbol"])
         statistics = [footer.row_group(group).column(column).statistics for group in every]
         return [group for group, known in zip(every, statistics, strict=True) if _may_have(known, symbols)]
+
+
+def history_of(built: Built, symbol: str, columns: Sequence[str]) -> pa.Table:
+    """Return the rows of one symbol with these columns, the date among them, in the order of dates.
+
+    Raises
+    ------
+    UsageError
+        If the output has no such column or symbol.
+    """
+    rows = built.rows([symbol], columns=columns)
+    if built.config.order == "symbol":
+        return rows
+    days = session_days(rows.column(built.roles["date"]), built.dates)[0]
+    return rows.take(from_numpy(np.argsort(days, kind="stable")))
 
 
 def _between(days: NDArray[np.int32], start: datetime.date | None, end: datetime.date | None) -> NDArray[np.bool_]:

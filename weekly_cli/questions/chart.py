@@ -16,7 +16,7 @@ from weekly_cli.compute.bars import usable_values
 from weekly_cli.dataset.dates import as_date, day_of, session_days
 from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import UsageError
-from weekly_cli.questions.built import Built
+from weekly_cli.questions.built import Built, history_of
 from weekly_cli.questions.chart_panels import WEEK_END, Panel, chosen_columns, panels_of
 
 Days = NDArray[np.int32]
@@ -184,7 +184,7 @@ def chart_of(
         )
     read = [built.roles["date"], price, *map(built.column_of, [*columns, *([WEEK_END] if has_weeks else [])])]
     # All rows, though not all are drawn: whether a week became visible on a row shows in the row before it.
-    table = built.with_own_names(built.history(symbol, list(dict.fromkeys(read))))
+    table = built.with_own_names(history_of(built, symbol, list(dict.fromkeys(read))))
     days = session_days(table.column(built.roles["date"]), built.dates)[0]
     inside = _between(days, start, end)
     if not inside.any():

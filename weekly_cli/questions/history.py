@@ -24,7 +24,7 @@ from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import InputRefused, UsageError, WeeklyError
 from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean, of_label
-from weekly_cli.questions.built import Built
+from weekly_cli.questions.built import Built, history_of
 from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.questions.workings import Evaluated, needed_steps
 from weekly_cli.run.wanted import wanted_by
@@ -77,7 +77,7 @@ def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyR
             f"{built.name} has no column {missing[0]}, of which its bars were made; build it with that in --columns-out"
         )
     needed = [built.roles["date"], *roles.values(), *([] if config.price is None else [config.price]), *columns]
-    table = built.history(symbol, list(dict.fromkeys(needed)))
+    table = history_of(built, symbol, list(dict.fromkeys(needed)))
     days = session_days(table.column(built.roles["date"]), built.dates)[0].astype(np.int64)
     codes = np.zeros(len(days), np.int64)
     raw = {role: prices(table.column(name)) for role, name in roles.items()}

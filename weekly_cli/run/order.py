@@ -23,7 +23,8 @@ from weekly_cli.dataset.schema import is_text, plain_type, working_type
 from weekly_cli.files import disk, parquet
 from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.run.bundles import Batch, BundleSet, Runs, read_runs
-from weekly_cli.run.plan import Ordering, Plan
+from weekly_cli.run.plan import Plan
+from weekly_cli.run.sizes import Ordering
 from weekly_cli.run.task import Job, Outcome, part_file
 
 

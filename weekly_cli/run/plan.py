@@ -20,8 +20,16 @@ from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import pieces_with, select_symbols
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import BudgetError
-from weekly_cli.files import output_name
 from weekly_cli.run.resources import Resources, requested_workers
+from weekly_cli.run.sizes import (
+    NUMBER_BYTES,
+    PARENT_BYTES,
+    WORKER_BYTES,
+    Ordering,
+    Sizes,
+    disk_bytes_of,
+    ordering_of,
+)
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
@@ -40,37 +48,8 @@ _ALIKE = 2.0
 
 #: Sizes are estimates, so a plan assigns only this share of the budget.
 _PLANNED = 0.92
-#: Bytes of a worker and of the parent (with loky's own two processes) before they have any rows, as proportional set
-#: sizes. These and the sizes below are what tasks of 0.1 to 1 million rows took, plus a margin.
-WORKER_BYTES = 70 * 2**20
-PARENT_BYTES = 160 * 2**20
-#: Memory of a task, regardless of its size (panels of a group, a row group being written) and per row.
-_WORKING_BYTES = 80 * 2**20
-_NUMBERS_BYTES_PER_ROW = 140
-_COPIES = 2.2
-#: Memory of the partition per row of a chunk: its columns, each as decoded or in symbol order, and one to two chunks
-#: that are decoded at the same time.
-_CHUNK_COPIES = 4.0
-_CHUNK_NUMBERS_BYTES_PER_ROW = 100
-#: The buffers of the open bundles.
-_BUNDLES_BYTES = 64 * 2**20
-#: Larger chunks save nothing: a chunk's column should stay in the cache while it is gathered. With chunks of 0.25, 0.5,
-#: 1 and 4 Mi rows, 9.6 million rows took 1.85, 1.75, 1.85 and 2.3 CPU seconds to partition, 260, 310, 390 and 1,050 MiB
-#: in the parent, and 0.75, 0.65, 0.6 and 0.6 CPU seconds to read and sort in the workers.
-_MOST_CHUNK_ROWS = 2**19
-#: Chunks are larger if there would be more of them than this: each adds a run to every task, which is a row group of
-#: its bundle to write, keep track of and read.
-_MANY_CHUNKS = 24
-#: A text column in one piece is limited to 2 GiB.
-_MOST_CHUNK_BYTES = 2**30
 #: With a budget below this, chunks and tasks release the memory that allocators keep when they end.
 _PLENTY_BYTES = 4 * 2**30
-_LEAST_CHUNK_ROWS = 2**12
-#: Memory, per row, of a range that a thread puts into the input's order: as read, in order, and as it is written.
-_RANGE_COPIES = 4.0
-_RANGE_NUMBERS_BYTES_PER_ROW = 40
-_MOST_RANGE_ROWS = 2**18
-_NUMBER_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -86,14 +65,6 @@ class TaskPlan:
     rows: int
     decoded_rows: int
     pieces: tuple[Piece, ...] | None
-
-
-@dataclass(frozen=True)
-class Ordering:
-    """How rows are put into the input's order: the rows routed at a time, and those of a range that is sorted."""
-
-    chunk_rows: int
-    range_rows: int
 
 
 @dataclass(frozen=True)
@@ -165,7 +136,7 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     budget, budget_reason = _budget(config, resources)
     jobs = requested_workers(config.jobs, resources.cpus)
     reorder = config.order == "input" and not scan.sorted_by_key
-    sizes = _Sizes(scan.footers.row_bytes + (_NUMBER_BYTES if reorder else 0))
+    sizes = Sizes(scan.footers.row_bytes + (NUMBER_BYTES if reorder else 0))
     total = int(rows.sum())
     planned = int(_PLANNED * budget)
     strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)
@@ -190,7 +161,7 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         strategy_reason=strategy_reason,
         partition=partition,
         partition_reason=partition_reason,
-        ordering=_ordering(config, sizes, planned - PARENT_BYTES, resources.cpus, len(wanted.columns), total)
+        ordering=ordering_of(config, sizes, planned - PARENT_BYTES, resources.cpus, len(wanted.columns), total)
         if reorder
         else None,
         tasks=tasks,
@@ -202,60 +173,8 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         budget_reason=budget_reason,
         task_bytes=task_bytes,
         chunk_rows=sizes.chunk_rows(planned - PARENT_BYTES - workers * WORKER_BYTES, total),
-        disk_bytes=_disk_bytes(scan, config, len(wanted.columns), total, partition, len(tasks), reorder),
+        disk_bytes=disk_bytes_of(scan, config, len(wanted.columns), total, partition, len(tasks), reorder),
     )
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    row_bytes: float
-
-    def task_bytes(self, rows: int, decoded_rows: int) -> int:
-        return int(
-            _WORKING_BYTES + rows * (_COPIES * self.row_bytes + _NUMBERS_BYTES_PER_ROW)
-            + (decoded_rows - rows) * self.row_bytes
-        )  # fmt: skip
-
-    def most_rows(self, worker_bytes: int) -> int:
-        return int((worker_bytes - _WORKING_BYTES) / (_COPIES * self.row_bytes + _NUMBERS_BYTES_PER_ROW))
-
-    def chunk_rows(self, free_bytes: int, rows: int) -> int:
-        fits = int((free_bytes - _BUNDLES_BYTES) / (_CHUNK_COPIES * self.row_bytes + _CHUNK_NUMBERS_BYTES_PER_ROW))
-        wanted = min(max(_MOST_CHUNK_ROWS, rows // _MANY_CHUNKS), int(_MOST_CHUNK_BYTES / self.row_bytes))
-        return min(wanted, max(_LEAST_CHUNK_ROWS, fits))
-
-
-def _ordering(config: Config, sizes: _Sizes, free_bytes: int, threads: int, n_features: int, rows: int) -> Ordering:
-    """Return how rows are put into the input's order, by this process alone: the pool has ended."""
-    row_bytes = sizes.row_bytes + n_features * (8 if config.dtype == "float64" else 4)
-    fits = int(free_bytes / threads / (_RANGE_COPIES * row_bytes + _RANGE_NUMBERS_BYTES_PER_ROW))
-    return Ordering(
-        chunk_rows=_Sizes(row_bytes).chunk_rows(free_bytes, rows),
-        range_rows=min(_MOST_RANGE_ROWS, max(_LEAST_CHUNK_ROWS, fits)),
-    )
-
-
-#: Bytes that a repeated 4-byte value takes in the output: 0.8 with zstd, for 60 columns and ten years of prices.
-_STORED_BYTES = {"zstd": 1.0, "snappy": 2.0, "lz4": 2.0, "none": 4.0}
-
-
-def _disk_bytes(
-    scan: Scan, config: Config, n_features: int, rows: int, partition: bool, n_tasks: int, reorder: bool
-) -> int:
-    """Estimate the bytes of the bundles, the parts, and the file into which they are joined."""
-    footers = scan.footers
-    input_bytes = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
-    if config.columns_out:
-        input_bytes = min(input_bytes, footers.row_bytes)
-    added = n_features * _STORED_BYTES[config.compression] * (2 if config.dtype == "float64" else 1)
-    if config.rows == "weekly":  # there are no more bars than rows, and their values do not repeat
-        added *= 4.0 / _STORED_BYTES[config.compression] / max(1.0, scan.calendar.sessions_a_week)
-        input_bytes = 0.0
-    copies = 2 if n_tasks > 1 and output_name.is_single_file(config.output) else 1
-    bundles = footers.row_bytes if partition else 0.0
-    if reorder:
-        bundles += input_bytes + added + footers.row_bytes + n_features * (8 if config.dtype == "float64" else 4)
-    return int(rows * ((input_bytes + added) * copies + bundles))
 
 
 def _budget(config: Config, resources: Resources) -> tuple[int, str]:
@@ -265,7 +184,7 @@ def _budget(config: Config, resources: Resources) -> tuple[int, str]:
     return int(share * resources.memory_bytes), f"{share:.0%} of the {resources.memory_reason}"
 
 
-def _most_rows_of_a_task(planned: int, workers: int, largest: int, sizes: _Sizes) -> int:
+def _most_rows_of_a_task(planned: int, workers: int, largest: int, sizes: Sizes) -> int:
     """Return the most rows of a task that let as many workers as possible run; any symbol must fit into a task."""
     for wanted in range(workers, 1, -1):
         most = sizes.most_rows((planned - PARENT_BYTES) // wanted - WORKER_BYTES)
@@ -289,7 +208,7 @@ def smallest_pool(config: Config, resources: Resources, row_bytes: float) -> tup
     The tasks are the smallest ones, with rows of `row_bytes`.
     """
     budget = _budget(config, resources)[0]
-    task_bytes = _Sizes(row_bytes).task_bytes(_LEAST_TASK_ROWS, _LEAST_TASK_ROWS)
+    task_bytes = Sizes(row_bytes).task_bytes(_LEAST_TASK_ROWS, _LEAST_TASK_ROWS)
     fitting = _fitting_workers(int(_PLANNED * budget), task_bytes)
     jobs = requested_workers(config.jobs, resources.cpus)
     limits = _worker_limits("batched", jobs, config, resources, budget, fitting, max(jobs, resources.cpus))
@@ -310,7 +229,7 @@ def _too_small(budget: int, task_bytes: int, what: str) -> str:
     )
 
 
-def _refuse_too_large(scan: Scan, selected: Ints, rows: Ints, most: int, sizes: _Sizes, budget: int) -> None:
+def _refuse_too_large(scan: Scan, selected: Ints, rows: Ints, most: int, sizes: Sizes, budget: int) -> None:
     if len(rows) == 0 or int(rows.max()) <= most:
         return
     largest = int(rows.argmax())
