@@ -164,6 +164,7 @@ class _Fold:
         self._known: pa.Array = pa.nulls(0, plain_type(footers.schema.symbol_type))
         self._counts = np.zeros(0, np.int64)
         self._waiting: list[Keys] = []
+        self._n_waiting = 0
         self._places: list[tuple[Ints, Ints, Ints, Ints]] | None = []
         self._days: tuple[int, int, int] | None = None  # last row's, smallest, largest
         self._ascending = True
@@ -201,7 +202,8 @@ class _Fold:
             self._day_counter.add(keys.by_day)
         self._times_of_day |= keys.times_of_day
         self._waiting.append(keys)
-        if sum(len(waiting.symbols) for waiting in self._waiting) >= _FOLD_SYMBOLS:
+        self._n_waiting += len(keys.symbols)
+        if self._n_waiting >= _FOLD_SYMBOLS:
             self._fold()
 
     def _fold(self) -> None:
@@ -218,7 +220,7 @@ class _Fold:
         codes = to_numpy(entries)
         np.add.at(self._counts, codes, np.concatenate([keys.counts for keys in self._waiting]))
         self._place(codes)
-        self._waiting = []
+        self._waiting, self._n_waiting = [], 0
 
     def _place(self, codes: NDArray[np.int32]) -> None:
         begin = 0
