@@ -79,8 +79,8 @@ def names_in(wheel: Path) -> set[str]:
 
 def test_the_wheel_has_the_package_and_nothing_else(distributions: Distributions) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "weekly_cli").rglob("*.py")}
-    others = {f"weekly_cli/{name}" for name in (*PAGES, "py.typed", "files/vega.js.gz")}
-    assert names_in(distributions.wheel) == modules | others
+    pages = {f"weekly_cli/{name}" for name in (*PAGES, "py.typed")}
+    assert names_in(distributions.wheel) == modules | pages
 
 
 def test_a_wheel_of_the_source_distribution_is_the_same(distributions: Distributions, tmp_path: Path) -> None:

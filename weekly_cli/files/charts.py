@@ -5,7 +5,6 @@ Each has a mark with the checksum of the bytes behind it: a chart that somebody 
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from collections.abc import Mapping
@@ -23,8 +22,6 @@ _AROUND: Mapping[str, tuple[bytes, bytes]] = {
     ".svg": (b"<!-- ", b"-->\n"),
 }
 SUFFIXES = (".html", ".png", ".svg")
-#: Vega, Vega-Lite and Vega-Embed for pages, beside this module; made by `tests/support/vega.py`.
-SCRIPTS = "vega.js.gz"
 _MARK = re.compile(rb"weekly-cli chart ([0-9a-f]{8})")
 #: Its signature and the chunk with its size.
 _PNG_HEADER_BYTES = 33
@@ -89,11 +86,6 @@ def marked(suffix: str, body: bytes) -> bytes:
         return header + length.to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + rest
     start, end = _AROUND[suffix]
     return start + _mark(body) + end + body
-
-
-def scripts() -> str:
-    """Return the libraries of a page, as a script that sets `window.vegaEmbed` and `window.lodashDebounce`."""
-    return gzip.decompress(Path(__file__).with_name(SCRIPTS).read_bytes()).decode()
 
 
 def write_chart(path: str, suffix: str, body: bytes) -> int:

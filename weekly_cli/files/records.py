@@ -33,7 +33,7 @@ def write_result(path: Path, content: bytes) -> None:
         with writing(path):
             path.write_bytes(content)
         return
-    _write_bytes(path, content)
+    write_bytes(path, content)
 
 
 def read_json(path: Path) -> Any:
@@ -77,15 +77,21 @@ def required_json(path: Path, way_out: str) -> Any:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step."""
-    _write_bytes(path, text.encode())
+    write_bytes(path, text.encode())
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in one step; if that fails, nothing is left aside."""
     aside = path.with_name(f".{path.name}.aside")
     with writing(path):
-        aside.write_bytes(content)
-        failpoints.reached("report:aside")
-        aside.replace(path)
+        try:
+            aside.write_bytes(content)
+            failpoints.reached("report:aside")
+            aside.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+            raise
     failpoints.reached("report:renamed")
 
 

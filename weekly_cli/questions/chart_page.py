@@ -1,7 +1,7 @@
 """A chart as a page, a PNG or an SVG: nothing is loaded from anywhere, neither here nor by who opens the page.
 
-A page is drawn by the browser, with scripts that come with this tool. PNG and SVG are drawn by vl-convert: its
-JavaScript engine takes half a second to start.
+PNG and SVG are drawn by vl-convert. A page is drawn by the browser, with scripts that vl-convert bundles, which takes
+longer than all the rest of a page: they are kept for the next one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import html
 import json
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from weekly_cli.errors import UsageError
-from weekly_cli.files import charts
+from weekly_cli.files import cache
 from weekly_cli.names import printable
 from weekly_cli.questions.chart import Chart
 from weekly_cli.questions.chart_script import SCRIPT
@@ -22,6 +21,8 @@ from weekly_cli.questions.chart_spec import specification
 
 EXTRA = "pip install 'weekly-cli[plot]'"
 _LIBRARY = "vl_convert"
+#: What the script of a page uses of the bundle.
+_EXPORTS = "window.vegaEmbed = vegaEmbed; window.lodashDebounce = lodashDebounce;"
 #: A PNG has so many pixels for each of the page's: text stays sharp on fine screens and in print.
 _PNG_SCALE = 2.0
 
@@ -51,12 +52,12 @@ p {{ margin: 0 0 16px 16px; }}
 """
 
 
-def check_library(path: str, suffix: str) -> None:
-    """Raise UsageError if what draws a file of this format is not installed."""
-    if suffix != ".html" and find_spec(_LIBRARY) is None:
+def check_library(path: str) -> None:
+    """Raise UsageError if what draws files is not installed."""
+    if find_spec(_LIBRARY) is None:
         raise UsageError(
-            f"-o {path}: pictures are drawn by vl-convert-python, which is not installed: {EXTRA}; a page, "
-            f"-o {Path(path).with_suffix('.html')}, needs nothing more"
+            f"-o {path} is drawn with vl-convert-python, which is not installed: {EXTRA}; without -o, the chart is "
+            "drawn in the terminal"
         )
 
 
@@ -79,7 +80,16 @@ def _page(chart: Chart, spec: Mapping[str, Any]) -> str:
         specification=_as_json(spec),
         labels=_as_json([chart.price_label, *chart.steps.values]),
     )
-    return f"{head}<script>\n{charts.scripts()}{SCRIPT}</script>\n"
+    # In a function: at its top, the bundle has names that the script has, too.
+    return f"{head}<script>\n(() => {{\n{_bundle()}\n}})();\n{SCRIPT}</script>\n"
+
+
+def _bundle() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script."""
+    import vl_convert
+
+    version = str(vl_convert.__version__)  # type: ignore[attr-defined]  # its stubs lack it
+    return cache.kept("vega", version, _EXPORTS, lambda: vl_convert.javascript_bundle(_EXPORTS))
 
 
 def _as_json(value: Any) -> str:

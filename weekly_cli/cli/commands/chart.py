@@ -52,7 +52,7 @@ def chart(
         from weekly_cli.questions.chart import chart_of
     if to is not None:
         suffix = charts.suffix_of(to)
-        chart_page.check_library(to, suffix)
+        chart_page.check_library(to)
         charts.check_chart(to, output)
     drawn = chart_of(open_output(output), symbol, features, first, last)
     size_bytes = charts.write_chart(to, suffix, chart_page.rendered(drawn, suffix)) if to is not None else None

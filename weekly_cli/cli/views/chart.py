@@ -89,13 +89,28 @@ def _panel(
     canvas = Canvas(columns, rows, [series.sign for series in all_series])
     for number in _drawing_order(all_series, is_price):
         canvas.draw(number, all_series[number].x, scale.share(all_series[number].y))
+    labels = {row: _number(scale.value(1 - row / (rows - 1))) for row in (0, rows // 2, rows - 1)}
+    levels = _levels(panel, scale, rows)
     for row in range(rows):
-        is_labeled = row in (0, rows // 2, rows - 1)
-        label = _number(scale.value(1 - row / (rows - 1))) if is_labeled else ""
         texts = [(sign, "default" if owner is None else all_series[owner].style) for sign, owner in canvas.line(row)]
-        yield [(f"{label:>{_LABEL_COLUMNS}} ", "dim"), *texts]
+        label = (labels | levels).get(row, "")
+        yield [(f"{label:>{_LABEL_COLUMNS}} ", "dim"), *(_on_level(texts, plain) if row in levels else texts)]
     if is_price:
         yield from _week_marks(chart, columns, plain)
+
+
+def _levels(panel: Panel, scale: _Scale, rows: int) -> dict[int, str]:
+    """Return the rows of lines of reference with their labels; none where the values set the scale."""
+    if panel.ends is None:
+        return {}
+    shares = scale.share(np.array(panel.levels)).tolist()
+    return {round((1 - share) * (rows - 1)): _number(level) for share, level in zip(shares, panel.levels, strict=True)}
+
+
+def _on_level(texts: Line, plain: bool) -> Line:
+    """Return a row with a line of reference where nothing else is drawn."""
+    sign = "." if plain else "·"
+    return [(sign, "dim") if text[0] == " " and not column % 2 else text for column, text in enumerate(texts)]
 
 
 def _series(chart: Chart, panel: Panel, is_price: bool, plain: bool, colored: bool) -> Iterator[_Series]:
