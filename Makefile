@@ -7,6 +7,9 @@ TWO    := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Parts of these pages are generated.
 PAGES  := README.md weekly_cli/README.md weekly_cli/compute/features/README.md tests/README.md tests/benchmarks/README.md
 
+# Unset: the tests start hundreds of processes, each of which would compile all modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast lint docs bench bench-large bench-memory soak lowest clean
 
@@ -22,7 +25,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python

@@ -27,6 +27,8 @@ from typing import IO
 
 #: What the interpreter and libraries read before the command's first line runs.
 _READ_AT_START = ("PYTHON", "ARROW_", "OPENBLAS_", "FORCE_COLOR", "TERMINAL_WIDTH", "TYPER_", "_TYPER_")
+#: What `main` sets where nobody else has, so that it is set in a process that has called it, too.
+_SET_BY_MAIN = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
 _MOST_BYTES = 2**17
 
 
@@ -90,7 +92,7 @@ class ForkServer:
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(_READ_AT_START)}
+    return _SET_BY_MAIN | {name: value for name, value in env.items() if name.startswith(_READ_AT_START)}
 
 
 def _text_in(file: IO[bytes]) -> str:
@@ -102,8 +104,8 @@ def _text_in(file: IO[bytes]) -> str:
 
 
 def _import_all() -> None:
-    """Import what the commands import, with what `main` sets before it."""
-    os.environ |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
+    """Import what the commands import."""
+    os.environ |= _SET_BY_MAIN
     package = importlib.import_module("weekly_cli")
     for module in pkgutil.walk_packages(package.__path__, "weekly_cli."):
         if not module.name.endswith("__main__"):
