@@ -23,6 +23,8 @@ from weekly_cli.verify import verify
 
 pytestmark = pytest.mark.slow
 #: How each is read: in this process; tasks that read their rows from the input; tasks that read bundles.
+#: Features that need every price, the volume, and other weeks.
+FEW = "bars,returns,volume"
 ROUTES = {"direct": math.inf, "from the input": math.inf, "partitioned": 0.0}
 WAYS = [
     pytest.param(case, way, id=f"{case.name}-{number}")
@@ -50,7 +52,7 @@ def built(route: str, source: str, output: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(plan, "_MOST_DECODED", ROUTES[route])
     monkeypatch.setattr(task_rows, "LEAST_COPIED_ROWS", 1)
     strategy = "direct" if route == "direct" else "adaptive"
-    report = report_here(source, output, strategy=strategy, **way.settings)
+    report = report_here(source, output, strategy=strategy, **{"features": FEW, **way.settings})
     assert (report.bytes_partitioned > 0) == (route == "partitioned")
     return report
 
@@ -73,7 +75,9 @@ def test_a_case_is_the_plain_table_that_it_stands_for(
     case: Case, way: Way, made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = str(made(case.name) / way.at)
-    expected = build(write(way.plain, tmp_path / "plain.parquet"), tmp_path / "expected", **way.plain_settings)
+    expected = build(
+        write(way.plain, tmp_path / "plain.parquet"), tmp_path / "expected", **{"features": FEW, **way.plain_settings}
+    )
     for route in ROUTES:
         report = built(route, source, tmp_path / route, monkeypatch, way)
         out = read(tmp_path / route)

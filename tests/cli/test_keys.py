@@ -90,9 +90,8 @@ def test_the_path_counts_or_the_column_does(
     name = key.partition("=")[0]
     for count, values in (("path", wanted), ("column", column)):
         for strategy in ("direct", "batched"):
-            table = build_here(
-                tmp_path / "prices", tmp_path / "out", on_key_conflict=count, writer=writer, strategy=strategy
-            )
+            settings = {"on_key_conflict": count, "writer": writer, "strategy": strategy, "features": "w_close"}
+            table = build_here(tmp_path / "prices", tmp_path / "out", **settings)
             assert table.column(name).type == values.type
             assert table.column(name).to_pylist() == values.to_pylist()
         assert verify(tmp_path / "out").passed

@@ -160,7 +160,6 @@ SETTINGS: dict[str, Any] = {"benchmark": ["S0"], "features": "w_ret,w_rs_s0", "j
 #: Which output is made how, and the error of the system.
 SWEPT = [
     (FOLDER, "direct", "", errno.ENOSPC),
-    (FOLDER, "direct", "", errno.EACCES),
     (FILE, "direct", "", errno.EDQUOT),
     (FOLDER, "direct", "no exchange", errno.EIO),
 ]
@@ -246,7 +245,7 @@ def test_an_error_leaves_a_worker_as_it_is(kind: type[WeeklyError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "how", "kib"), [(FOLDER, POOL, 1), (FOLDER, POOL, 16), (FILE, DIRECT, 16), (FILE, DIRECT, 128)]
+    ("name", "how", "kib"), soaked([(FOLDER, POOL, 16), (FILE, DIRECT, 128)], [(FOLDER, POOL, 1), (FILE, DIRECT, 16)])
 )
 def test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output(
     name: str, how: Sequence[str], kib: int, long_prices: Path, long_wanted: pa.Table, tmp_path: Path

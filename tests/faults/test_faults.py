@@ -149,7 +149,9 @@ def test_a_run_that_dies_at_any_point_leaves_a_whole_output(
     is_done(words, output, wanted)
 
 
-@pytest.mark.parametrize("trial", IN_A_WORKER, ids=str)
+@pytest.mark.parametrize(
+    "trial", [pytest.param(trial, marks=[pytest.mark.soak] * (trial.name == FILE)) for trial in IN_A_WORKER], ids=str
+)
 def test_a_worker_that_dies_at_any_point_is_replaced(
     trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path
 ) -> None:
@@ -194,6 +196,7 @@ def test_half_of_a_journals_line_spoils_no_other(tmp_path: Path) -> None:
 # ---- random ends -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_random_ends_leave_a_whole_output(tmp_path: Path) -> None:
     counts = {"kill": 1, "worker": 1, "INT": 1, "TERM": 1}
     cycles = soak(tmp_path, counts, seed=3, symbols=40, days=250)

@@ -214,11 +214,7 @@ def trials() -> Iterator[Trial]:
         + cases(test_faults.test_an_output_that_was_moved_out_of_the_way_comes_back),
         "test_faults::test_a_run_that_dies_at_any_point_leaves_a_whole_output",
     )
-    yield Trial(
-        "a worker dies at such a point, once",
-        cases(test_faults.test_a_worker_that_dies_at_any_point_is_replaced),
-        "test_faults::test_a_worker_that_dies_at_any_point_is_replaced",
-    )
+    yield rounds("a worker dies at such a point, once", 1, test_faults.test_a_worker_that_dies_at_any_point_is_replaced)
     yield rounds(
         "sweeps in which every operation on the disk fails once, one after the other: EIO, ENOSPC, EDQUOT, EACCES",
         1,
@@ -231,10 +227,10 @@ def trials() -> Iterator[Trial]:
         (len(test_disk.LEVELS) + len(test_disk.OTHER_LEVELS)) * cases(full) // 2,
         "test_disk::test_a_full_disk_is_told_and_leaves_the_old_output",
     )
-    yield Trial(
+    yield rounds(
         "a limit on the size of files",
-        cases(test_disk.test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output),
-        "test_disk::test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output",
+        1,
+        test_disk.test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output,
     )
     yield rounds(
         "bits flipped in fragments, parts and journals",
@@ -280,8 +276,9 @@ def trials() -> Iterator[Trial]:
     yield Trial("a full pipe on stderr", 1, "test_resume::test_a_full_pipe_on_stderr_keeps_no_run_waiting")
     yield Trial("a closed terminal", 1, "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers")
     yield Trial(
-        "hostile files and folders in one process, each third through a pool, too",
-        len(hostile.files()) + len(hostile.files()) // 3,
+        "hostile files and folders in one process and through a pool; a third and a sixth in `make test`, the rest in "
+        "`make soak`",
+        2 * len(hostile.files()),
         "test_hostile::test_no_input_is_a_bug",
     )
     yield Trial(

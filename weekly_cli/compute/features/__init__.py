@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from weekly_cli.compute.features import (
     breakout,
@@ -67,12 +68,12 @@ class Catalogue:
 
     steps: Mapping[str, Step]
 
-    @property
+    @cached_property
     def features(self) -> tuple[Feature, ...]:
         """The columns in output order."""
         return tuple(step for step in self.steps.values() if isinstance(step, Feature))
 
-    @property
+    @cached_property
     def families(self) -> tuple[str, ...]:
         """The families that there may be, those of plugins last."""
         return tuple(dict.fromkeys([*FAMILIES, *(feature.family for feature in self.features)]))
