@@ -43,6 +43,7 @@ from frames import (
     write,
     write_files,
 )
+from rounds import soaked
 
 import weekly_cli
 from weekly_cli.compute import spans as align
@@ -590,7 +591,7 @@ def test_an_output_through_a_link_is_replaced_where_it_leads(tmp_path: Path, sma
 
 @pytest.mark.alone
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("name", soaked(["out"], ["out.parquet"]))
 def test_a_killed_run_leaves_the_old_output_and_the_next_run_tidies_up(
     tmp_path: Path, bulk: Path, small: Path, name: str
 ) -> None:

@@ -372,7 +372,7 @@ def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) 
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("name", "code"), soaked([("SIGTERM", 143)], [("SIGINT", 130)]))
 def test_an_interrupted_run_goes_on(bulk: Path, tmp_path: Path, name: str, code: int) -> None:
     options = ("-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 2, *MANY)
     with start_cli("build", bulk, *options) as process:
