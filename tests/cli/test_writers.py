@@ -20,6 +20,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from frames import build, daily, parts, write
+from rounds import soaked
 
 import weekly_cli
 from weekly_cli.compute.spans import SpanColumn
@@ -87,7 +88,7 @@ def told(table: pa.Table) -> dict[bytes, Any]:
     return {**metadata, METADATA_KEY: record}
 
 
-@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("name", soaked(["out"], ["out.parquet"]))
 @pytest.mark.parametrize("case", CASES)
 def test_both_writers_make_the_same_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, name: str

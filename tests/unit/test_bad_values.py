@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from frames import build, write
+from rounds import soaked
 
 from weekly_cli.compute.features import Feature, catalogue
 
@@ -143,7 +144,7 @@ def assert_no_trace(feature: Feature, clean: Array, disturbed: Array, k: Array, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "scale", "price"), [(1, 1.0, None), (2, 1e-15, None), (3, 1e4, "adjusted")])
+@pytest.mark.parametrize(("seed", "scale", "price"), soaked([(1, 1.0, None), (3, 1e4, "adjusted")], [(2, 1e-15, None)]))
 def test_no_column_keeps_a_bad_value(seed: int, scale: float, price: str | None, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     history = clean_history(rng, scale)
