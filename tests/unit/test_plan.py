@@ -575,3 +575,30 @@ def test_rows_are_put_into_the_inputs_order_where_they_do_not_have_it() -> None:
     assert narrow is not None
     assert narrow.chunk_rows < wide.chunk_rows
     assert narrow.range_rows < wide.range_rows
+
+
+# ---- tasks that follow row groups ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", [100_000, 122_880, 1_048_576])
+def test_tasks_end_where_row_groups_do_so_that_every_row_is_decoded_once(group: int) -> None:
+    """But for the head of the next one, which has the last rows of a task's last symbol."""
+    rows = [2_500] * 4_000
+    found = plan_of(clustered(rows, range(group, sum(rows), group)), resources(2))
+    assert not found.partition
+    assert sum(task.decoded_rows for task in found.tasks) <= 1.01 * found.rows
+
+
+def test_row_groups_that_are_too_few_for_the_workers_are_cut() -> None:
+    rows = [2_500] * 800
+    found = plan_of(clustered(rows, [1_000_000, 1_500_000]), resources(2))
+    sizes = [task.rows for task in found.tasks]
+    assert max(sizes) < 1.2 * min(sizes)
+
+
+def test_symbols_that_are_asked_for_are_read_from_the_row_groups_that_have_them() -> None:
+    rows = [2_500] * 300
+    found = plan_of(clustered(rows, range(100_000, 750_000, 100_000)), symbols=("S00000", "S00299"))
+    (task,) = found.tasks
+    assert (found.strategy, [piece.row_group for piece in task.pieces or ()]) == ("direct", [0, 1])
+    assert task.decoded_rows == 2_500 + 50_000

@@ -7,6 +7,7 @@ libraries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ import numpy as np
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
-from weekly_cli.dataset.selection import pieces_with, select_symbols
+from weekly_cli.dataset.selection import pieces_of, pieces_with, select_symbols
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import BudgetError
 from weekly_cli.run.resources import Resources, requested_workers
@@ -40,6 +41,9 @@ _TASKS_PER_WORKER = 6
 _LEAST_TASK_ROWS = 64 * 1024
 #: A task may grow to this multiple of its target, so that it ends where an input row group does.
 _FULLEST = 1.5
+#: Tasks that end where row groups do, however large these are, are preferred if their number divides among the workers
+#: so that the busiest one has at most this multiple of the mean.
+_EVEN = 1.2
 #: Up to this many rows decoded per wanted row, tasks read row ranges of the input instead of fragments. Partitioning
 #: decodes, gathers, writes and reads every row once more.
 _MOST_DECODED = 1.6
@@ -141,14 +145,15 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     planned = int(_PLANNED * budget)
     strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)
     if strategy == "direct":
-        single_task = TaskPlan(0, len(selected), total, total, scan.footers.pieces)
+        pieces = pieces_of(scan, selected) if len(selected) else ()
+        single_task = TaskPlan(0, len(selected), total, sum(piece.stop for piece in pieces), pieces)
         tasks: tuple[TaskPlan, ...] = (single_task,) if len(selected) else ()
         partition, partition_reason = False, "everything is read in this process"
     else:
         most = _most_rows_of_a_task(planned, min(jobs, resources.cpus), int(rows.max(initial=0)), sizes)
         _refuse_too_large(scan, selected, rows, most, sizes, budget)
         cuts = _kept(kept_cuts, rows, most)
-        cuts = cuts or _task_cuts(rows, strategy, _target_rows(total, jobs, most), most, _group_starts(scan, selected))
+        cuts = cuts or _best_cuts(scan, selected, rows, strategy, _target_rows(total, jobs, most), most, jobs)
         tasks, partition, partition_reason = _place(scan, selected, rows, cuts, most)
     task_bytes = max((sizes.task_bytes(task.rows, task.decoded_rows) for task in tasks), default=0)
     fitting = _fitting_workers(planned, task_bytes)
@@ -265,13 +270,15 @@ def _target_rows(total: int, jobs: int, most: int) -> int:
 
 
 def _group_starts(scan: Scan, selected: Ints) -> Callable[[int], bool]:
-    """Return a function that tells whether a selected symbol begins in another piece than its predecessor ends in."""
+    """Return a function that tells whether a selected symbol begins in another piece than its predecessor.
+
+    The predecessor may go on there: its last rows are the head of the piece, and reading may end after them.
+    """
     if scan.presence is None:
         return lambda _: True
     presence = scan.presence
     first = presence.pieces[np.searchsorted(presence.codes, selected, "left")]
-    last = presence.pieces[np.searchsorted(presence.codes, selected, "right") - 1]
-    return lambda position: position > 0 and bool(first[position] != last[position - 1])
+    return lambda position: position > 0 and bool(first[position] != first[position - 1])
 
 
 def _kept(cuts: Sequence[int], rows: Ints, most: int) -> list[int]:
@@ -282,12 +289,30 @@ def _kept(cuts: Sequence[int], rows: Ints, most: int) -> list[int]:
     return list(cuts) if (np.diff(held[list(cuts)]) <= most).all() else []
 
 
-def _task_cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool]) -> list[int]:
+def _best_cuts(
+    scan: Scan, selected: Ints, rows: Ints, strategy: str, target: int, most: int, workers: int
+) -> list[int]:
+    """Return cuts where row groups of the input begin, if these make even work for the workers; else even ones."""
+    begins_group = _group_starts(scan, selected)
+    even = _task_cuts(rows, strategy, target, most, begins_group, _FULLEST)
+    if scan.presence is None or strategy == "per-symbol":
+        return even
+    whole = _task_cuts(rows, strategy, target, most, begins_group, math.inf)
+    held = np.concatenate([[0], rows.cumsum()])
+    sizes = np.diff(held[whole])
+    busiest = -(-len(sizes) // workers) * int(sizes.max(initial=0))
+    is_whole = all(begins_group(position) for position in whole[1:-1])
+    return whole if is_whole and busiest * workers <= _EVEN * held[-1] else even
+
+
+def _task_cuts(
+    rows: Ints, strategy: str, target: int, most: int, begins_group: Callable[[int], bool], fullest: float
+) -> list[int]:
     """Return the positions at which tasks begin among the selected symbols, and the end.
 
     "per-symbol" cuts after every symbol, "batched" after equal numbers of symbols, "adaptive" after `target` rows. The
-    latter two cut up to half a task later if an input row group begins there, and never put more than `most` rows into
-    a task with several symbols.
+    latter two cut later if an input row group begins there, in a task of up to `fullest` times that, and never put more
+    than `most` rows into a task with several symbols.
     """
     symbols = len(rows)
     if strategy == "per-symbol" or not symbols:
@@ -299,11 +324,12 @@ def _task_cuts(rows: Ints, strategy: str, target: int, most: int, begins_group: 
     cuts = [0]
     while cuts[-1] < symbols:
         first = cuts[-1]
-        latest = int(np.searchsorted(filled, filled[first] + int(_FULLEST * full), "right")) - 1
+        latest = int(np.searchsorted(filled, filled[first] + fullest * full, "right")) - 1
         latest = max(first + 1, min(latest, int(np.searchsorted(held, held[first] + most, "right")) - 1))
         soonest = min(latest, max(first + 1, int(np.searchsorted(filled, filled[first] + full))))
-        aligned = (position for position in range(soonest, latest + 1) if begins_group(position))
-        cuts.append(symbols if latest == symbols else next(aligned, soonest))
+        aligned = (position for position in range(soonest, latest + 1) if position == symbols or begins_group(position))
+        is_rest = latest == symbols and fullest < math.inf
+        cuts.append(symbols if is_rest else next(aligned, soonest))
     return cuts
 
 
