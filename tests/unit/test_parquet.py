@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from weekly_cli.compute.arrays import empty_table, numpy_type
 from weekly_cli.compute.spans import SpanColumn
+from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk, parquet, thrift
 from weekly_cli.files.fast.column_chunks import PHYSICAL
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.files.fast.zstd_frames import Spans
-from weekly_cli.files.footer import ChunkFooter, RowGroupFooter, read_row_groups
+from weekly_cli.files.footer import ChunkFooter, FooterReader, RowGroupFooter
 from weekly_cli.files.part_writer import hides_nan
 from weekly_cli.settings.table import COMPRESSIONS
 
@@ -459,7 +460,7 @@ def test_footers_tell_what_arrow_says_they_do(tmp_path: Path, options: dict[str,
         table = table.append_column(name, pa.concat_tables([UNSIGNED] * 20).column(name))
     pq.write_table(table, tmp_path / "arrow.parquet", row_group_size=37, **options)
     file = pq.ParquetFile(tmp_path / "arrow.parquet")
-    assert read_row_groups(parquet.footer_bytes(tmp_path / "arrow.parquet")) == by_arrow(file)
+    assert FooterReader().read(parquet.footer_bytes(tmp_path / "arrow.parquet"))[:2] == by_arrow(file)
 
 
 def test_footers_of_polars_and_duckdb_tell_what_arrow_says_they_do(tmp_path: Path) -> None:
@@ -467,8 +468,46 @@ def test_footers_of_polars_and_duckdb_tell_what_arrow_says_they_do(tmp_path: Pat
     pl.from_arrow(plain).write_parquet(tmp_path / "polars.parquet")  # type: ignore[union-attr]
     duckdb.sql(f"copy (from plain) to '{tmp_path}/duckdb.parquet' (format parquet)")
     for path in tmp_path.iterdir():
-        found, wanted = read_row_groups(parquet.footer_bytes(path)), by_arrow(pq.ParquetFile(path))
+        found, wanted = FooterReader().read(parquet.footer_bytes(path))[:2], by_arrow(pq.ParquetFile(path))
         assert found == wanted, path.name
+
+
+def test_footers_that_differ_in_rows_alone_have_the_same_frame(tmp_path: Path) -> None:
+    """And are read as by a reader that has seen no other; a column, or metadata, of another name is another frame."""
+    tables = {"a": OWN, "b": pa.concat_tables([OWN] * 3), "c": OWN.rename_columns([*OWN.column_names[:-1], "other"])}
+    tables["d"] = OWN.replace_schema_metadata({"note": "x"})
+    reader, frames = FooterReader(), {}
+    for name in ("a", "b", "c", "d", "b", "a"):
+        pq.write_table(tables[name], tmp_path / name, row_group_size=4)
+        footer = parquet.footer_bytes(tmp_path / name)
+        found = reader.read(footer)
+        assert found == FooterReader().read(footer)
+        assert found[:2] == by_arrow(pq.ParquetFile(tmp_path / name))
+        frames[name] = found.frame
+    assert frames["a"] == frames["b"]
+    assert len(set(frames.values())) == 3
+
+
+@pytest.mark.parametrize("name", ["whole", "cut", "no end", "other end", "too large"])
+def test_a_file_without_a_whole_footer_is_refused_as_by_arrow(tmp_path: Path, name: str) -> None:
+    pq.write_table(OWN, tmp_path / "p.parquet")
+    data = (tmp_path / "p.parquet").read_bytes()
+    damaged = {
+        "whole": data,
+        "cut": data[:-3],
+        "no end": data[:4],
+        "other end": data[:-4] + b"PAR2",
+        "too large": data[:-8] + (2**31 - 1).to_bytes(4, "little") + b"PAR1",
+    }
+    (tmp_path / "p.parquet").write_bytes(damaged[name])
+    if name == "whole":
+        assert parquet.footer_bytes(tmp_path / "p.parquet") in data
+        return
+    with pytest.raises(InputRefused) as ours:
+        parquet.footer_bytes(tmp_path / "p.parquet")
+    with pytest.raises(InputRefused) as of_arrow:
+        parquet.open_parquet(tmp_path / "p.parquet")
+    assert str(ours.value) == str(of_arrow.value)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x15", b"\x18\x05ab", b"\x19\xf8", b"\x1b\x00", b"\x17\x00", b"\x1d\x00"])
@@ -476,7 +515,7 @@ def test_nothing_is_selected_from_what_is_no_struct(data: bytes) -> None:
     with pytest.raises(ValueError, match="Thrift"):
         thrift.select(data, 0, {2: thrift.I32})
     with pytest.raises(ValueError, match=r"Thrift"):
-        read_row_groups(data)
+        FooterReader().read(data)
 
 
 def test_what_is_selected_is_what_is_decoded(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +23,7 @@ from weekly_cli.dataset.written import with_columns_read
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
-from weekly_cli.files.footer import DELTA_TEXT, ChunkFooter, RowGroupFooter, read_row_groups
+from weekly_cli.files.footer import DELTA_TEXT, ChunkFooter, Footer, FooterReader, RowGroupFooter
 from weekly_cli.names import REQUIRED_ROLES, did_you_mean
 from weekly_cli.settings import Config
 
@@ -117,6 +118,10 @@ def read_footers(
     )
 
 
+#: So many kinds of footers are remembered.
+_MOST_KNOWN = 256
+
+
 class _Gathered:
     """The facts from the footers of files, in their order."""
 
@@ -128,7 +133,9 @@ class _Gathered:
         self.ranges, self.nulls, self.text_bytes = _IntegerRanges(), _NullCounts(), _TextBytes()
         self.file_bytes, self.identity = 0, hashlib.sha256()
         self._rows = 0
-        self._leaves: _Leaves | None = None  # most files have the same ones
+        self._reader = FooterReader()
+        self._columns_of: dict[bytes, _Columns] = {}  # by what a footer tells beside rows, which most files share
+        self._leaves: _Leaves | None = None
         self._own_columns: dict[str, None] = {}
         self._index: dict[str, None] = {}
         self.int96: dict[str, None] = {}
@@ -137,23 +144,24 @@ class _Gathered:
     def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
         """Read a file's footer; `of_table` is its schema if a table's log has it."""
         own = self._conversion.read_path(path)
-        file = parquet.open_parquet(own)
         state = self.states[path] = self._conversion.state(path)
         self.file_bytes += state.size_bytes
+        footer = parquet.footer_bytes(own)
+        told, columns = self._read(own, footer)
         self.identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
-        self.identity.update(footer := parquet.footer_bytes(own))
-        if self._leaves is None or not self._leaves.schema.equals(file.schema):
-            self._leaves = _leaves(file)
-            self._own_columns |= dict.fromkeys(file.schema_arrow.names)
-            self._index |= dict.fromkeys(index_columns(file.schema_arrow))
+        self.identity.update(footer)
+        if columns.leaves is not self._leaves:
+            self._leaves = columns.leaves
+            self._own_columns |= dict.fromkeys(columns.arrow.names)
+            self._index |= dict.fromkeys(index_columns(columns.arrow))
             self.int96 |= dict.fromkeys(name.split(".")[0] for name, kind in self._leaves.columns if kind == "INT96")
         if own == path:
-            self.pandas.add(file.schema_arrow)
+            self.pandas.add(columns.arrow)
         size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
-        groups = _row_groups(path, size, footer, self._leaves)
+        groups = _row_groups(path, size, told, self._leaves)
         if of_table is None:
-            keys = keys_that_count(own, file, keys, groups, on_key_conflict)
-        schema = with_keys(file.schema_arrow, keys) if of_table is None else of_table
+            keys = keys_that_count(own, columns.arrow.names, keys, groups, on_key_conflict)
+        schema = with_keys(columns.arrow, keys) if of_table is None else of_table
         self.schemas.append(FileSchema(str(path), schema, _empty_columns(groups)))
         self.ranges.hide(key for key, _ in keys)
         origin, row = ("", None) if own == path else (str(path), self._conversion.first_row(path))
@@ -165,6 +173,22 @@ class _Gathered:
                 self.ranges.add(chunks, self._leaves.integers)
                 self.nulls.add(rows, chunks)
                 self.text_bytes.add(rows, chunks)
+
+    def _read(self, path: Path, footer: bytes) -> tuple[Footer, _Columns]:
+        """Return what a footer tells, and its columns: Arrow is asked for those of every footer that is not known."""
+        try:
+            told = self._reader.read(footer)
+        except ValueError as error:
+            parquet.open_parquet(path)  # what Arrow does not read either, it refuses with better words
+            raise _damaged(path, str(error)) from error
+        columns = self._columns_of.get(told.frame)
+        if columns is None:
+            file = parquet.open_parquet(path)
+            same = self._leaves is not None and self._leaves.schema.equals(file.schema)
+            columns = _Columns(file.schema_arrow, self._leaves if same and self._leaves else _leaves(file))
+            if len(self._columns_of) < _MOST_KNOWN:
+                self._columns_of[told.frame] = columns
+        return told, columns
 
     def files(self) -> Files:
         """Return what the files tell besides their columns."""
@@ -198,6 +222,13 @@ class _Leaves:
     integers: Mapping[str, bool]
 
 
+class _Columns(NamedTuple):
+    """A file's columns as Arrow reads them, and their leaves."""
+
+    arrow: pa.Schema
+    leaves: _Leaves
+
+
 def _leaves(file: pq.ParquetFile) -> _Leaves:
     columns = [file.schema.column(number) for number in range(file.metadata.num_columns)]
     return _Leaves(
@@ -212,18 +243,15 @@ def _leaves(file: pq.ParquetFile) -> _Leaves:
     )
 
 
-def _row_groups(path: Path, size: int, footer: bytes, leaves: _Leaves) -> list[RowGroupFooter]:
-    """Return the row groups of a file of `size` bytes.
+def _row_groups(path: Path, size: int, footer: Footer, leaves: _Leaves) -> list[RowGroupFooter]:
+    """Return the row groups of a file of `size` bytes, checked.
 
     Raises
     ------
     InputRefused
         If counts contradict each other, or byte ranges are outside the file: memory is planned with them.
     """
-    try:
-        declared, groups = read_row_groups(footer)
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
+    declared, groups = footer.rows, footer.groups
     for number, (rows, chunks) in enumerate(groups):
         if rows < 0 or [(chunk.path, chunk.kind) for chunk in chunks] != leaves.columns:
             raise _damaged(path, f"row group {number} of {rows:,} rows has other columns than the schema")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from weekly_cli.compute.arrays import text_array
 from weekly_cli.errors import InputRefused
@@ -20,7 +19,7 @@ _BATCH_ROWS = 65_536
 
 
 def keys_that_count(
-    path: Path, file: pq.ParquetFile, keys: HiveKeys, groups: Sequence[RowGroupFooter], on_conflict: str
+    path: Path, columns: Collection[str], keys: HiveKeys, groups: Sequence[RowGroupFooter], on_conflict: str
 ) -> HiveKeys:
     """Return the keys that a file's rows have as columns: the file lacks the column, or has other values in it.
 
@@ -29,6 +28,8 @@ def keys_that_count(
 
     Parameters
     ----------
+    columns : collection of str
+        The file's own.
     on_conflict : str
         Where a column has other values: "error" refuses the file, "path" lets the key count, "column" the column.
 
@@ -38,7 +39,7 @@ def keys_that_count(
     """
     counting = []
     for key, value in keys:
-        if key in file.schema_arrow.names:
+        if key in columns:
             other = None if on_conflict == "column" else _first_other(path, key, value, groups)
             if other is None:
                 continue

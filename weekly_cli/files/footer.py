@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from weekly_cli.files import thrift
-from weekly_cli.files.thrift import BINARY, I32, I64, Shape, Struct
+from weekly_cli.files.thrift import BINARY, I32, I64, LIST, Shape, Struct
 
 MAGIC = b"PAR1"
 TAIL_BYTES = 8
@@ -103,20 +103,68 @@ class RowGroupFooter(NamedTuple):
     chunks: list[ChunkFooter]
 
 
-def read_row_groups(footer: bytes) -> tuple[int, list[RowGroupFooter]]:
-    """Return the rows of a file and its row groups, as its footer tells them.
+class Footer(NamedTuple):
+    """What a footer tells of rows.
 
-    Raises
-    ------
-    ValueError
-        If its bytes are no struct, or lack what every footer has.
+    Attributes
+    ----------
+    rows : int
+        Of the file.
+    groups : list of RowGroupFooter
+    frame : bytes
+        All else: two footers with the same frame tell the same of everything but rows and row groups.
     """
-    found = thrift.select(footer, 0, {NUM_ROWS: I64, ROW_GROUPS: [_GROUP]})
-    try:
-        groups = [RowGroupFooter(group[GROUP_ROWS], list(map(_chunk, group[COLUMNS]))) for group in found[ROW_GROUPS]]
-        return found[NUM_ROWS], groups
-    except LookupError as error:
-        raise ValueError(f"field {error} of its Thrift structs is not there") from error
+
+    rows: int
+    groups: list[RowGroupFooter]
+    frame: bytes
+
+
+class FooterReader:
+    """Reads footers; what comes before the rows, the schema, is passed over once for files that have it alike."""
+
+    def __init__(self) -> None:
+        self._head, self._last_field = b"", 0
+
+    def read(self, footer: bytes) -> Footer:
+        """Return what a footer tells.
+
+        Raises
+        ------
+        ValueError
+            If its bytes are no struct, or lack what every footer has.
+        """
+        try:
+            if not self._head or not footer.startswith(self._head):
+                self._head, self._last_field = _before_rows(footer)
+            number, kind, begin = thrift.header(footer, len(self._head), self._last_field)
+            rows, end = thrift.value(footer, begin, I64)
+            between = end
+            number, kind, begin = thrift.header(footer, end, number)
+            while (number, kind) != (ROW_GROUPS, LIST):
+                if not kind:
+                    raise KeyError(ROW_GROUPS)
+                between = thrift.after(footer, begin, kind)
+                number, kind, begin = thrift.header(footer, between, number)
+            groups, after = thrift.value(footer, begin, [_GROUP])
+            groups = [RowGroupFooter(group[GROUP_ROWS], list(map(_chunk, group[COLUMNS]))) for group in groups]
+        except IndexError as error:
+            raise ValueError("the bytes of a Thrift struct end too early") from error
+        except KeyError as error:
+            raise ValueError(f"field {error} of its Thrift structs is not there") from error
+        return Footer(rows, groups, self._head + footer[end:between] + footer[after:])
+
+
+def _before_rows(footer: bytes) -> tuple[bytes, int]:
+    """Return what comes before the number of rows, and the number of the last field there."""
+    begin = before = 0
+    while True:
+        number, kind, at = thrift.header(footer, begin, before)
+        if number == NUM_ROWS and kind == I64:
+            return footer[:begin], before
+        if not kind:
+            raise KeyError(NUM_ROWS)
+        begin, before = thrift.after(footer, at, kind), number
 
 
 def _chunk(column: dict[int, Any]) -> ChunkFooter:

@@ -136,10 +136,15 @@ def footer_bytes(path: Path) -> bytes:
         If it can't be read.
     """
     with _reading_input(path), path.open("rb") as stream:
-        stream.seek(-8, os.SEEK_END)
-        size = int.from_bytes(stream.read(4), "little")
-        stream.seek(-8 - size, os.SEEK_END)
-        return stream.read(size)
+        stop = stream.seek(0, os.SEEK_END) - _TAIL_BYTES
+        stream.seek(max(0, stop))
+        tail = stream.read()
+        size = int.from_bytes(tail[:4], "little")
+        if tail[4:] == _MAGIC[0] and size < stop:
+            stream.seek(stop - size)
+            return stream.read(size)
+    open_parquet(path)  # which refuses it, and says why
+    raise InputRefused(f"{path} has no footer that can be read; write the file again")
 
 
 @contextlib.contextmanager

@@ -75,6 +75,29 @@ def _read(reader: _Reader, wanted: Mapping[int, _Wanted] | None) -> dict[int, An
         raise ValueError("the bytes of a Thrift struct end too early") from error
 
 
+def header(data: bytes, begin: int, before: int) -> tuple[int, int, int]:
+    """Return the number of the field that begins at `begin`, its type and where its value is; type 0: a struct's end.
+
+    `before` is the number of the field before it, 0 for the first one.
+    """
+    byte = data[begin]
+    if byte > 0x0F or not byte:
+        return before + (byte >> 4), byte & 0x0F, begin + 1
+    reader = _Reader(data, begin + 1)
+    return reader.integer(), byte & 0x0F, reader.at
+
+
+def after(data: bytes, begin: int, kind: int) -> int:
+    """Return where a field's value ends that begins at `begin`."""
+    return begin if kind <= FALSE else _Reader(data, begin).after(begin, kind)
+
+
+def value(data: bytes, begin: int, shape: Shape) -> tuple[Any, int]:
+    """Return what `shape` asks for of the value that begins at `begin`, as `select` does, and where it ends."""
+    reader = _Reader(data, begin)
+    return reader.value(*_wanted(shape)), reader.at
+
+
 def unsigned(value: int) -> bytes:
     """Return a number of no sign, seven bits a byte from the lowest on, as Parquet's run lengths are told, too."""
     out = bytearray()
@@ -164,28 +187,28 @@ class _Reader:
                 number += header >> 4
             else:
                 self.at = at
-                number, at = self._integer(), self.at
+                number, at = self.integer(), self.at
             if wanted is None:
                 self.at = at
-                found[number] = Field(kind, kind == TRUE if kind <= FALSE else self._value(kind, None))
+                found[number] = Field(kind, kind == TRUE if kind <= FALSE else self.value(kind, None))
                 at = self.at
                 continue
             asked, inner = wanted.get(number, _NOTHING)
             if kind == asked:
                 self.at = at
-                found[number], at = self._value(kind, inner), self.at
+                found[number], at = self.value(kind, inner), self.at
             elif kind in _INTEGERS:
                 while data[at] > 0x7F:
                     at += 1
                 at += 1
             elif kind > FALSE:
-                at = self._after(at, kind)
+                at = self.after(at, kind)
         self.at = at + 1
         return found
 
-    def _value(self, kind: int, inner: Any) -> Any:
+    def value(self, kind: int, inner: Any) -> Any:
         if kind in _INTEGERS:
-            return self._integer()
+            return self.integer()
         if kind == BINARY:
             size = self._unsigned()
             return bytes(self._data[self._passed(size) : self.at])
@@ -194,8 +217,8 @@ class _Reader:
         if kind in (LIST, SET):
             size, kind = self._list()
             if inner is None:
-                return Items(kind, [self._value(kind, None) for _ in range(size)])
-            return [self._value(*inner) for _ in range(size)]
+                return Items(kind, [self.value(kind, None) for _ in range(size)])
+            return [self.value(*inner) for _ in range(size)]
         return self._fixed(kind)
 
     def _fixed(self, kind: int) -> bool | int | float:
@@ -206,7 +229,7 @@ class _Reader:
         byte = self._data[begin]
         return byte == TRUE if kind <= FALSE else (byte ^ 0x80) - 0x80
 
-    def _after(self, at: int, kind: int) -> int:
+    def after(self, at: int, kind: int) -> int:
         """Return where a value ends that begins at `at`."""
         data = self._data
         if kind == BINARY and data[at] <= 0x7F:
@@ -215,13 +238,13 @@ class _Reader:
             while kind := (header := data[at]) & 0x0F:
                 at += 1
                 if header <= 0x0F:
-                    at = self._after(at, I16)
+                    at = self.after(at, I16)
                 if kind in _INTEGERS:
                     while data[at] > 0x7F:
                         at += 1
                     at += 1
                 elif kind > FALSE:
-                    at = self._after(at, kind)
+                    at = self.after(at, kind)
             return at + 1
         self.at = at
         if kind in _INTEGERS:
@@ -232,7 +255,7 @@ class _Reader:
             size, kind = self._list()
             at = self.at
             for _ in range(size):
-                at = self._after(at, kind)
+                at = self.after(at, kind)
             return at
         else:
             self._passed(_size(kind))
@@ -254,7 +277,7 @@ class _Reader:
         self.at += 1
         return value | byte << shift
 
-    def _integer(self) -> int:
+    def integer(self) -> int:
         value = self._unsigned()
         return value >> 1 ^ -(value & 1)
 
