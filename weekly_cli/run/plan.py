@@ -292,7 +292,7 @@ def _kept(cuts: Sequence[int], rows: Ints, most: int) -> list[int]:
 def _best_cuts(
     scan: Scan, selected: Ints, rows: Ints, strategy: str, target: int, most: int, workers: int
 ) -> list[int]:
-    """Return cuts where row groups of the input begin, if these make even work for the workers; else even ones."""
+    """Return cuts where row groups of the input begin, if these make even work, in enough tasks; else even ones."""
     begins_group = _group_starts(scan, selected)
     even = _task_cuts(rows, strategy, target, most, begins_group, _FULLEST)
     if scan.presence is None or strategy == "per-symbol":
@@ -301,7 +301,7 @@ def _best_cuts(
     held = np.concatenate([[0], rows.cumsum()])
     sizes = np.diff(held[whole])
     busiest = -(-len(sizes) // workers) * int(sizes.max(initial=0))
-    is_whole = all(begins_group(position) for position in whole[1:-1])
+    is_whole = all(begins_group(position) for position in whole[1:-1]) and 2 * len(whole) > len(even)
     return whole if is_whole and busiest * workers <= _EVEN * held[-1] else even
 
 
