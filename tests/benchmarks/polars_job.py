@@ -1,25 +1,32 @@
 """The same job as one Polars script, as somebody who knows Polars would write it: the benchmark's peer.
 
+Three modes are worth a try, and which is fastest hangs on the input: eager frames throughout; a scan that is collected
+and a join that streams into the file; or queries that stream from the files to the file, reading them twice.
+
 Weekly windows run over the concatenated bars of all symbols and are masked by the bar's number, which spares a
 group-by for each column; only recursions need `over`. Symbols are numbered once: integers sort faster than text, and
 a group-by on sorted ones takes slices instead of hashing. Daily rows find the newest bar before their own week by an
 as-of join, which streams into the file.
 
-    python polars_job.py INPUT OUTPUT.parquet --benchmark SYMBOL --compression zstd
+    python polars_job.py INPUT OUTPUT.parquet --benchmark SYMBOL --compression zstd --mode lazy
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
+MODES = ("eager", "lazy", "streaming")
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 SMA = (20, 50, 100, 200)
 DAYS = 2**16  # more than a date counts from 1970
 ROW_GROUP_ROWS = 2**18
 K, C, H, L, V = (pl.col(name) for name in ("k", "close", "high", "low", "volume"))
 RET = pl.col("w_ret")
+DAY = pl.col("date").cast(pl.Date).cast(pl.Int32)
 
 
 def since(first_bar: int, value: pl.Expr) -> pl.Expr:
@@ -51,20 +58,32 @@ def z(name: str, first_bar: int) -> pl.Expr:
     return pl.when((first_bar <= K) & (deviation > 1e-14)).then((x - x.rolling_mean(12)) / deviation)
 
 
-def daily_rows(source: Path) -> pl.DataFrame:
-    """Return the rows by symbol and date, with the symbol's number and the week's."""
-    rows = pl.scan_parquet(source).collect()
-    symbols = pl.Enum(rows["symbol"].unique().sort())
-    day = pl.col("date").cast(pl.Int32)
-    rows = rows.with_columns(
-        code=pl.col("symbol").cast(symbols).to_physical().cast(pl.Int64), week=((day + 5) // 7).cast(pl.Int64)
+def numbered(rows: Frame, symbols: pl.Enum) -> Frame:
+    """Add the symbol's number and the week's."""
+    return rows.with_columns(
+        code=pl.col("symbol").cast(symbols).to_physical().cast(pl.Int64), week=((DAY + 5) // 7).cast(pl.Int64)
     )
-    key = rows.select(pl.col("code") * DAYS + day).to_series()
+
+
+def daily_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows by symbol and date, numbered."""
+    rows = numbered(rows, pl.Enum(rows["symbol"].unique().sort()))
+    key = rows.select(pl.col("code") * DAYS + DAY).to_series()
     rows = rows if key.is_sorted() else rows[key.arg_sort()]
     return rows.with_columns(pl.col("code").set_sorted())
 
 
-def weekly_bars(daily: pl.LazyFrame) -> pl.LazyFrame:
+def streamed_rows(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a query for the rows by symbol and date, numbered; the keys alone are looked at beforehand."""
+    keys = rows.select("symbol", "date").collect(engine="streaming")
+    symbols = pl.Enum(keys["symbol"].unique().sort())
+    in_order = numbered(keys, symbols).select(pl.col("code") * DAYS + DAY).to_series().is_sorted()
+    rows = numbered(rows, symbols)
+    rows = rows if in_order else rows.sort("code", "date")
+    return rows.with_columns(pl.col("code").set_sorted())
+
+
+def weekly_bars(daily: Frame) -> Frame:
     def usable(name: str) -> pl.Expr:
         return pl.when(pl.col(name).is_finite() & (pl.col(name) > 0)).then(pl.col(name))
 
@@ -88,7 +107,7 @@ def weekly_bars(daily: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def features(bars: pl.LazyFrame, benchmark: str) -> pl.LazyFrame:
+def features(bars: Frame, benchmark: str) -> Frame:
     b = benchmark.lower()
     bench = bars.filter(pl.col("symbol") == benchmark).select("week", bench=C)
     change = C / lag(C, 1)
@@ -179,27 +198,47 @@ def estimates(b: str) -> list[str]:
     ]  # fmt: skip
 
 
+def joined(daily: Frame, weekly: Frame) -> Frame:
+    """Give each daily row the newest bar before its own week."""
+    found = daily.join_asof(
+        weekly, on="week", by="code", strategy="backward", allow_exact_matches=False, check_sortedness=False
+    )
+    return found.drop("week", "code")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("input", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--benchmark", required=True)
     parser.add_argument("--compression", default="zstd")
+    parser.add_argument("--mode", choices=MODES, default="lazy")
+    parser.add_argument("--hive", choices=("symbol", "year"), help="the column that the folders' names hold")
     options = parser.parse_args()
-    source = options.input / "*.parquet" if options.input.is_dir() else options.input
-    daily = daily_rows(source)
-    weekly = features(weekly_bars(daily.lazy()), options.benchmark).collect()
-    joined = daily.lazy().join_asof(
-        weekly.lazy(), on="week", by="code", strategy="backward", allow_exact_matches=False, check_sortedness=False
-    )
-    level = 1 if options.compression == "zstd" else None
-    joined.drop("week", "code").sink_parquet(
-        options.output,
-        compression=options.compression,
-        compression_level=level,
-        statistics=False,
-        row_group_size=ROW_GROUP_ROWS,
-    )
+    source = options.input
+    if source.is_dir():
+        source = source / ("*/*.parquet" if options.hive else "*.parquet")
+    # Text stays text: a symbol may look like a number.
+    given: dict[str, Any] = {"hive_partitioning": options.hive is not None}
+    if options.hive == "symbol":
+        given["hive_schema"] = {"symbol": pl.String}
+    written: dict[str, Any] = {
+        "compression": options.compression,
+        "compression_level": 1 if options.compression == "zstd" else None,
+        "statistics": False,
+        "row_group_size": ROW_GROUP_ROWS,
+    }
+    if options.mode == "eager":
+        daily = daily_rows(pl.read_parquet(source, **given))
+        joined(daily, features(weekly_bars(daily), options.benchmark)).write_parquet(options.output, **written)
+    elif options.mode == "lazy":
+        daily = daily_rows(pl.scan_parquet(source, **given).collect())
+        weekly = features(weekly_bars(daily.lazy()), options.benchmark).collect()
+        joined(daily.lazy(), weekly.lazy()).sink_parquet(options.output, **written)
+    else:
+        rows = streamed_rows(pl.scan_parquet(source, **given))
+        weekly = features(weekly_bars(rows), options.benchmark).collect(engine="streaming")
+        joined(rows, weekly.lazy()).sink_parquet(options.output, engine="streaming", **written)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 RECORD = Path(__file__).with_name("figures.json")
+#: Groups with a figure for each layout: their worst comes first.
+OF_LAYOUTS = ("time", "real", "size", "memory", "floor", "duckdb")
 
 
 def figures() -> str:
     """Return the machine, the versions, the command and the table of figures as Markdown."""
     record = json.loads(RECORD.read_text())
-    return f"{_setting(record)}\n\n{_table(record['figures'])}"
+    return f"{_setting(record)}\n\n{table(record['figures'])}"
+
+
+def against_polars() -> str:
+    """Return how many times our time Polars takes, on the worst and on the best of the recorded layouts."""
+    record = json.loads(RECORD.read_text())
+    times = worst_first(figure for figure in record["figures"] if figure["group"] == "time")
+    worst, best = (_layout(figure) for figure in (times[0], times[-1]))
+    size = f"{record['symbols']:,} symbols x {record['years']} years on {record['machine']['cores']} cores"
+    return f"Polars takes {worst} to {best} times as long for {size}."
+
+
+def _layout(figure: dict[str, Any]) -> str:
+    notes = f"; {figure['notes']}" if figure["notes"] else ""
+    return f"{figure['value']:.1f} ({figure['name'].partition(': ')[2]}{notes})"
 
 
 def _setting(record: dict[str, Any]) -> str:
@@ -27,10 +44,24 @@ def _setting(record: dict[str, Any]) -> str:
     )
 
 
-def _table(found: Sequence[dict[str, Any]]) -> str:
-    header = ("figure", "ours", "peer", "value", "target", "aim")
-    lines = [header, ("---", "---:", "---:", "---:", "---:", "---:"), *map(_cells, found)]
+def table(record: Sequence[dict[str, Any]]) -> str:
+    """Return figures as a Markdown table, the worst layout of a group first."""
+    header = ("figure", "ours", "peer", "value", "target", "aim", "`--only`", "notes")
+    lines: list[Sequence[str]] = [header, ("---", *5 * ("---:",), "---", "---")]
+    for group, some in itertools.groupby(record, key=lambda figure: figure["group"]):
+        figures = list(some)
+        lines += map(_cells, worst_first(figures) if group in OF_LAYOUTS else figures)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def worst_first(some: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the figures of a group of layouts by their values; more is better where no target says otherwise."""
+
+    def badness(figure: dict[str, Any]) -> float:
+        less_is_better = figure["target"] is not None and not figure["target"]["more_is_better"]
+        return float(-figure["value"] if less_is_better else figure["value"])
+
+    return sorted(some, key=badness)
 
 
 def _cells(figure: dict[str, Any]) -> tuple[str, ...]:
@@ -47,6 +78,8 @@ def _cells(figure: dict[str, Any]) -> tuple[str, ...]:
         f"{figure['value']:.2f}",
         bound,
         aim,
+        f"`{figure['group']}`",
+        figure["notes"],
     )
 
 
