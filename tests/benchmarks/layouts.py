@@ -77,7 +77,7 @@ def one_by_pandas(files: Sequence[Path], folder: Path) -> None:
 
 
 def one_by_pyarrow(files: Sequence[Path], folder: Path) -> None:
-    """Write one file by pyarrow, a row group of the input's at a time."""
+    """Write one file by pyarrow, a row group at a time; none spans two files of the input."""
     with pq.ParquetWriter(folder / "prices.parquet", pq.read_schema(files[0])) as writer:
         for file in files:
             for batch in pq.ParquetFile(file).iter_batches(ROW_GROUP_ROWS):
@@ -137,7 +137,7 @@ LAYOUTS = {
     "day": Layout("a file a day, by the sample", "day"),
     "shuffled": Layout("one file in random order, by pyarrow", "date", shuffled_by_pyarrow),
 }
-#: A dataset from outside: all from its rows in this order.
+#: A dataset from outside, from its rows in this order. Up to ROW_GROUP_ROWS, pandas puts all of them in one row group.
 REAL = {
     "as-it-is": Layout("as it is", "symbol"),
     "clustered-pyarrow": Layout("clustered, one file by pyarrow", "symbol", one_by_pyarrow),
