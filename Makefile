@@ -11,7 +11,7 @@ PAGES  := README.md weekly_cli/README.md weekly_cli/compute/features/README.md t
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint docs bench bench-quick bench-large bench-memory soak lowest clean
+.PHONY: help run test test-fast lint types pages docs bench bench-quick bench-large bench-memory soak lowest clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -45,7 +45,12 @@ test-fast: lint ## run the tests that take no time; under a minute
 lint: $(VENV)/.installed-test ## check style, types and generated documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(MAKE) --no-print-directory --jobs 2 --output-sync types pages
+
+types: $(VENV)/.installed-test
 	$(BIN)/mypy
+
+pages: $(VENV)/.installed-test
 	$(BIN)/cog --check $(PAGES)
 
 docs: $(VENV)/.installed-test ## write the generated parts of the documentation

@@ -47,7 +47,7 @@ IN_THE_PARENT = [
     *(Trial(point) for point in points("lock", "work", "journal", "benchmarks", "part", "report")),
     *(Trial(point) for point in points("publish") if point != "publish:moved"),
     *(Trial(point, 2) for point in points("journal")),
-    *(Trial(point, 1, FILE) for point in points("joined")),
+    *(Trial(point, 1, FILE, POOL) for point in points("joined")),
     *(Trial(f"publish:{step}", 1, FILE) for step in ("ready", "switched", "flushed")),
     *(Trial(point, 1, FOLDER, POOL) for point in points("bundle")),
     *(Trial(point, visit, FOLDER, POOL) for point in points("journal") for visit in (2, 3)),

@@ -162,25 +162,36 @@ def no_days() -> Calendar:
 
 
 class DayCounter:
-    """Counts the rows of each day of the calendar, for days from `first` to `last`.
+    """Counts the rows of each day of the calendar, in one array from the smallest day to the largest."""
 
-    The counts are one array over all days that may be: pages of it that no day touches take no memory.
-    """
-
-    def __init__(self, first: int, last: int) -> None:
-        self._first = first
-        self._counts = np.zeros(last - first + 1, np.int64)
+    def __init__(self) -> None:
+        self._first = 0
+        self._counts = np.zeros(0, np.int64)
 
     def add(self, counted: DayCounts) -> None:
         """Add the rows of one table."""
         if isinstance(counted.days, int):
+            self._reach(counted.days, counted.days + len(counted.rows))
             begin = counted.days - self._first
             self._counts[begin : begin + len(counted.rows)] += counted.rows
         else:
+            self._reach(int(counted.days[0]), int(counted.days[-1]) + 1)
             self._counts[counted.days - self._first] += counted.rows
+
+    def _reach(self, first: int, stop: int) -> None:
+        """Make room for days from `first` to before `stop`, and if need be for as many again on that side."""
+        begin, end = (self._first, self._first + len(self._counts)) if len(self._counts) else (first, first)
+        if begin <= first and stop <= end:
+            return
+        more = end - begin
+        new_begin = first - more if first < begin else begin
+        counts = np.zeros((stop + more if stop > end else end) - new_begin, np.int64)
+        counts[begin - new_begin : end - new_begin] = self._counts
+        self._first, self._counts = new_begin, counts
 
     def calendar(self, smallest: int, largest: int) -> Calendar:
         """Return what was counted, given the smallest and the largest day."""
+        self._reach(smallest, largest + 1)
         counts = self._counts[smallest - self._first : largest + 1 - self._first]
         seen = np.flatnonzero(counts)
         return Calendar(seen + smallest, counts[seen])

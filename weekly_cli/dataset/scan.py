@@ -21,7 +21,7 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import source
 from weekly_cli.dataset.calendar import Calendar, DayCounter, no_days
-from weekly_cli.dataset.dates import FIRST_DAY, LAST_DAY, fitting_formats, session_days
+from weekly_cli.dataset.dates import fitting_formats, session_days
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.keys import OFFENDERS_SHOWN, Keys, read_keys
 from weekly_cli.dataset.schema import DateReading, plain_symbols, plain_type, symbol_codes
@@ -174,7 +174,7 @@ class _Fold:
         self._bad_files: dict[str, int] = {}
         self.bad_count = 0
         self._unread_count, self._first_unread, self._first_unread_text = 0, "", ""
-        self._day_counter = DayCounter(FIRST_DAY, LAST_DAY)
+        self._day_counter = DayCounter()
         self._times_of_day: frozenset[int] = frozenset()
 
     def add(self, keys: Keys) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -282,10 +283,15 @@ def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:
 
 
 def in_order(tasks: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:
-    """Run tasks in threads, one ahead for each thread, and yield their results in order."""
+    """Run tasks in threads, one ahead for each thread, and yield their results in order; a single one takes none."""
+    remaining = iter(tasks)
+    first = list(islice(remaining, 2))
+    if len(first) < 2:
+        yield from (task() for task in first)
+        return
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[Result]] = deque()
-        for task in tasks:
+        for task in chain(first, remaining):
             ahead.append(pool.submit(task))
             if len(ahead) > threads:
                 yield ahead.popleft().result()

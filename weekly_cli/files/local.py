@@ -141,12 +141,18 @@ class LocalStore(OutputStore):
         return size
 
     def _one_file(self, parts: Collection[str], new_file: NewFile) -> Path:
-        path = self.address("joined.parquet")
-        with new_file(path) as joined:
+        """Return the parts as one file; a single one is that."""
+        address = self.address("joined.parquet")
+        if len(parts) == 1:
+            (only,) = map(Path, parts)
+            disk.flush(only)
+            _link(only, Path(address))
+            return Path(address)
+        with new_file(address) as joined:
             for part in parts:
                 joined.append(Path(part))
             joined.close(durable=True)
-        return Path(path)
+        return Path(address)
 
     def _folder_of_parts(self, parts: Mapping[str, int]) -> tuple[Path, int]:
         """Link the parts into a new folder and return it with its size.

@@ -29,6 +29,10 @@ class Items(NamedTuple):
     values: Sequence[Any]
 
 
+class Raw(bytes):
+    """A struct or a list as it is on the wire, for `encode` to take over."""
+
+
 Struct: TypeAlias = dict[int, Field]
 _INTEGERS = frozenset((I16, I32, I64))
 #: What `select` is asked for: a type on the wire; the fields of a struct; the one shape of a list's values.
@@ -54,6 +58,36 @@ def decode(data: bytes | memoryview, begin: int = 0) -> tuple[Struct, int]:
     return _read(reader, None), reader.at
 
 
+def split(data: bytes | memoryview, begin: int = 0) -> Struct:
+    """Return the fields of the struct that begins at `begin`; structs and lists among them as `Raw`.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no struct.
+    """
+    reader, number = _Reader(data, begin), 0
+    fields: Struct = {}
+    try:
+        while True:
+            number, kind, at = header(data, reader.at, number)
+            if not kind:
+                return fields
+            reader.at = at
+            if kind in (STRUCT, LIST, SET):
+                reader.at = reader.after(at, kind)
+                fields[number] = Field(kind, Raw(data[at : reader.at]))
+            else:
+                fields[number] = Field(kind, kind == TRUE if kind <= FALSE else reader.value(kind, None))
+    except IndexError as error:
+        raise ValueError("the bytes of a Thrift struct end too early") from error
+
+
+def decoded(field: Field) -> Field:
+    """Return a field of `split` as `decode` returns it."""
+    return Field(field.kind, _Reader(field.value, 0).value(field.kind, None)) if isinstance(field.value, Raw) else field
+
+
 def select(data: bytes, begin: int, shape: dict[int, Shape]) -> dict[int, Any]:
     """Return what `shape` asks for of the struct that begins at `begin`, as plain values by their field numbers.
 
@@ -75,7 +109,7 @@ def _read(reader: _Reader, wanted: Mapping[int, _Wanted] | None) -> dict[int, An
         raise ValueError("the bytes of a Thrift struct end too early") from error
 
 
-def header(data: bytes, begin: int, before: int) -> tuple[int, int, int]:
+def header(data: bytes | memoryview, begin: int, before: int) -> tuple[int, int, int]:
     """Return the number of the field that begins at `begin`, its type and where its value is; type 0: a struct's end.
 
     `before` is the number of the field before it, 0 for the first one.
@@ -128,6 +162,8 @@ def _put(out: bytearray, kind: int, value: Any) -> None:
         _put_integer(out, value)
     elif kind == BINARY:
         _put_unsigned(out, len(value))
+        out += value
+    elif type(value) is Raw:
         out += value
     elif kind == STRUCT:
         _put_struct(out, value)

@@ -72,7 +72,8 @@ class RowGroupFile(PartWriter):
         super().__init__(path, schema, compression)
         self._own = options | {"compression": compression, "compression_level": level(compression)}
         self._compression, self._compress = compression, codec(compression)
-        self._footer = read_footer(_in_memory(empty_table(schema), self._own)) | {CREATED_BY: Field(BINARY, _OURS)}
+        of_none = _in_memory(empty_table(schema), self._own)
+        self._footer = thrift.split(of_none, footer_begin(of_none)) | {CREATED_BY: Field(BINARY, _OURS)}
         self._sorted_by = sorted_by
         self._groups: list[Struct] = []
         self._sources: dict[Path, CopySource] = {}
@@ -98,7 +99,7 @@ class RowGroupFile(PartWriter):
     def encoded(self, own: pa.Table) -> Iterator[ColumnChunk]:
         """Yield the column chunks that Arrow makes of input columns."""
         data = _in_memory(own, self._own)
-        for column in read_footer(data)[ROW_GROUPS].value.values[0][COLUMNS].value.values:
+        for column in _chunks_of(data):
             metadata = column[META_DATA].value
             begin = min(metadata[number].value for number in OFFSETS if number in metadata)
             pages = data[begin : begin + metadata[CHUNK_STORED_BYTES].value]
@@ -113,7 +114,7 @@ class RowGroupFile(PartWriter):
         """
         if path not in self._sources:
             self._sources[path] = CopySource(path)
-        schema = self._footer[SCHEMA].value.values
+        schema = thrift.decoded(self._footer[SCHEMA]).value.values
         chunks = self._sources[path].chunks(row_group, own.column_names, schema, self._compression)
         return None if chunks is None else self._with_statistics(chunks, own)
 
@@ -124,7 +125,7 @@ class RowGroupFile(PartWriter):
             return None
         fields = [field.with_nullable(True) for field in own.schema]
         told = pa.table(extremes, schema=pa.schema(fields))
-        columns = read_footer(_in_memory(told, self._own))[ROW_GROUPS].value.values[0][COLUMNS].value.values
+        columns = _chunks_of(_in_memory(told, self._own))
         made = []
         for chunk, column, values in zip(chunks, columns, own.columns, strict=True):
             statistics = column[META_DATA].value[STATISTICS].value | {NULL_COUNT: Field(I64, values.null_count)}
@@ -204,6 +205,13 @@ class RowGroupFile(PartWriter):
     def abandon(self) -> None:
         """Close the file as it is."""
         self._stream.close()
+
+
+def _chunks_of(data: memoryview) -> list[Struct]:
+    """Return what the footer of a file of one row group tells of its column chunks."""
+    groups = thrift.decoded(thrift.split(data, footer_begin(data))[ROW_GROUPS])
+    columns: list[Struct] = groups.value.values[0][COLUMNS].value.values
+    return columns
 
 
 def _nulls_only(statistics: Field) -> Field:
