@@ -1216,3 +1216,30 @@ def test_the_number_of_columns_that_the_report_tells(tmp_path: Path, prices: Pat
     assert report["seconds"].keys() == {*STAGES, "total"}
     assert report["output"] == "daily_weekly"
     assert report["bytes_written"] == sum(path.stat().st_size for path in (tmp_path / "daily_weekly").iterdir())
+
+
+FREED = """
+import os, signal, time
+from weekly_cli.cli import commands, main
+
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+def app(prog_name):
+    Freed()
+    time.sleep(3)
+
+commands.app = app
+main()
+"""
+
+
+def test_a_signal_that_comes_while_an_object_is_freed_is_not_lost() -> None:
+    """Python prints what is raised there, and goes on."""
+    began = time.monotonic()
+    done = run_words([sys.executable, "-c", FREED])
+    assert time.monotonic() - began < 2.5
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "")
+    assert done.stderr == "weekly-cli: terminated; the output is as it was, and the same command finishes the work\n"

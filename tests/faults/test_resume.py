@@ -549,7 +549,7 @@ def test_a_terminal_that_closes_ends_the_run_and_its_workers(bulk: Path, tmp_pat
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )  # fmt: skip
     os.close(theirs)
-    assert wait_for(lambda: at_work(tmp_path), 60)
+    assert wait_for(lambda: at_work(tmp_path, "bundle-*"), 60)
     workers = psutil.Process(process.pid).children(recursive=True)
     os.close(ours)
     assert process.wait(5) == 128 + signal.SIGHUP

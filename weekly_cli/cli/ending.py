@@ -11,6 +11,7 @@ class Stopped(BaseException):
     """The user or the system asked the process to stop, by this signal."""
 
     def __init__(self, signum: int) -> None:
+        self.signum = signum
         self.exit_code = 128 + signum
 
 

@@ -29,6 +29,19 @@ def _stop(signum: int, _: object) -> NoReturn:
     raise Stopped(signum)
 
 
+def _stop_again(lost: sys.UnraisableHookArgs) -> None:
+    """Repeat a stop that came while Python freed an object: what is raised there does not reach anybody."""
+    stopped = lost.exc_value
+    if not isinstance(stopped, Stopped):
+        sys.__unraisablehook__(lost)
+        return
+    for number in _STOPPING:
+        signal.signal(number, _stop)
+    again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), stopped.signum))
+    again.daemon = True
+    again.start()
+
+
 def _stop_at_once(signum: int, _: object) -> NoReturn:
     os._exit(128 + signum)
 
@@ -36,6 +49,7 @@ def _stop_at_once(signum: int, _: object) -> NoReturn:
 #: A clean stop may take this long. After that, workers notice that their parent is gone, and the next run removes what
 #: is left.
 _STOP_SECONDS = 4.0
+_AGAIN_SECONDS = 0.02
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -90,6 +104,7 @@ def main() -> NoReturn:
     for number in _STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background
             signal.signal(number, _stop)
+    sys.unraisablehook = _stop_again
     # Arrow's own pools keep freed memory: a partition used twice that of its chunks. Only effective before the import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # numpy's BLAS starts a thread for each core, and none of them is ever used here: 100 ms of CPU.

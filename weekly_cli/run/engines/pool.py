@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from weekly_cli.errors import WeeklyError
 from weekly_cli.run import resources
 from weekly_cli.run.engines import Cause, Failed, loky
-from weekly_cli.run.engines.process import run_marked, start_worker
+from weekly_cli.run.engines.process import TO_ONE_PROCESS, run_marked, start_worker
 
 if TYPE_CHECKING:
     from weekly_cli.run.engines import RunTask
@@ -43,16 +43,17 @@ _LOOK_SECONDS = 0.25
 
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Block SIGINT while processes start: they inherit the blocked signal, and this process is the one to end them.
+    """Block what ends a run while processes start: one of which nobody knows yet would complain of half a message.
 
-    Ignoring the signal during that time would lose a Ctrl-C that arrives just then. The resource trackers are started
-    beforehand, because starting them unblocks the signal.
+    Ignoring the signals during that time would lose a Ctrl-C that arrives just then. The resource trackers are started
+    beforehand, because starting them unblocks SIGINT. Processes inherit what is blocked. SIGINT stays so in workers:
+    this process is the one to end them.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     loky.start_trackers()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *TO_ONE_PROCESS})
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -27,8 +28,16 @@ _MAPPED_BEYOND = 2**30
 _SOONER = 300
 
 
+#: What ends one process, where a terminal sends SIGINT to all of them.
+TO_ONE_PROCESS = (
+    frozenset({signal.SIGTERM, signal.SIGHUP}) if hasattr(signal, "SIGHUP") else frozenset({signal.SIGTERM})
+)
+
+
 def start_worker(parent: int, budget_bytes: int) -> None:
     """Prepare a worker process: one thread per kind of work, a memory limit, and an exit when its parent exits."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_ONE_PROCESS)  # blocked while processes start
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _bound_memory(budget_bytes + _MAPPED_BEYOND)
     _offer_itself()
