@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from frames import write_bulk
+
+from weekly_cli.verify import verify
 
 #: Rooms whose tests are all slow.
 SLOW_ROOMS = ("faults", "hostile")
@@ -40,9 +42,48 @@ def roomy(folder: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    cases: dict[str, list[pytest.Function]] = {}
     for item in items:
         if item.path.parent.name in SLOW_ROOMS:
             item.add_marker(pytest.mark.slow)
+        elif isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for several in cases.values():
+        for item in beyond_a_cover(several):
+            item.add_marker(pytest.mark.soak)
+
+
+def beyond_a_cover(cases: Sequence[pytest.Function]) -> list[pytest.Function]:
+    """The cases of a slow test that are not needed for each value of each of its parameters to be tried.
+
+    Those left are a diagonal through the product of the parameters: each value, with one after the other of the others.
+    """
+    numbers: dict[str, dict[int, int]] = {}
+    places = [
+        {name: numbers.setdefault(name, {}).setdefault(id(value), len(numbers[name])) for name, value in params.items()}
+        for params in (case.callspec.params for case in cases)
+    ]
+    longest = max(numbers, key=lambda name: len(numbers[name]))
+    seen: set[tuple[str, int]] = set()
+    beyond = []
+    for case, place in zip(cases, places, strict=True):
+        if all(number == place[longest] % len(numbers[name]) for name, number in place.items()):
+            seen |= place.items()
+        else:
+            beyond.append((case, place))
+    left = []
+    for case, place in beyond:  # of parameters that are no whole product
+        if place.items() - seen:
+            seen |= place.items()
+        else:
+            left.append(case)
+    return left
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verification that is not told otherwise cuts the input twice."""
+    monkeypatch.setattr(verify, "__kwdefaults__", {**verify.__kwdefaults__, "dates": 2})
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import fields
@@ -40,6 +41,7 @@ from frames import (
     picture,
     read,
     run_cli,
+    run_words,
     start_cli,
     wait_for,
     write,
@@ -758,6 +760,7 @@ def test_help_tells_the_exit_codes() -> None:
 def test_help_imports_neither_pandas_nor_pyarrow(args: list[str]) -> None:
     script = f"""
 import sys
+import time
 from weekly_cli import cli
 sys.argv = ["weekly-cli", *{args!r}]
 from weekly_cli.cli import process; process._leave = lambda code: sys.exit(code) if code else None

@@ -100,6 +100,7 @@ def layouts(on_disk: Path) -> Mapping[str, Path]:
     return Layouts(on_disk / "layouts")
 
 
+@pytest.mark.soak
 def test_without_a_limit_more_is_taken(layouts: Mapping[str, Path], tmp_path: Path) -> None:
     """So that the tests below can fail."""
     assert held_by(layouts["date"], tmp_path / "out").peak_mib > 360
@@ -141,6 +142,7 @@ def panel(symbols: int, days: int) -> pa.Table:
     return prices(np.tile(np.arange(symbols), days), np.repeat(np.arange(days), symbols))
 
 
+@pytest.mark.soak
 def test_a_limit_holds_for_two_hundred_columns(tmp_path: Path) -> None:
     table = panel(500, 600)
     rng = np.random.default_rng(1)
@@ -162,6 +164,7 @@ def test_a_limit_holds_for_long_texts_behind_a_dictionary(tmp_path: Path) -> Non
     assert held.peak_mib <= 640
 
 
+@pytest.mark.soak
 def test_a_limit_holds_for_one_symbol_of_a_million_rows_among_a_thousand_small_ones(tmp_path: Path) -> None:
     few = 120
     symbols = np.concatenate([np.zeros(1_000_000, int), np.repeat(np.arange(1, 1001), few)])
