@@ -601,4 +601,3 @@ def test_symbols_that_are_asked_for_are_read_from_the_row_groups_that_have_them(
     found = plan_of(clustered(rows, range(100_000, 750_000, 100_000)), symbols=("S00000", "S00299"))
     (task,) = found.tasks
     assert (found.strategy, [piece.row_group for piece in task.pieces or ()]) == ("direct", [0, 1])
-    assert task.decoded_rows == 2_500 + 50_000

@@ -146,7 +146,7 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)
     if strategy == "direct":
         pieces = pieces_of(scan, selected) if len(selected) else ()
-        single_task = TaskPlan(0, len(selected), total, sum(piece.stop for piece in pieces), pieces)
+        single_task = TaskPlan(0, len(selected), total, total, pieces)  # rows of others are left out batch by batch
         tasks: tuple[TaskPlan, ...] = (single_task,) if len(selected) else ()
         partition, partition_reason = False, "everything is read in this process"
     else:
