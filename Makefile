@@ -68,7 +68,7 @@ bench-large: $(VENV)/.installed-bench ## 1, 10 and 100 million rows and 40,000 f
 bench-memory: $(VENV)/.installed-bench ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/memory.py
 
-soak: $(VENV)/.installed-test ## the rounds that make test leaves out, and 350 random runs ended at random times; half an hour
+soak: $(VENV)/.installed-test ## the rounds that make test leaves out, and 350 random runs ended at random times
 	$(BIN)/python -m pytest -m soak
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py
 

@@ -14,6 +14,7 @@ import pytest
 from frames import ROUTES, build, build_by, daily, in_order, parts, read, report_of, run_cli, shuffled, taken, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import csv
 
 import weekly_cli
 from weekly_cli.files.writers import WRITERS
@@ -174,6 +175,26 @@ def test_an_output_with_a_part_too_few_is_built_again(tmp_path: Path, monkeypatc
     done = run_cli(*words, "--if-changed")
     assert (done.returncode, "is up to date" in done.stderr) == (0, False)
     assert read(tmp_path / "out").num_rows == 180
+
+
+def test_a_wide_table_has_no_order_of_rows(tmp_path: Path) -> None:
+    closes = pa.table({"date": pa.array(np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]"))})
+    for name in SYMBOLS:
+        closes = closes.append_column(name, pa.array(np.linspace(10.0, 20.0, 60)))
+    source = write(closes, tmp_path / "wide.parquet")
+    done = run_cli("build", source, "-o", tmp_path / "out", "--order", "input")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "wide.parquet is a wide table, whose values have no order as rows; leave out --order input" in done.stderr
+    assert run_cli("build", source, "-o", tmp_path / "out", "-q").returncode == 0
+
+
+def test_rows_of_text_keep_their_order(tmp_path: Path) -> None:
+    table = shuffled(daily())
+    with (tmp_path / "p.csv").open("wb") as stream:
+        csv.write_csv(table, stream)
+    built = build(tmp_path / "p.csv", tmp_path / "out", order="input")
+    assert built["symbol"].to_pylist() == table["symbol"].to_pylist()
+    assert built["close"].to_pylist() == table["close"].to_pylist()
 
 
 def test_weekly_rows_have_no_place_in_the_input(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from weekly_cli.dataset import delimited, wide
 from weekly_cli.dataset.delimited import Layout
 from weekly_cli.dataset.schema import DateReading
 from weekly_cli.dataset.wide import Spans, WideFile, WideTable
-from weekly_cli.errors import InputRefused
+from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import delimited as text_files
 from weekly_cli.files import discovery, parquet, records
 from weekly_cli.files.discovery import FileState, Inputs
@@ -113,6 +113,8 @@ def convert(found: Conversion, config: Config, folder: Path, on_values: Callable
     ------
     InputRefused
         If a file can't be decoded.
+    UsageError
+        If rows are to have the input's order, and there is a wide table.
     """
     with _pool_of_small_arrays():
         as_parquet = _as_parquet(found, folder, on_values)
@@ -123,6 +125,11 @@ def convert(found: Conversion, config: Config, folder: Path, on_values: Callable
             table = wide.recognize(path, parquet.open_parquet(target).schema_arrow, config, keys[path])
             if table is not None:
                 files.append(WideFile(path, target, table, reading))
+        if files and config.order == "input":
+            raise UsageError(
+                f"{files[0].origin} is a wide table, whose values have no order as rows; leave out "
+                f"{config.named('order')} input"
+            )
         wide.refuse_fields_apart({file.origin: file.table for file in files}, config)
         spans, as_long = _as_long(files, folder, on_values)
     return replace(
