@@ -93,7 +93,7 @@ def test_rows_that_have_the_order_already_are_not_put_into_it(tmp_path: Path) ->
     st.integers(1, 50),
     st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_rows_stay_where_they_are(
     tmp_path_factory: pytest.TempPathFactory, keys: list[tuple[str, int]], kept: str, range_rows: int, some: bool
 ) -> None:

@@ -123,8 +123,8 @@ def blamed(poisons: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((symbol, POISONS[kind][1]) for symbol, kind in poisons.items()))
 
 
-#: Each in a way of its own; two more that kill the process are for the soak.
-ALIKE = ("os._exit", "abort")
+#: For the soak: two more that kill the process, and one that is tried in a control group too.
+ALIKE = ("os._exit", "abort", "endless memory")
 
 
 @pytest.mark.parametrize("kind", soaked([kind for kind in POISONS if kind not in ALIKE], ALIKE))

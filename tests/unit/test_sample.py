@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from frames import ROOT
 from pandas.tseries import holiday
+from rounds import soaked
 
 from weekly_cli.cli import sample
 from weekly_cli.cli.sample import LAYOUTS, SampleFiles, universe, write_sample
@@ -216,7 +217,7 @@ def test_impossible_samples_are_refused(tmp_path: Path, arguments: dict[str, int
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
-@pytest.mark.parametrize("layout", ["date", "symbol"])
+@pytest.mark.parametrize("layout", soaked(["date"], ["symbol"]))
 def test_memory_is_bounded_whatever_the_size(tmp_path: Path, layout: str) -> None:
     command = [sys.executable, "-c", _PEAK_SCRIPT, str(tmp_path), layout]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
