@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
@@ -53,11 +54,29 @@ def _interrupts_wait() -> Iterator[None]:
         yield
         return
     loky.start_trackers()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *TO_ONE_PROCESS})
+    with _noted({signal.SIGINT, *TO_ONE_PROCESS}):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *TO_ONE_PROCESS})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _noted(numbers: Collection[signal.Signals]) -> Iterator[None]:
+    """Note signals, and act on them afterwards: what one thread blocks, another one takes, and this one then raises."""
+    if threading.current_thread() is not threading.main_thread():  # which alone has handlers
+        yield
+        return
+    came: list[int] = []
+    usual = {number: signal.signal(number, lambda signum, _: came.append(signum)) for number in numbers}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in usual.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for signum in came[:1]:
+            signal.raise_signal(signum)
 
 
 class Pool:
