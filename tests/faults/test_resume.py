@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from frames import (
@@ -53,6 +54,12 @@ from weekly_cli.run.task import Outcome, Task, run_task
 
 #: Bits flipped at a time; starters at once; readings of an output while it is published.
 FLIPS, STARTERS, READS, PUBLISHES = 20, 8, 200, 10
+SYMBOLS = [f"S{number:02d}" for number in range(8)]
+#: Several row groups, and as many bytes whatever the values are.
+AS_WRITTEN: dict[str, Any] = {"row_group_size": 60, "compression": "none"}
+#: Where it matters that work is done, and not what it computes.
+ONE = ("--features", "w_close")
+FEW: dict[str, object] = {"features": "w_close,w_ret"}
 
 
 class Killed(BaseException):
@@ -61,9 +68,15 @@ class Killed(BaseException):
 
 @pytest.fixture(params=["date", "symbol"])
 def prices(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Twelve symbols, in date order (with fragments of its own) and clustered."""
-    symbols = [f"S{number:02d}" for number in range(12)]
-    return write(daily(symbols, order=request.param), tmp_path / "in/prices.parquet", row_group_size=60)
+    """Eight symbols, in date order (with fragments of its own) and clustered."""
+    return write(daily(SYMBOLS, order=request.param), tmp_path / "in/prices.parquet", **AS_WRITTEN)
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    """What an undisturbed run makes of them, in either order."""
+    folder = tmp_path_factory.mktemp("wanted")
+    return build(write(daily(SYMBOLS), folder / "prices.parquet"), folder / "out", **FEW)
 
 
 def cut_off(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *, after: int, **settings: object) -> Path:
@@ -78,7 +91,7 @@ def cut_off(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *, afte
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr("weekly_cli.run.fan_out.run_task", until)
-        report_here(prices, output, strategy="per-symbol", **settings)
+        report_here(prices, output, strategy="per-symbol", **FEW | settings)
     (left,) = output.parent.glob(".*-work")
     return left
 
@@ -93,27 +106,27 @@ def gone_on(prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **setti
 
     with monkeypatch.context() as patched:
         patched.setattr("weekly_cli.run.fan_out.run_task", noting)
-        report_here(prices, output, strategy="per-symbol", **settings)
+        report_here(prices, output, strategy="per-symbol", **FEW | settings)
     return ran
 
 
 @pytest.mark.parametrize("name", ["out", "out.parquet"])
-@pytest.mark.parametrize("after", [1, 5, 11])
+@pytest.mark.parametrize("after", [1, 4, 7])
 def test_the_same_command_goes_on(
-    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, after: int
+    prices: Path, wanted: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, after: int
 ) -> None:
-    wanted = build(prices, tmp_path / "wanted")
     cut_off(prices, tmp_path / name, monkeypatch, after=after)
-    assert names_beside(tmp_path / name) == [f".{name}.weekly-cli-work", "in", "wanted"]
-    assert gone_on(prices, tmp_path / name, monkeypatch) == list(range(after, 12))
+    assert names_beside(tmp_path / name) == [f".{name}.weekly-cli-work", "in"]
+    assert gone_on(prices, tmp_path / name, monkeypatch) == list(range(after, 8))
     assert read(tmp_path / name).equals(wanted)
-    assert names_beside(tmp_path / name) == ["in", name, "wanted"]
+    assert names_beside(tmp_path / name) == ["in", name]
 
 
-def test_more_or_fewer_workers_go_on_as_well(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = build(prices, tmp_path / "wanted")
+def test_more_or_fewer_workers_go_on_as_well(
+    prices: Path, wanted: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cut_off(prices, tmp_path / "out", monkeypatch, after=4, jobs=1)
-    assert gone_on(prices, tmp_path / "out", monkeypatch, jobs=2) == list(range(4, 12))
+    assert gone_on(prices, tmp_path / "out", monkeypatch, jobs=2) == list(range(4, 8))
     assert read(tmp_path / "out").equals(wanted)
 
 
@@ -141,12 +154,11 @@ def rows_read(monkeypatch: pytest.MonkeyPatch, run: Callable[[], object]) -> Cou
 
 @pytest.mark.parametrize("order", ["symbol", "date"])
 def test_what_is_half_done_takes_half_of_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
-    symbols = [f"S{number:02d}" for number in range(12)]
-    prices = write(daily(symbols, 600, order=order), tmp_path / "in/prices.parquet", row_group_size=600)
+    prices = write(daily(SYMBOLS, 600, order=order), tmp_path / "in/prices.parquet", row_group_size=600)
     whole = rows_read(monkeypatch, lambda: gone_on(prices, tmp_path / "whole", monkeypatch))
-    cut_off(prices, tmp_path / "out", monkeypatch, after=6)
+    cut_off(prices, tmp_path / "out", monkeypatch, after=4)
     rest = rows_read(monkeypatch, lambda: gone_on(prices, tmp_path / "out", monkeypatch))
-    rows = 12 * 600
+    rows = 8 * 600
     if order == "symbol":
         assert (whole["input"], rest["input"]) == (rows, rows // 2)
     else:
@@ -160,8 +172,8 @@ def test_another_setting_starts_afresh(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
 ) -> None:
     cut_off(prices, tmp_path / "out", monkeypatch, after=5)
-    assert gone_on(prices, tmp_path / "out", monkeypatch, **settings) == list(range(12))
-    assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted", **settings))
+    assert gone_on(prices, tmp_path / "out", monkeypatch, **settings) == list(range(8))
+    assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted", **FEW | settings))
 
 
 @pytest.mark.parametrize("how", ["touched", "rewritten"])
@@ -179,12 +191,12 @@ def test_another_input_starts_afresh(prices: Path, tmp_path: Path, monkeypatch: 
         write(
             table.set_column(place, "volume", pa.array(volumes, table.schema.field(place).type)),
             prices,
-            row_group_size=60,
+            **AS_WRITTEN,
         )
         assert prices.stat().st_size == status.st_size
         os.utime(prices, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert gone_on(prices, tmp_path / "out", monkeypatch) == list(range(12))
-    assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted"))
+    assert gone_on(prices, tmp_path / "out", monkeypatch) == list(range(8))
+    assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted", **FEW))
 
 
 def test_a_sector_map_that_says_something_else_starts_afresh(
@@ -192,10 +204,10 @@ def test_a_sector_map_that_says_something_else_starts_afresh(
 ) -> None:
     sectors = tmp_path / "in/sectors.csv"
     settings = {"sector_map": str(sectors), "features": "relative"}
-    sectors.write_text("symbol,sector\n" + "".join(f"S{number:02d},S00\n" for number in range(12)))
+    sectors.write_text("symbol,sector\n" + "".join(f"{symbol},S00\n" for symbol in SYMBOLS))
     cut_off(prices, tmp_path / "out", monkeypatch, after=5, **settings)
     sectors.write_text(sectors.read_text().replace("S02,S00", "S02,S01"))
-    assert gone_on(prices, tmp_path / "out", monkeypatch, **settings) == list(range(12))
+    assert gone_on(prices, tmp_path / "out", monkeypatch, **settings) == list(range(8))
     assert read(tmp_path / "out").equals(build(prices, tmp_path / "wanted", **settings))
 
 
@@ -216,27 +228,25 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
                 prices.with_name("new").replace(prices)
             elif what == "rewritten":
                 prices.write_bytes(data)
-        if task.number == 11 and what == "removed":
+        if task.number == 7 and what == "removed":
             prices.unlink()
         return outcome
 
     with monkeypatch.context() as patched, pytest.raises(InputRefused, match="while it was being read"):
         patched.setattr("weekly_cli.run.fan_out.run_task", meanwhile)
-        report_here(prices, tmp_path / "out", strategy="per-symbol")
+        report_here(prices, tmp_path / "out", strategy="per-symbol", **FEW)
     assert picture(tmp_path / "out") == before
     prices.write_bytes(data)
     assert read(tmp_path / "out").equals(build_here(prices, tmp_path / "wanted", features="w_close"))
-    assert build_here(prices, tmp_path / "out").equals(build_here(prices, tmp_path / "wanted"))
+    assert build_here(prices, tmp_path / "out", **FEW).equals(build_here(prices, tmp_path / "wanted", **FEW))
     assert names_beside(tmp_path / "out") == ["in", "out", "wanted"]
 
 
 @pytest.mark.parametrize("round_", soaked(range(1), range(1, 10)))
 def test_every_flipped_bit_of_what_is_taken_over_is_found(
-    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, round_: int
+    prices: Path, wanted: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, round_: int
 ) -> None:
-    few = {"features": "w_close,w_ret"}
-    wanted = build(prices, tmp_path / "wanted", **few)
-    left = cut_off(prices, tmp_path / "out", monkeypatch, after=6, **few)
+    left = cut_off(prices, tmp_path / "out", monkeypatch, after=5)
     shutil.copytree(left, tmp_path / "left")
     files = sorted(path for path in left.iterdir() if path.stat().st_size and path.name != "benchmarks.parquet")
     kinds = {path.name.partition("-")[0] for path in files}
@@ -248,27 +258,27 @@ def test_every_flipped_bit_of_what_is_taken_over_is_found(
         data = bytearray(path.read_bytes())
         data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
         path.write_bytes(data)
-        gone_on(prices, tmp_path / "out", monkeypatch, **few)
+        gone_on(prices, tmp_path / "out", monkeypatch)
         assert read(tmp_path / "out").equals(wanted), path.name
         assert not left.exists()
         shutil.copytree(tmp_path / "left", left)
 
 
 def test_a_part_that_is_gone_or_short_is_made_again(
-    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prices: Path, wanted: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = build(prices, tmp_path / "wanted")
-    left = cut_off(prices, tmp_path / "out", monkeypatch, after=6)
+    left = cut_off(prices, tmp_path / "out", monkeypatch, after=5)
     one, other, *_ = sorted(left.glob("part-*"))
     one.unlink()
     os.truncate(other, other.stat().st_size - 1)
-    assert gone_on(prices, tmp_path / "out", monkeypatch) == [0, 1, *range(6, 12)]
+    assert gone_on(prices, tmp_path / "out", monkeypatch) == [0, 1, *range(5, 8)]
     assert read(tmp_path / "out").equals(wanted)
 
 
-def test_what_failed_alone_is_tried_again(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_failed_alone_is_tried_again(
+    prices: Path, wanted: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tasks that were halved before the run was cut off: what is left of them is done, and no more."""
-    wanted = build(prices, tmp_path / "wanted")
     ran: list[int] = []
 
     def poisoned(task: Task) -> Outcome:
@@ -281,8 +291,8 @@ def test_what_failed_alone_is_tried_again(prices: Path, tmp_path: Path, monkeypa
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr("weekly_cli.run.fan_out.run_task", poisoned)
-        weekly_cli.build(prices, tmp_path / "out", strategy="direct")
-    assert sum(ran) < 11
+        weekly_cli.build(prices, tmp_path / "out", strategy="direct", **FEW)
+    assert sum(ran) < 7
     again: list[int] = []
 
     def counted(task: Task) -> Outcome:
@@ -291,41 +301,42 @@ def test_what_failed_alone_is_tried_again(prices: Path, tmp_path: Path, monkeypa
 
     with monkeypatch.context() as patched:
         patched.setattr("weekly_cli.run.fan_out.run_task", counted)
-        weekly_cli.build(prices, tmp_path / "out", strategy="direct")
-    assert sum(ran) + sum(again) == 12
+        weekly_cli.build(prices, tmp_path / "out", strategy="direct", **FEW)
+    assert sum(ran) + sum(again) == 8
     assert read(tmp_path / "out").equals(wanted)
 
 
 def test_an_error_of_the_input_leaves_nothing(tmp_path: Path) -> None:
     prices = write(pa.concat_tables([daily(), daily().slice(0, 1)]), tmp_path / "in/prices.parquet")
     with pytest.raises(InputRefused, match="repeat"):
-        build(prices, tmp_path / "out", strategy="per-symbol")
+        build_here(prices, tmp_path / "out", strategy="per-symbol")
     assert names_beside(tmp_path / "out") == ["in"]
 
 
 def test_the_work_stays_where_it_is_asked_to(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = build(prices, tmp_path / "out", keep_work=True)
+    wanted = build(prices, tmp_path / "out", keep_work=True, **FEW)
     assert names_beside(tmp_path / "out") == [".out.weekly-cli-work", "in", "out"]
-    assert gone_on(prices, tmp_path / "out", monkeypatch, keep_work=True) == list(range(12)), "another strategy"
+    assert gone_on(prices, tmp_path / "out", monkeypatch, keep_work=True) == list(range(8)), "another strategy"
     assert gone_on(prices, tmp_path / "out", monkeypatch) == [], "all is done"
     assert read(tmp_path / "out").equals(wanted)
     assert names_beside(tmp_path / "out") == ["in", "out"]
 
 
-def test_the_work_may_be_done_in_another_folder(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_may_be_done_in_another_folder(
+    prices: Path, wanted: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "elsewhere").mkdir()
-    wanted = build(prices, tmp_path / "wanted")
     seen: set[str] = set()
 
     def looking(task: Task) -> Outcome:
         seen.update(path.name for path in (tmp_path / "elsewhere").iterdir())
-        assert names_beside(tmp_path / "out") == [".out.weekly-cli-lock", "elsewhere", "in", "wanted"]
+        assert names_beside(tmp_path / "out") == [".out.weekly-cli-lock", "elsewhere", "in"]
         return run_task(task)
 
     monkeypatch.setattr("weekly_cli.run.fan_out.run_task", looking)
-    assert build(prices, tmp_path / "out", work_dir=str(tmp_path / "elsewhere")).equals(wanted)
+    assert build(prices, tmp_path / "out", work_dir=str(tmp_path / "elsewhere"), **FEW).equals(wanted)
     assert len(seen) == 1
-    assert names_beside(tmp_path / "out") == ["elsewhere", "in", "out", "wanted"]
+    assert names_beside(tmp_path / "out") == ["elsewhere", "in", "out"]
     assert not list((tmp_path / "elsewhere").iterdir())
     with pytest.raises(UsageError, match="is not a directory"):
         build(prices, tmp_path / "out", work_dir=str(tmp_path / "nowhere"))
@@ -394,14 +405,14 @@ def test_a_second_run_is_told_who_holds_the_output(bulk: Path, tmp_path: Path) -
         assert f"process {process.pid} on {socket.gethostname()} since 20" in second.stderr
         assert run_cli("build", bulk, "-o", tmp_path / "out", "-q", "--wait", "0.5").returncode == 75
         process.kill()
-    assert run_cli("build", bulk, "-o", tmp_path / "out", "-q", *MANY).returncode == 0
+    assert run_cli("build", bulk, "-o", tmp_path / "out", "-q", *ONE).returncode == 0
     assert names_beside(tmp_path / "out") == ["out"]
 
 
 def test_a_second_run_may_wait(bulk: Path, tmp_path: Path) -> None:
     with (
         held(bulk, tmp_path / "out") as process,
-        start_cli("build", bulk, "-o", tmp_path / "out", "--wait", "60") as second,
+        start_cli("build", bulk, "-o", tmp_path / "out", "--wait", "60", *ONE) as second,
     ):
         time.sleep(1)
         assert second.poll() is None
@@ -414,7 +425,7 @@ def test_a_second_run_may_wait(bulk: Path, tmp_path: Path) -> None:
 @contextlib.contextmanager
 def held(prices: Path, output: Path) -> Iterator[object]:
     """A run that is stopped in its middle."""
-    with start_cli("build", prices, "-o", output, "--strategy", "direct", *MANY) as process:
+    with start_cli("build", prices, "-o", output, "--strategy", "direct") as process:
         assert wait_for(lambda: in_the_middle(output.parent), 60)
         process.send_signal(signal.SIGSTOP)
         yield process
@@ -461,6 +472,7 @@ def test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing(
 ) -> None:
     """A part may be gone that was listed a moment before, which a reader is told of and begins again."""
     outputs = [{"features": features, "strategy": strategy} for features in ("w_close", "w_open,w_close")]
+    prices = write(read(prices).filter(pc.field("symbol") < "S03"), prices)
     tables = [build_here(prices, tmp_path / "wanted", **settings) for settings in outputs]
     build_here(prices, tmp_path / name, **outputs[-1])
     ended = threading.Event()
@@ -523,21 +535,23 @@ def test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output(
     assert said == ""
 
 
-def test_a_full_pipe_on_stderr_keeps_no_run_waiting(bulk: Path, tmp_path: Path) -> None:
+def test_a_full_pipe_on_stderr_keeps_no_run_waiting(wanted: pa.Table, tmp_path: Path) -> None:
+    prices = write(daily(SYMBOLS), tmp_path / "in/prices.parquet")
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with contextlib.suppress(BlockingIOError):
         while True:
             os.write(writing, b"x" * 1024)
     os.set_blocking(writing, True)
-    command = [COMMAND, "build", bulk, "-o", tmp_path / "out", "--jobs", "2", "--strategy", "adaptive"]
+    command = [COMMAND, "build", prices, "-o", tmp_path / "out", "--jobs", "2", "--strategy", "per-symbol"]
     try:
-        done = subprocess.run(list(map(str, command)), stderr=writing, timeout=30, check=False)
+        words = [*map(str, command), "--features", str(FEW["features"])]
+        done = subprocess.run(words, stderr=writing, timeout=30, check=False)
     finally:
         os.close(writing)
         os.close(reading)
     assert done.returncode == 0
-    assert read(tmp_path / "out").equals(build(bulk, tmp_path / "wanted"))
+    assert read(tmp_path / "out").equals(wanted)
 
 
 @pytest.mark.alone

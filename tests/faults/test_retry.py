@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from frames import MODULES, at_work, build, daily, names_beside, read, report_here, run_words, write
 from rounds import soaked
@@ -29,7 +30,8 @@ from weekly_cli.run.retry import TaskRetrier
 from weekly_cli.run.task import Outcome, Task, run_task
 from weekly_cli.settings import from_python, resolve
 
-SYMBOLS = [f"S{number:02d}" for number in range(40)]
+SYMBOLS = [f"S{number:02d}" for number in range(24)]
+FEW = "w_close,w_ret"
 
 
 def killed() -> NoReturn:
@@ -97,11 +99,11 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
-    return build(prices, tmp_path_factory.mktemp("undisturbed") / "out")
+    return build(prices, tmp_path_factory.mktemp("undisturbed") / "out", features=FEW)
 
 
 @pytest.fixture(autouse=True)
-def tasks_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
+def tasks_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekly_cli.run.plan._LEAST_TASK_ROWS", 1)
     monkeypatch.setattr("weekly_cli.run.plan._TASKS_PER_WORKER", 4)
 
@@ -110,8 +112,8 @@ def poisoned(
     prices: Path, output: Path, monkeypatch: pytest.MonkeyPatch, poisons: Mapping[str, str], **settings: object
 ) -> Report:
     monkeypatch.setattr("weekly_cli.run.fan_out.run_task", Poisoned(poisons))
-    given = {"jobs": 2, "strategy": "batched", "task_timeout": 1.0, "memory_limit": "700MiB", **settings}
-    return weekly_cli.build(prices, output, **given)
+    given = {"jobs": 2, "strategy": "batched", "task_timeout": 1.0, "memory_limit": "700MiB", "features": FEW}
+    return weekly_cli.build(prices, output, **given | settings)
 
 
 def without(table: pa.Table, symbols: Iterator[str] | list[str]) -> pa.Table:
@@ -135,7 +137,7 @@ def test_one_poisonous_symbol_is_left_out(
     report = poisoned(prices, tmp_path / "out", monkeypatch, {"S17": kind}, task_timeout=patience)
     assert report.rejected == blamed({"S17": kind})
     assert report.exit_code == EXIT_SYMBOLS_FAILED
-    assert report.symbols == 39
+    assert report.symbols == 23
     assert any("S17" in trouble for trouble in report.warnings)
     assert read(tmp_path / "out").equals(without(undisturbed, ["S17"]))
     assert names_beside(tmp_path / "out") == ["out"]
@@ -144,10 +146,10 @@ def test_one_poisonous_symbol_is_left_out(
 @pytest.mark.parametrize(
     "poisons",
     soaked(
-        [{"S01": "SIGKILL", "S02": "os._exit", "S39": "abort"}],
+        [{"S01": "SIGKILL", "S02": "os._exit", "S23": "abort"}],
         [
-            {"S05": "endless memory", "S18": "a hang", "S30": "sys.exit"},
-            {"S00": "SIGKILL", "S20": "SIGKILL", "S21": "SIGKILL"},
+            {"S05": "endless memory", "S18": "a hang", "S22": "sys.exit"},
+            {"S00": "SIGKILL", "S19": "SIGKILL", "S20": "SIGKILL"},
         ],
     ),
     ids=str,
@@ -220,7 +222,7 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
     killer = threading.Thread(target=kill)
     killer.start()
     monkeypatch.setattr("weekly_cli.run.fan_out.run_task", slow)
-    report = weekly_cli.build(prices, tmp_path / "out", jobs=2, strategy="batched")
+    report = weekly_cli.build(prices, tmp_path / "out", jobs=2, strategy="batched", features=FEW)
     ended.set()
     killer.join()
     assert kills
@@ -254,7 +256,7 @@ class Dying:
 
 
 def planned(prices: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Task]:
-    """The tasks of a run: 8 of 5 symbols."""
+    """The tasks of a run: 8 of 3 symbols."""
     caught: list[Task] = []
 
     def catch(tasks: list[Task], *_: object) -> NoReturn:
@@ -274,12 +276,12 @@ def noted(task: Task) -> Outcome:
 def test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system kills while more than one worker runs tasks of more than two symbols."""
+    """The system kills while more than one worker runs tasks of more than one symbol."""
     warnings: list[object] = []
     tasks = planned(prices, monkeypatch, tmp_path)
     too_much = Dying(lambda engine, task: Cause.NO_MEMORY if engine.workers * len(task.symbols) > 3 else None)
     done = list(TaskRetrier(too_much, noted, warnings.append).outcomes(tasks))  # type: ignore[arg-type]
-    assert sum(outcome.symbols for outcome in done) == 40
+    assert sum(outcome.symbols for outcome in done) == 24
     assert not any(outcome.rejected for outcome in done)
     assert [workers for workers, _ in too_much.asked] == [4, 2, 1]
     assert len(warnings) == 2
@@ -315,14 +317,17 @@ def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
     script = (
         "import sys, test_retry\nfrom weekly_cli.run import fan_out, pipeline\n"
         "fan_out.run_task = test_retry.Poisoned({'S17': 'SIGKILL'})\n"
-        "report = pipeline.build(sys.argv[1], sys.argv[2])\nprint(report.strategy, report.rejected)"
+        f"report = pipeline.build(sys.argv[1], sys.argv[2], features={FEW!r})\n"
+        "print(report.strategy, report.rejected)"
     )
-    words = [sys.executable, "-c", script, str(prices), str(tmp_path / "out")]
+    few = SYMBOLS[15:19]
+    some = write(read(prices).filter(pc.field("symbol").isin(few)), tmp_path / "in" / "prices.parquet")
+    words = [sys.executable, "-c", script, str(some), str(tmp_path / "out")]
     first, second = (run_words(words, env=MODULES) for _ in range(2))
     assert first.returncode == -signal.SIGKILL
     assert second.returncode == 0, second.stderr
     assert second.stdout == f"batched {blamed({'S17': 'SIGKILL'})}\n"
-    assert read(tmp_path / "out").equals(without(undisturbed, ["S17"]))
+    assert read(tmp_path / "out").equals(without(undisturbed, [symbol for symbol in SYMBOLS if symbol == "S17" or symbol not in few]))
 
 
 def test_a_timeout_needs_workers(prices: Path) -> None:
