@@ -12,16 +12,31 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pytest
-from frames import build, daily, marked, names_beside, order_of, read, run_cli, run_words, seen, taken, wait_for, write
+from frames import (
+    build,
+    daily,
+    marked,
+    names_beside,
+    order_of,
+    put,
+    read,
+    run_cli,
+    run_words,
+    seen,
+    taken,
+    wait_for,
+    write,
+)
 from soak import soak
 
 import weekly_cli
 from weekly_cli.failpoints import FILES, POINTS, VARIABLE
 from weekly_cli.files import records
 
-SYMBOLS = [f"S{number:02d}" for number in range(20)]
+SYMBOLS = [f"S{number:02d}" for number in range(8)]
 SETTINGS = ("--benchmark", "S00", "--features", "returns,relative")
-DIRECT, POOL = ("--strategy", "direct"), ("--strategy", "per-symbol", "--jobs", "2")
+DIRECT, POOL = ("--strategy", "direct"), ("--strategy", "per-symbol", "--jobs", "1")
+TWO = (*POOL[:-1], "2")
 ORDER = (*DIRECT, "--order", "input")
 FOLDER, FILE = "out", "out.parquet"
 
@@ -60,7 +75,7 @@ IN_THE_PARENT = [
 #: Every point once; its later visits and its other outputs are for the soak.
 ONCE_EACH = list({trial.point: trial for trial in reversed(IN_THE_PARENT)}.values())[::-1]
 REPEATED = [trial for trial in IN_THE_PARENT if trial not in ONCE_EACH]
-IN_A_WORKER = [Trial(point, 1, name, POOL) for point in points("part") for name in (FOLDER, FILE)]
+IN_A_WORKER = [Trial(point, 1, name, TWO) for point in points("part") for name in (FOLDER, FILE)]
 #: Where the system can't switch two names in one step.
 MOVED = Trial("publish:moved")
 WITHOUT_EXCHANGE = """
@@ -74,7 +89,7 @@ cli.main()
 
 @pytest.fixture(scope="module")
 def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(daily(SYMBOLS), tmp_path_factory.mktemp("prices") / "prices.parquet", row_group_size=300)
+    return write(daily(SYMBOLS), tmp_path_factory.mktemp("prices") / "prices.parquet", row_group_size=120)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +97,18 @@ def wanted(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     return build(prices, tmp_path_factory.mktemp("wanted") / "out", benchmark=["S00"], features="returns,relative")
 
 
-def old_output(prices: Path, output: Path) -> tuple[dict[str, bytes | None], dict[str, int]]:
-    """Make an output by other settings and return its bytes and its inodes."""
-    build(prices, output, features="w_close")
+@pytest.fixture(scope="module")
+def olds(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where outputs by other settings are."""
+    folder = tmp_path_factory.mktemp("olds")
+    for name in (FOLDER, FILE):
+        build(prices, folder / name, features="w_close")
+    return folder
+
+
+def old_output(olds: Path, output: Path) -> tuple[dict[str, bytes | None], dict[str, int]]:
+    """Put an output by other settings there and return its bytes and its inodes."""
+    put(olds / output.name, output)
     return seen(output)
 
 
@@ -136,10 +160,10 @@ def test_an_unknown_point_is_refused(text: str) -> None:
     "trial", [*ONCE_EACH, *(pytest.param(trial, marks=pytest.mark.soak) for trial in REPEATED)], ids=str
 )
 def test_a_run_that_dies_at_any_point_leaves_a_whole_output(
-    trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path
+    trial: Trial, prices: Path, olds: Path, wanted: pa.Table, tmp_path: Path
 ) -> None:
     output = tmp_path / trial.name
-    old = old_output(prices, output)
+    old = old_output(olds, output)
     wanted = taken(wanted, np.argsort(order_of(read(prices))).tolist()) if trial.how == ORDER else wanted
     words = command(prices, output, trial.how)
     died = run_cli(*words, env={VARIABLE: f"{trial.point}:{trial.visit}", "TRIAL": str(tmp_path)})
@@ -153,11 +177,11 @@ def test_a_run_that_dies_at_any_point_leaves_a_whole_output(
     "trial", [pytest.param(trial, marks=[pytest.mark.soak] * (trial.name == FILE)) for trial in IN_A_WORKER], ids=str
 )
 def test_a_worker_that_dies_at_any_point_is_replaced(
-    trial: Trial, prices: Path, wanted: pa.Table, tmp_path: Path
+    trial: Trial, prices: Path, olds: Path, wanted: pa.Table, tmp_path: Path
 ) -> None:
     """Once: the ladder tries again what was in flight."""
     output = tmp_path / trial.name
-    old_output(prices, output)
+    old_output(olds, output)
     words = command(prices, output, trial.how)
     (tmp_path / "once").mkdir()
     died = tmp_path / "once" / "died"
@@ -170,11 +194,11 @@ def test_a_worker_that_dies_at_any_point_is_replaced(
 
 @pytest.mark.parametrize("after", ["a run that works", "a run that fails"])
 def test_an_output_that_was_moved_out_of_the_way_comes_back(
-    after: str, prices: Path, wanted: pa.Table, tmp_path: Path
+    after: str, prices: Path, olds: Path, wanted: pa.Table, tmp_path: Path
 ) -> None:
     """Where no exchange is known there are two renames, and the run may die between them."""
     output = tmp_path / MOVED.name
-    old = old_output(prices, output)
+    old = old_output(olds, output)
     words = command(prices, output, MOVED.how)
     died = run_words([sys.executable, "-c", WITHOUT_EXCHANGE, *words], env={VARIABLE: "publish:moved:1"})
     assert died.returncode == -signal.SIGKILL, died.stderr

@@ -327,7 +327,9 @@ def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
     assert first.returncode == -signal.SIGKILL
     assert second.returncode == 0, second.stderr
     assert second.stdout == f"batched {blamed({'S17': 'SIGKILL'})}\n"
-    assert read(tmp_path / "out").equals(without(undisturbed, [symbol for symbol in SYMBOLS if symbol == "S17" or symbol not in few]))
+    assert read(tmp_path / "out").equals(
+        without(undisturbed, [symbol for symbol in SYMBOLS if symbol == "S17" or symbol not in few])
+    )
 
 
 def test_a_timeout_needs_workers(prices: Path) -> None:
