@@ -96,6 +96,8 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         for feature in sample.features
         if isinstance(feature, OwnFeature) and feature.reference is not None
     }
+    wanted = {feature.name for feature in sample.features}
+    known = {name: formula for name, formula in known.items() if name in wanted or is_relative(name)}
     roundings = {
         f"{name}{_ROUNDING}": partial(rounding, name=name, others=windows) for name in known if not is_relative(name)
     }
