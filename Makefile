@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Two tests at a time, those of a file in one process: what a file makes for its tests is made once.
 TWO    := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Where tests are that run beside no other: to collect all others again takes as long as some of these.
+ALONE  := $(shell grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests)
 # Parts of these pages are generated.
 PAGES  := README.md weekly_cli/README.md weekly_cli/compute/features/README.md tests/README.md tests/benchmarks/README.md
 
@@ -37,7 +39,7 @@ run: $(VENV)/.installed ## build the sample data's weekly features into daily_we
 
 test: lint ## run all tests but the soak's
 	$(BIN)/python -m pytest $(TWO) -m "not soak and not alone"
-	$(BIN)/python -m pytest -m "alone and not soak"
+	$(BIN)/python -m pytest -m "alone and not soak" $(ALONE)
 
 test-fast: lint ## run the tests that take no time; under a minute
 	$(BIN)/python -m pytest $(TWO) -m "not slow and not soak and not alone"

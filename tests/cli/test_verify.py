@@ -17,7 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from frames import build, build_here, daily, in_order, on_a_terminal, parts, picture, run_cli, shuffled, write, write_files
+from frames import (
+    build,
+    build_here,
+    daily,
+    in_order,
+    on_a_terminal,
+    parts,
+    picture,
+    run_cli,
+    shuffled,
+    write,
+    write_files,
+)
 from rounds import soaked
 
 from weekly_cli.compute import features

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 import tempfile
@@ -582,6 +583,7 @@ CORPORA = (
 )
 
 
+@functools.cache
 def files() -> dict[str, Hostile]:
     """Every hostile input by its name."""
     return {name: hostile for corpus in CORPORA for name, hostile in corpus()}
