@@ -6,7 +6,6 @@ import gc
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,10 +29,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
     if "PYTEST_DEBUG_TEMPROOT" not in os.environ and roomy(IN_MEMORY):
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
-    if "PYTEST_XDIST_WORKER" not in os.environ:  # else it is that of the process which started this one
-        cache = tempfile.mkdtemp(prefix="weekly-cli-cache-")
-        os.environ["XDG_CACHE_HOME"] = cache
-        config.add_cleanup(lambda: shutil.rmtree(cache, ignore_errors=True))
 
 
 def roomy(folder: Path) -> bool:

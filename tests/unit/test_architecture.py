@@ -47,8 +47,8 @@ CONFINED = {
     "polars": {"files.second_decoder"},
     "deltalake": {"files.delta"},
     "psutil": {"run.resources"},
-    "altair": set[str](),
-    "vl_convert": {"questions.chart_page"},
+    "lets_plot": {"questions.chart_figure"},
+    "resvg_py": {"questions.chart_picture"},
 }
 
 

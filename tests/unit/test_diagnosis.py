@@ -290,7 +290,7 @@ REQUIRED = [
     "numpy>=2.0",
     "joblib<1.7,>=1.4",
     'deltalake>=1.6; extra == "delta"',
-    'altair>=5; extra == "plot"',
+    'lets-plot>=4.8; extra == "plot"',
     'no-such-library>=3; extra == "plot"',
     'weekly-cli[delta]; extra == "all"',
     'pytest>=8; extra == "test"',
@@ -298,7 +298,7 @@ REQUIRED = [
 
 
 def test_extras_are_those_of_the_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = {"numpy": "2.1", "joblib": "1.4.2", "deltalake": "1.2", "altair": "5.5"}
+    versions = {"numpy": "2.1", "joblib": "1.4.2", "deltalake": "1.2", "lets-plot": "4.11"}
 
     def version(name: str) -> str:
         if name not in versions:
@@ -315,7 +315,7 @@ def test_extras_are_those_of_the_metadata(monkeypatch: pytest.MonkeyPatch) -> No
     assert [extra.name for extra in found.extras] == ["delta", "plot"]
     delta, plot = found.extras
     assert [one.is_old for one in delta.libraries] == [True]
-    assert [one.version for one in plot.libraries] == ["5.5", None]
+    assert [one.version for one in plot.libraries] == ["4.11", None]
     assert not delta.is_installed
     assert not plot.is_installed
     assert plot.command == "pip install 'weekly-cli[plot]'"

@@ -1,96 +1,182 @@
-"""The script of a chart's page: fits the chart to the window, and shows the values of the day under the mouse.
+"""The script of a chart's page: zooms and moves all panels together, and shows the values of the day under the mouse.
 
-Vega-Lite could do the latter with a mark for each row and panel, which made moving a long history slow. All texts
-become text nodes, whatever they hold.
+Lets-Plot draws what is in view, each time anew, so that scales, dates and marks of weeks fit it: its own zoom keeps
+what they were for all. All texts become text nodes, whatever they hold.
 """
 
 from __future__ import annotations
 
-#: Beside the panels: their labels, the padding, and the menu.
-_MARGIN_PIXELS = 120
-
-SCRIPT = (
-    """
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
-const specification = read("specification"), labels = read("labels");
-const table = (name) => specification.datasets[name].split("\\n").slice(1).map((line) => line.split(","));
-const dayOf = (row) => Date.parse(row[0] + "T00:00:00Z");
-const daily = table("daily"), steps = table("steps");
-const days = daily.map(dayOf), stepDays = steps.map(dayOf);
+SCRIPT = """
+const drawn = JSON.parse(document.getElementById("drawn").textContent);
+const {figure, daily, steps, columns} = drawn;
+const chart = document.getElementById("chart"), line = document.getElementById("day");
 const values = document.getElementById("values");
-let drawn = null;
+const DAY = 86400000, WEEK = 7 * DAY, LEAST = 4 * DAY;
+const timeOf = (date) => Date.parse(date + "T00:00:00Z");
+const days = daily.date.map(timeOf), stepDays = steps.date.map(timeOf);
+let [low, high] = drawn.span, isDue = false, dragged = null;
 
-// The number of the last entry that is not above a value; -1: none.
-function lastUpTo(sorted, value) {
-  let low = 0, high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle] <= value) low = middle + 1; else high = middle;
+// The number of the first entry that is above a value.
+function firstAbove(sorted, value) {
+  let from = 0, to = sorted.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (sorted[middle] <= value) from = middle + 1; else to = middle;
   }
-  return low - 1;
+  return from;
 }
 
-function nearest(sorted, value) {
-  const at = Math.max(0, lastUpTo(sorted, value));
-  return at + 1 < sorted.length && sorted[at + 1] - value < value - sorted[at] ? at + 1 : at;
+// ---- drawing -----------------------------------------------------------------------------------------------
+
+// The rows of a layer that are in view, and one more on both sides.
+function inView(data) {
+  if (!data || !data.x) return data;
+  const from = Math.max(0, firstAbove(data.x, low) - 1), to = firstAbove(data.x, high) + 1;
+  const lowest = Math.max(0, Math.ceil(Math.log2(Math.max(1, weeksInView()) / drawn.mostMarks)));
+  const isShown = (row) => row >= from && row < to && (!data.level || data.level[row] >= lowest);
+  const columns = Object.entries(data).map(([name, column]) => [name, column.filter((_, row) => isShown(row))]);
+  return Object.fromEntries(columns);
 }
 
-function weekSeen(step) {
-  while (step >= 0 && !steps[step][1]) step -= 1;
-  return step < 0 ? "" : steps[step][1];
+function weeksInView() {
+  return (high - low) / WEEK;
+}
+
+function spacing(width) {
+  const most = Math.max(2, Math.floor((width - 60) / drawn.datePixels));
+  return drawn.spacings.find(([days]) => (high - low) / DAY / days <= most) || drawn.spacings.at(-1);
+}
+
+// The first levels of a logarithmic scale of which enough are in view.
+function levelsOf(layers) {
+  const seen = layers.flatMap((layer) => layer.data && layer.data.y || []);
+  const least = seen.reduce((one, other) => Math.min(one, other), Infinity);
+  const most = seen.reduce((one, other) => Math.max(one, other), -Infinity);
+  const found = drawn.levels.map((levels) => levels.filter((level) => level >= least && level <= most));
+  return found.find((levels) => levels.length >= drawn.enoughLevels) || found.at(-1);
+}
+
+function scaleOf(scale, layers, width) {
+  if (scale.aesthetic === "x") {
+    const [, distance, format] = spacing(width);
+    return {...scale, break_width: distance, format};
+  }
+  return scale.trans === "log10" ? {...scale, breaks: levelsOf(layers)} : scale;
+}
+
+function panelInView(panel, width) {
+  const size = drawn.stepSizes[+(weeksInView() > drawn.mostMarks)];
+  const layers = panel.layers.map((layer) => {
+    return {...layer, ...(layer.geom === "step" ? {size} : {}), data: inView(layer.data)};
+  });
+  const scales = panel.scales.map((scale) => scaleOf(scale, layers, width));
+  return {...panel, layers, scales, coord: {...panel.coord, xlim: [low, high]}};
+}
+
+function draw() {
+  const width = Math.max(320, chart.clientWidth);
+  const own = {...figure, figures: figure.figures.map((panel) => panelInView(panel, width))};
+  const next = document.createElement("div");
+  const sizing = {width_mode: "FIXED", height_mode: "FIXED", width, height: drawn.height};
+  LetsPlot.buildPlotFromRawSpecs(structuredClone(own), next, sizing);
+  chart.replaceChildren(next);
+  window.chartView = {low, high, area: area()};
+}
+
+function drawSoon() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => { isDue = false; draw(); });
+}
+
+// Where the panels are: from the top of the first to the bottom of the last, in pixels of the window.
+function area() {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(drawn.panelColor.slice(at, at + 2), 16));
+  const backgrounds = [...chart.querySelectorAll(`rect[fill="rgb(${red},${green},${blue})"]`)];
+  const boxes = backgrounds.map((element) => element.getBoundingClientRect());
+  const wide = boxes.filter((box) => box.width > 100);
+  return {left: wide[0].left, right: wide[0].right, top: wide[0].top, bottom: wide.at(-1).bottom};
+}
+
+// ---- the day under the mouse -------------------------------------------------------------------------------
+
+function nearest(time) {
+  const after = firstAbove(days, time);
+  if (after === 0) return 0;
+  return after < days.length && days[after] - time < time - days[after - 1] ? after : after - 1;
 }
 
 function fill(row) {
-  const step = lastUpTo(stepDays, days[row]);
+  let step = firstAbove(stepDays, days[row]) - 1, week = step;
+  while (week >= 0 && !steps.week_end[week]) week -= 1;
   const day = new Date(days[row]).toLocaleDateString("en", {weekday: "short", timeZone: "UTC"});
-  const texts = [["date", day + " " + daily[row][0]], ["newest week seen", weekSeen(step)]];
-  [daily[row][1], ...steps[step].slice(3)].forEach((text, number) => texts.push([labels[number], text]));
+  const texts = [
+    ["date", day + " " + daily.date[row]],
+    ["newest week seen", week < 0 ? null : steps.week_end[week]],
+    [columns.price, daily.price[row]],
+    ...columns.weekly.map((name) => [name, steps[name][step]]),
+  ];
   values.replaceChildren(...texts.map((pair) => {
-    const line = document.createElement("tr");
-    pair.forEach((text) => line.insertCell().append(text || "\\u2013"));
-    return line;
+    const found = document.createElement("tr");
+    pair.forEach((text) => found.insertCell().append(text === null ? "\\u2013" : String(text)));
+    return found;
   }));
 }
 
-function leave(view) {
-  values.style.display = "none";
-  view.signal("pointed", -1).runAsync();
+function leave() {
+  line.style.display = values.style.display = "none";
 }
 
-function point(view, event) {
-  const canvas = view.container().querySelector("canvas").getBoundingClientRect();
-  const origin = view.origin(), scale = view.scale("x"), [left, right] = scale.range();
-  const x = event.clientX - canvas.left - origin[0];
-  const row = nearest(days, +scale.invert(x)), at = scale(days[row]);
-  if (x < left || x > right || at < left || at > right) { leave(view); return; }
+function point(event) {
+  const {left, right, top, bottom} = area();
+  const row = nearest(low + (event.clientX - left) / (right - left) * (high - low));
+  const at = left + (days[row] - low) / (high - low) * (right - left);
+  if (event.clientX < left || event.clientX > right || at < left || at > right) { leave(); return; }
   fill(row);
-  view.signal("pointed", at).runAsync();
-  values.style.display = "block";
+  line.style.display = values.style.display = "block";
+  line.style.left = window.scrollX + at + "px";
+  line.style.top = window.scrollY + top + "px";
+  line.style.height = bottom - top + "px";
   const wide = document.documentElement.clientWidth;
   const beside = event.clientX + 16 + values.offsetWidth > wide ? -16 - values.offsetWidth : 16;
   values.style.left = window.scrollX + event.clientX + beside + "px";
   values.style.top = window.scrollY + event.clientY + 16 + "px";
 }
 
-async function draw() {
-  const own = structuredClone(specification);
-  const width = Math.max(320, document.documentElement.clientWidth - """
-    f"{_MARGIN_PIXELS}"
-    """);
-  own.title.limit = width;
-  for (const panel of own.vconcat) panel.width = width;
-  if (drawn) drawn.finalize();
-  drawn = await vegaEmbed("#chart", own, {
-    renderer: "canvas", downloadFileName: "chart",
-    actions: {export: true, source: false, compiled: false, editor: false},
-  });
-  const view = drawn.view;
-  view.addEventListener("pointermove", (event) => point(view, event));
-  view.addEventListener("pointerout", () => leave(view));
-  window.chartView = view;
+// ---- zooming and moving ------------------------------------------------------------------------------------
+
+// Shows a time of some length from `from` on, as far as there are rows.
+function show(from, length) {
+  const [first, last] = drawn.span;
+  length = Math.min(Math.max(length, LEAST), last - first);
+  low = Math.min(Math.max(from, first), last - length);
+  high = low + length;
+  drawSoon();
 }
 
-window.addEventListener("resize", lodashDebounce(draw, 200));
+chart.addEventListener("wheel", (event) => {
+  event.preventDefault();
+  const {left, right} = area();
+  const share = Math.min(Math.max((event.clientX - left) / (right - left), 0), 1);
+  const factor = Math.exp(event.deltaY * (event.deltaMode === 1 ? 0.05 : 0.002));
+  const length = Math.max((high - low) * factor, LEAST);
+  show(low + share * (high - low - length), length);
+}, {passive: false});
+chart.addEventListener("pointerdown", (event) => {
+  if (event.button !== 0) return;
+  event.preventDefault();
+  const {left, right} = area();
+  dragged = {x: event.clientX, low, scale: (high - low) / (right - left)};
+  chart.setPointerCapture(event.pointerId);
+  leave();
+});
+chart.addEventListener("pointermove", (event) => {
+  if (dragged) show(dragged.low - (event.clientX - dragged.x) * dragged.scale, high - low); else point(event);
+});
+for (const end of ["pointerup", "pointercancel"]) chart.addEventListener(end, () => { dragged = null; });
+chart.addEventListener("pointerleave", leave);
+chart.addEventListener("dblclick", () => show(drawn.span[0], Infinity));
+
+new ResizeObserver(drawSoon).observe(document.documentElement);
 draw();
 """
-)

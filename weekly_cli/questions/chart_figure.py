@@ -1,0 +1,294 @@
+"""The figure of a chart as Lets-Plot draws it: panels one below the other, with a strip of the weeks under the price's.
+
+No text of the output is in it but the labels of legends: Lets-Plot takes parts of a text for formulas and links. The
+data of each layer are runs of known values, so nothing is dropped and nothing bridges a gap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.names import printable
+from weekly_cli.questions.chart import Chart, Floats, plain
+from weekly_cli.questions.chart_panels import Panel
+
+Data = dict[str, list[Any]]
+
+#: In pixels: of a picture without its head, of the strip with the marks of weeks, and of panels with their legends.
+WIDTH, STRIP_HEIGHT, PRICE_HEIGHT, PANEL_HEIGHT, DATES_HEIGHT = 932, 12, 364, 140, 22
+#: Okabe and Ito's colours, which the colour-blind tell apart, in the order of their contrast to white and each other.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+INK, MUTED, DAILY_COLOR, FAINT, GRID = "#1f2933", "#5b6673", "#4a5560", "#b8c0c8", "#e9edf1"
+#: Lets-Plot does not tell where a panel is; only the background of one has this colour.
+PANEL_COLOR = "#fffffe"
+_DASHES = ("solid", "dashed", "dotted")
+#: Of steps, in Lets-Plot's unit of 2.2 pixels: where few weeks are in view, and where many are.
+STEP_SIZES = (0.8, 0.55)
+#: In one view, no more weeks than this are marked: their marks would be one band.
+MOST_MARKS = 120
+DAY_MS = 86_400_000
+#: One date for so many pixels, at most.
+DATE_PIXELS = 76
+#: Distances of dates on the axis: in days, for Lets-Plot, and the format. Years are those of the calendar.
+SPACINGS: tuple[tuple[float, str, str], ...] = (
+    *((days, f"{days} days", "%Y-%m-%d") for days in (1, 2)),
+    *((DAYS_PER_WEEK * weeks, f"{weeks} weeks", "%Y-%m-%d") for weeks in (1, 2)),
+    *((30.4 * months, f"{months} months", "%Y-%m") for months in (1, 2, 3, 6)),
+    *((365.25 * years, f"{years} years", "%Y") for years in (1, 2, 5, 10, 20, 50, 100)),
+)
+#: The levels of a logarithmic scale within a power of ten; the first with enough of them in view is taken.
+_LOG_LEVELS = ((1,), (1, 2, 5), tuple(range(1, 10)), tuple(tenth / 10 for tenth in range(10, 100)))
+ENOUGH_LEVELS = 4
+#: A legend shows no more of a label: longer ones would take a second line.
+_MOST_LETTERS = 30
+#: Parts what Lets-Plot would take for a formula or a link, and is not seen.
+BREAK = "\u200b"
+
+
+def height_of(chart: Chart) -> int:
+    """Return the height of a figure in pixels."""
+    return sum(_heights(chart))
+
+
+def figure(chart: Chart, *, interactive: bool = False) -> Any:
+    """Return a chart's figure, a `lets_plot.plot.subplots.SupPlotsSpec`.
+
+    It is as a picture shows it; `interactive` ones have the marks of all weeks, of which a page chooses.
+    """
+    from lets_plot import gggrid, ggsize
+
+    panels = [_panel(chart, number) for number in range(len(chart.panels))]
+    if len(chart.visible):
+        panels.insert(1, _strip(chart, 0 if interactive else lowest_level(weeks_of(chart))))
+    heights = _heights(chart)
+    grid = gggrid(panels, ncol=1, heights=heights, align=True, vspace=0)
+    return grid + ggsize(WIDTH, sum(heights))
+
+
+def span_of(chart: Chart) -> tuple[float, float]:
+    """Return the ends of the axis of dates in milliseconds since 1970-01-01; one row has a day around it."""
+    first, last = float(chart.days[0]), float(chart.days[-1])
+    margin = 0.5 if first == last else 0.0
+    return (first - margin) * DAY_MS, (last + margin) * DAY_MS
+
+
+def weeks_of(chart: Chart) -> float:
+    """Return how many weeks a chart spans."""
+    return float(chart.days[-1] - chart.days[0]) / DAYS_PER_WEEK
+
+
+def log_levels(low: float, high: float) -> list[list[float]]:
+    """Return the levels of a logarithmic scale, a list for each fineness.
+
+    >>> log_levels(3.0, 40.0)[:2]
+    [[10.0], [5.0, 10.0, 20.0]]
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    finenesses = [[float(f"{level}e{power}") for power in powers for level in levels] for levels in _LOG_LEVELS]
+    return [[level for level in levels if low <= level <= high] for levels in finenesses]
+
+
+def prices_drawn(chart: Chart) -> Floats:
+    """Return all values of the price's panel."""
+    columns = [chart.prices, *(chart.steps.values[name] for name in chart.panels[0].names)]
+    values: Floats = np.concatenate([column[np.isfinite(column)] for column in columns])
+    return values
+
+
+# ---- data ------------------------------------------------------------------------------------------------
+
+
+def daily_data(chart: Chart) -> Data:
+    """Return the daily prices: time in milliseconds, price, and the number of the run without a gap."""
+    is_known = np.isfinite(chart.prices)
+    return {
+        "x": (chart.days[is_known] * float(DAY_MS)).tolist(),
+        "y": chart.prices[is_known].tolist(),
+        "run": np.cumsum(~is_known)[is_known].tolist(),
+    }
+
+
+def step_data(chart: Chart, name: str) -> Data:
+    """Return a weekly column's steps; each run ends with a row more, on the day on which it has no value any longer."""
+    times = (chart.days[np.append(chart.steps.rows, len(chart.days) - 1)] * float(DAY_MS)).tolist()
+    data: Data = {"x": [], "y": [], "run": []}
+    run, before = 0, None
+    for time, value in zip(times, [*plain(chart.steps.values[name]), None], strict=True):
+        if value is not None or before is not None:
+            data["x"].append(time)
+            data["y"].append(before if value is None else value)
+            data["run"].append(run)
+        run, before = run + (value is None), value
+    return data
+
+
+def week_data(chart: Chart) -> Data:
+    """Return when weeks became visible, with levels: every 2 ** n-th week has the level n or above."""
+    marks = chart.visible.tolist()
+    return {
+        "x": (chart.days[chart.steps.rows[marks]] * float(DAY_MS)).tolist(),
+        "level": [(number & -number).bit_length() - 1 if number else 99 for number in range(len(marks))],
+    }
+
+
+def lowest_level(weeks: float) -> int:
+    """Return from which level on weeks are marked if so many are in view."""
+    return max(0, math.ceil(math.log2(max(1.0, weeks) / MOST_MARKS)))
+
+
+def _corners(data: Data) -> Data:
+    """Return steps as the line that they are: an area has no steps of its own."""
+    rows = list(zip(*data.values(), strict=True))
+    line = rows[:1]
+    for (_, height, before), (time, value, run) in pairwise(rows):
+        line += [(time, height, run)] if run == before else []
+        line.append((time, value, run))
+    return {name: [row[number] for row in line] for number, name in enumerate(data)}
+
+
+def _single(data: Data) -> Data:
+    """Return the rows that are a run of their own, which no line shows."""
+    counts = np.unique(data["run"], return_counts=True)
+    alone = set(counts[0][counts[1] == 1].tolist())
+    return {name: [entry for entry, run in zip(data[name], data["run"], strict=True) if run in alone] for name in data}
+
+
+# ---- panels ----------------------------------------------------------------------------------------------
+
+
+def _heights(chart: Chart) -> list[int]:
+    strip = [STRIP_HEIGHT] if len(chart.visible) else []
+    heights = [PRICE_HEIGHT, *strip, *[PANEL_HEIGHT] * (len(chart.panels) - 1)]
+    return [*heights[:-1], heights[-1] + DATES_HEIGHT]
+
+
+def _panel(chart: Chart, number: int) -> Any:
+    import lets_plot as lp
+
+    panel, is_price = chart.panels[number], number == 0
+    lines = lp.ggplot()
+    for level in panel.levels:
+        lines += lp.geom_hline(yintercept=level, color=FAINT, linetype="dashed", size=0.5, tooltips="none")
+    for name in panel.bars:
+        lines += _layer(lp.geom_area, _corners(step_data(chart, name)), name, 99, fill=FAINT, alpha=0.55, size=0)
+    if is_price:
+        lines += _prices(chart)
+    size = STEP_SIZES[weeks_of(chart) > MOST_MARKS]
+    for place, name in enumerate(panel.columns):
+        look = {"color": PALETTE[place % len(PALETTE)], "linetype": _DASHES[place // len(PALETTE) % len(_DASHES)]}
+        lines += _layer(lp.geom_step, step_data(chart, name), name, place + 1, size=size, **look)
+    return lines + _scale_of(panel, chart) + _dates(chart, panel.ends) + _looks(number == len(chart.panels) - 1)
+
+
+def _prices(chart: Chart) -> Any:
+    import lets_plot as lp
+
+    data = daily_data(chart)
+    layer = _layer(lp.geom_line, data, chart.price_label, 0, color=DAILY_COLOR, size=0.5)
+    single = _single(data)
+    if not single["x"]:
+        return layer
+    return layer + lp.geom_point(
+        lp.aes("x", "y"), data=single, color=DAILY_COLOR, size=1.2, sampling="none", tooltips="none", na_rm=True
+    )
+
+
+def _layer(geom: Any, data: Data, label: str, place: int, **look: Any) -> Any:
+    """Return a layer with all its rows: without a word, Lets-Plot draws a sample of many."""
+    import lets_plot as lp
+
+    key = lp.layer_key(_literal(label), index=place, **({"size": 0} if geom is lp.geom_area else {}))
+    mapping = lp.aes("x", "y", group="run")
+    stays = {"position": "identity"} | ({"stat": "identity"} if geom is lp.geom_area else {})
+    return geom(mapping, data=data, manual_key=key, sampling="none", tooltips="none", na_rm=True, **stays, **look)
+
+
+def _literal(label: str) -> str:
+    """Return a label that Lets-Plot shows as it is."""
+    text = printable(label)
+    text = text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
+    return text.replace("<", f"<{BREAK}").replace("\\", f"\\{BREAK}")
+
+
+def _strip(chart: Chart, lowest: int) -> Any:
+    """Return the marks of weeks. Lets-Plot gives a panel 50 pixels, of which the strip shows the first few."""
+    import lets_plot as lp
+
+    rows = [row for row in zip(*week_data(chart).values(), strict=True) if row[1] >= lowest]
+    marks = lp.geom_segment(
+        lp.aes(x="x", xend="x"),
+        data={"x": [row[0] for row in rows], "level": [row[1] for row in rows]},
+        y=1,
+        yend=0.84,
+        color=PALETTE[0],
+        size=0.5,
+        sampling="none",
+        tooltips="none",
+        na_rm=True,
+    )
+    blank = lp.element_blank()
+    bare = lp.theme(axis_text_y=blank, panel_grid_major=blank, plot_margin=[0, 10, 0, 2])
+    low_end = lp.scale_y_continuous(expand=[0, 0])
+    return lp.ggplot() + marks + low_end + _dates(chart, (0.0, 1.0)) + _looks(False) + bare
+
+
+def _scale_of(panel: Panel, chart: Chart) -> Any:
+    import lets_plot as lp
+
+    if panel.ends is not None:
+        return lp.scale_y_continuous(breaks=list(panel.levels), format=",.10~g")
+    if panel is chart.panels[0] and chart.is_log:
+        values = prices_drawn(chart)
+        return lp.scale_y_log10(breaks=enough(log_levels(values.min(), values.max())), format=",.10~g")
+    return lp.scale_y_continuous(format=",.10~g")
+
+
+def enough(finenesses: Sequence[Sequence[float]]) -> list[float]:
+    """Return the first levels that are enough, else the last."""
+    return list(next((levels for levels in finenesses if len(levels) >= ENOUGH_LEVELS), finenesses[-1]))
+
+
+def _dates(chart: Chart, ends: tuple[float, float] | None) -> Any:
+    import lets_plot as lp
+
+    low, high = span_of(chart)
+    most = (WIDTH - 60) // DATE_PIXELS
+    fitting = (spacing for spacing in SPACINGS if (high - low) / DAY_MS / spacing[0] <= most)
+    _, width, text = next(fitting, SPACINGS[-1])
+    limits = lp.coord_cartesian(xlim=[low, high], ylim=None if ends is None else list(ends))
+    return lp.scale_x_datetime(break_width=width, format=text, expand=[0, 0]) + limits
+
+
+def _looks(has_dates: bool) -> Any:
+    import lets_plot as lp
+
+    # With an angle, dates stay level where the first one is at the edge.
+    blank, small = lp.element_blank(), lp.element_text(color=MUTED, size=11, angle=0)
+    return lp.theme(
+        axis_title=blank,
+        axis_line=blank,
+        axis_ticks_y=blank,
+        axis_text_y=small,
+        axis_text_x=small if has_dates else blank,
+        axis_ticks_x=lp.element_line(color=FAINT) if has_dates else blank,
+        panel_grid_minor=blank,
+        panel_grid_major=lp.element_line(color=GRID, size=1),
+        panel_background=lp.element_rect(fill=PANEL_COLOR, size=0),
+        panel_border=blank,
+        plot_margin=[2, 10, 2, 2],
+        legend_title=blank,
+        legend_text=lp.element_text(color=INK, size=11),
+        legend_position="top",
+        legend_direction="horizontal",
+        legend_justification=[0, 0.5],
+        legend_margin=0,
+        legend_box_spacing=2,
+        legend_key_height=12,
+        legend_key_width=20,
+    )
