@@ -1,4 +1,4 @@
-"""What all tests share: data that is made once, a cache that is not the user's, and a process left as it was."""
+"""What all tests share: data that is made once, and a process left as it was."""
 
 from __future__ import annotations
 

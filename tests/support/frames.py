@@ -180,7 +180,7 @@ def in_order(table: pa.Table, symbol: str = "symbol", date: str = "date") -> pa.
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment without what would steer the tool or its terminal; the cache in it is the tests' own."""
+    """The environment without what would steer the tool or its terminal."""
     steering = ("WEEKLY_CLI_", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_", "PYTHONWARNINGS")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     return clean | {"TERM": "xterm", "PYTHONUTF8": "1"} | dict(extra or {})
