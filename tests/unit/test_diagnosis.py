@@ -290,7 +290,7 @@ REQUIRED = [
     "numpy>=2.0",
     "joblib<1.7,>=1.4",
     'deltalake>=1.6; extra == "delta"',
-    'lets-plot>=4.8; extra == "plot"',
+    'lets-plot>=4.9; extra == "plot"',
     'no-such-library>=3; extra == "plot"',
     'weekly-cli[delta]; extra == "all"',
     'pytest>=8; extra == "test"',

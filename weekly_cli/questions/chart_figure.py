@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.names import printable
-from weekly_cli.questions.chart import Chart, Floats, plain
+from weekly_cli.questions.chart import Chart, Days, Floats, plain
 from weekly_cli.questions.chart_panels import Panel
 
-Data = dict[str, list[Any]]
+#: Columns of a layer: arrays, of which Lets-Plot reads a whole at a time what it reads of lists value by value.
+Data = dict[str, NDArray[Any]]
 
 #: In pixels: of a picture without its head, of the strip with the marks of weeks, and of panels with their legends.
 WIDTH, STRIP_HEIGHT, PRICE_HEIGHT, PANEL_HEIGHT, DATES_HEIGHT = 932, 12, 364, 140, 22
@@ -107,34 +108,26 @@ def prices_drawn(chart: Chart) -> Floats:
 def daily_data(chart: Chart) -> Data:
     """Return the daily prices: time in milliseconds, price, and the number of the run without a gap."""
     is_known = np.isfinite(chart.prices)
-    return {
-        "x": (chart.days[is_known] * float(DAY_MS)).tolist(),
-        "y": chart.prices[is_known].tolist(),
-        "run": np.cumsum(~is_known)[is_known].tolist(),
-    }
+    runs = np.cumsum(~is_known)
+    return {"x": _times(chart.days[is_known]), "y": chart.prices[is_known], "run": runs[is_known]}
 
 
 def step_data(chart: Chart, name: str) -> Data:
     """Return a weekly column's steps; each run ends with a row more, on the day on which it has no value any longer."""
-    times = (chart.days[np.append(chart.steps.rows, len(chart.days) - 1)] * float(DAY_MS)).tolist()
-    data: Data = {"x": [], "y": [], "run": []}
-    run, before = 0, None
-    for time, value in zip(times, [*plain(chart.steps.values[name]), None], strict=True):
-        if value is not None or before is not None:
-            data["x"].append(time)
-            data["y"].append(before if value is None else value)
-            data["run"].append(run)
-        run, before = run + (value is None), value
-    return data
+    times = _times(chart.days[np.append(chart.steps.rows, len(chart.days) - 1)])
+    # With the fewest digits that give a float32 back, as the page and `--json` have them.
+    values = np.array([*plain(chart.steps.values[name]), None], np.float64)
+    before = np.append(np.nan, values[:-1])
+    is_end = np.isnan(values)
+    is_drawn = ~(is_end & np.isnan(before))
+    runs = np.cumsum(is_end) - is_end
+    return {"x": times[is_drawn], "y": np.where(is_end, before, values)[is_drawn], "run": runs[is_drawn]}
 
 
 def week_data(chart: Chart) -> Data:
     """Return when weeks became visible, with levels: every 2 ** n-th week has the level n or above."""
-    marks = chart.visible.tolist()
-    return {
-        "x": (chart.days[chart.steps.rows[marks]] * float(DAY_MS)).tolist(),
-        "level": [(number & -number).bit_length() - 1 if number else 99 for number in range(len(marks))],
-    }
+    levels = [(number & -number).bit_length() - 1 if number else 99 for number in range(len(chart.visible))]
+    return {"x": _times(chart.days[chart.steps.rows[chart.visible]]), "level": np.array(levels, np.int64)}
 
 
 def lowest_level(weeks: float) -> int:
@@ -142,21 +135,25 @@ def lowest_level(weeks: float) -> int:
     return max(0, math.ceil(math.log2(max(1.0, weeks) / MOST_MARKS)))
 
 
+def _times(days: Days) -> NDArray[np.float64]:
+    return days.astype(np.float64) * DAY_MS
+
+
 def _corners(data: Data) -> Data:
     """Return steps as the line that they are: an area has no steps of its own."""
-    rows = list(zip(*data.values(), strict=True))
-    line = rows[:1]
-    for (_, height, before), (time, value, run) in pairwise(rows):
-        line += [(time, height, run)] if run == before else []
-        line.append((time, value, run))
-    return {name: [row[number] for row in line] for number, name in enumerate(data)}
+    x, y, run = data["x"], data["y"], data["run"]
+    at = np.flatnonzero(run[1:] == run[:-1]) + 1
+    return {"x": np.insert(x, at, x[at]), "y": np.insert(y, at, y[at - 1]), "run": np.insert(run, at, run[at])}
 
 
 def _single(data: Data) -> Data:
     """Return the rows that are a run of their own, which no line shows."""
-    counts = np.unique(data["run"], return_counts=True)
-    alone = set(counts[0][counts[1] == 1].tolist())
-    return {name: [entry for entry, run in zip(data[name], data["run"], strict=True) if run in alone] for name in data}
+    _, runs, counts = np.unique(data["run"], return_inverse=True, return_counts=True)
+    return _rows(data, counts[runs] == 1)
+
+
+def _rows(data: Data, is_taken: NDArray[np.bool_]) -> Data:
+    return {name: column[is_taken] for name, column in data.items()}
 
 
 # ---- panels ----------------------------------------------------------------------------------------------
@@ -192,7 +189,7 @@ def _prices(chart: Chart) -> Any:
     data = daily_data(chart)
     layer = _layer(lp.geom_line, data, chart.price_label, 0, color=DAILY_COLOR, size=0.5)
     single = _single(data)
-    if not single["x"]:
+    if not len(single["x"]):
         return layer
     return layer + lp.geom_point(
         lp.aes("x", "y"), data=single, color=DAILY_COLOR, size=1.2, sampling="none", tooltips="none", na_rm=True
@@ -220,10 +217,10 @@ def _strip(chart: Chart, lowest: int) -> Any:
     """Return the marks of weeks. Lets-Plot gives a panel 50 pixels, of which the strip shows the first few."""
     import lets_plot as lp
 
-    rows = [row for row in zip(*week_data(chart).values(), strict=True) if row[1] >= lowest]
+    data = week_data(chart)
     marks = lp.geom_segment(
         lp.aes(x="x", xend="x"),
-        data={"x": [row[0] for row in rows], "level": [row[1] for row in rows]},
+        data=_rows(data, data["level"] >= lowest),
         y=1,
         yend=0.84,
         color=PALETTE[0],

@@ -133,4 +133,5 @@ def _library() -> str:
 
 def _as_json(value: Any) -> str:
     """Return JSON for a script element: only "<" can end that or begin a comment, and JSON takes its escape."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=lambda column: column.tolist())
+    return text.replace("<", "\\u003c")
