@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: Extras of developers, who install the newest versions.
 OF_DEVELOPERS = ("test",)
-#: What reaches into the libraries: the command, all readings of the input, the columns against their oracles, pandas
-#: in and out, `verify` with its second implementation, and the pool.
+#: What reaches into the libraries: the command, all readings of the input, charts, the columns against their oracles,
+#: pandas in and out, `verify` with its second implementation, and the pool.
 TESTS = (
     "tests/cli/test_cli.py",
     "tests/cli/test_verify.py",
@@ -24,6 +24,7 @@ TESTS = (
     "tests/cli/test_wide.py",
     "tests/cli/test_writers.py",
     "tests/cli/test_delta.py",
+    "tests/cli/test_chart.py",
     "tests/cli/test_pandas_index.py",
     "tests/cli/test_inspect.py",
     "tests/unit/test_values.py",

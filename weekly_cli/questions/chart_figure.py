@@ -22,7 +22,7 @@ from weekly_cli.questions.chart_panels import Panel
 Data = dict[str, NDArray[Any]]
 
 #: In pixels: of a picture without its head, of the strip with the marks of weeks, and of panels with their legends.
-WIDTH, STRIP_HEIGHT, PRICE_HEIGHT, PANEL_HEIGHT, DATES_HEIGHT = 932, 12, 364, 140, 22
+WIDTH, STRIP_HEIGHT, PRICE_HEIGHT, PANEL_HEIGHT, DATES_HEIGHT = 932, 16, 364, 140, 22
 #: Okabe and Ito's colours, which the colour-blind tell apart, in the order of their contrast to white and each other.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, MUTED, DAILY_COLOR, FAINT, GRID = "#1f2933", "#5b6673", "#4a5560", "#b8c0c8", "#e9edf1"
