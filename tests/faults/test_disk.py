@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from frames import COMMAND, build, daily, environment, names_beside, put, read, report_here, run_words, seen, write
 from rounds import soaked
-from test_faults import DIRECT, FILE, FOLDER, POOL, SYMBOLS, holds, old_output
+from test_faults import DIRECT, FILE, FOLDER, POOL, holds
 
 import weekly_cli
 from weekly_cli.errors import BudgetError, DiskError, OutputConflict, WeeklyError
@@ -228,9 +228,8 @@ def ends_well(
 
 @pytest.fixture(scope="module")
 def long_prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(
-        daily(SYMBOLS, 500), tmp_path_factory.mktemp("long") / "prices" / "prices.parquet", row_group_size=2000
-    )
+    prices = daily([f"S{number:02d}" for number in range(20)], 500)
+    return write(prices, tmp_path_factory.mktemp("long") / "prices" / "prices.parquet", row_group_size=2000)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +251,8 @@ def test_a_limit_on_the_size_of_files_is_told_and_leaves_the_old_output(
 ) -> None:
     """A limit of the process, which its workers have too; Arrow's own writes meet it."""
     output = tmp_path / name
-    old = old_output(long_prices, output)
+    build(long_prices, output, features="w_close")
+    old = seen(output)
     words = [str(COMMAND), "build", str(long_prices), "-o", str(output), *how, "-q"]
     limited = run_words(["prlimit", f"--fsize={kib * 1024}", *words])
     assert limited.returncode == DiskError.exit_code, limited.stderr
@@ -338,7 +338,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_output(
     words = ["build", str(long_prices), "-o", str(disk.inside / name), *how, "-q"]
     unchecked = [*disk.enter, sys.executable, "-c", UNCHECKED, *words]
     (tmp_path / "old").mkdir()
-    old_output(long_prices, tmp_path / "old" / name)
+    build(long_prices, tmp_path / "old" / name, features="w_close")
     put(tmp_path / "old" / name, output)
     need = most_taken(unchecked, disk)
     where = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import itertools
 import json
 import os
@@ -378,7 +379,7 @@ def test_a_run_that_is_killed_in_its_middle_goes_on(bulk: Path, tmp_path: Path) 
     assert done.returncode == 0
     assert "resumes where an earlier run was cut off" in done.stderr
     assert names_beside(tmp_path / "out") == ["out"]
-    again = run_cli("build", bulk, *options, "--quiet")
+    again = run_cli("build", bulk, "-o", tmp_path / "out", *ONE, "--quiet")
     assert (again.returncode, again.stderr) == (0, "")
 
 
@@ -511,14 +512,16 @@ def bulk_old(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bulk_wanted(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
-    return build(bulk, tmp_path_factory.mktemp("wanted") / "out", benchmark=tuple(MANY[1::2]))
+def bulk_wanted(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], pa.Table]:
+    """What an undisturbed run makes, made when it is asked for: most signals come before that."""
+    folder = tmp_path_factory.mktemp("wanted")
+    return functools.cache(lambda: build(bulk, folder / "out", benchmark=tuple(MANY[1::2])))
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("name", "share"), soaked(SIGNALLED, [one for one in ALL_SIGNALLED if one not in SIGNALLED]))
 def test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output(
-    bulk: Path, bulk_old: Path, bulk_wanted: pa.Table, tmp_path: Path, name: str, share: float
+    bulk: Path, bulk_old: Path, bulk_wanted: Callable[[], pa.Table], tmp_path: Path, name: str, share: float
 ) -> None:
     """Where the switch came first, the new output is whole."""
     put(bulk_old, tmp_path / "out")
@@ -531,7 +534,7 @@ def test_a_signal_at_any_stage_ends_all_and_leaves_the_old_output(
         assert wait_for(lambda: not any(map(lives, workers)), 2)
     assert process.returncode in (0, 128 + signal.Signals[name], -signal.Signals[name])
     if process.returncode == 0 or picture(tmp_path / "out") != before:
-        assert read(tmp_path / "out").equals(bulk_wanted)
+        assert read(tmp_path / "out").equals(bulk_wanted())
     assert said == ""
 
 
@@ -573,6 +576,4 @@ def test_a_terminal_that_closes_ends_the_run_and_its_workers(bulk: Path, tmp_pat
     assert process.wait(5) == 128 + signal.SIGHUP
     assert wait_for(lambda: not any(map(lives, workers)), 2)
     assert not (tmp_path / "out").exists()
-    assert (
-        run_cli("build", bulk, "-o", tmp_path / "out", "--jobs", "2", "--strategy", "adaptive", *MANY).returncode == 0
-    )
+    assert run_cli("build", bulk, "-o", tmp_path / "out", *ONE).returncode == 0
