@@ -77,8 +77,8 @@ def beyond_a_cover(cases: Sequence[pytest.Function]) -> list[pytest.Function]:
 
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A verification that is not told otherwise cuts the input twice."""
-    monkeypatch.setattr(verify, "__kwdefaults__", {**verify.__kwdefaults__, "dates": 2})
+    """A verification that is not told otherwise cuts the input once; where it is what is tried, twice."""
+    monkeypatch.setattr(verify, "__kwdefaults__", {**verify.__kwdefaults__, "dates": 1})
 
 
 @pytest.fixture(autouse=True)

@@ -46,6 +46,12 @@ FEW = "w_close,w_week_end,w_ret,w_sma_20,w_rsi_14"
 CHECKS = ["bytes", "columns", "rows", "values", "look-ahead", "reference", "warm-up"]
 
 
+@pytest.fixture(autouse=True)
+def two_rounds(few_rounds: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verification that is not told otherwise cuts the input twice."""
+    monkeypatch.setattr(verify, "__kwdefaults__", {**verify.__kwdefaults__, "dates": 2})
+
+
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
     """Three years of four symbols, with columns beside the roles."""

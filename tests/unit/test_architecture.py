@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from frames import daily, report_here, run_cli, write
+from frames import daily, report_here, run_cli, run_words, write
 
 import weekly_cli
 from weekly_cli.cli.commands import PANELS
@@ -255,12 +256,39 @@ def by_process(log: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("args", [[], *([name] for names in PANELS.values() for name in names)], ids=str)
+@pytest.mark.parametrize("args", [[], ["build"]], ids=str)
 def test_help_imports_nothing_heavy(recorded: tuple[dict[str, str], Path], args: list[str]) -> None:
     env, log = recorded
     done = run_cli(*args, "--help", env=env)
     assert done.returncode == 0
     assert "Usage:" in done.stdout
+    assert list(by_process(log).values()) == [{"weekly_cli.cli.process"}]
+
+
+#: Forks for each command from a process that has imported what all have in common, which is nothing heavy.
+EACH_HELP = """
+import os, sys
+from typer import main, rich_utils
+from weekly_cli import cli
+from weekly_cli.cli import commands
+
+parser = main.get_command(commands.app)
+main.get_command = lambda _: parser
+for name in sys.argv[1:]:
+    if not os.fork():
+        sys.argv = ["weekly-cli", name, "--help"]
+        cli.main()
+    sys.exit(name) if os.wait()[1] else None
+"""
+
+
+@pytest.mark.slow
+def test_no_help_of_a_command_imports_anything_heavy(recorded: tuple[dict[str, str], Path]) -> None:
+    env, log = recorded
+    names = [name for names in PANELS.values() for name in names]
+    done = run_words([sys.executable, "-c", EACH_HELP, *names], env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(r"Usage: weekly-cli (\S+)", done.stdout) == names
     assert list(by_process(log).values()) == [{"weekly_cli.cli.process"}]
 
 
