@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +17,13 @@ from weekly_cli.errors import InputRefused
 SEPARATOR = ":"
 
 
-def derive(table: pa.Table, schema: DatasetSchema, names: list[str], where: str, first_row: int) -> pa.Table:
+def derive(
+    table: pa.Table, schema: DatasetSchema, names: list[str], where: str, numbers: Sequence[tuple[int, int]]
+) -> pa.Table:
     """Return the columns `names` of a table of read columns; those that are derived are computed.
 
-    `where` names the rows in error messages; `first_row` is the number of the first one in the input.
+    `where` names the rows in error messages; `numbers` are the rows' in the input: of each run the first one's, and
+    how many it has.
 
     Raises
     ------
@@ -29,17 +32,17 @@ def derive(table: pa.Table, schema: DatasetSchema, names: list[str], where: str,
     if not any(name in schema.derived for name in names):
         return table if table.column_names == names else table.select(names)
     columns = [
-        _computed(table, schema, schema.derived[name], where, first_row)
-        if name in schema.derived
-        else table.column(name)
+        _computed(table, schema, schema.derived[name], where, numbers) if name in schema.derived else table.column(name)
         for name in names
     ]
     return pa.table(columns, names=names)
 
 
-def _computed(table: pa.Table, schema: DatasetSchema, how: Derived, where: str, first_row: int) -> Column:
+def _computed(
+    table: pa.Table, schema: DatasetSchema, how: Derived, where: str, numbers: Sequence[tuple[int, int]]
+) -> Column:
     if how.rule == "row number":
-        return from_numpy(np.arange(first_row, first_row + table.num_rows))
+        return from_numpy(np.concatenate([np.arange(first, first + rows) for first, rows in numbers]))
     sources = {name: table.column(name) for name in how.sources}
     if how.rule == "joined":
         return _joined(sources, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,34 +29,86 @@ OFFENDERS_SHOWN = 3
 
 @dataclass(frozen=True)
 class Keys:
-    """The facts from the keys of one table; `first` and `stop` are None if the symbols are scattered."""
+    """The facts from the keys of some pieces' rows.
 
-    piece: int
+    Attributes
+    ----------
+    symbols : pa.Array
+        Those of the rows.
+    entries, pieces, counts : int64[entries]
+        Of each symbol in each piece that has it: its position in `symbols`, the piece's number, and the rows.
+    first, stop : int64[entries] or None
+        The rows of the row group between which these are; None if symbols are scattered.
+    days : tuple of int, or None
+        The first row's, the last row's, the smallest and the largest.
+    keys : tuple, or None
+        Symbol and day of the first row and of the last.
+    bad : tuple of str
+        The first rows without a key, each with its place.
+    bad_of_files : mapping of str to int
+        How many there are, by the names of files.
+    unread : tuple of (value, place), or None
+        The first value in the date column that is no date.
+    """
+
+    rows: int
     symbols: pa.Array
+    entries: Ints
+    pieces: Ints
     counts: Ints
     first: Ints | None
     stop: Ints | None
-    days: tuple[int, int, int, int] | None  # first row's, last row's, smallest, largest
+    days: tuple[int, int, int, int] | None
     ascending: bool
-    keys: tuple[tuple[Any, int], tuple[Any, int]] | None  # symbol and day of the first row and of the last
+    keys: tuple[tuple[Any, int], tuple[Any, int]] | None
     keys_ascending: bool
-    bad: tuple[tuple[int, str], ...]
-    bad_count: int
-    unread: tuple[int, str] | None
+    bad: tuple[str, ...]
+    bad_of_files: Mapping[str, int]
+    unread: tuple[str, str] | None
     unread_count: int
     by_day: DayCounts | None
     times_of_day: frozenset[int]
 
 
 def read_keys(footers: Footers, by_key: bool, begin: int, end: int) -> list[Keys]:
-    numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(footers.pieces[begin:end])}
-    wanted = footers.schema.key_columns
+    pieces = footers.pieces[begin:end]
+    numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(pieces)}
     keys = []
-    for piece, first, table in source.tables(footers.pieces[begin:end], footers.schema, wanted):
-        symbols = _encoded(table.column(0))
-        _refuse_other_bytes(symbols.dictionary, wanted[0], piece)
-        keys.append(_keys_of(numbers[piece.path, piece.row_group], first, table, symbols, footers.schema, by_key))
+    for parts, table in source.joined_tables(pieces, footers.schema, footers.schema.key_columns):
+        places = _Places(parts, np.array([numbers[part.piece.path, part.piece.row_group] for part in parts]))
+        keys.append(_keys_of(places, table, footers.schema, by_key))
     return keys
+
+
+class _Places:
+    """Where the rows of a table are in the input: `numbers` are those of the parts' pieces."""
+
+    def __init__(self, parts: Sequence[source.Part], numbers: Ints) -> None:
+        self.parts, self.numbers = parts, numbers
+        self.bounds = np.cumsum([0, *(part.rows for part in parts)])
+
+    def part_of(self, rows: Ints) -> Ints:
+        """Return the position of the part that each row belongs to; rows ascend."""
+        return np.repeat(np.arange(len(self.parts)), np.diff(np.searchsorted(rows, self.bounds)))
+
+    def in_group(self, rows: Ints, parts: Ints) -> Ints:
+        """Return the numbers in their row groups of rows that belong to these parts, or bounds of such rows."""
+        before: Ints = self.bounds[:-1] - [part.first for part in self.parts]
+        return rows - before[parts]
+
+    def place(self, row: int) -> str:
+        """Return in words where a row is for the user."""
+        parts = self.part_of(np.array([row]))
+        return self.parts[int(parts[0])].piece.place(int(self.in_group(np.array([row]), parts)[0]))
+
+    def by_file(self, rows: Ints) -> dict[str, int]:
+        """Return how many of some rows each file has."""
+        found: dict[str, int] = {}
+        for number, count in enumerate(np.bincount(self.part_of(rows))):
+            if count:
+                name = self.parts[number].piece.name
+                found[name] = found.get(name, 0) + int(count)
+        return found
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.Array:
@@ -64,54 +116,71 @@ def _encoded(column: pa.ChunkedArray) -> pa.Array:
     return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
 
 
-def _refuse_other_bytes(symbols: pa.Array, name: str, piece: source.Piece) -> None:
+def _refuse_other_bytes(symbols: pa.Array, name: str, places: _Places) -> None:
     """Refuse symbols that are not valid UTF-8, which Arrow does not check: they could be neither sorted nor named."""
+    if _is_text(symbols.dictionary):
+        return
+    for part, begin in zip(places.parts, places.bounds.tolist(), strict=False):
+        used = symbols.indices.slice(begin, part.rows).unique().drop_null()
+        try:
+            symbols.dictionary.take(used).validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise InputRefused(
+                f"column {name!r} of {part.piece.name} is text, but not all of it is UTF-8 (row group "
+                f"{part.piece.row_group}): {disk.first_line(error)}; write it as UTF-8"
+            ) from error
+
+
+def _is_text(symbols: pa.Array) -> bool:
     try:
         symbols.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise InputRefused(
-            f"column {name!r} of {piece.name} is text, but not all of it is UTF-8 (row group {piece.row_group}): "
-            f"{disk.first_line(error)}; write it as UTF-8"
-        ) from error
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
-def _keys_of(number: int, offset: int, table: pa.Table, encoded: pa.Array, schema: DatasetSchema, by_key: bool) -> Keys:
+def _keys_of(places: _Places, table: pa.Table, schema: DatasetSchema, by_key: bool) -> Keys:
     names = schema.key_columns
-    days, known = session_days(table.column(names[1]), schema.dates)
+    encoded = _encoded(table.column(0))
+    _refuse_other_bytes(encoded, names[0], places)
+    days, known = session_days(table.column(1), schema.dates)
     usable = known if encoded.null_count == 0 else is_known(encoded)
     if usable is not None and known is not None:
         usable = usable & known
     bad_rows = np.flatnonzero(~usable) if usable is not None else np.empty(0, np.int64)
-    offenders = tuple((offset + int(row), _offender(table, int(row), names)) for row in bad_rows[:OFFENDERS_SHOWN])
-    unread_rows = _unread(table.column(names[1]), known)
+    unread_rows = _unread(table.column(1), known)
     codes = to_numpy(encoded.indices, 0)
-    positions = np.arange(offset, offset + len(codes))
+    rows = np.arange(len(codes))
     if len(bad_rows):
-        codes, days, positions = codes[usable], days[usable], positions[usable]
-    counts = np.bincount(codes, minlength=len(encoded.dictionary))
-    first, stop = _ranges(codes, positions, counts)
-    present = np.flatnonzero(counts)
+        codes, days, rows = codes[usable], days[usable], rows[usable]
+    parts, symbols, counts, first, stop = _entries(codes, rows, places, len(encoded.dictionary))
+    present, entries = np.unique(symbols, return_inverse=True)
+    everything = len(present) == len(encoded.dictionary)
     smallest, largest = (int(days.min()), int(days.max())) if len(days) else (0, -1)
     return Keys(
-        piece=number,
-        symbols=encoded.dictionary if len(present) == len(counts) else encoded.dictionary.take(from_numpy(present)),
-        counts=counts[present],
-        first=None if first is None else first[present],
-        stop=None if stop is None else stop[present],
+        rows=table.num_rows,
+        symbols=encoded.dictionary if everything else encoded.dictionary.take(from_numpy(present)),
+        entries=entries,
+        pieces=places.numbers[parts],
+        counts=counts,
+        first=None if first is None else places.in_group(first, parts),
+        stop=None if stop is None else places.in_group(stop, parts),
         days=(int(days[0]), int(days[-1]), smallest, largest) if len(days) else None,
         ascending=bool((days[1:] >= days[:-1]).all()),
         keys=((_symbol(encoded, codes[0]), int(days[0])), (_symbol(encoded, codes[-1]), int(days[-1])))
         if len(days)
         else None,
         keys_ascending=by_key and first is not None and _keys_ascend(encoded.dictionary, codes, days),
-        bad=offenders,
-        bad_count=len(bad_rows),
-        unread=(offset + int(unread_rows[0]), as_text(table.column(names[1])[int(unread_rows[0])]))
+        bad=tuple(
+            f"{_offender(table, row, names)} in {places.place(row)}" for row in bad_rows[:OFFENDERS_SHOWN].tolist()
+        ),
+        bad_of_files=places.by_file(bad_rows),
+        unread=(as_text(table.column(1)[int(unread_rows[0])]), places.place(int(unread_rows[0])))
         if len(unread_rows)
         else None,
         unread_count=len(unread_rows),
         by_day=count_days(days, smallest, largest) if len(days) else None,
-        times_of_day=times_of_day(table.column(names[1]), schema.dates),
+        times_of_day=times_of_day(table.column(1), schema.dates),
     )
 
 
@@ -142,15 +211,26 @@ def _offender(table: pa.Table, row: int, names: Sequence[str]) -> str:
     return f"{names[0]} {symbol.as_py()!r}, {names[1]} {as_text(date)}"
 
 
-def _ranges(codes: NDArray[np.int32], positions: Ints, counts: Ints) -> tuple[Ints, Ints] | tuple[None, None]:
-    """Return the first row and the row after the last of each symbol, None if symbols are scattered."""
-    starts = run_starts(codes)
-    if len(starts) > _RUNS_PER_SYMBOL * np.count_nonzero(counts):
-        return None, None
+def _entries(
+    codes: NDArray[np.int32], rows: Ints, places: _Places, n_symbols: int
+) -> tuple[Ints, Ints, Ints, Ints | None, Ints | None]:
+    """Return of each symbol in each part: the part, the symbol, its rows, the first one, and the one after the last.
+
+    The last two are None if symbols are scattered in a part.
+    """
+    n_parts = len(places.parts)
+    pairs = codes if n_parts == 1 else codes + n_symbols * places.part_of(rows)
+    counts = np.bincount(pairs, minlength=n_parts * n_symbols)
+    present = np.flatnonzero(counts)
+    parts, symbols = np.divmod(present, max(1, n_symbols))
+    starts = run_starts(pairs)
+    runs_of_parts = np.diff(np.searchsorted(starts, np.searchsorted(rows, places.bounds)))
+    if (runs_of_parts > _RUNS_PER_SYMBOL * np.bincount(parts, minlength=n_parts)).any():
+        return parts, symbols, counts[present], None, None
     first = np.full(len(counts), np.iinfo(np.int64).max)
     stop = np.zeros(len(counts), np.int64)
     if len(starts):
-        last = np.append(starts[1:], len(codes)) - 1
-        np.minimum.at(first, codes[starts], positions[starts])
-        np.maximum.at(stop, codes[starts], positions[last] + 1)
-    return first, stop
+        last = np.append(starts[1:], len(pairs)) - 1
+        np.minimum.at(first, pairs[starts], rows[starts])
+        np.maximum.at(stop, pairs[starts], rows[last] + 1)
+    return parts, symbols, counts[present], first[present], stop[present]

@@ -117,7 +117,7 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     for run_keys in source.in_order((partial(read_keys, footers, by_key, *run) for run in runs), threads):
         for keys in run_keys:
             fold.add(keys)
-            done += int(keys.counts.sum()) + keys.bad_count
+            done += keys.rows
         on_rows(done)
     if fold.bad_count and config.on_bad_rows == "error":
         raise InputRefused(fold.bad_rows_sentence())
@@ -178,17 +178,15 @@ class _Fold:
         self._times_of_day: frozenset[int] = frozenset()
 
     def add(self, keys: Keys) -> None:
-        piece = self._footers.pieces[keys.piece]
-        if keys.bad_count:
-            self.bad_count += keys.bad_count
-            self._bad_files[piece.name] = self._bad_files.get(piece.name, 0) + keys.bad_count
-            self._bad += [f"{what} in {piece.place(row)}" for row, what in keys.bad]
+        self._bad += keys.bad
+        for name, count in keys.bad_of_files.items():
+            self.bad_count += count
+            self._bad_files[name] = self._bad_files.get(name, 0) + count
         if keys.unread is not None:
-            row, value = keys.unread
             self._unread_count += keys.unread_count
             if not self._first_unread:
-                self._first_unread = f"{value!r} in {piece.place(row)}"
-                self._first_unread_text = value
+                value, place = keys.unread
+                self._first_unread, self._first_unread_text = f"{value!r} in {place}", value
         if keys.days is not None:
             first, last, smallest, largest = keys.days
             before = self._days or (first, smallest, largest)
@@ -218,20 +216,18 @@ class _Fold:
             self._counts = np.append(self._counts, np.zeros(len(new), np.int64))
             entries = pc.index_in(symbols, value_set=self._known)
         codes = to_numpy(entries)
-        np.add.at(self._counts, codes, np.concatenate([keys.counts for keys in self._waiting]))
-        self._place(codes)
+        begins = np.cumsum([0, *(len(keys.symbols) for keys in self._waiting)])
+        of_entries = [codes[begin + keys.entries] for begin, keys in zip(begins, self._waiting, strict=False)]
+        np.add.at(self._counts, np.concatenate(of_entries), np.concatenate([keys.counts for keys in self._waiting]))
+        self._place(of_entries)
         self._waiting, self._n_waiting = [], 0
 
-    def _place(self, codes: NDArray[np.int32]) -> None:
-        begin = 0
-        for keys in self._waiting:
-            end = begin + len(keys.symbols)
+    def _place(self, of_entries: Sequence[NDArray[np.int32]]) -> None:
+        for codes, keys in zip(of_entries, self._waiting, strict=True):
             if keys.first is None or keys.stop is None:
                 self._places = None
             elif self._places is not None:
-                pieces = np.full(end - begin, keys.piece)
-                self._places.append((codes[begin:end].astype(np.int64), pieces, keys.first, keys.stop))
-            begin = end
+                self._places.append((codes.astype(np.int64), keys.pieces, keys.first, keys.stop))
         places = sum(len(entry[0]) for entry in self._places or ())
         if places > _PLACES_PER_SYMBOL * (len(self._known) + len(self._footers.pieces)):
             self._places = None

@@ -6,6 +6,7 @@ can't begin late (Parquet decodes a row group from its first page), so reading a
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ from weekly_cli.compute.arrays import floats, from_numpy
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.derived import derive
 from weekly_cli.dataset.hive import as_values
-from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text
+from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text, working_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
 
@@ -33,6 +34,9 @@ Result = TypeVar("Result")
 BATCH_ROWS = 1024 * 1024
 _EARLY_STOP_ROWS = 64 * 1024
 _EARLY_STOP_SHARE = 0.8
+#: Pieces that are read as one table have so many rows, and are so many: the first for the memory of a copy, the second
+#: for what is counted for each pair of a symbol and a piece.
+_JOINED_ROWS, _MOST_JOINED = 128 * 1024, 64
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,15 @@ class Chunk:
     table: pa.Table
 
 
+@dataclass(frozen=True)
+class Part:
+    """The rows of a piece in a table: `first` is the first one's number in the row group."""
+
+    piece: Piece
+    first: int
+    rows: int
+
+
 def tables(
     pieces: Iterable[Piece],
     schema: DatasetSchema,
@@ -101,20 +114,88 @@ def tables(
     InputRefused
         If a file can't be decoded.
     """
-    opened: tuple[str, pq.ParquetFile] | None = None
-    names = list(schema.arrow.names if columns is None else columns)
-    wanted = {name: schema.working_type(name) for name in schema.read_columns(names)}
-    for piece in pieces:
-        if opened is None or opened[0] != piece.path:
-            opened = piece.path, _open(piece, schema)
+    reading = _Reading(schema, columns)
+    for part, table in reading.parts(pieces, batch_rows, use_threads):
+        yield part.piece, part.first, reading.table([part], [table])
+
+
+def joined_tables(
+    pieces: Iterable[Piece],
+    schema: DatasetSchema,
+    columns: Sequence[str] | None = None,
+    batch_rows: int = BATCH_ROWS,
+    use_threads: bool = False,
+) -> Iterator[tuple[Sequence[Part], pa.Table]]:
+    """Yield (parts, table) as `tables` does, but the rows of small pieces that are alike as one table.
+
+    What a table costs, whatever its rows, is more than the rows of one symbol do: 4,000 files of one symbol each take
+    an eighth less CPU time in all.
+    """
+    reading = _Reading(schema, columns)
+    held: list[tuple[Part, pa.Table]] = []
+    rows, most_rows = 0, min(_JOINED_ROWS, batch_rows)
+    for part, table in reading.parts(pieces, batch_rows, use_threads):
+        fits = len(held) < _MOST_JOINED and rows + part.rows <= most_rows
+        if held and not (fits and _alike(held[0], (part, table))):
+            yield reading.joined(held)
+            held, rows = [], 0
+        held.append((part, table))
+        rows += part.rows
+    if held:
+        yield reading.joined(held)
+
+
+def _alike(one: tuple[Part, pa.Table], other: tuple[Part, pa.Table]) -> bool:
+    names = [[name for name, _ in part.piece.keys] for part, _ in (one, other)]
+    return names[0] == names[1] and bool(one[1].schema.equals(other[1].schema))
+
+
+class _Reading:
+    """Reads the columns of a dataset, or some of them."""
+
+    def __init__(self, schema: DatasetSchema, columns: Sequence[str] | None) -> None:
+        self._schema = schema
+        self._names = list(schema.arrow.names if columns is None else columns)
+        self._wanted = {name: schema.working_type(name) for name in schema.read_columns(self._names)}
+
+    def parts(self, pieces: Iterable[Piece], batch_rows: int, use_threads: bool) -> Iterator[tuple[Part, pa.Table]]:
+        """Yield the rows of pieces as their files have them."""
+        opened: tuple[str, pq.ParquetFile] | None = None
+        for piece in pieces:
+            if opened is None or opened[0] != piece.path:
+                opened = piece.path, _open(piece, self._schema)
+            with _decoding(piece):
+                for first, table in _decoded(opened[1], piece, self._wanted, batch_rows, use_threads):
+                    yield Part(piece, first, table.num_rows), _with_sound_codes(table, piece)
+
+    def joined(self, held: Sequence[tuple[Part, pa.Table]]) -> tuple[Sequence[Part], pa.Table]:
+        """Return parts and one table of their rows; what is refused is refused for the part that it is in."""
+        parts, tables = zip(*held, strict=True)
         try:
-            for first, table in _decoded(opened[1], piece, wanted, batch_rows, use_threads):
-                read = _conformed(table, piece, schema.roles["symbol"], wanted)
-                yield piece, first, derive(read, schema, names, piece.name, piece.first_row + first)
-        except (OSError, pa.ArrowException) as error:
-            raise InputRefused(
-                f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
-            ) from error
+            return parts, self.table(parts, tables)
+        except InputRefused:
+            for part, table in held:
+                self.table([part], [table])
+            raise
+
+    def table(self, parts: Sequence[Part], tables: Sequence[pa.Table]) -> pa.Table:
+        """Return the dataset's columns of parts whose files have the same columns."""
+        first = parts[0].piece
+        with _decoding(first):
+            table = tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
+            read = _conformed(table, parts, self._schema.roles["symbol"], self._wanted)
+            numbers = [(part.piece.first_row + part.first, part.rows) for part in parts]
+            return derive(read, self._schema, self._names, first.name, numbers)
+
+
+@contextlib.contextmanager
+def _decoding(piece: Piece) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputRefused(
+            f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
+        ) from error
 
 
 def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
@@ -162,17 +243,17 @@ def _refuse_short(piece: Piece, rows: int) -> None:
         )
 
 
-def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, pa.DataType]) -> pa.Table:
+def _conformed(table: pa.Table, parts: Sequence[Part], symbol: str, wanted: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the table with the columns of `wanted` in their types; the symbol column keeps the type that it has."""
+    piece = parts[0].piece
     keys = dict(piece.keys)
     in_file = set(table.column_names)
     arrays = []
     for name, kind in wanted.items():
         if name in keys:
-            arrays.append(_repeated(keys[name], kind, name, table.num_rows, piece.name))
+            arrays.append(_repeated(name, kind, parts))
         elif name in in_file:
             column = table.column(name)
-            _refuse_wild_codes(column, name, piece)
             as_it_is = name == symbol or column.type.equals(kind)
             arrays.append(column if as_it_is else _cast(column, kind, name, piece.name))
         else:
@@ -180,15 +261,26 @@ def _conformed(table: pa.Table, piece: Piece, symbol: str, wanted: Mapping[str, 
     return pa.table(arrays, names=list(wanted))
 
 
-def _refuse_wild_codes(column: pa.ChunkedArray, name: str, piece: Piece) -> None:
-    """Refuse codes beyond the dictionary, as a damaged page may have: Arrow does not check them until they are used."""
-    for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
-        least, most = pc.min_max(chunk.indices).values()
-        if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
-            raise InputRefused(
-                f"{piece.name} can't be decoded (row group {piece.row_group}): column {name!r} has values that its "
-                "dictionary lacks"
-            )
+def _with_sound_codes(table: pa.Table, piece: Piece) -> pa.Table:
+    """Return a table whose dictionaries can be combined with others: a narrow index may be too small for that.
+
+    Codes beyond a dictionary are refused, as a damaged page may have: Arrow does not check them until they are used.
+    """
+    for number, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        column = table.column(number)
+        for chunk in column.chunks:
+            least, most = pc.min_max(chunk.indices).values()
+            if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(chunk.dictionary):
+                raise InputRefused(
+                    f"{piece.name} can't be decoded (row group {piece.row_group}): column {field.name!r} has values "
+                    "that its dictionary lacks"
+                )
+        kind = working_type(field.type)
+        if kind != field.type:
+            table = table.set_column(number, field.with_type(kind), column.cast(kind))
+    return table
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> pa.ChunkedArray:
@@ -205,14 +297,18 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str, path: str) -> p
         ) from error
 
 
-def _repeated(key: str | None, kind: pa.DataType, name: str, rows: int, path: str) -> pa.Array:
-    value = as_values(key, kind)
-    if value is None:
-        raise InputRefused(
-            f"column {name!r} is {kind} in the dataset, but {key!r} by the folders of {path}; rename the folder, or "
-            "build the files apart"
-        )
-    return value.take(from_numpy(np.zeros(rows, np.int32)))
+def _repeated(name: str, kind: pa.DataType, parts: Sequence[Part]) -> pa.Array:
+    """Return a column of keys, one for the rows of each part."""
+    keys = [dict(part.piece.keys)[name] for part in parts]
+    values = [as_values(key, kind) for key in keys]
+    for key, value, part in zip(keys, values, parts, strict=True):
+        if value is None:
+            raise InputRefused(
+                f"column {name!r} is {kind} in the dataset, but {key!r} by the folders of {part.piece.name}; rename "
+                "the folder, or build the files apart"
+            )
+    numbers = np.repeat(np.arange(len(parts), dtype=np.int32), [part.rows for part in parts])
+    return pa.concat_arrays(values).take(from_numpy(numbers))
 
 
 def chunks(
@@ -230,7 +326,7 @@ def chunks(
     """
     symbol, date = schema.key_columns
     codes_of = SymbolCodes(symbols)
-    for _, _, table in tables(pieces, schema, columns, batch_rows, use_threads):
+    for _, table in joined_tables(pieces, schema, columns, batch_rows, use_threads):
         codes = codes_of(table.column(symbol))
         days, known = session_days(table.column(date), schema.dates)
         keep = codes >= 0

@@ -105,11 +105,24 @@ def _of_name(name: str, output: Path | None, table: DeltaFiles | None) -> tuple[
     if output is None:
         return files, skipped
     outer = (path if path.exists() else Path(*_before_glob(path))).resolve()
-    inside = {file for file in (*files, *skipped) if output in (file.resolve(), *file.resolve().parents)}
+    inside = set(_below(output, (*files, *skipped)))
     if output == outer or output in outer.parents or (inside.intersection(files) and not wrote(output)):
         raise OutputConflict(f"the output {output} would replace the input {name}; choose another --output")
     left = {file: reason for file, reason in skipped.items() if file not in inside}
     return [file for file in files if file not in inside], left
+
+
+def _below(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files that are at a path or below it, wherever links lead."""
+    real = {parent: parent.resolve() for parent in {file.parent for file in files}}
+    inside = {parent: folder in (there, *there.parents) for parent, there in real.items()}
+    for file in files:
+        if file.is_symlink():
+            there = file.resolve()
+            if folder in (there, *there.parents):
+                yield file
+        elif inside[file.parent] or real[file.parent] / file.name == folder:
+            yield file
 
 
 def _live_files(folder: Path, table: DeltaFiles) -> tuple[list[Path], dict[Path, str]]:
@@ -209,8 +222,8 @@ def refuse_table_formats(files: Sequence[Path]) -> None:
     ------
     InputRefused
     """
-    folders = dict.fromkeys(parent for file in files for parent in file.absolute().parents)
-    for folder in folders:
+    parents = dict.fromkeys(file.absolute().parent for file in files)
+    for folder in dict.fromkeys(folder for parent in parents for folder in (parent, *parent.parents)):
         for mark, kind in _TABLE_FORMATS:
             if next(folder.glob(mark), None) is not None:
                 unread = f"this tool does not read it; {delta.WRITE_IT_OUT}"

@@ -7,9 +7,11 @@ Source: the Apache Parquet format, src/main/thrift/parquet.thrift.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 from weekly_cli.files import thrift
+from weekly_cli.files.footer_pattern import StructsPattern
 from weekly_cli.files.thrift import BINARY, I32, I64, LIST, Shape, Struct
 
 MAGIC = b"PAR1"
@@ -50,15 +52,21 @@ def read_footer(data: memoryview) -> Struct:
 DELTA_TEXT = frozenset((6, 7))
 #: Physical types by their numbers.
 TYPES = dict(enumerate(("BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")))
-_STATISTICS: Shape = {SIGNED_MOST: BINARY, SIGNED_LEAST: BINARY, NULL_COUNT: I64, MOST: BINARY, LEAST: BINARY}
-_CHUNK: Shape = {
+_STATISTICS: dict[int, Shape] = {
+    SIGNED_MOST: BINARY,
+    SIGNED_LEAST: BINARY,
+    NULL_COUNT: I64,
+    MOST: BINARY,
+    LEAST: BINARY,
+}
+_CHUNK: dict[int, Shape] = {
     TYPE: I32,
     ENCODINGS: [I32],
     PATH: [BINARY],
     STATISTICS: _STATISTICS,
     **dict.fromkeys((VALUES, CHUNK_BYTES, CHUNK_STORED_BYTES, DATA_OFFSET, DICTIONARY_OFFSET), I64),
 }
-_GROUP: Shape = {COLUMNS: [{META_DATA: _CHUNK}], GROUP_ROWS: I64}
+_GROUP: dict[int, Shape] = {COLUMNS: [{META_DATA: _CHUNK}], GROUP_ROWS: I64}
 
 
 class ChunkFooter(NamedTuple):
@@ -120,11 +128,17 @@ class Footer(NamedTuple):
     frame: bytes
 
 
+#: Patterns are made of so many footers that have one schema, and of none that is longer.
+_MOST_PATTERNS, _MOST_PATTERN_BYTES = 8, 16 * 1024
+
+
 class FooterReader:
     """Reads footers; what comes before the rows, the schema, is passed over once for files that have it alike."""
 
     def __init__(self) -> None:
         self._head, self._last_field = b"", 0
+        self._patterns: list[StructsPattern] = []
+        self._tried = 0
 
     def read(self, footer: bytes) -> Footer:
         """Return what a footer tells.
@@ -137,6 +151,7 @@ class FooterReader:
         try:
             if not self._head or not footer.startswith(self._head):
                 self._head, self._last_field = _before_rows(footer)
+                self._patterns, self._tried = [], -1  # a pattern is made for the second footer of a kind
             number, kind, begin = thrift.header(footer, len(self._head), self._last_field)
             rows, end = thrift.value(footer, begin, I64)
             between = end
@@ -146,13 +161,25 @@ class FooterReader:
                     raise KeyError(ROW_GROUPS)
                 between = thrift.after(footer, begin, kind)
                 number, kind, begin = thrift.header(footer, between, number)
-            groups, after = thrift.value(footer, begin, [_GROUP])
-            groups = [RowGroupFooter(group[GROUP_ROWS], list(map(_chunk, group[COLUMNS]))) for group in groups]
+            structs, after = self._structs(footer, begin)
+            groups = [RowGroupFooter(group[GROUP_ROWS], list(map(_chunk, group[COLUMNS]))) for group in structs]
         except IndexError as error:
             raise ValueError("the bytes of a Thrift struct end too early") from error
         except KeyError as error:
             raise ValueError(f"field {error} of its Thrift structs is not there") from error
         return Footer(rows, groups, self._head + footer[end:between] + footer[after:])
+
+    def _structs(self, footer: bytes, begin: int) -> tuple[list[dict[int, Any]], int]:
+        for pattern in self._patterns:
+            read = pattern.read(footer, begin)
+            if read is not None:
+                return read
+        self._tried += len(footer) <= _MOST_PATTERN_BYTES
+        if 0 < self._tried <= _MOST_PATTERNS:
+            with contextlib.suppress(ValueError):
+                self._patterns.append(StructsPattern(footer, begin, _GROUP))
+        structs, after = thrift.value(footer, begin, [_GROUP])
+        return structs, after
 
 
 def _before_rows(footer: bytes) -> tuple[bytes, int]:

@@ -8,6 +8,7 @@ Source: "Thrift Compact protocol encoding", doc/specs/thrift-compact-protocol.md
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -34,7 +35,7 @@ class Raw(bytes):
 
 
 Struct: TypeAlias = dict[int, Field]
-_INTEGERS = frozenset((I16, I32, I64))
+INTEGERS = frozenset((I16, I32, I64))
 #: What `select` is asked for: a type on the wire; the fields of a struct; the one shape of a list's values.
 Shape: TypeAlias = "int | dict[int, Shape] | list[Shape]"
 
@@ -88,6 +89,16 @@ def decoded(field: Field) -> Field:
     return Field(field.kind, _Reader(field.value, 0).value(field.kind, None)) if isinstance(field.value, Raw) else field
 
 
+def elements(field: Field) -> list[Raw]:
+    """Return the structs of a list of `split`, each as it is on the wire."""
+    reader = _Reader(field.value, 0)
+    size, kind = reader.list_head()
+    bounds = [reader.at]
+    for _ in range(size):
+        bounds.append(reader.after(bounds[-1], kind))
+    return [Raw(field.value[begin:end]) for begin, end in itertools.pairwise(bounds)]
+
+
 def select(data: bytes, begin: int, shape: dict[int, Shape]) -> dict[int, Any]:
     """Return what `shape` asks for of the struct that begins at `begin`, as plain values by their field numbers.
 
@@ -130,6 +141,12 @@ def value(data: bytes, begin: int, shape: Shape) -> tuple[Any, int]:
     """Return what `shape` asks for of the value that begins at `begin`, as `select` does, and where it ends."""
     reader = _Reader(data, begin)
     return reader.value(*_wanted(shape)), reader.at
+
+
+def items(data: bytes, begin: int) -> Items:
+    """Return all of a list that begins at `begin`."""
+    found: Items = _Reader(data, begin).value(LIST, None)
+    return found
 
 
 def unsigned(value: int) -> bytes:
@@ -233,7 +250,7 @@ class _Reader:
             if kind == asked:
                 self.at = at
                 found[number], at = self.value(kind, inner), self.at
-            elif kind in _INTEGERS:
+            elif kind in INTEGERS:
                 while data[at] > 0x7F:
                     at += 1
                 at += 1
@@ -243,7 +260,7 @@ class _Reader:
         return found
 
     def value(self, kind: int, inner: Any) -> Any:
-        if kind in _INTEGERS:
+        if kind in INTEGERS:
             return self.integer()
         if kind == BINARY:
             size = self._unsigned()
@@ -251,7 +268,7 @@ class _Reader:
         if kind == STRUCT:
             return self.struct(inner)
         if kind in (LIST, SET):
-            size, kind = self._list()
+            size, kind = self.list_head()
             if inner is None:
                 return Items(kind, [self.value(kind, None) for _ in range(size)])
             return [self.value(*inner) for _ in range(size)]
@@ -275,7 +292,7 @@ class _Reader:
                 at += 1
                 if header <= 0x0F:
                     at = self.after(at, I16)
-                if kind in _INTEGERS:
+                if kind in INTEGERS:
                     while data[at] > 0x7F:
                         at += 1
                     at += 1
@@ -283,12 +300,12 @@ class _Reader:
                     at = self.after(at, kind)
             return at + 1
         self.at = at
-        if kind in _INTEGERS:
+        if kind in INTEGERS:
             self._unsigned()
         elif kind == BINARY:
             self._passed(self._unsigned())
         elif kind in (LIST, SET):
-            size, kind = self._list()
+            size, kind = self.list_head()
             at = self.at
             for _ in range(size):
                 at = self.after(at, kind)
@@ -317,7 +334,7 @@ class _Reader:
         value = self._unsigned()
         return value >> 1 ^ -(value & 1)
 
-    def _list(self) -> tuple[int, int]:
+    def list_head(self) -> tuple[int, int]:
         """Return how many values a list has, and their type."""
         header = self._data[self._passed(1)]
         return (header >> 4 if header >> 4 < 15 else self._unsigned()), header & 0x0F

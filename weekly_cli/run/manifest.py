@@ -64,9 +64,11 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
 
 def _names_of_files(footers: Footers) -> dict[str, str]:
     """Return each input file's path relative to the folder that contains all of them, wherever that is."""
-    absolute = {piece.name: str(Path(piece.name).absolute()) for piece in footers.pieces}
-    root = os.path.commonpath([str(Path(path).parent) for path in set(absolute.values())] or ["/"])
-    return {path: os.path.relpath(known, root) for path, known in absolute.items()}
+    absolute = {name: os.path.split(Path(name).absolute()) for name in {piece.name for piece in footers.pieces}}
+    folders = {folder for folder, _ in absolute.values()}
+    root = os.path.commonpath(folders or ["/"])
+    below = {folder: os.path.relpath(folder, root) for folder in folders}
+    return {path: str(Path(below[folder], name)) for path, (folder, name) in absolute.items()}
 
 
 def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
