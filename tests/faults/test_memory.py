@@ -248,8 +248,8 @@ def test_in_a_control_group_only_the_symbol_with_endless_memory_is_left_out(
     symbols = [f"S{number:02d}" for number in range(12, 20)]
     prices = write(daily(symbols, order="symbol"), tmp_path / "prices.parquet")
     script = (
-        "import sys, test_retry\nfrom weekly_cli.run import fan_out, pipeline\n"
-        "fan_out.run_task = test_retry.Poisoned({'S17': 'endless memory'})\n"
+        "import poisons, sys\nfrom weekly_cli.run import fan_out, pipeline\n"
+        "fan_out.run_task = poisons.Poisoned({'S17': 'endless memory'})\n"
         "report = pipeline.build(sys.argv[1], sys.argv[2], strategy='batched')\n"
         "print(report.rejected)\nprint(*report.warnings, sep='\\n')"
     )

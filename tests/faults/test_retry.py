@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from frames import MODULES, at_work, build, daily, names_beside, read, report_here, run_words, write
+from poisons import POISONS, Poisoned, slow
 from rounds import soaked
 
 import weekly_cli
@@ -27,69 +28,11 @@ from weekly_cli.run import resources
 from weekly_cli.run.engines import Cause, Failed
 from weekly_cli.run.report import Report
 from weekly_cli.run.retry import TaskRetrier
-from weekly_cli.run.task import Outcome, Task, run_task
+from weekly_cli.run.task import Outcome, Task
 from weekly_cli.settings import from_python, resolve
 
 SYMBOLS = [f"S{number:02d}" for number in range(24)]
 FEW = "w_close,w_ret"
-
-
-def killed() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError
-
-
-def left() -> NoReturn:
-    os._exit(9)
-
-
-def exits() -> NoReturn:
-    sys.exit(3)
-
-
-def aborts() -> NoReturn:
-    os.abort()
-
-
-def takes_all_memory() -> NoReturn:
-    blocks = []
-    while True:
-        blocks.append(bytearray(2**26))
-
-
-def raises() -> NoReturn:
-    raise ArithmeticError("a poisonous symbol")
-
-
-def hangs() -> NoReturn:
-    while True:
-        time.sleep(1.0)
-
-
-DIED = "its worker process died"
-#: What a symbol does to the process that works on it, and how the report puts it.
-POISONS: Mapping[str, tuple[Callable[[], NoReturn], str]] = {
-    "SIGKILL": (killed, DIED),
-    "os._exit": (left, DIED),
-    "abort": (aborts, DIED),
-    "sys.exit": (exits, "SystemExit: 3"),
-    "endless memory": (takes_all_memory, "MemoryError: "),
-    "an exception": (raises, "ArithmeticError: a poisonous symbol"),
-    "a hang": (hangs, "took longer than 1 s (--task-timeout)"),
-}
-
-
-class Poisoned:
-    """Tasks as they are, but for the symbols that do something."""
-
-    def __init__(self, poisons: Mapping[str, str]) -> None:
-        self.poisons = dict(poisons)
-
-    def __call__(self, task: Task) -> Outcome:
-        for symbol in task.symbols.to_pylist():
-            if symbol in self.poisons:
-                POISONS[self.poisons[symbol]][0]()
-        return run_task(task)
 
 
 @pytest.fixture(scope="module")
@@ -231,11 +174,6 @@ def test_who_kills_a_worker_from_outside_makes_no_symbol_guilty(
     assert read(tmp_path / "out").equals(undisturbed)
 
 
-def slow(task: Task) -> Outcome:
-    time.sleep(0.1)
-    return run_task(task)
-
-
 class Dying:
     """An engine whose workers die of what `deadly` says, with a memory of what it was asked for."""
 
@@ -315,8 +253,8 @@ def test_a_run_that_died_in_its_own_process_is_done_in_a_pool(
 ) -> None:
     """Small data is worked on in the command's own process, and a symbol that kills it would do so again."""
     script = (
-        "import sys, test_retry\nfrom weekly_cli.run import fan_out, pipeline\n"
-        "fan_out.run_task = test_retry.Poisoned({'S17': 'SIGKILL'})\n"
+        "import poisons, sys\nfrom weekly_cli.run import fan_out, pipeline\n"
+        "fan_out.run_task = poisons.Poisoned({'S17': 'SIGKILL'})\n"
         f"report = pipeline.build(sys.argv[1], sys.argv[2], features={FEW!r})\n"
         "print(report.strategy, report.rejected)"
     )
