@@ -37,6 +37,9 @@ def roomy(folder: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Two processes take files in this order: long ones first, as the last one has nothing beside it.
+    sizes = {path: path.stat().st_size for path in {item.path for item in items}}
+    items.sort(key=lambda item: (-sizes[item.path], item.path))
     cases: dict[str, list[pytest.Function]] = {}
     for item in items:
         if item.path.parent.name in SLOW_ROOMS:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from frames import at_work, build, daily, names_beside, picture, run_cli, start_cli, wait_for, write, write_bulk
+from frames import MANY, at_work, build, daily, names_beside, picture, run_cli, start_cli, wait_for, write
 
 from weekly_cli.errors import OutputBusy
 from weekly_cli.files.leftovers import Leftovers, find_leftovers, only_cleaner, remove_leftovers
@@ -109,9 +109,8 @@ def test_a_place_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_build_names_its_work_and_what_removes_it(tmp_path: Path) -> None:
-    bulk = write_bulk(tmp_path / "bulk")
-    with start_cli("build", bulk, "-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 1) as process:
+def test_an_interrupted_build_names_its_work_and_what_removes_it(bulk: Path, tmp_path: Path) -> None:
+    with start_cli("build", bulk, "-o", tmp_path / "out", "--strategy", "adaptive", "--jobs", 1, *MANY) as process:
         assert wait_for(lambda: bool(at_work(tmp_path)) or process.poll() is not None, 60)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=5)
@@ -122,4 +121,4 @@ def test_an_interrupted_build_names_its_work_and_what_removes_it(tmp_path: Path)
     assert f"{work} has " in line
     assert line.endswith(f"weekly-cli clean {tmp_path / 'out'} removes")
     assert run_cli("clean", tmp_path / "out").returncode == 0
-    assert names_beside(tmp_path / "out") == ["bulk"]
+    assert names_beside(tmp_path / "out") == []

@@ -32,7 +32,6 @@ from frames import (
     start_cli,
     wait_for,
     write,
-    write_bulk,
 )
 from rich.console import Console
 
@@ -78,8 +77,8 @@ HASTY = "from weekly_cli.cli import heartbeat, main; heartbeat.INTERVAL_SECONDS 
 
 
 @pytest.mark.slow
-def test_a_build_in_a_pipe_has_no_bars_and_beats_unless_it_is_quiet(tmp_path: Path) -> None:
-    words = ["build", write_bulk(tmp_path / "prices"), "-o", "out", "--log-file", "run.log"]
+def test_a_build_in_a_pipe_has_no_bars_and_beats_unless_it_is_quiet(bulk: Path, tmp_path: Path) -> None:
+    words = ["build", bulk, "-o", "out", "--features", "returns", "--log-file", "run.log"]
 
     def run(*more: str) -> str:
         done = subprocess.run(
@@ -133,9 +132,8 @@ def test_a_refusal_is_in_the_log(tmp_path: Path, prices: Path, words: list[str])
 
 
 @pytest.mark.slow
-def test_an_interrupt_is_in_the_log(tmp_path: Path) -> None:
-    prices = write_bulk(tmp_path / "prices")
-    with start_cli("build", prices, "-o", tmp_path / "out", *MANY, "-q", "--log-file", tmp_path / "run.log") as process:
+def test_an_interrupt_is_in_the_log(bulk: Path, tmp_path: Path) -> None:
+    with start_cli("build", bulk, "-o", tmp_path / "out", *MANY, "-q", "--log-file", tmp_path / "run.log") as process:
         assert wait_for(lambda: in_the_middle(tmp_path), 30)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
