@@ -32,7 +32,9 @@ COMBINED = {name: value for flag in FLAGS.values() for name, value in flag.items
 SETTINGS = {**FLAGS, "all": COMBINED}
 #: Volumes are scaled by a power of two, so that they are the same bits whichever way they are computed.
 SPLIT = 4.0
-COMPARED = {"price": "adj", "benchmark": "QUIET", "dtype": "float64"}
+#: What reads each price, the volume, other weeks and another symbol: all else is computed from the same bars.
+FEW = "bars,returns,volume,relative,w_atr_14"
+COMPARED = {"price": "adj", "benchmark": "QUIET", "dtype": "float64", "features": FEW}
 
 
 @pytest.fixture(scope="module")
