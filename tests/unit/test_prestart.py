@@ -46,6 +46,8 @@ def test_large_files_get_a_pool_of_all_workers(large: Path, started: list[int], 
     [
         {"strategy": "direct"},
         {"memory_limit": 2**40},
+        {"symbols": ("AAA", "BBB")},
+        {"max_symbols": 10},
         {"input": ("nothing/here",)},
         {"input": ("a*b\0",)},
         {"input": ("~nobody/at",)},
@@ -55,6 +57,12 @@ def test_large_files_get_a_pool_of_all_workers(large: Path, started: list[int], 
 def test_where_in_doubt_no_pool_is_started(large: Path, started: list[int], settings: dict[str, object]) -> None:
     assert prestart.pool_ahead(Config(**{"input": (str(large),)} | settings)) is None  # type: ignore[arg-type]
     assert not started
+
+
+def test_many_symbols_get_a_pool_like_all(large: Path, started: list[int]) -> None:
+    prestart.pool_ahead(Config(input=(str(large),), symbols=tuple(f"S{number}" for number in range(400))))
+    prestart.pool_ahead(Config(input=(str(large),), max_symbols=400))
+    assert started == [8, 8]
 
 
 def test_small_files_get_no_pool(large: Path, started: list[int]) -> None:

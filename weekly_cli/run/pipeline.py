@@ -27,6 +27,7 @@ from weekly_cli.run.comparisons import Comparisons, compare, write_benchmark_fil
 from weekly_cli.run.default_output import refuse_other_input
 from weekly_cli.run.engines import Engine
 from weekly_cli.run.engines.holder import EngineHolder, StartEngine
+from weekly_cli.run.engines.prestart import takes_few_symbols
 from weekly_cli.run.fan_out import fan_out, nothing_worth_keeping
 from weekly_cli.run.findings import findings_of_run
 from weekly_cli.run.jobs import make_job, make_tasks
@@ -205,6 +206,8 @@ def _scan(run: _Run, conversion: Conversion) -> Scan:
 
 def _wants_pool(footers: Footers, config: Config) -> bool:
     """Tell whether it is certain before the plan that there will be a pool."""
+    if takes_few_symbols(config):
+        return False
     small = footers.rows <= DIRECT_ROWS and config.strategy == "auto" and config.task_timeout is None
     return not small and config.strategy != "direct"
 

@@ -46,7 +46,8 @@ def sorted_rows(task: Task) -> TaskRows:
     if task.fragments is not None:
         chunks: list[Chunk] = list(read_fragments(task.fragments, task.job.schema, task.planned_codes))
     else:
-        chunks = list(source.chunks(task.pieces or (), task.job.schema, task.symbols))
+        alone = pa.cpu_count() > 1  # a worker has one thread
+        chunks = list(source.chunks(task.pieces or (), task.job.schema, task.symbols, use_threads=alone))
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
     days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
     names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]

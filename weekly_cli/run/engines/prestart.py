@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 _ENOUGH_BYTES = 64 * 2**20
 #: With this much memory per worker, every plan lets all workers run.
 _PLENTY_BYTES = 2**30
+#: So many symbols of twenty years are what one process does without a pool.
+_FEW_SYMBOLS = 50
 
 
 def pool_ahead(config: Config) -> Pool | None:
     """Return a pool with as many workers as cores, if it is certain that the plan will need it."""
-    if config.strategy == "direct" or config.memory_limit is not None or sum(map(_bytes, config.input)) < _ENOUGH_BYTES:
+    if config.strategy == "direct" or config.memory_limit is not None or takes_few_symbols(config):
+        return None
+    if sum(map(_bytes, config.input)) < _ENOUGH_BYTES:
         return None
     available = resources.probe()
     workers = min(resources.requested_workers(config.jobs, available.cpus), available.cpus)
@@ -32,6 +36,12 @@ def pool_ahead(config: Config) -> Pool | None:
     from weekly_cli.run.engines.pool import Pool
 
     return Pool(workers, int(available.memory_share * available.memory_bytes), config.task_timeout)
+
+
+def takes_few_symbols(config: Config) -> bool:
+    """Tell whether so few symbols are asked for that one process may do, however many rows the input has."""
+    few = config.symbols is not None and len(config.symbols) <= _FEW_SYMBOLS
+    return few or (config.max_symbols is not None and config.max_symbols <= _FEW_SYMBOLS)
 
 
 def _bytes(name: str) -> int:
