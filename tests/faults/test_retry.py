@@ -226,6 +226,26 @@ def test_lack_of_memory_halves_workers_and_tasks_and_blames_nobody(
     assert all(isinstance(trouble, RunWarning) for trouble in warnings)
 
 
+def test_a_symbol_whose_worker_dies_once_is_not_left_out(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every task that has it dies until it is alone, and there the first time: the cause may be from outside."""
+    alone: list[int] = []
+
+    def deadly(_: Dying, task: Task) -> Cause | None:
+        if "S17" not in task.symbols.to_pylist():
+            return None
+        if len(task.symbols) == 1:
+            alone.append(task.number)
+        return Cause.DIED if len(alone) < 2 else None
+
+    tasks = planned(prices, monkeypatch, tmp_path)
+    done = list(TaskRetrier(Dying(deadly), noted, lambda _: None).outcomes(tasks))  # type: ignore[arg-type]
+    assert len(alone) == 2
+    assert sum(outcome.symbols for outcome in done) == 24
+    assert not any(outcome.rejected for outcome in done)
+
+
 def test_workers_that_never_live_are_no_symbols_fault(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
