@@ -7,7 +7,9 @@ data of each layer are runs of known values, so nothing is dropped and nothing b
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,15 @@ _MOST_LETTERS = 30
 BREAK = "\u200b"
 
 
+@lru_cache(maxsize=1)
+def lets_plot() -> Any:
+    """Return the library; a Python that compiles it now, as after an installation that does not, complains of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import lets_plot as library
+    return library
+
+
 def height_of(chart: Chart) -> int:
     """Return the height of a figure in pixels."""
     return sum(_heights(chart))
@@ -62,14 +73,13 @@ def figure(chart: Chart, *, interactive: bool = False) -> Any:
 
     It is as a picture shows it; `interactive` ones have the marks of all weeks, of which a page chooses.
     """
-    from lets_plot import gggrid, ggsize
-
+    lp = lets_plot()
     panels = [_panel(chart, number) for number in range(len(chart.panels))]
     if len(chart.visible):
         panels.insert(1, _strip(chart, 0 if interactive else lowest_level(weeks_of(chart))))
     heights = _heights(chart)
-    grid = gggrid(panels, ncol=1, heights=heights, align=True, vspace=0)
-    return grid + ggsize(WIDTH, sum(heights))
+    grid = lp.gggrid(panels, ncol=1, heights=heights, align=True, vspace=0)
+    return grid + lp.ggsize(WIDTH, sum(heights))
 
 
 def span_of(chart: Chart) -> tuple[float, float]:
@@ -166,7 +176,7 @@ def _heights(chart: Chart) -> list[int]:
 
 
 def _panel(chart: Chart, number: int) -> Any:
-    import lets_plot as lp
+    lp = lets_plot()
 
     panel, is_price = chart.panels[number], number == 0
     lines = lp.ggplot()
@@ -184,7 +194,7 @@ def _panel(chart: Chart, number: int) -> Any:
 
 
 def _prices(chart: Chart) -> Any:
-    import lets_plot as lp
+    lp = lets_plot()
 
     data = daily_data(chart)
     layer = _layer(lp.geom_line, data, chart.price_label, 0, color=DAILY_COLOR, size=0.5)
@@ -198,7 +208,7 @@ def _prices(chart: Chart) -> Any:
 
 def _layer(geom: Any, data: Data, label: str, place: int, **look: Any) -> Any:
     """Return a layer with all its rows: without a word, Lets-Plot draws a sample of many."""
-    import lets_plot as lp
+    lp = lets_plot()
 
     key = lp.layer_key(_literal(label), index=place, **({"size": 0} if geom is lp.geom_area else {}))
     mapping = lp.aes("x", "y", group="run")
@@ -215,7 +225,7 @@ def _literal(label: str) -> str:
 
 def _strip(chart: Chart, lowest: int) -> Any:
     """Return the marks of weeks. Lets-Plot gives a panel 50 pixels, of which the strip shows the first few."""
-    import lets_plot as lp
+    lp = lets_plot()
 
     data = week_data(chart)
     marks = lp.geom_segment(
@@ -236,7 +246,7 @@ def _strip(chart: Chart, lowest: int) -> Any:
 
 
 def _scale_of(panel: Panel, chart: Chart) -> Any:
-    import lets_plot as lp
+    lp = lets_plot()
 
     if panel.ends is not None:
         return lp.scale_y_continuous(breaks=list(panel.levels), format=",.10~g")
@@ -252,7 +262,7 @@ def enough(finenesses: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _dates(chart: Chart, ends: tuple[float, float] | None) -> Any:
-    import lets_plot as lp
+    lp = lets_plot()
 
     low, high = span_of(chart)
     most = (WIDTH - 60) // DATE_PIXELS
@@ -263,7 +273,7 @@ def _dates(chart: Chart, ends: tuple[float, float] | None) -> Any:
 
 
 def _looks(has_dates: bool) -> Any:
-    import lets_plot as lp
+    lp = lets_plot()
 
     # With an angle, dates stay level where the first one is at the edge.
     blank, small = lp.element_blank(), lp.element_text(color=MUTED, size=11, angle=0)
