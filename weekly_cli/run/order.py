@@ -117,9 +117,7 @@ def _batches(
 ) -> Iterator[Batch]:
     """Yield the rows of parts, numbered by their range."""
     names = job.output_schema().names
-    dictionaries = [
-        name for name, kind in zip(names, kinds.types, strict=True) if pa.types.is_dictionary(kind)
-    ]  # fmt: skip
+    dictionaries = [name for name, kind in zip(names, kinds.types, strict=True) if pa.types.is_dictionary(kind)]
     place = names.index(job.schema.row_number)
     files = [parquet.open_parquet(Path(part), verify=True, dictionaries=dictionaries) for part in parts]
 
