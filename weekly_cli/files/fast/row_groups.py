@@ -95,8 +95,7 @@ class RowGroupFile(PartWriter):
     ) -> None:
         """Append a row group, its input columns as the bytes that they are in the input where they can be taken so.
 
-        Where this process has cores to spare, Arrow makes them while the others are made: 505 symbols of five years
-        take a tenth less.
+        Where this process has cores to spare, Arrow makes them while the others are made.
         """
         copied = None if origin is None else self.copied(origin.path, origin.number, own)
         sorted_by = ascending(own, self._sorted_by)
