@@ -10,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from weekly_cli.dataset import source
 from weekly_cli.dataset.footers import Footers, read_footers
-from weekly_cli.dataset.scan import scan
+from weekly_cli.dataset.scan import Scan, scan
+from weekly_cli.dataset.selection import scan_selected, select_symbols
 from weekly_cli.errors import InputRefused
+from weekly_cli.files import footer as footer_room
 from weekly_cli.files import thrift
 from weekly_cli.files.footer import FooterReader, footer_begin
 from weekly_cli.settings import Config, from_python, resolve
@@ -155,7 +157,7 @@ TEXTS = st.one_of(st.none(), st.text(max_size=80))
 def test_a_footer_is_read_the_same_after_others_that_it_resembles(
     files: list[list[tuple[int | None, str | None]]], group: int, page: bool
 ) -> None:
-    together = FooterReader()
+    alone, together = FooterReader(), FooterReader()
     for file in files:
         sink = pa.BufferOutputStream()
         table = pa.table(
@@ -164,7 +166,10 @@ def test_a_footer_is_read_the_same_after_others_that_it_resembles(
         pq.write_table(table, sink, row_group_size=group, write_page_index=page)
         data = memoryview(sink.getvalue())
         footer = bytes(data[footer_begin(data) : -8])
-        assert together.read(footer) == FooterReader().read(footer)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(footer_room, "_ENOUGH_UNLIKE", 1)
+            read = together.read(footer)
+        assert read == alone.read(footer)  # which makes no pattern of so few
 
 
 def test_footers_of_one_shape_are_read_by_its_pattern() -> None:
@@ -175,6 +180,7 @@ def test_footers_of_one_shape_are_read_by_its_pattern() -> None:
         data = memoryview(sink.getvalue())
         footer = bytes(data[footer_begin(data) : -8])
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(footer_room, "_ENOUGH_UNLIKE", 1)
             if number > 1:
                 patch.setattr(thrift, "value", only_numbers)
             read = reader.read(footer)
@@ -188,3 +194,84 @@ def only_numbers(data: bytes, begin: int, shape: Any) -> tuple[Any, int]:
     """Stands for `thrift.value` where lists must not be read field by field."""
     assert not isinstance(shape, list)
     return _VALUE(data, begin, shape)
+
+
+# ---- a few symbols of many -------------------------------------------------------------------------------
+
+
+NAMES = ["A", "AB", "B", "C", "Ä"]
+
+
+@settings(max_examples=60, deadline=None)
+@example(files=[[None] * 3, ["A"], ["B"]], wanted=["A"], statistics=True)
+@given(
+    files=st.lists(st.lists(st.sampled_from([*NAMES, None]), min_size=1, max_size=8), min_size=1, max_size=5),
+    wanted=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True),
+    statistics=st.booleans(),
+)
+def test_symbols_that_are_asked_for_are_found_where_a_scan_of_everything_finds_them(
+    tmp_path_factory: pytest.TempPathFactory, files: list[list[str | None]], wanted: list[str], statistics: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("files") / "in"
+    parts = [rows(symbols, list(range(len(symbols)))) for symbols in files]
+    write(folder, parts, row_group_size=3, write_statistics=statistics)
+    asked = config(folder, on_bad_rows="drop", symbols=wanted)
+    footers = read_footers(asked, None)
+    everything, found = scan(footers, asked, 1, lambda _: None), scan_selected(footers, asked, 1, lambda _: None)
+    assert places_of(found, wanted) == places_of(everything, wanted)
+    there = {symbol for file in files for symbol in file}
+    if set(wanted) <= there and statistics:
+        groups = [file[at : at + 3] for file in files for at in range(0, len(file), 3)]
+        may = [group for group in groups if any(least(group) <= name <= most(group) for name in wanted)]
+        assert found.rows == sum(len(group) for group in may)
+    else:
+        assert found.rows == footers.rows
+
+
+def least(group: list[str | None]) -> str:
+    return min((symbol for symbol in group if symbol is not None), default="")
+
+
+def most(group: list[str | None]) -> str:
+    return max((symbol for symbol in group if symbol is not None), default="\U0010ffff")  # then nothing is known
+
+
+def places_of(found: Scan, wanted: list[str]) -> list[tuple[str, int, set[tuple[int, int, int]]]]:
+    """How many rows each symbol has, and in which rows of which pieces they are."""
+    assert found.presence is not None  # a row group of three rows is never scattered
+    places = (found.presence.codes, found.presence.pieces, found.presence.first, found.presence.stop)
+    entries = list(zip(*(column.tolist() for column in places), strict=True))
+    return [
+        (symbol, int(found.rows_per_symbol[number]), {entry[1:] for entry in entries if entry[0] == number})
+        for number, symbol in enumerate(found.symbols.to_pylist())
+        if symbol in wanted
+    ]
+
+
+def test_only_the_folder_of_a_symbol_is_opened(tmp_path: Path) -> None:
+    for symbol in ("A", "B", "C"):
+        folder = tmp_path / "in" / f"symbol={symbol}"
+        folder.mkdir(parents=True)
+        pq.write_table(rows([None] * 3, [18_000, 18_001, 18_002]).drop_columns(["symbol"]), folder / "0.parquet")
+    asked = config(tmp_path / "in", symbols=["B"])
+    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    assert (found.rows, found.symbols.to_pylist(), found.size) == (3, ["B"], "3 of 9 rows, 1 symbols")
+
+
+@pytest.mark.parametrize("given", [{"rows": "weekly"}, {"label": ["forward_return_4w"]}], ids=str)
+def test_all_keys_are_read_where_their_last_date_matters(tmp_path: Path, given: dict[str, Any]) -> None:
+    folder = write(tmp_path / "in", [rows(["A"], [18_000]), rows(["B"], [18_100])])
+    asked = config(folder, symbols=["A"], **given)
+    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    assert (found.rows, found.last_day) == (2, 18_100)
+
+
+def test_a_benchmark_is_looked_for_and_a_symbol_that_is_not_there_is_told_among_all(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", [rows([name], [18_000]) for name in ("AAPL", "MSFT", "SPY")])
+    asked = config(folder, symbols=["MSFT"], benchmark=["SPY"])
+    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    assert found.symbols.to_pylist() == ["MSFT", "SPY"]
+    asked = config(folder, symbols=["MSTF"])
+    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    with pytest.raises(InputRefused, match="did you mean MSFT"):
+        select_symbols(found, asked)

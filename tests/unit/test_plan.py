@@ -74,9 +74,11 @@ def scan_of(
         states={},
         integer_ranges={},
         null_counts={},
+        text_ranges=(),
     )
     return Scan(
         footers=footers,
+        rows=total,
         symbols=pa.array(names(len(rows)), pa.string()) if symbols is None else symbols,
         rows_per_symbol=np.array(rows, np.int64),
         presence=presence,

@@ -18,7 +18,7 @@ from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, index_columns
 from weekly_cli.dataset.source import Piece
-from weekly_cli.dataset.statistics import IntegerRanges, NullCounts, TextBytes
+from weekly_cli.dataset.statistics import IntegerRanges, NullCounts, TextBytes, TextRanges, text_ranges
 from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.dataset.written import with_columns_read
 from weekly_cli.errors import InputRefused
@@ -39,6 +39,8 @@ class Footers:
         Files in the input's folders that are not read.
     integer_ranges : mapping
         Smallest and largest value of each integer column for which all footers have statistics.
+    text_ranges : sequence of TextRanges
+        Of each piece, where symbols are asked for; else empty.
     null_counts : mapping
         Nulls of each column without parts for which all footers have statistics; where a file lacks it, every row's.
     row_bytes : float
@@ -60,6 +62,7 @@ class Footers:
     states: Mapping[Path, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
     null_counts: Mapping[str, int]
+    text_ranges: Sequence[TextRanges]
 
     @property
     def rows(self) -> int:
@@ -84,7 +87,7 @@ def read_footers(
         If a file can't be read, schemas are not compatible, or a role is not found.
     """
     conversion = conversion or Conversion(discovery.find_inputs(config.input, output))
-    inputs, gathered = conversion.inputs, _Gathered(conversion)
+    inputs, gathered = conversion.inputs, _Gathered(conversion, with_ranges=config.symbols is not None)
     for path, keys in inputs.files:
         gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
     arrow = unify(gathered.schemas).remove_metadata()
@@ -116,6 +119,7 @@ def read_footers(
         row_bytes=gathered.text_bytes.row_bytes(schema.arrow, schema.dictionary_text),
         integer_ranges=integer_ranges,
         null_counts=gathered.nulls.known(arrow),
+        text_ranges=gathered.text_ranges,
     )
 
 
@@ -126,8 +130,9 @@ _MOST_KNOWN = 256
 class _Gathered:
     """The facts from the footers of files, in their order."""
 
-    def __init__(self, conversion: Conversion) -> None:
-        self._conversion = conversion
+    def __init__(self, conversion: Conversion, *, with_ranges: bool) -> None:
+        self._conversion, self._with_ranges = conversion, with_ranges
+        self.text_ranges: list[TextRanges] = []
         self.schemas: list[FileSchema] = []
         self.pieces: list[Piece] = []
         self.states: dict[Path, FileState] = {}
@@ -174,6 +179,8 @@ class _Gathered:
                 self.ranges.add(chunks, self._leaves.integers)
                 self.nulls.add(rows, chunks)
                 self.text_bytes.add(rows, chunks)
+                if self._with_ranges:
+                    self.text_ranges.append(text_ranges(chunks))
 
     def _read(self, path: Path, footer: bytes) -> tuple[Footer, _Columns]:
         """Return what a footer tells, and its columns: Arrow is asked for those of every footer that is not known."""

@@ -70,12 +70,13 @@ class Keys:
     times_of_day: frozenset[int]
 
 
-def read_keys(footers: Footers, by_key: bool, begin: int, end: int) -> list[Keys]:
-    pieces = footers.pieces[begin:end]
-    numbers = {(piece.path, piece.row_group): begin + n for n, piece in enumerate(pieces)}
+def read_keys(footers: Footers, by_key: bool, numbers: Sequence[int]) -> list[Keys]:
+    """Return the facts from the keys of the pieces with these numbers; `by_key`: whether rows are in key order, too."""
+    pieces = [footers.pieces[number] for number in numbers]
+    number_of = {(piece.path, piece.row_group): number for number, piece in zip(numbers, pieces, strict=True)}
     keys = []
     for parts, table in source.joined_tables(pieces, footers.schema, footers.schema.key_columns):
-        places = _Places(parts, np.array([numbers[part.piece.path, part.piece.row_group] for part in parts]))
+        places = _Places(parts, np.array([number_of[part.piece.path, part.piece.row_group] for part in parts]))
         keys.append(_keys_of(places, table, footers.schema, by_key))
     return keys
 

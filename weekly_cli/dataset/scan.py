@@ -49,8 +49,10 @@ class Scan:
 
     Attributes
     ----------
+    rows : int
+        Those whose keys were read.
     symbols : pa.Array
-        Every symbol once, sorted (text by its UTF-8 bytes).
+        Every symbol of these once, sorted (text by its UTF-8 bytes).
     rows_per_symbol : int64[symbols]
     presence : Presence or None
         None if symbols are scattered over the row groups.
@@ -72,6 +74,7 @@ class Scan:
     """
 
     footers: Footers
+    rows: int
     symbols: pa.Array
     rows_per_symbol: Ints
     presence: Presence | None
@@ -85,6 +88,12 @@ class Scan:
     calendar: Calendar = field(default_factory=no_days)
     times_of_day: frozenset[int] = frozenset()
 
+    @property
+    def size(self) -> str:
+        """How many rows and symbols were read, in words."""
+        passed_over = f" of {self.footers.rows:,}" if self.rows < self.footers.rows else ""
+        return f"{self.rows:,}{passed_over} rows, {len(self.symbols):,} symbols"
+
     @cached_property
     def layout(self) -> str:
         """The order of the data, in words."""
@@ -93,7 +102,13 @@ class Scan:
         return "in date order" if self.sorted_by_date else "in no order"
 
 
-def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
+def scan(
+    footers: Footers,
+    config: Config,
+    threads: int,
+    on_rows: Callable[[int], None],
+    numbers: Sequence[int] | None = None,
+) -> Scan:
     """Read the key columns.
 
     Parameters
@@ -104,6 +119,8 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
         Row groups decoded in parallel.
     on_rows : callable
         Called with the number of rows read so far.
+    numbers : sequence of int, optional
+        Of the pieces that are read; without it, all are.
 
     Raises
     ------
@@ -112,16 +129,18 @@ def scan(footers: Footers, config: Config, threads: int, on_rows: Callable[[int]
     """
     fold = _Fold(footers)
     done = 0
-    runs = source.runs(footers.pieces, source.BATCH_ROWS)
+    numbers = range(len(footers.pieces)) if numbers is None else numbers
+    runs = source.runs([footers.pieces[number] for number in numbers], source.BATCH_ROWS)
     by_key = config.order == "input"
-    for run_keys in source.in_order((partial(read_keys, footers, by_key, *run) for run in runs), threads):
+    reads = (partial(read_keys, footers, by_key, numbers[begin:end]) for begin, end in runs)
+    for run_keys in source.in_order(reads, threads):
         for keys in run_keys:
             fold.add(keys)
             done += keys.rows
         on_rows(done)
     if fold.bad_count and config.on_bad_rows == "error":
         raise InputRefused(fold.bad_rows_sentence())
-    return fold.result()
+    return fold.result(done)
 
 
 def unread_dates_sentence(scan: Scan) -> str:
@@ -257,7 +276,7 @@ class _Fold:
         flags = [f'--date-format "{pattern}"' for pattern in fitting if pattern != schema.dates.format]
         return "pass " + " or ".join(flags) if flags else ""
 
-    def result(self) -> Scan:
+    def result(self, rows: int) -> Scan:
         self._fold()
         order = to_numpy(pc.array_sort_indices(self._known))
         rank = np.empty(len(order), np.int64)
@@ -265,6 +284,7 @@ class _Fold:
         _, smallest, largest = self._days or (0, 0, -1)
         return Scan(
             footers=self._footers,
+            rows=rows,
             symbols=self._known.take(from_numpy(order)),
             rows_per_symbol=self._counts[order],
             presence=self._presence(rank),

@@ -129,6 +129,19 @@ class TextBytes:
         return total
 
 
+#: Of the text columns of a row group for which it is known: between which bytes their values are.
+TextRanges = Mapping[str, tuple[bytes, bytes]]
+
+
+def text_ranges(chunks: Sequence[ChunkFooter]) -> TextRanges:
+    """Return what a row group's chunks tell of text; extremes may be shortened, and are bounds all the same."""
+    return {
+        chunk.path: (chunk.least, chunk.most)
+        for chunk in chunks
+        if chunk.kind == "BYTE_ARRAY" and not chunk.signed_only and chunk.least is not None and chunk.most is not None
+    }
+
+
 def _decoded_bytes(chunk: ChunkFooter) -> int:
     """Estimate the decoded bytes of dictionary-encoded text from the longer of its extremes."""
     if chunk.dictionary_offset is None or chunk.least is None or chunk.most is None:

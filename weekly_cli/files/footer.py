@@ -128,8 +128,8 @@ class Footer(NamedTuple):
     frame: bytes
 
 
-#: Patterns are made of so many footers that have one schema, and of none that is longer.
-_MOST_PATTERNS, _MOST_PATTERN_BYTES = 8, 16 * 1024
+#: A pattern takes as long to make as it saves with so many footers; there are at most so many, and of none longer.
+_ENOUGH_UNLIKE, _MOST_PATTERNS, _MOST_PATTERN_BYTES = 64, 8, 16 * 1024
 
 
 class FooterReader:
@@ -138,7 +138,7 @@ class FooterReader:
     def __init__(self) -> None:
         self._head, self._last_field = b"", 0
         self._patterns: list[StructsPattern] = []
-        self._tried = 0
+        self._unlike = 0  # footers that no pattern has read
 
     def read(self, footer: bytes) -> Footer:
         """Return what a footer tells.
@@ -151,7 +151,7 @@ class FooterReader:
         try:
             if not self._head or not footer.startswith(self._head):
                 self._head, self._last_field = _before_rows(footer)
-                self._patterns, self._tried = [], -1  # a pattern is made for the second footer of a kind
+                self._patterns, self._unlike = [], 0
             number, kind, begin = thrift.header(footer, len(self._head), self._last_field)
             rows, end = thrift.value(footer, begin, I64)
             between = end
@@ -174,10 +174,11 @@ class FooterReader:
             read = pattern.read(footer, begin)
             if read is not None:
                 return read
-        self._tried += len(footer) <= _MOST_PATTERN_BYTES
-        if 0 < self._tried <= _MOST_PATTERNS:
-            with contextlib.suppress(ValueError):
-                self._patterns.append(StructsPattern(footer, begin, _GROUP))
+        if len(footer) <= _MOST_PATTERN_BYTES and len(self._patterns) < _MOST_PATTERNS:
+            self._unlike += 1
+            if self._unlike % _ENOUGH_UNLIKE == 0:
+                with contextlib.suppress(ValueError):
+                    self._patterns.append(StructsPattern(footer, begin, _GROUP))
         structs, after = thrift.value(footer, begin, [_GROUP])
         return structs, after
 

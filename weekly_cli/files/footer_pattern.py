@@ -14,6 +14,8 @@ from weekly_cli.files import thrift
 from weekly_cli.files.thrift import BINARY, FALSE, INTEGERS, LIST, SET, STRUCT, Field, Items, Shape, Struct
 
 _NUMBER = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
+#: Bytes of numbers.
+_WIDTHS = (4, 8, 12, 16)
 #: A text of up to so many bytes, with its length before it.
 _MOST_TEXT_BYTES = 63
 _TEXT = b"|".join(re.escape(bytes([size])) + b".{%d}" % size for size in range(_MOST_TEXT_BYTES + 1))
@@ -75,7 +77,7 @@ class StructsPattern:
             asked = None if shape is None else shape.get(number)
             if asked in (BINARY, *INTEGERS):
                 self._slots.append((which, number, kind == BINARY))
-                made.append(b"(" + (_TEXT if kind == BINARY else _NUMBER) + b")")
+                made.append(b"(" + (_text_like(value) if kind == BINARY else _NUMBER) + b")")
             elif kind == STRUCT:
                 made.append(self._struct(value, asked if isinstance(asked, dict) else None))
             elif kind in (LIST, SET):
@@ -85,6 +87,11 @@ class StructsPattern:
             elif kind > FALSE:
                 made.append(re.escape(_alone(kind, value)))
         return b"".join([*made, rb"\x00"])
+
+
+def _text_like(value: bytes) -> bytes:
+    """Return a pattern for a text with its length before it; one that has a number's width is taken for a number."""
+    return re.escape(bytes([len(value)])) + b".{%d}" % len(value) if len(value) in _WIDTHS else _TEXT
 
 
 def _alone(kind: int, value: Any) -> bytes:

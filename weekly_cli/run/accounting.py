@@ -127,7 +127,7 @@ def refuse_findings(config: Config, findings: Sequence[Finding]) -> None:
 
 
 def _steps(config: Config, scan: Scan, plan: Plan, outcomes: Sequence[Outcome], bars_too: bool) -> Iterator[str]:
-    where, rows = scan.footers.where, scan.footers.rows
+    where, rows = scan.footers.where, scan.rows
     yield f"{rows:,} rows were read from {where}"
     if scan.bad_rows > scan.unread_dates:
         yield f"{scan.bad_rows - scan.unread_dates:,} of them have no symbol or no date (--on-bad-rows drop)"

@@ -79,7 +79,7 @@ def _seconds(scan: Scan, plan: Plan, n_features: int) -> float:
     files = scan.footers.files * _FILE_SECONDS / plan.workers
     row = _SCAN_SECONDS + (_SORT_SECONDS if scan.presence is None else 0.0)
     in_task = _TASK_SECONDS + n_features * _FEATURE_SECONDS
-    return start + files + scan.footers.rows * row + plan.rows * in_task / plan.workers
+    return start + files + scan.rows * row + plan.rows * in_task / plan.workers
 
 
 def _row_bytes(scan: Scan, config: Config, n_passed: int, n_features: int) -> float:

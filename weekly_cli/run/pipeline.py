@@ -13,7 +13,8 @@ from weekly_cli import events
 from weekly_cli.dataset.convert import Conversion, convert, converted, find
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
-from weekly_cli.dataset.scan import Scan, scan
+from weekly_cli.dataset.scan import Scan
+from weekly_cli.dataset.selection import scan_selected
 from weekly_cli.events import Listener
 from weekly_cli.files.discovery import refuse_changed
 from weekly_cli.files.output_name import check_output_name
@@ -150,7 +151,8 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
     wanted, available = wanted_by(config), resources.probe()
     output = place(config.output)
     with converted(config, output) as conversion:
-        input_scan = scan(read_footers(config, output, conversion), config, available.cpus, lambda _: None)
+        footers = read_footers(config, output, conversion)
+        input_scan = scan_selected(footers, config, available.cpus, lambda _: None)
     plan = make_plan(input_scan, config, wanted, available)
     refuse_findings(config, findings_in_plan(input_scan, plan, config))
     return input_scan, plan
@@ -197,10 +199,9 @@ def _scan(run: _Run, conversion: Conversion) -> Scan:
             run.engines.start_early(early_workers(footers, config, run.resources))
         total = footers.rows
         stages.progress("scan", 0, total)
-        input_scan = scan(footers, config, run.resources.cpus, lambda rows: stages.progress("scan", rows, total))
-        summary.append(
-            f"{total:,} rows, {len(input_scan.symbols):,} symbols in {footers.files:,} files, {input_scan.layout}"
-        )
+        threads = run.resources.cpus
+        input_scan = scan_selected(footers, config, threads, lambda rows: stages.progress("scan", rows, total))
+        summary.append(f"{input_scan.size} in {footers.files:,} files, {input_scan.layout}")
     return input_scan
 
 

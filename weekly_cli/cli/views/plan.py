@@ -53,7 +53,7 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str]:
     footers = scan.footers
     days = as_date(scan.first_day).isoformat(), as_date(scan.last_day).isoformat()
     return {
-        "input": f"{footers.rows:,} rows, {len(scan.symbols):,} symbols, {footers.files:,} files, {scan.layout}",
+        "input": f"{scan.size}, {footers.files:,} files, {scan.layout}",
         "roles": roles_in_words(footers.schema.roles),
         **({"dates": dates(*days, scan.calendar.sessions_a_week)} if len(scan.symbols) else {}),
         **({"read_as": "; ".join(footers.schema.notes)} if footers.schema.notes else {}),
