@@ -29,6 +29,7 @@ TESTS = (
     "tests/cli/test_inspect.py",
     "tests/unit/test_values.py",
     "tests/unit/test_reference.py",
+    "tests/unit/test_many_files.py",
     "tests/unit/test_parquet.py",
     "tests/unit/test_resources.py",
     "tests/faults/test_retry.py",
