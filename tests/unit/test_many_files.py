@@ -275,3 +275,19 @@ def test_a_benchmark_is_looked_for_and_a_symbol_that_is_not_there_is_told_among_
     found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
     with pytest.raises(InputRefused, match="did you mean MSFT"):
         select_symbols(found, asked)
+
+
+def test_a_large_table_is_given_before_the_next_one_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_JOINED_ROWS", 3)
+    folder = write(tmp_path / "in", [rows(["A"] * n, list(range(n))) for n in (3, 4, 1, 1, 2)])
+    opened: list[str] = []
+    monkeypatch.setattr(source, "_open", lambda piece, schema: opened.append(piece.path) or _OPEN(piece, schema))
+    footers = footers_of(folder)
+    seen = [
+        (len(parts), table.num_rows, len(opened))
+        for parts, table in source.joined_tables(footers.pieces, footers.schema)
+    ]
+    assert seen == [(1, 3, 1), (1, 4, 2), (2, 2, 5), (1, 2, 5)]
+
+
+_OPEN = source._open

@@ -134,12 +134,15 @@ def joined_tables(
     held: list[tuple[Part, pa.Table]] = []
     rows, most_rows = 0, min(_JOINED_ROWS, batch_rows)
     for part, table in reading.parts(pieces, batch_rows, use_threads):
-        fits = len(held) < _MOST_JOINED and rows + part.rows <= most_rows
-        if held and not (fits and _alike(held[0], (part, table))):
+        if held and not (rows + part.rows <= most_rows and _alike(held[0], (part, table))):
             yield reading.joined(held)
             held, rows = [], 0
         held.append((part, table))
         rows += part.rows
+        del table  # what is held is all that is in memory
+        if rows >= most_rows or len(held) == _MOST_JOINED:
+            yield reading.joined(held)
+            held, rows = [], 0
     if held:
         yield reading.joined(held)
 
