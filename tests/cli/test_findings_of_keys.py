@@ -253,7 +253,7 @@ def test_the_calendar_counts_the_rows_of_each_day(
     numbers = np.array(days + near, np.int64)
     table = shuffled(daily(["AAA"], len(numbers)).set_column(1, "date", pa.array(numbers.astype("datetime64[D]"))))
     source = write(table, tmp_path_factory.mktemp("calendar") / "prices.parquet", row_group_size=groups)
-    config = resolve(from_python({"input": str(source)}))
+    config = resolve(from_python({"input": str(source), "output": str(source.with_name("out"))}))
     calendar: Calendar = pipeline.plan_only(config)[0].calendar
     seen, counts = np.unique(numbers, return_counts=True)
     assert calendar.days.tolist() == seen.tolist()

@@ -753,7 +753,8 @@ def test_text_of_few_values_leaves_as_it_came(
     table = table.append_column("note", pa.array([f"note {row}" for row in rows]))
     source = write_files(table, tmp_path / "in", 4)
     write(read(source / "0003.parquet").drop_columns(["venue"]), source / "0003.parquet")
-    scanned = plan_only(resolve(from_python({"input": str(source), "strategy": strategy})))[0]
+    given = {"input": str(source), "output": str(tmp_path / "planned"), "strategy": strategy}
+    scanned = plan_only(resolve(from_python(given)))[0]
     assert scanned.footers.schema.dictionary_text == {"venue", "sector", "kind"}
     lacks = pa.array(rows >= table.num_rows * 3 // 4)
     venues = pc.if_else(lacks, pa.scalar(None, pa.string()), venues)
@@ -773,7 +774,9 @@ def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:
         table = table.append_column(f"own{number}", pa.array(np.full(200_000, float(number))))
     source = write(table, tmp_path / "p.parquet")
     settings = {"features": "w_ret,w_rsi_14,w_vol_12", "strategy": "adaptive", "memory_limit": "380MiB"}
-    planned = plan_only(resolve(from_python({"input": str(source), **settings})))[1]
+    planned = plan_only(resolve(from_python({"input": str(source), "output": str(tmp_path / "planned"), **settings})))[
+        1
+    ]
     assert planned.partition
     assert planned.chunk_rows < planned.rows / 2
     assert (planned.workers, len(planned.tasks) > 4) == (1, True)

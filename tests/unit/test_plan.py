@@ -531,7 +531,7 @@ def prices(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_planning_does_not_need_the_pages_of_other_columns(prices: Path, strategy: str) -> None:
-    found, plan = pipeline.plan_only(Config(input=(str(prices),), strategy=strategy))
+    found, plan = pipeline.plan_only(Config(input=(str(prices),), output=str(prices / "out"), strategy=strategy))
     assert found.rows_per_symbol.tolist() == [60, 60, 60]
     assert plan.rows == 180
 
@@ -557,7 +557,8 @@ def test_planning_never_asks_for_other_columns(tmp_path: Path, monkeypatch: pyte
     for name in ("read", "read_row_group", "read_row_groups", "iter_batches"):
         watched(name)
     write(daily(), tmp_path / "prices.parquet", row_group_size=50)
-    found, _ = pipeline.plan_only(Config(input=(str(tmp_path / "prices.parquet"),), price="open"))
+    output = str(tmp_path / "out")
+    found, _ = pipeline.plan_only(Config(input=(str(tmp_path / "prices.parquet"),), output=output, price="open"))
     assert found.rows_per_symbol.tolist() == [60, 60, 60]
     assert asked == [{"symbol", "date"}] * len(asked)
     assert len(asked) == 4
