@@ -51,6 +51,12 @@ class PluginFailed(WeeklyError):
     exit_code = 9
 
 
+class Unreachable(WeeklyError):
+    """A service on the network, an object store or a cluster, does not answer, or gives up."""
+
+    exit_code = 69
+
+
 class DiskError(WeeklyError):
     """The output's disk is full or fails; the output there is either unchanged or complete."""
 
@@ -90,6 +96,7 @@ EXIT_CODES = (
     ExitCode(EXIT_NOT_PROVEN, "verify has found something against the table"),
     ExitCode(EXIT_DIFFERENT, "diff has found a difference"),
     ExitCode(PluginFailed.exit_code, "a plugin fails; the line names its feature and its line"),
+    ExitCode(Unreachable.exit_code, "an object store or a cluster can't be reached; the same command resumes there"),
     ExitCode(DiskError.exit_code, "the disk of the output is full or fails; the same command resumes there"),
     ExitCode(OutputBusy.exit_code, "another run is making this output; try again later"),
     ExitCode(Interrupted.exit_code, "interrupted (143 when by SIGTERM)"),

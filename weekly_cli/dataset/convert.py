@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -22,6 +21,7 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import delimited as text_files
 from weekly_cli.files import discovery, parquet, records
 from weekly_cli.files.discovery import FileState, Inputs
+from weekly_cli.files.locations import Location
 from weekly_cli.settings import Config
 
 _SHOWN = 5
@@ -48,10 +48,10 @@ class Conversion:
     """
 
     inputs: Inputs
-    texts: Mapping[Path, Layout] = field(default_factory=dict)
-    tables: Mapping[Path, WideTable] = field(default_factory=dict)
-    converted: Mapping[Path, Path] = field(default_factory=dict)
-    states: Mapping[Path, FileState] = field(default_factory=dict)
+    texts: Mapping[Location, Layout] = field(default_factory=dict)
+    tables: Mapping[Location, WideTable] = field(default_factory=dict)
+    converted: Mapping[Location, Location] = field(default_factory=dict)
+    states: Mapping[Location, FileState] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -59,20 +59,20 @@ class Conversion:
         """Whether any file must be converted."""
         return bool(self.texts or self.tables)
 
-    def first_row(self, path: Path) -> int | None:
+    def first_row(self, path: Location) -> int | None:
         """Return the first row of a file of the user's that is read in a converted form; None: it has other rows."""
         return None if path in self.tables else 1
 
-    def read_path(self, path: Path) -> Path:
+    def read_path(self, path: Location) -> Location:
         """Return the path under which a file of the user's is read."""
         return self.converted.get(path, path)
 
-    def state(self, path: Path) -> FileState:
+    def state(self, path: Location) -> FileState:
         """Return the state of a file of the user's when it was first read."""
         return self.states.get(path) or discovery.file_state(path)
 
 
-def find(config: Config, output: Path | None) -> Conversion:
+def find(config: Config, output: Location | None) -> Conversion:
     """Return the input's files, and what is to be converted of them; nothing is written.
 
     If the first Parquet file is long, the others are not examined: opening thousands of files twice takes time.
@@ -97,7 +97,7 @@ def find(config: Config, output: Path | None) -> Conversion:
     return Conversion(inputs, texts, tables, states=states)
 
 
-def convert(found: Conversion, config: Config, folder: Path, on_values: Callable[[int, int], None]) -> Conversion:
+def convert(found: Conversion, config: Config, folder: Location, on_values: Callable[[int, int], None]) -> Conversion:
     """Write the converted files to a folder.
 
     Parameters
@@ -105,7 +105,7 @@ def convert(found: Conversion, config: Config, folder: Path, on_values: Callable
     found : Conversion
         What `find` has returned.
     config : Config
-    folder : Path
+    folder : Location
     on_values : callable
         Called with the number of values that are done so far, and of all.
 
@@ -166,7 +166,7 @@ class _Progress:
         self._on_values(self._done, self._total)
 
 
-def _as_parquet(found: Conversion, folder: Path, on_rows: Callable[[int, int], None]) -> dict[Path, Path]:
+def _as_parquet(found: Conversion, folder: Location, on_rows: Callable[[int, int], None]) -> dict[Location, Location]:
     """Write files of delimited text as Parquet."""
     inferred = {path: delimited.infer(path, layout) for path, layout in found.texts.items()}
     if inferred and not any(rows for _, rows in inferred.values()):
@@ -180,8 +180,8 @@ def _as_parquet(found: Conversion, folder: Path, on_rows: Callable[[int, int], N
 
 
 def _as_long(
-    files: Sequence[WideFile], folder: Path, on_values: Callable[[int, int], None]
-) -> tuple[Spans, dict[Path, Path]]:
+    files: Sequence[WideFile], folder: Location, on_values: Callable[[int, int], None]
+) -> tuple[Spans, dict[Location, Location]]:
     """Write wide tables as long ones."""
     progress = _Progress(2 * sum(file.values for file in files), on_values)
     spans = Spans()
@@ -195,7 +195,7 @@ def _as_long(
 
 
 @contextlib.contextmanager
-def converted(config: Config, output: Path | None) -> Iterator[Conversion]:
+def converted(config: Config, output: Location | None) -> Iterator[Conversion]:
     """Provide the input with converted files in a temporary folder, for as long as the context lasts."""
     found = find(config, output)
     if not found.is_needed:
@@ -205,7 +205,7 @@ def converted(config: Config, output: Path | None) -> Iterator[Conversion]:
         yield convert(found, config, folder, lambda *_: None)
 
 
-def _notes(texts: Mapping[Path, Layout], files: Sequence[WideFile], spans: Spans) -> Iterator[str]:
+def _notes(texts: Mapping[Location, Layout], files: Sequence[WideFile], spans: Spans) -> Iterator[str]:
     if texts:
         delimiters = {_DELIMITERS[layout.delimiter] for layout in texts.values()}
         yield f"{'CSV' if len(texts) == 1 else f'{len(texts):,} CSV files'} with {' or '.join(sorted(delimiters))}"

@@ -10,7 +10,6 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +19,7 @@ from weekly_cli.compute import arrays
 from weekly_cli.dataset.wide_names import is_date
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import delimited, output_file
+from weekly_cli.files.locations import Location
 from weekly_cli.names import ALIASES, FIELDS, PRICE_ROLES, names_of, normal
 from weekly_cli.settings import Config
 
@@ -58,7 +58,7 @@ class Layout:
 # ---- header ----------------------------------------------------------------------------------------------
 
 
-def examine(path: Path, config: Config) -> Layout:
+def examine(path: Location, config: Config) -> Layout:
     """Return how a file is written, by its first lines.
 
     Raises
@@ -164,7 +164,7 @@ def _fits(texts: pa.Array, kind: pa.DataType) -> bool:
     return True
 
 
-def infer(path: Path, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
+def infer(path: Location, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
     """Return the type of each column, and the number of rows.
 
     Raises
@@ -188,7 +188,7 @@ def infer(path: Path, layout: Layout) -> tuple[dict[str, pa.DataType], int]:
     return kinds, rows
 
 
-def _refuse_other_numbers(path: Path, layout: Layout, name: str, text: str) -> None:
+def _refuse_other_numbers(path: Location, layout: Layout, name: str, text: str) -> None:
     """Refuse prices that are text, and commas in numbers: which is for the decimals, can't be told."""
     of_role = any(normal(name) in names_of(role) for role in (*PRICE_ROLES, "volume"))
     with_comma = _DECIMAL_COMMA.fullmatch(text) or (of_role and _THOUSANDS.fullmatch(text))
@@ -212,7 +212,7 @@ def _first_no_number(texts: pa.Array) -> str:
 # ---- rows ------------------------------------------------------------------------------------------------
 
 
-def _batches(path: Path, layout: Layout) -> Iterator[pa.RecordBatch]:
+def _batches(path: Location, layout: Layout) -> Iterator[pa.RecordBatch]:
     """Yield the rows as text, a block at a time."""
     from pyarrow import csv as arrow_csv
 
@@ -248,7 +248,7 @@ def _cleaned(batch: pa.RecordBatch, names: Sequence[str]) -> dict[str, pa.Array]
 
 
 def write_parquet(
-    path: Path, layout: Layout, kinds: Mapping[str, pa.DataType], target: Path, on_rows: Callable[[int], None]
+    path: Location, layout: Layout, kinds: Mapping[str, pa.DataType], target: Location, on_rows: Callable[[int], None]
 ) -> None:
     """Write the rows with these types to a Parquet file."""
     schema = pa.schema(list(kinds.items()))
@@ -275,7 +275,7 @@ def write_parquet(
         written.close(durable=False)
 
 
-def _typed(path: Path, name: str, texts: pa.Array, kind: pa.DataType, first: int) -> pa.Array:
+def _typed(path: Location, name: str, texts: pa.Array, kind: pa.DataType, first: int) -> pa.Array:
     if kind == pa.string():
         return pc.if_else(pc.is_in(texts, value_set=_EMPTY), pa.NA, texts)
     if kind == pa.null():
@@ -286,7 +286,7 @@ def _typed(path: Path, name: str, texts: pa.Array, kind: pa.DataType, first: int
     return values
 
 
-def _refuse_inexact(path: Path, name: str, texts: pa.Array, values: pa.Array, first: int) -> None:
+def _refuse_inexact(path: Location, name: str, texts: pa.Array, values: pa.Array, first: int) -> None:
     """Refuse whole numbers that float64 does not have, in a column that has fractions, too."""
     large = np.flatnonzero(np.abs(arrays.to_numpy(values, 0)) >= _EXACT)
     for row in large.tolist():

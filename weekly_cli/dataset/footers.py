@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -25,6 +24,7 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.discovery import FileState, Skipped
 from weekly_cli.files.footer import ChunkFooter, Footer, FooterReader, RowGroupFooter
+from weekly_cli.files.locations import Location
 from weekly_cli.names import REQUIRED_ROLES, did_you_mean
 from weekly_cli.settings import Config
 
@@ -59,7 +59,7 @@ class Footers:
     file_bytes: int
     row_bytes: float
     identity: str
-    states: Mapping[Path, FileState]
+    states: Mapping[Location, FileState]
     integer_ranges: Mapping[str, tuple[int, int]]
     null_counts: Mapping[str, int]
     text_ranges: Sequence[TextRanges]
@@ -72,7 +72,7 @@ class Footers:
 
 def read_footers(
     config: Config,
-    output: Path | None,
+    output: Location | None,
     conversion: Conversion | None = None,
     required: Collection[str] = REQUIRED_ROLES,
 ) -> Footers:
@@ -135,7 +135,7 @@ class _Gathered:
         self.text_ranges: list[TextRanges] = []
         self.schemas: list[FileSchema] = []
         self.pieces: list[Piece] = []
-        self.states: dict[Path, FileState] = {}
+        self.states: dict[Location, FileState] = {}
         self.ranges, self.nulls, self.text_bytes = IntegerRanges(), NullCounts(), TextBytes()
         self.file_bytes, self.identity = 0, hashlib.sha256()
         self._rows = 0
@@ -147,7 +147,7 @@ class _Gathered:
         self.int96: dict[str, None] = {}
         self.pandas = PandasMetadata()
 
-    def add(self, path: Path, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
+    def add(self, path: Location, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
         """Read a file's footer; `of_table` is its schema if a table's log has it."""
         own = self._conversion.read_path(path)
         state = self.states[path] = self._conversion.state(path)
@@ -182,7 +182,7 @@ class _Gathered:
                 if self._with_ranges:
                     self.text_ranges.append(text_ranges(chunks))
 
-    def _read(self, path: Path, footer: bytes) -> tuple[Footer, _Columns]:
+    def _read(self, path: Location, footer: bytes) -> tuple[Footer, _Columns]:
         """Return what a footer tells, and its columns: Arrow is asked for those of every footer that is not known."""
         try:
             told = self._reader.read(footer)
@@ -251,7 +251,7 @@ def _leaves(file: pq.ParquetFile) -> _Leaves:
     )
 
 
-def _row_groups(path: Path, size: int, footer: Footer, leaves: _Leaves) -> list[RowGroupFooter]:
+def _row_groups(path: Location, size: int, footer: Footer, leaves: _Leaves) -> list[RowGroupFooter]:
     """Return the row groups of a file of `size` bytes, checked.
 
     Raises
@@ -285,7 +285,7 @@ def _lies_within(chunk: ChunkFooter, size: int) -> bool:
     return plausible and 0 <= begin <= chunk.data_offset <= begin + chunk.stored_bytes <= size
 
 
-def _damaged(path: Path, what: str) -> InputRefused:
+def _damaged(path: Location, what: str) -> InputRefused:
     return InputRefused(f"{path} has a damaged footer: {what}; write the file again")
 
 

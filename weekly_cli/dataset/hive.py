@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,13 +12,14 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.files.discovery import HiveKeys
 from weekly_cli.files.disk import first_line
 from weekly_cli.files.footer import RowGroupFooter
+from weekly_cli.files.locations import Location
 from weekly_cli.files.parquet import open_parquet
 
 _BATCH_ROWS = 65_536
 
 
 def keys_that_count(
-    path: Path, columns: Collection[str], keys: HiveKeys, groups: Sequence[RowGroupFooter], on_conflict: str
+    path: Location, columns: Collection[str], keys: HiveKeys, groups: Sequence[RowGroupFooter], on_conflict: str
 ) -> HiveKeys:
     """Return the keys that a file's rows have as columns: the file lacks the column, or has other values in it.
 
@@ -84,7 +84,7 @@ def _settled(group: RowGroupFooter, key: str, value: str | None) -> bool:
     return chunk.least == chunk.most == value.encode()
 
 
-def _first_other(path: Path, key: str, value: str | None, groups: Sequence[RowGroupFooter]) -> str | None:
+def _first_other(path: Location, key: str, value: str | None, groups: Sequence[RowGroupFooter]) -> str | None:
     """Return the first value of a column that is not its key's, and where it is; None: all are."""
     unsettled = [number for number, group in enumerate(groups) if not _settled(group, key, value)]
     if not unsettled:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +24,7 @@ from weekly_cli.dataset.unify import common_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.discovery import HiveKeys
+from weekly_cli.files.locations import Location
 from weekly_cli.names import FIELDS, names_of, normal
 from weekly_cli.settings import Config
 
@@ -68,7 +68,7 @@ class WideTable:
 # ---- recognition -----------------------------------------------------------------------------------------
 
 
-def recognize(path: Path, schema: pa.Schema, config: Config, keys: HiveKeys = ()) -> WideTable | None:
+def recognize(path: Location, schema: pa.Schema, config: Config, keys: HiveKeys = ()) -> WideTable | None:
     """Return what a file's columns are if it is a wide table, None if it is not.
 
     Raises
@@ -132,7 +132,7 @@ def _names_a_date(column: pa.Field) -> bool:
     return normal(name) in names_of(DATE) or (wide_names.is_index(name) and is_text(column.type))
 
 
-def _refuse_dates_as_columns(path: Path, schema: pa.Schema) -> None:
+def _refuse_dates_as_columns(path: Location, schema: pa.Schema) -> None:
     """Refuse a wide table that lies on its side: a row a ticker, a column a date."""
     names = [column.name for column in schema if _is_number(column.type)]
     if len(names) >= _LEAST_DATES and all(map(wide_names.is_date, names)):
@@ -147,7 +147,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(number or pa.types.is_null(kind))
 
 
-def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_out: Sequence[str]) -> bool:
+def _reads_as_wide(path: Location, schema: pa.Schema, numbers: Sequence[str], left_out: Sequence[str]) -> bool:
     if not numbers or any(normal(name) in names_of(SYMBOL) for name in left_out):
         return False
     tickers = wide_names.fields_and_tickers(numbers) is not None or wide_names.are_tickers(numbers)
@@ -168,7 +168,7 @@ def _reads_as_wide(path: Path, schema: pa.Schema, numbers: Sequence[str], left_o
     return bool(tickers)
 
 
-def refuse_fields_apart(tables: Mapping[Path, WideTable], config: Config) -> None:
+def refuse_fields_apart(tables: Mapping[Location, WideTable], config: Config) -> None:
     """Refuse wide tables that have volumes by their file's name, or each another field of the same tickers.
 
     Raises
@@ -228,8 +228,8 @@ class Spans:
 class WideFile:
     """A wide table in a Parquet file; `origin` is the user's file, for messages."""
 
-    origin: Path
-    path: Path
+    origin: Location
+    path: Location
     table: WideTable
     reading: DateReading
 
@@ -246,7 +246,7 @@ class WideFile:
             last = np.where(batch.present, batch.days, _ALWAYS).max(axis=1, initial=_ALWAYS)
             spans.add(batch.tickers, first, last)
 
-    def melt(self, spans: Spans, target: Path, on_values: Callable[[int], None]) -> int:
+    def melt(self, spans: Spans, target: Location, on_values: Callable[[int], None]) -> int:
         """Write the long table, a row group for each batch of tickers, and return its number of rows.
 
         A row is left out if it is before the ticker's first value in any file, or after its last one.

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.spans import SpanColumn
 from weekly_cli.files import disk, parquet
+from weekly_cli.files.locations import Location
 from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 
 
@@ -23,7 +24,7 @@ class ArrowWriter(PartWriter):
 
     def __init__(
         self,
-        path: Path,
+        path: Location,
         schema: pa.Schema,
         compression: str,
         *,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from weekly_cli.errors import InputRefused
-from weekly_cli.files.disk import first_line
+from weekly_cli.files.disk import first_line, refuse_of_store
+from weekly_cli.files.locations import Location
 from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_lfs_pointer, is_parquet, other_format
 
 SUFFIXES = (".csv", ".tsv")
@@ -21,7 +22,7 @@ _HEAD_BYTES = 4 * 2**20
 _OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
-def is_named_as_text(path: Path) -> bool:
+def is_named_as_text(path: Location) -> bool:
     """Tell by a file's name whether it is delimited text.
 
     >>> [is_named_as_text(Path(name)) for name in ("a.csv", "a.TSV.gz", "a.txt", "a.csv.parquet")]
@@ -31,7 +32,7 @@ def is_named_as_text(path: Path) -> bool:
     return name.endswith(SUFFIXES)
 
 
-def is_text(path: Path) -> bool:
+def is_text(path: Location) -> bool:
     """Tell whether a file that was given is delimited text: by its name, or by its first line.
 
     Raises
@@ -49,6 +50,7 @@ def is_text(path: Path) -> bool:
         with path.open("rb") as stream:
             start = stream.read(4096)
     except OSError as error:
+        refuse_of_store(path, error)
         raise InputRefused(f"{path} can't be read: {first_line(error)}") from error
     line = start.split(b"\n")[0]
     if other_format(path) is not None:
@@ -57,7 +59,7 @@ def is_text(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def reading_text(path: Path) -> Iterator[None]:
+def reading_text(path: Location) -> Iterator[None]:
     """Turn an error while delimited text is read into a one-line message with the path.
 
     Raises
@@ -67,13 +69,14 @@ def reading_text(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        refuse_of_store(path, error)
         raise InputRefused(f"{path} can't be read as CSV: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[pa.NativeFile]:
+def opened(path: Location) -> Iterator[pa.NativeFile]:
     """Provide a file's bytes, decompressed where they are compressed."""
-    with pa.OSFile(os.fspath(path)) as raw:
+    with pa.OSFile(os.fspath(path)) if isinstance(path, Path) else path.open() as raw:
         compressed = raw.read(len(_GZIP)) == _GZIP
         raw.seek(0)
         if not compressed:
@@ -83,7 +86,7 @@ def opened(path: Path) -> Iterator[pa.NativeFile]:
             yield plain
 
 
-def head(path: Path) -> str:
+def head(path: Location) -> str:
     """Return the first lines of a file as text, without the mark of its encoding.
 
     Raises

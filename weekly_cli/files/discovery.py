@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,6 +14,10 @@ from weekly_cli.errors import InputRefused, OutputConflict
 from weekly_cli.files import delta
 from weekly_cli.files.delimited import is_named_as_text
 from weekly_cli.files.delta import DeltaFiles
+from weekly_cli.files.disk import refuse_of_store
+from weekly_cli.files.locations import Location, location
+from weekly_cli.files.objects.path import ObjectPath, ObjectState, states_now
+from weekly_cli.files.objects.published import published_parts
 from weekly_cli.files.parquet import PARQUET_SUFFIXES, is_parquet
 from weekly_cli.files.target import wrote
 
@@ -45,13 +49,13 @@ class Inputs:
         Which version of each Delta table is read.
     """
 
-    files: Sequence[tuple[Path, HiveKeys]]
+    files: Sequence[tuple[Location, HiveKeys]]
     skipped: Sequence[Skipped]
-    schemas: Mapping[Path, pa.Schema] = field(default_factory=dict)
+    schemas: Mapping[Location, pa.Schema] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 
-def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
+def find_inputs(names: Sequence[str], output: Location | None) -> Inputs:
     """Return the files that the names lead to, in path order for each name, and what is not read.
 
     A name is a file, a folder, a Delta table's folder or a glob. A file that several names lead to counts once.
@@ -65,17 +69,17 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
     OutputConflict
         If the output would replace an input.
     """
-    files: dict[Path, tuple[Path, HiveKeys]] = {}
-    skipped: dict[Path, Skipped] = {}
-    schemas: dict[Path, pa.Schema] = {}
+    files: dict[Location, tuple[Location, HiveKeys]] = {}
+    skipped: dict[Location, Skipped] = {}
+    schemas: dict[Location, pa.Schema] = {}
     notes: list[str] = []
     for name in names:
-        table = _delta_table(Path(name))
+        table = _delta_table(location(name))
         found, left = _of_name(name, output, table)
-        keys = {} if table is None else dict(table.files)
+        keys: dict[Location, HiveKeys] = {} if table is None else dict(table.files)
         for file in found:
             resolved = file.resolve() if len(names) > 1 else file
-            files.setdefault(resolved, (file, _hive_keys(file) if table is None else keys[file]))
+            files.setdefault(resolved, (file, keys[file] if file in keys else _hive_keys(file)))
             if table is not None and table.schema is not None:
                 schemas[file] = table.schema
         if table is not None:
@@ -85,26 +89,31 @@ def find_inputs(names: Sequence[str], output: Path | None) -> Inputs:
     return Inputs(list(files.values()), [skip for path, skip in skipped.items() if path not in files], schemas, notes)
 
 
-def _delta_table(path: Path) -> DeltaFiles | None:
-    if not (path / delta.LOG).is_dir():
+def _delta_table(path: Location) -> DeltaFiles | None:
+    if isinstance(path, ObjectPath) or not (path / delta.LOG).is_dir():
         return None
     refuse_table_formats([path])
     return delta.read_delta(path)
 
 
-def _of_name(name: str, output: Path | None, table: DeltaFiles | None) -> tuple[list[Path], dict[Path, str]]:
-    path = Path(name)
+def _of_name(
+    name: str, output: Location | None, table: DeltaFiles | None
+) -> tuple[list[Location], dict[Location, str]]:
+    path = location(name)
     try:
-        if table is not None:
+        if isinstance(path, ObjectPath):
+            files, skipped = _objects(path, name)
+        elif table is not None:
             files, skipped = _live_files(path, table)
         else:
             files, skipped = _matching_files(path, name)
             refuse_table_formats(files)
     except OSError as error:
+        refuse_of_store(name, error)
         raise InputRefused(f"{name} can't be searched: {error.strerror}: {error.filename}") from error
     if output is None:
         return files, skipped
-    outer = (path if path.exists() else Path(*_before_glob(path))).resolve()
+    outer = (_before_glob(path) if _is_glob(name) and not path.exists() else path).resolve()
     inside = set(_below(output, (*files, *skipped)))
     if output == outer or output in outer.parents or (inside.intersection(files) and not wrote(output)):
         raise OutputConflict(f"the output {output} would replace the input {name}; choose another --output")
@@ -112,7 +121,20 @@ def _of_name(name: str, output: Path | None, table: DeltaFiles | None) -> tuple[
     return [file for file in files if file not in inside], left
 
 
-def _below(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
+def _objects(path: ObjectPath, name: str) -> tuple[list[Location], dict[Location, str]]:
+    """Return what a name in an object store leads to: of an output of this tool, the parts that are published."""
+    published = published_parts(path)
+    if published is not None:
+        return list(published), {}
+    files, skipped = _matching_files(path, name)
+    refuse_table_formats([_before_glob(path) / "any" if _is_glob(name) else path / "any"])
+    for file in skipped:  # what lies deeper was listed, and needs no more requests
+        if file.name in (delta.LOG, ".hoodie") or file.name.endswith(".metadata.json"):
+            refuse_table_formats([file.with_name("any") if file.name[0] in "._" else file.parent])
+    return files, skipped
+
+
+def _below(folder: Location, files: Sequence[Location]) -> Iterator[Location]:
     """Yield the files that are at a path or below it, wherever links lead."""
     real = {parent: parent.resolve() for parent in {file.parent for file in files}}
     inside = {parent: folder in (there, *there.parents) for parent, there in real.items()}
@@ -125,8 +147,8 @@ def _below(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
             yield file
 
 
-def _live_files(folder: Path, table: DeltaFiles) -> tuple[list[Path], dict[Path, str]]:
-    files = [file for file, _ in table.files]
+def _live_files(folder: Path, table: DeltaFiles) -> tuple[list[Location], dict[Location, str]]:
+    files: list[Location] = [file for file, _ in table.files]
     if not files:
         raise InputRefused(f"{folder} is a Delta table that has no rows in version {table.version}")
     reason = f"not in version {table.version} {delta.BY_ITS_LOG}"
@@ -134,10 +156,10 @@ def _live_files(folder: Path, table: DeltaFiles) -> tuple[list[Path], dict[Path,
     return files, dict.fromkeys(sorted(others), reason)
 
 
-def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]:
+def _matching_files(path: Location, name: str) -> tuple[list[Location], dict[Location, str]]:
     if path.is_file():
         return [path], {}
-    skipped: dict[Path, str] = {}
+    skipped: dict[Location, str] = {}
     if path.is_dir():
         files, texts = [], []
         for file in _walk(path, set()):
@@ -155,10 +177,11 @@ def _matching_files(path: Path, name: str) -> tuple[list[Path], dict[Path, str]]
             raise InputRefused(f"{name} contains no Parquet or CSV files{_examples(skipped)}")
         return files, skipped
     if _is_glob(name):
-        base = Path(*_before_glob(path))
+        base = _before_glob(path)
         files = []
-        for file in sorted(file for file in base.glob(str(path.relative_to(base))) if file.is_file()):
-            if _hidden(file.relative_to(base)) and not path.name.startswith((".", "_")):
+        pattern = "/".join(path.parts[len(base.parts) :])
+        for file in sorted(file for file in base.glob(pattern) if file.is_file()):
+            if _hidden(file.parts[len(base.parts) :]) and not path.name.startswith((".", "_")):
                 skipped[file] = _HIDDEN
             else:
                 files.append(file)
@@ -179,7 +202,7 @@ _COMPANIONS = {
 }
 
 
-def _why_skipped(file: Path, folder: Path) -> str | None:
+def _why_skipped(file: Location, folder: Location) -> str | None:
     """Return why a file in a folder is not read beside Parquet, None for Parquet.
 
     A name that says Parquet is believed: a damaged file is refused when it is opened, not skipped.
@@ -188,7 +211,7 @@ def _why_skipped(file: Path, folder: Path) -> str | None:
         return _HIDDEN
     if file.name in _COMPANIONS:
         return _COMPANIONS[file.name]
-    if _hidden(file.relative_to(folder)):
+    if _hidden(file.parts[len(folder.parts) :]):
         return _HIDDEN if is_parquet(file) else "not Parquet"
     if file.suffix.lower() in PARQUET_SUFFIXES or is_parquet(file):
         return None
@@ -198,13 +221,13 @@ def _why_skipped(file: Path, folder: Path) -> str | None:
 def first_line(path: str) -> str:
     """Return the beginning of the first line of a text file; empty if it can't be read as text."""
     try:
-        with Path(path).open("rb") as file:
-            return file.readline(_MOST_LINE_BYTES).decode("utf-8-sig").rstrip("\r\n")
+        with location(path).open("rb") as file:
+            return bytes(file.readline(_MOST_LINE_BYTES)).decode("utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError):  # ValueError: not UTF-8
         return ""
 
 
-def _examples(skipped: Mapping[Path, str]) -> str:
+def _examples(skipped: Mapping[Location, str]) -> str:
     if not skipped:
         return ""
     shown = "; ".join(f"{path.name}: {reason}" for path, reason in list(skipped.items())[:3])
@@ -215,7 +238,7 @@ def _examples(skipped: Mapping[Path, str]) -> str:
 _TABLE_FORMATS = ((delta.LOG, "Delta"), (".hoodie", "Hudi"), ("metadata/*.metadata.json", "Iceberg"))
 
 
-def refuse_table_formats(files: Sequence[Path]) -> None:
+def refuse_table_formats(files: Sequence[Location]) -> None:
     """Refuse files in a folder of a table format, where removed rows stay in files that look like data.
 
     Raises
@@ -244,7 +267,7 @@ class FileState:
     changed_ns: int = field(compare=False)
 
 
-def file_state(path: Path) -> FileState:
+def file_state(path: Location) -> FileState:
     """Return the state of a file.
 
     Raises
@@ -255,21 +278,26 @@ def file_state(path: Path) -> FileState:
     try:
         state = path.stat()
     except OSError as error:
+        refuse_of_store(path, error)
         raise InputRefused(f"{path} can't be read: {os.strerror(error.errno or 0)}") from error
+    return _state(state)
+
+
+def _state(state: os.stat_result | ObjectState) -> FileState:
     return FileState(state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
-def refuse_changed(states: Mapping[Path, FileState]) -> None:
+def refuse_changed(states: Mapping[Location, FileState]) -> None:
     """Refuse files that have changed: rows of two states may have been mixed.
 
     Raises
     ------
     InputRefused
     """
-    for path, state in states.items():
-        if not path.exists():
+    for path, now in _states_now(states):
+        if now is None:
             what = "was removed"
-        elif file_state(path) != state:
+        elif now != states[path]:
             what = "was changed"
         else:
             continue
@@ -278,26 +306,38 @@ def refuse_changed(states: Mapping[Path, FileState]) -> None:
         )
 
 
+def _states_now(paths: Collection[Location]) -> Iterator[tuple[Location, FileState | None]]:
+    objects = [path for path in paths if isinstance(path, ObjectPath)]
+    for one, state in zip(objects, states_now(objects), strict=True):
+        yield one, None if state is None else _state(state)
+    for path in paths:
+        if not isinstance(path, ObjectPath):
+            yield path, file_state(path) if path.exists() else None
+
+
 def leads_somewhere(name: str) -> bool:
     """Tell whether a path exists, or the folder in which a glob begins."""
-    path = Path(name)
-    return path.exists() or (_is_glob(name) and Path(*_before_glob(path)).exists())
+    path = location(name)
+    return path.exists() or (_is_glob(name) and _before_glob(path).exists())
 
 
 def is_there(name: str) -> bool:
     """Tell whether there is a file or a folder of exactly this name."""
-    return Path(name).exists()
+    return location(name).exists()
 
 
 def _is_glob(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+def _walk(folder: Location, seen: set[Path]) -> Iterator[Location]:
     """Yield the files below a folder in path order, and hidden folders without what is in them.
 
     A folder that links lead to again is visited once.
     """
+    if isinstance(folder, ObjectPath):
+        yield from folder.walk(_hidden_folder)
+        return
     real = folder.resolve()
     if real in seen:
         return
@@ -311,9 +351,9 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
             yield entry
 
 
-def _hidden(relative: Path) -> bool:
-    """Tell whether a part of a path is hidden; folders of hive keys never are."""
-    *folders, name = relative.parts
+def _hidden(parts: Sequence[str]) -> bool:
+    """Tell whether one of the parts of a path is hidden; folders of hive keys never are."""
+    *folders, name = parts
     return name.startswith((".", "_")) or any(map(_hidden_folder, folders))
 
 
@@ -321,14 +361,12 @@ def _hidden_folder(name: str) -> bool:
     return name.startswith((".", "_")) and "=" not in name
 
 
-def _before_glob(path: Path) -> Iterator[str]:
-    for part in path.parts[:-1]:
-        if _is_glob(part):
-            return
-        yield part
+def _before_glob(path: Location) -> Location:
+    """Return the folder in which a glob begins."""
+    return next((folder for folder in path.parents if not _is_glob(str(folder))), path)
 
 
-def _hive_keys(relative: Path) -> HiveKeys:
+def _hive_keys(relative: Location) -> HiveKeys:
     pairs = (part.partition("=") for part in relative.parts[:-1] if "=" in part)
     try:
         return tuple(

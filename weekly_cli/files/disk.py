@@ -12,7 +12,10 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from weekly_cli.errors import DiskError, OutputConflict
+from weekly_cli.errors import DiskError, InputRefused, OutputConflict
+from weekly_cli.files.locations import Location, is_url
+from weekly_cli.files.objects import answers
+from weekly_cli.files.objects.path import ObjectPath
 
 _COPY_BYTES = 2**20
 
@@ -24,19 +27,21 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EEXIST, 
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a system error during a change on the output's disk into a one-line error with the path.
+def writing(path: Location) -> Iterator[None]:
+    """Turn a system error during a change on the output's disk or store into a one-line error with the path.
 
     Raises
     ------
     OutputConflict
         If the location can't be written to.
-    DiskError
-        If the disk is full or fails.
+    DiskError, Unreachable
+        If the disk is full or fails, or the store does not answer.
     """
     try:
         yield
     except OSError as error:
+        if isinstance(path, ObjectPath):
+            raise answers.not_written(path, error) from error
         message = f"{path} can't be written to: {os.strerror(error.errno) if error.errno else first_line(error)}"
         if error.errno in _FULL:
             message += "; make room there (df -h, df -i, quota), and the same command resumes where it was"
@@ -49,20 +54,48 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def reading(path: Path | str) -> Iterator[None]:
+def reading(path: Location | str) -> Iterator[None]:
     """Turn an error while reading a file that this run has written into a one-line error with the path.
 
     Raises
     ------
-    DiskError
+    DiskError, Unreachable
     """
     try:
         yield
     except (OSError, pa.ArrowInvalid) as error:
+        refuse_of_store(path, error)
         raise DiskError(
             f"{path}, which this run has written, can't be read: {first_line(error)}; if the disk is sound, run the "
             "same command again, with --fresh if it ends like this once more"
         ) from error
+
+
+@contextlib.contextmanager
+def reading_input(path: Location | str) -> Iterator[None]:
+    """Turn a system error while reading a file of the input into a one-line error with the path.
+
+    Raises
+    ------
+    InputRefused, Unreachable
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_url(str(path)):
+            raise answers.not_read(path, error) from error
+        raise InputRefused(f"{path} can't be read: {first_line(error)}") from error
+
+
+def refuse_of_store(path: Location | str, error: BaseException) -> None:
+    """Raise what an error means that came from a store, and not from the bytes that it gave.
+
+    Raises
+    ------
+    InputRefused, Unreachable
+    """
+    if is_url(str(path)) and answers.is_of_store(error):
+        raise answers.not_read(path, error) from error
 
 
 def first_line(error: BaseException) -> str:
@@ -71,9 +104,9 @@ def first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def mapped(path: Path) -> Iterator[memoryview]:
-    """Provide the bytes of a file without reading them all into memory."""
-    with pa.memory_map(str(path)) as source:
+def mapped(path: Location) -> Iterator[memoryview]:
+    """Provide the bytes of a file without reading them all into memory; those of an object are read."""
+    with path.open() if isinstance(path, ObjectPath) else pa.memory_map(str(path)) as source:
         yield memoryview(source.read_buffer()).cast("B")
 
 
@@ -110,7 +143,7 @@ def flush(path: Path) -> None:
             os.close(descriptor)
 
 
-def checksum(path: Path) -> int:
+def checksum(path: Location) -> int:
     """Return the CRC-32 of the bytes of a file that this run has written."""
     with reading(path):
         if not path.stat().st_size:

@@ -16,7 +16,7 @@ from typing import Any
 
 from weekly_cli.files.lock import lock_path, only_run
 from weekly_cli.files.switch import REPLACED, restore_displaced_output
-from weekly_cli.files.target import place
+from weekly_cli.files.target import local_place
 from weekly_cli.files.work_folder import MARK, NEW, SUFFIX, is_work_folder, remove_work_folder, work_place
 
 _MIB = 2**20
@@ -68,7 +68,7 @@ def find_leftovers(output: str, work_dir: str | None, setting: str) -> Leftovers
     UsageError
         If `work_dir` can't be used.
     """
-    target = place(output)
+    target = local_place(output)
     places = [work_place(target, None, setting)]
     if work_dir is not None:
         places.append(work_place(target, work_dir, setting))

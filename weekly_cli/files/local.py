@@ -22,7 +22,7 @@ from weekly_cli.files.output_file import Flusher
 from weekly_cli.files.output_name import check_output_name, is_single_file
 from weekly_cli.files.store import NewFile, OutputStore
 from weekly_cli.files.switch import put_in_place, restore_displaced_output
-from weekly_cli.files.target import Listing, check_target, place
+from weekly_cli.files.target import Listing, check_target, local_place
 from weekly_cli.files.work_folder import MARK, empty, make_work_folder, remove_tree, remove_work_folder, work_place
 from weekly_cli.settings import Config
 
@@ -41,7 +41,7 @@ class LocalStore(OutputStore):
     def __init__(self, config: Config) -> None:
         self._config = config
         check_output_name(config)
-        self._output = place(config.output)
+        self._output = local_place(config.output)
         self.name = str(self._output)
         self._before: Listing = check_target(self._output, config)
         self._work = self._output

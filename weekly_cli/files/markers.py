@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 from typing import NamedTuple
 
 from weekly_cli.files.disk import writing
+from weekly_cli.files.locations import Location, location
 
 
 class StartMarker(NamedTuple):
@@ -55,5 +55,5 @@ def read_start_marker(part: str) -> StartMarker | None:
         return None
 
 
-def _marker(part: str) -> Path:
-    return Path(part).with_suffix(".begun")
+def _marker(part: str) -> Location:
+    return location(part).with_suffix(".begun")

@@ -2,7 +2,7 @@
 
 A file is written under a temporary name, closed, checked by its footer and flushed to disk before it gets its name: a
 writer that is closed after an exception leaves a file that is valid but too short, and a full disk may show up only in
-the footer.
+the footer. A file for an object store is written on this machine and put there once it is checked.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ import pyarrow.parquet as pq
 from weekly_cli import failpoints
 from weekly_cli.errors import DiskError
 from weekly_cli.files.disk import flush, reading, writing
+from weekly_cli.files.locations import Location
+from weekly_cli.files.objects.path import ObjectPath
+from weekly_cli.files.objects.waiting import waiting_file
 
 
 class OutputFile(ABC):
     """A Parquet file being written under a temporary name: `close` checks and renames it; an exception discards it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
-        self.aside = path.with_name(f".{path.name}.aside")
+        self.aside = waiting_file() if isinstance(path, ObjectPath) else path.with_name(f".{path.name}.aside")
         self.rows = 0
 
     @abstractmethod
@@ -54,11 +57,15 @@ class OutputFile(ABC):
             raise DiskError(
                 f"{self.path}: {written_rows} of {self.rows} rows are in the file that was written; check the disk"
             )
-        if durable:
-            flush(self.aside)
         with writing(self.path):
             size = self.aside.stat().st_size
-            self.aside.rename(self.path)
+            if isinstance(self.path, ObjectPath):
+                self.path.put(self.aside)
+                self.aside.unlink()
+            else:
+                if durable:
+                    flush(self.aside)
+                self.aside.rename(self.path)
         self.reached("renamed")
         return size
 
@@ -84,7 +91,7 @@ class OutputFile(ABC):
 class ParquetOutput(OutputFile):
     """A file of tables, written by Arrow."""
 
-    def __init__(self, path: Path, schema: pa.Schema, **options: Any) -> None:
+    def __init__(self, path: Location, schema: pa.Schema, **options: Any) -> None:
         super().__init__(path)
         with writing(path):
             self._writer = pq.ParquetWriter(str(self.aside), schema, write_page_checksum=True, **options)

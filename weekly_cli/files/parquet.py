@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.files.disk import first_line, mapped, reading
+from weekly_cli.files.disk import first_line, mapped, reading, reading_input, refuse_of_store
+from weekly_cli.files.locations import Location, is_url, location, source_of
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 
@@ -20,7 +20,7 @@ PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 METADATA_KEY, SYMBOLS_KEY = b"weekly_cli", b"weekly_cli.symbols"
 
 
-def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+def open_parquet(path: Location | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file; `verify` checks page checksums, `dictionaries` names columns to read as dictionaries.
 
     INT96, in which Spark writes timestamps, is read in microseconds. Arrow's default, nanoseconds, wraps beyond the
@@ -33,24 +33,26 @@ def open_parquet(path: Path | str, *, verify: bool = False, dictionaries: Sequen
     """
     try:
         return pq.ParquetFile(
-            str(path),
-            pre_buffer=False,
+            source_of(path),
+            pre_buffer=is_url(str(path)),  # ranges that lie side by side are one request
             page_checksum_verification=verify,
             read_dictionary=list(dictionaries),
             coerce_int96_timestamp_unit="us",
         )
     except UnicodeEncodeError as error:
-        raise InputRefused(f"{os.fsencode(path)!r}: Arrow opens no file whose name is not UTF-8; rename it") from error
+        name = os.fsencode(str(path))
+        raise InputRefused(f"{name!r}: Arrow opens no file whose name is not UTF-8; rename it") from error
     except UnicodeDecodeError as error:
         raise InputRefused(
             f"{path} has a column name that is not UTF-8: {error.object!r}; rename the column"
         ) from error
     except (OSError, pa.ArrowException) as error:
-        if is_lfs_pointer(Path(path)):
+        refuse_of_store(path, error)
+        if is_lfs_pointer(location(str(path))):
             raise InputRefused(
                 f"{path} is a Git LFS pointer in the place of the file: run git lfs pull in its repository"
             ) from error
-        other = other_format(Path(path))
+        other = other_format(location(str(path)))
         if other is not None:
             raise InputRefused(f"{path} is {other}; write it as Parquet or CSV") from error
         raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
@@ -73,7 +75,7 @@ _OTHER_FORMATS = {
 }
 
 
-def other_format(path: Path) -> str | None:
+def other_format(path: Location) -> str | None:
     """Return what a file is that is not Parquet, as far as its first bytes tell."""
     with contextlib.suppress(OSError), path.open("rb") as stream:
         start = stream.read(16)
@@ -81,7 +83,7 @@ def other_format(path: Path) -> str | None:
     return None
 
 
-def is_lfs_pointer(path: Path) -> bool:
+def is_lfs_pointer(path: Location) -> bool:
     """Tell whether Git LFS has left a pointer in the place of a file.
 
     Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
@@ -91,19 +93,19 @@ def is_lfs_pointer(path: Path) -> bool:
     return False
 
 
-def open_own(path: Path | str) -> pq.ParquetFile:
+def open_own(path: Location | str) -> pq.ParquetFile:
     """Open a file that this run has written, and check its page checksums.
 
     Raises
     ------
-    DiskError
+    DiskError, Unreachable
         If it can't be read.
     """
     with reading(path):
-        return pq.ParquetFile(str(path), pre_buffer=False, page_checksum_verification=True)
+        return pq.ParquetFile(source_of(path), pre_buffer=is_url(str(path)), page_checksum_verification=True)
 
 
-def own_symbols(path: Path) -> int:
+def own_symbols(path: Location) -> int:
     """Return how many symbols a finished file of an output has, as its metadata tells.
 
     Raises
@@ -118,7 +120,7 @@ def own_symbols(path: Path) -> int:
     return int(metadata[SYMBOLS_KEY])
 
 
-def _ends_with_its_pages(footer: pq.FileMetaData, path: Path) -> bool:
+def _ends_with_its_pages(footer: pq.FileMetaData, path: Location) -> bool:
     if not footer.num_row_groups:
         return True
     last = footer.row_group(footer.num_row_groups - 1).column(footer.num_columns - 1)
@@ -127,7 +129,7 @@ def _ends_with_its_pages(footer: pq.FileMetaData, path: Path) -> bool:
     return bool(end + footer.serialized_size + _TAIL_BYTES == path.stat().st_size)
 
 
-def footer_bytes(path: Path) -> bytes:
+def footer_bytes(path: Location) -> bytes:
     """Return the footer of an input file, unparsed.
 
     Raises
@@ -135,28 +137,20 @@ def footer_bytes(path: Path) -> bytes:
     InputRefused
         If it can't be read.
     """
-    with _reading_input(path), path.open("rb") as stream:
+    with reading_input(path), path.open("rb") as stream:
         stop = stream.seek(0, os.SEEK_END) - _TAIL_BYTES
         stream.seek(max(0, stop))
         tail = stream.read()
         size = int.from_bytes(tail[:4], "little")
         if tail[4:] == _MAGIC[0] and size < stop:
             stream.seek(stop - size)
-            return stream.read(size)
+            return bytes(stream.read(size))
     open_parquet(path)  # which refuses it, and says why
     raise InputRefused(f"{path} has no footer that can be read; write the file again")
 
 
 @contextlib.contextmanager
-def _reading_input(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputRefused(f"{path} can't be read: {first_line(error)}") from error
-
-
-@contextlib.contextmanager
-def mapped_input(path: Path) -> Iterator[memoryview]:
+def mapped_input(path: Location) -> Iterator[memoryview]:
     """Provide the bytes of an input file, as `mapped` does.
 
     Raises
@@ -164,7 +158,7 @@ def mapped_input(path: Path) -> Iterator[memoryview]:
     InputRefused
         If it can't be read.
     """
-    with _reading_input(path), mapped(path) as data:
+    with reading_input(path), mapped(path) as data:
         yield data
 
 
@@ -176,10 +170,10 @@ def read_table_file(name: str, what: str) -> pa.Table:
     UsageError
         If it can't be read.
     """
-    path = Path(name)
+    path = location(name)
     try:
         if path.suffix.lower() in PARQUET_SUFFIXES:
-            return pq.ParquetFile(str(path)).read()
+            return pq.ParquetFile(source_of(path)).read()
         from pyarrow import csv
 
         with path.open("rb") as stream:
@@ -188,7 +182,7 @@ def read_table_file(name: str, what: str) -> pa.Table:
         options = csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
         )
-        return csv.read_csv(str(path), convert_options=options)
+        return csv.read_csv(source_of(path), convert_options=options)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise UsageError(f"{what} {name} can't be read: {first_line(error)}") from error
 
@@ -204,10 +198,10 @@ _MAGIC = (b"PAR1", b"PARE")
 _TAIL_BYTES = 8
 
 
-def is_parquet(path: Path) -> bool:
+def is_parquet(path: Location) -> bool:
     """Tell by its first and last bytes whether a file is Parquet, regardless of its name."""
     with path.open("rb") as stream:
         first = stream.read(4)
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - 4))
-        return size >= 12 and first in _MAGIC and stream.read(4) == first
+        return bool(size >= 12 and first in _MAGIC and stream.read(4) == first)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.spans import SpanColumn
 from weekly_cli.files import output_file
+from weekly_cli.files.locations import Location
 
 
 class InputRowGroup(NamedTuple):
@@ -27,7 +28,7 @@ class PartWriter(output_file.OutputFile):
 
     Parameters
     ----------
-    path : Path
+    path : Location
     schema : pa.Schema
         Of the whole file: the input columns, then those made from spans.
     compression : str
@@ -42,7 +43,7 @@ class PartWriter(output_file.OutputFile):
 
     def __init__(
         self,
-        path: Path,
+        path: Location,
         schema: pa.Schema,
         compression: str,
         *,

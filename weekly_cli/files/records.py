@@ -12,23 +12,30 @@ from typing import Any
 from weekly_cli import failpoints
 from weekly_cli.errors import InputRefused, OutputConflict, UsageError
 from weekly_cli.files.disk import first_line, reading, writing
+from weekly_cli.files.locations import Location
+from weekly_cli.files.objects import filesystems
+from weekly_cli.files.objects.path import ObjectPath
 
 #: Bytes of a file that tell whether it may be JSON, and what may stand before it: blanks, and marks of an encoding.
 _LOOKED_AT_BYTES, _BEFORE_JSON = 512, b" \t\r\n\0\xef\xbb\xbf\xff\xfe"
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Location, value: Any) -> None:
     """Write a JSON file as `write_result` does."""
     write_result(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def write_report(path: Path, text: str) -> None:
+def write_report(path: Location, text: str) -> None:
     """Write a text file as `write_result` does."""
     write_result(path, text.encode())
 
 
-def write_result(path: Path, content: bytes) -> None:
+def write_result(path: Location, content: bytes) -> None:
     """Write a file in one step; if `path` is a device, a pipe or a link, write directly to it or its target."""
+    if isinstance(path, ObjectPath):
+        with writing(path):
+            path.write_bytes(content)
+        return
     if _is_special(path):
         with writing(path):
             path.write_bytes(content)
@@ -36,7 +43,7 @@ def write_result(path: Path, content: bytes) -> None:
     write_bytes(path, content)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Location) -> Any:
     """Return the content of a JSON file, None if it is not valid JSON or can't be read."""
     try:
         return json.loads(path.read_bytes())
@@ -44,11 +51,11 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def begins_with_page(path: Path, generator: str) -> bool:
+def begins_with_page(path: Location, generator: str) -> bool:
     """Tell whether a file is a page of a generator, by what its head says."""
     try:
         with path.open("rb") as stream:
-            beginning = stream.read(_LOOKED_AT_BYTES)
+            beginning = bytes(stream.read(_LOOKED_AT_BYTES))
     except OSError:
         return False
     mark = f'<meta name="generator" content="{generator} '
@@ -156,8 +163,11 @@ def new_folder(folder: Path) -> None:
             raise OutputConflict(f"{folder} holds files already; choose a new or an empty folder")
 
 
-def check_writable(path: Path, flag: str) -> None:
+def check_writable(path: Location, flag: str) -> None:
     """Raise UsageError if a file can't be created at `path`: before the work begins, not after."""
+    if isinstance(path, ObjectPath):
+        filesystems.refuse_scheme(str(path), flag)
+        return
     try:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
@@ -172,7 +182,7 @@ def check_writable(path: Path, flag: str) -> None:
         raise UsageError(f"{flag} {path} can't be written: {error.strerror or error}") from error
 
 
-def check_name(path: Path, flag: str) -> None:
+def check_name(path: Location, flag: str) -> None:
     """Raise UsageError if a path is not valid UTF-8: Arrow can't open such a file."""
     try:
         str(path).encode()

@@ -10,10 +10,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from weekly_cli.files.locations import Location
     from weekly_cli.files.part_writer import PartWriter
 
 #: Opens a file with the columns of the output at an address.
@@ -66,7 +66,7 @@ class OutputStore(ABC):
         """Return the address of a file that the run will write."""
 
     @abstractmethod
-    def input_folder(self) -> Path:
+    def input_folder(self) -> Location:
         """Return an empty folder for the input in a converted form; `clear` leaves it alone."""
 
     @abstractmethod
@@ -83,7 +83,7 @@ class OutputStore(ABC):
 
     @abstractmethod
     def proof(self, address: str) -> list[int]:
-        """Return the size and the CRC-32 of all bytes of a file that a run has written."""
+        """Return what tells a file that a run has written from another: its size first."""
 
     @abstractmethod
     def is_proven(self, address: str, proof: Collection[int]) -> bool:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from weekly_cli.files.local import LocalStore
+from weekly_cli.files.locations import is_url
+from weekly_cli.files.objects import filesystems
 from weekly_cli.files.store import OutputStore
 from weekly_cli.settings import Config
+
+
+def connect(config: Config) -> None:
+    """Reach object stores as the settings say."""
+    filesystems.connect_by(filesystems.Connection(config.s3_endpoint, config.s3_region, config.s3_anonymous))
 
 
 def open_store(config: Config) -> OutputStore:
@@ -15,4 +22,8 @@ def open_store(config: Config) -> OutputStore:
     OutputConflict
         If the output must not be replaced.
     """
+    if is_url(config.output):
+        from weekly_cli.files.objects.store import ObjectStore
+
+        return ObjectStore(config)
     return LocalStore(config)

@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,9 @@ import pyarrow.parquet as pq
 
 from weekly_cli.errors import OutputConflict, UsageError
 from weekly_cli.files import disk, records
+from weekly_cli.files.locations import Location, location
+from weekly_cli.files.objects.path import ObjectPath
+from weekly_cli.files.objects.published import published_parts
 from weekly_cli.files.parquet import METADATA_KEY, is_parquet
 from weekly_cli.settings import Config
 
@@ -26,8 +29,10 @@ _FOREIGN_SHOWN = 3
 GENERATOR = "weekly-cli"
 
 
-def wrote(path: Path) -> bool:
+def wrote(path: Location) -> bool:
     """Tell whether everything at `path` is an output of this tool."""
+    if isinstance(path, ObjectPath):
+        return published_parts(path) is not None
     return not any(True for _ in foreign_files(path, overwrite=False))
 
 
@@ -69,8 +74,10 @@ def _parquet_or_companion(path: Path) -> bool:
     return path.name in _COMPANIONS or path.suffix == ".crc" or is_parquet(path)
 
 
-def own_files(output: Path) -> list[Path]:
+def own_files(output: Location) -> Sequence[Location]:
     """Return the files of an output by their names, in order; none if there is no output, or something else as well."""
+    if isinstance(output, ObjectPath):
+        return published_parts(output) or []
     if not output.is_dir():
         return [output] if _is_plain_file(output) else []
     files = sorted(output.iterdir())
@@ -98,8 +105,13 @@ def _carries_mark(path: Path) -> bool:
         return False
 
 
-def place(output: str) -> Path:
+def place(output: str) -> Location:
     """Return where an output goes; if it is a link, its target is replaced and the link stays."""
+    return location(output).resolve()
+
+
+def local_place(output: str) -> Path:
+    """Return where an output on this machine goes, as `place` does."""
     return Path(output).resolve()
 
 
@@ -138,14 +150,14 @@ def check_report(config: Config) -> None:
     """
     if config.report is None:
         return
-    path, output = Path(config.report).resolve(), place(config.output)
+    path, output = location(config.report).resolve(), place(config.output)
     named = f"{config.named('report')} {config.report}"
     if output in (path, *path.parents):
         raise UsageError(f"{named} lies in the output {output}, which is replaced as a whole; choose another file")
-    check_report_file(Path(config.report), config.named("report"))
+    check_report_file(location(config.report), config.named("report"))
 
 
-def check_report_file(path: Path, flag: str) -> None:
+def check_report_file(path: Location, flag: str) -> None:
     """Refuse a path where a report, as JSON or as a page, can't be written or would overwrite something else.
 
     Raises
@@ -153,11 +165,13 @@ def check_report_file(path: Path, flag: str) -> None:
     UsageError
     """
     records.check_writable(path, flag)
-    if path.is_file() and path.stat().st_size and not _is_report(path):
+    with disk.reading_input(path):
+        is_other = path.is_file() and path.stat().st_size and not _is_report(path)
+    if is_other:
         raise UsageError(f"{flag} {path} already exists and is not a report of weekly-cli; choose another file")
 
 
-def _is_report(path: Path) -> bool:
+def _is_report(path: Location) -> bool:
     if records.begins_with_page(path, GENERATOR):
         return True
     value = records.read_json(path)

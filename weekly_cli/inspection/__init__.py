@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.errors import OutputConflict
 from weekly_cli.files import discovery
+from weekly_cli.files.locations import Location
 from weekly_cli.files.target import place
 from weekly_cli.findings import merged
 from weekly_cli.inspection import history, origin
@@ -40,12 +40,12 @@ from weekly_cli.settings import Config, from_python, resolve
 __all__ = ["Inspection", "inspect", "look"]
 
 
-def inspect(input: str | Path | Sequence[str | Path], **settings: Any) -> Inspection:
+def inspect(input: str | Location | Sequence[str | Location], **settings: Any) -> Inspection:
     """Tell what is in a daily dataset, or in an output of `build`.
 
     Parameters
     ----------
-    input : str or Path, or a sequence of them
+    input : str or Location, or a sequence of them
         As in `build`.
     **settings
         The settings of `weekly-cli inspect` by their names, such as `columns={"symbol": "Ticker"}`.
@@ -55,7 +55,7 @@ def inspect(input: str | Path | Sequence[str | Path], **settings: Any) -> Inspec
     weekly_cli.errors.WeeklyError
         UsageError or InputRefused, matching the command's exit codes.
     """
-    names = [input] if isinstance(input, str | Path) else input
+    names = [input] if isinstance(input, str | Location) else input
     return look(resolve(from_python({**settings, "input": [str(name) for name in names]})))
 
 
@@ -141,7 +141,7 @@ def _today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def _inputs(config: Config) -> tuple[discovery.Inputs, Path | None]:
+def _inputs(config: Config) -> tuple[discovery.Inputs, Location | None]:
     """Return the files, and the place of the output, which a build does not read; unless that is inspected."""
     output = place(config.output)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from weekly_cli import __version__
@@ -14,6 +13,7 @@ from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.errors import WeeklyError
 from weekly_cli.files import discovery
+from weekly_cli.files.locations import Location
 from weekly_cli.findings import KINDS
 from weekly_cli.inspection.command import command_line
 from weekly_cli.inspection.facts import Build
@@ -25,7 +25,7 @@ from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 _OF_READING = ("columns", "date_unit", "date_format", "timezone", "price")
 
 
-def record_of(files: Sequence[Path]) -> Mapping[str, Any] | None:
+def record_of(files: Sequence[Location]) -> Mapping[str, Any] | None:
     """Return the build record of an output's files; None if they are no output of this tool, or not all are."""
     record, _ = read_record(files[:1])
     return record if record is not None and read_record(files[-1:])[0] == record else None
@@ -124,6 +124,6 @@ def _input_state(record: Mapping[str, Any], paths: Sequence[str], written_ns: in
     return "unchanged", "the same files, sizes and row groups, none written after the output"
 
 
-def _first(paths: Sequence[Path]) -> str:
+def _first(paths: Sequence[Location]) -> str:
     more = len(paths) - 1
     return f"{paths[0]}{f' and {more:,} more' if more else ''}"

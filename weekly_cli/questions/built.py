@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from weekly_cli.dataset.roles import find_roles
 from weekly_cli.dataset.schema import DateReading, is_text, plain_symbols
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import discovery, parquet
+from weekly_cli.files.locations import Location
 from weekly_cli.names import KEY_ROLES, did_you_mean, written_name
 from weekly_cli.run.manifest import read_record, recorded_settings
 from weekly_cli.run.plugins import own_features, plugins_of, runnable
@@ -38,7 +38,7 @@ class Built:
     ----------
     name : str
         Its path as it was given.
-    files : sequence of Path
+    files : sequence of Location
         Its parts, in the order of their rows.
     record : mapping
         How it was built: `run.manifest.conventions`.
@@ -49,7 +49,7 @@ class Built:
     """
 
     name: str
-    files: Sequence[Path]
+    files: Sequence[Location]
     record: Mapping[str, Any]
     schema: pa.Schema
     roles: Mapping[str, str]
@@ -263,12 +263,12 @@ def _may_have(statistics: Any, symbols: Sequence[str]) -> bool:
     return any(statistics.min <= symbol <= statistics.max for symbol in symbols)
 
 
-def open_output(output: str | Path, plugins: Sequence[str] | None = None) -> Built:
+def open_output(output: str | Location, plugins: Sequence[str] | None = None) -> Built:
     """Open an output of `build`.
 
     Parameters
     ----------
-    output : str or Path
+    output : str or Location
     plugins : sequence of str, optional
         What may run to compute its columns; if empty, those of its plugins that are installed. None: no code runs.
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.files import disk, output_file, parquet
+from weekly_cli.files.locations import Location, location
 
 #: Bundles that are open at a time: each writer has an open file and buffers. With more ranges, bundles are shared.
 _MOST_BUNDLES = 64
@@ -86,7 +86,9 @@ class BundleSet:
             with contextlib.ExitStack() as stack:
                 bundles = [
                     stack.enter_context(
-                        _Bundle(Path(self.address(f"{self.prefix}-{number}-{first:06d}.parquet")), self, first, stop)
+                        _Bundle(
+                            location(self.address(f"{self.prefix}-{number}-{first:06d}.parquet")), self, first, stop
+                        )
                     )
                     for first, stop in _shares(len(self.cuts) - 1)
                 ]
@@ -139,7 +141,7 @@ def _shares(ranges: int) -> list[tuple[int, int]]:
 class _Bundle(output_file.ParquetOutput):
     """A bundle being written: every write is a row group of one of its ranges."""
 
-    def __init__(self, path: Path, common: BundleSet, first: int, stop: int) -> None:
+    def __init__(self, path: Location, common: BundleSet, first: int, stop: int) -> None:
         super().__init__(
             path, common.kinds, compression="none", use_dictionary=list(common.repeated), write_statistics=False
         )

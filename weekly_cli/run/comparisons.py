@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from weekly_cli.compute.spans import bar_keys
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import find_symbol, pieces_of
 from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.files.locations import location
 from weekly_cli.names import benchmark_name
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.plan import Plan
@@ -106,7 +106,7 @@ def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks
         closes.append(bars.close)
     key = np.concatenate(keys)
     order = np.argsort(key)
-    write_benchmarks(key[order], np.concatenate(closes)[order], Path(str(job.benchmark_file)))
+    write_benchmarks(key[order], np.concatenate(closes)[order], location(str(job.benchmark_file)))
 
 
 def _benchmark_bars(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from weekly_cli.errors import OutputConflict
+from weekly_cli.files.locations import location
 from weekly_cli.files.target import own_files, place
 from weekly_cli.run.manifest import read_record
 from weekly_cli.settings import Config
@@ -34,7 +34,7 @@ def refuse_other_input(config: Config) -> None:
 
 
 def _are_related(recorded: Sequence[str], given: Sequence[str]) -> bool:
-    a, b = ({Path(path).resolve() for path in paths} for paths in (recorded, given))
+    a, b = ({location(path).resolve() for path in paths} for paths in (recorded, given))
     return any(one in b or not b.isdisjoint(one.parents) for one in a) or any(
         not a.isdisjoint(two.parents) for two in b
     )

@@ -24,6 +24,7 @@ from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import UsageError, WeeklyError
 from weekly_cli.files import discovery, disk, parquet
+from weekly_cli.files.locations import Location, is_local, location
 from weekly_cli.files.store import OutputStore
 from weekly_cli.names import PREFIX, PRICE_ROLES, written_name
 from weekly_cli.run.partition import Fragments, Partitioned
@@ -64,11 +65,16 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
 
 def _names_of_files(footers: Footers) -> dict[str, str]:
     """Return each input file's path relative to the folder that contains all of them, wherever that is."""
-    absolute = {name: os.path.split(Path(name).absolute()) for name in {piece.name for piece in footers.pieces}}
+    absolute = {name: os.path.split(_rooted(name)) for name in {piece.name for piece in footers.pieces}}
     folders = {folder for folder, _ in absolute.values()}
     root = os.path.commonpath(folders or ["/"])
     below = {folder: os.path.relpath(folder, root) for folder in folders}
     return {path: str(Path(below[folder], name)) for path, (folder, name) in absolute.items()}
+
+
+def _rooted(name: str) -> str:
+    """Return an absolute path; that of an object as if its store were a folder."""
+    return _absolute(name) if is_local(name) else f"/{location(name)}"
 
 
 def identity(footers: Footers, config: Config, wanted: Wanted) -> str:
@@ -119,7 +125,7 @@ def _roles_of_output(footers: Footers, config: Config, wanted: Wanted) -> dict[s
     return {role: name for role, name in roles.items() if name in written}
 
 
-def read_record(files: Sequence[Path]) -> tuple[Mapping[str, Any] | None, str | None]:
+def read_record(files: Sequence[Location]) -> tuple[Mapping[str, Any] | None, str | None]:
     """Return the `conventions` in the first of an output's files that can be read, and what is wrong with them."""
     for path in files:
         try:
@@ -153,13 +159,13 @@ def _few_names(input: Sequence[str], footers: Footers) -> Sequence[str]:
     """Return the inputs as typed, or, if there are very many, the folders that contain exactly these files."""
     if len(input) <= _MOST_NAMED_INPUTS:
         return input
-    folders = sorted({str(Path(name).parent) for name in input})
+    folders = sorted({str(location(name).parent) for name in input})
     folder_files = {path.resolve() for path, _ in discovery.find_inputs(folders, None).files}
     return folders if folder_files == {path.resolve() for path in footers.states} else input
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).absolute())
+    return str(location(path).absolute())
 
 
 def _digest(facts: Any) -> str:

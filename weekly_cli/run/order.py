@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.dataset import source
 from weekly_cli.dataset.schema import is_text, plain_type, working_type
 from weekly_cli.files import disk, parquet
+from weekly_cli.files.locations import location
 from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.run.bundles import Batch, BundleSet, Runs, read_runs
 from weekly_cli.run.plan import Plan
@@ -77,7 +77,7 @@ def in_input_order(
     runs, _ = bundles.write(batches, threads, on_rows)
 
     def write(number: int, span: tuple[int, int]) -> tuple[str, int]:
-        path = Path(address(f"ordered-{number:05d}.parquet"))
+        path = location(address(f"ordered-{number:05d}.parquet"))
         # How many symbols a part has says whether a part is missing; here the number of rows does.
         with part_file(path, new_job, 0 if number else n_symbols) as output:
             for of_range in runs[slice(*span)]:
@@ -119,7 +119,7 @@ def _batches(
     names = job.output_schema().names
     dictionaries = [name for name, kind in zip(names, kinds.types, strict=True) if pa.types.is_dictionary(kind)]
     place = names.index(job.schema.row_number)
-    files = [parquet.open_parquet(Path(part), verify=True, dictionaries=dictionaries) for part in parts]
+    files = [parquet.open_parquet(part, verify=True, dictionaries=dictionaries) for part in parts]
 
     def read(number: int, group: int) -> Callable[[], pa.Table]:
         def table() -> pa.Table:

@@ -17,9 +17,10 @@ from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import scan_selected
 from weekly_cli.events import Listener
 from weekly_cli.files.discovery import refuse_changed
+from weekly_cli.files.locations import location
 from weekly_cli.files.output_name import check_output_name
 from weekly_cli.files.store import OutputStore
-from weekly_cli.files.stores import open_store
+from weekly_cli.files.stores import connect, open_store
 from weekly_cli.files.target import place
 from weekly_cli.findings import Finding, merged
 from weekly_cli.run import resources
@@ -105,6 +106,7 @@ def run(
     `engine` is a pool that is already started; the run ends it. `start_engine` starts one with a given number of
     workers, on joblib's loky by default. `last_day` is how far the data reach where the input is only some of them.
     """
+    connect(config)
     store = open_store(config)
     refuse_other_input(config)
     with contextlib.ExitStack() as stack:
@@ -146,6 +148,7 @@ def run(
 
 def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan, Plan]:
     """Scan the key columns and plan; write nothing."""
+    connect(config)
     check_output_name(config)
     refuse_other_input(config)
     wanted, available = wanted_by(config), resources.probe()
@@ -347,6 +350,6 @@ def _publish(run: _Run, input_scan: Scan, job: Job, outcomes: Sequence[Outcome],
     with run.stages.stage("publish") as summary:
         refuse_changed(input_scan.footers.states)
         n_symbols = sum(outcome.symbols - len(outcome.rejected) for outcome in outcomes)
-        size = run.store.commit(parts, lambda address: part_file(Path(address), job, n_symbols))
+        size = run.store.commit(parts, lambda address: part_file(location(address), job, n_symbols))
         summary.append(f"{run.store.name}, {size / 2**20:,.1f} MiB")
     return size

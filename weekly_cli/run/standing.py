@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from weekly_cli import __version__
@@ -21,6 +20,7 @@ from weekly_cli.dataset.readings import read_symbol_map
 from weekly_cli.errors import WeeklyError
 from weekly_cli.files import discovery, parquet, target
 from weekly_cli.files.discovery import FileState
+from weekly_cli.files.locations import Location
 from weekly_cli.run.manifest import read_record
 from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config
@@ -76,7 +76,7 @@ def outdated(config: Config) -> str | None:
     return None
 
 
-def _input_digest(states: Mapping[Path, FileState], wanted: Wanted, renames: Renames) -> str:
+def _input_digest(states: Mapping[Location, FileState], wanted: Wanted, renames: Renames) -> str:
     files = [(str(path.absolute()), state.size_bytes, state.modified_ns) for path, state in states.items()]
     sector_map = None if wanted.sector_map is None else wanted.sector_map.to_pydict()
     return _digest([files, sector_map, renames])

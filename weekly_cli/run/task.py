@@ -25,6 +25,7 @@ from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
 from weekly_cli.dataset.source import Piece
 from weekly_cli.files import disk, output_file, parquet
+from weekly_cli.files.locations import Location, is_local, location
 from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
@@ -147,7 +148,7 @@ class Task:
 
     def cut(self, first: int, stop: int) -> Task:
         """Return a task for its symbols from `first` to `stop`."""
-        begin, path = self.span[0], Path(self.part)
+        begin, path = self.span[0], location(self.part)
         return replace(
             self,
             symbols=pa.concat_arrays([self.symbols.slice(first, stop - first)]),
@@ -164,7 +165,7 @@ def part_name(first: int, stop: int) -> str:
 
 def part_span(part: str) -> tuple[int, int]:
     """Return a part's range of the run's symbols, as first and stop."""
-    _, first, stop = Path(part).stem.split("-")
+    _, first, stop = location(part).stem.split("-")
     return int(first), int(stop)
 
 
@@ -302,7 +303,7 @@ def weekly_closes(task: Task) -> tuple[WeeklyBars, Repeats]:
     return weekly_bars(rows.codes, rows.days, {"close": raw["close"]}, adjusted, task.job.week)[0], rows.repeats
 
 
-def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Path) -> None:
+def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Location) -> None:
     """Write the benchmarks' weekly closes; `keys` are those that `bar_keys` computes from a benchmark's number."""
     table = pa.table([from_numpy(keys), from_numpy(close)], names=["key", "close"])
     with output_file.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
@@ -322,7 +323,7 @@ def _benchmarks(task: Task) -> BenchmarkBars:
 # ---- writing ---------------------------------------------------------------------------------------------
 
 
-def part_file(path: Path, job: Job, n_symbols: int) -> PartWriter:
+def part_file(path: Location, job: Job, n_symbols: int) -> PartWriter:
     """Open a file with the columns of the output and this many symbols; only text columns get dictionaries."""
     dictionaries = [column.name for column in job.input_schema if _repeats(column.type)]
     keys = [job.schema.roles[role] for role in ("symbol", "date")]
@@ -344,7 +345,7 @@ def _repeats(kind: pa.DataType) -> bool:
 def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> tuple[int, int]:
     """Write the part and return its size and checksum."""
     job = task.job
-    with part_file(Path(task.part), job, len(task.symbols)) as output:
+    with part_file(location(task.part), job, len(task.symbols)) as output:
         clock.stage("features")
         computed_blocks = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
         copyable_row_groups = [
@@ -354,7 +355,9 @@ def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBa
             clock.stage("write")
             table = _input_table(task, rows, group.first, group.stop)
             piece = rows.copyable_row_groups[group.first] if group.is_requested else None
-            origin = None if piece is None else InputRowGroup(Path(piece.path), piece.row_group)
+            # The bytes of an object would be asked for once more, to be copied.
+            of_disk = piece is not None and is_local(piece.path)
+            origin = InputRowGroup(Path(piece.path), piece.row_group) if piece is not None and of_disk else None
             output.write(table, group.lengths, group.columns, origin)
             clock.stage("features")
         clock.stage("write")

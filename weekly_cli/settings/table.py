@@ -114,7 +114,7 @@ class Config:
 
     # ---- Input
     input: tuple[str, ...] = _row(
-        (), kinds.PathNames(), INPUT, "Parquet or CSV files, folders of them, or quoted globs.",
+        (), kinds.PathNames(), INPUT, "Parquet or CSV files, folders of them, or quoted globs; also s3://.",
         is_argument=True, shows_variable=True,
     )  # fmt: skip
     columns: tuple[tuple[str, str], ...] = _row(
@@ -229,7 +229,8 @@ class Config:
     # ---- Output
     output: str = _row(
         "daily_weekly", kinds.PathName(), OUTPUT,
-        "NAME.parquet (.pq, .parq) is one file, NAME or NAME/ a folder of parts.", short="-o", shows_variable=True,
+        "NAME.parquet (.pq, .parq) is one file; NAME, NAME/ or s3://BUCKET/NAME a folder of parts.",
+        short="-o", shows_variable=True,
     )  # fmt: skip
     rows: str = _row(
         "daily", kinds.Choice("daily", "weekly"), OUTPUT,
@@ -307,6 +308,15 @@ class Config:
         "Folder to work in, on the output's filesystem; else beside the output.",
         example="work",
     )
+    keep_replaced: float = _row(
+        3600.0, kinds.Seconds(), RUN, "How long an object store keeps the parts of an output that was replaced."
+    )
+    s3_endpoint: str | None = _row(
+        None, kinds.Kind(), RUN, "URL of a service other than Amazon's for s3:// paths.",
+        example="http://localhost:9000",
+    )  # fmt: skip
+    s3_region: str | None = _row(None, kinds.Kind(), RUN, "Region of s3:// paths.", example="eu-central-1")
+    s3_anonymous: bool = _row(False, kinds.Switch(), RUN, "Read public buckets without credentials.")
     keep_work: bool = _row(False, kinds.Switch(), RUN, "Leave the work folder there after the run.")
 
     # ---- Resources

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from weekly_cli.dataset.selection import select_symbols
 from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.errors import UsageError
 from weekly_cli.files import discovery, parquet
+from weekly_cli.files.locations import Location
 from weekly_cli.names import KEY_ROLES, written_name
 from weekly_cli.run import resources
 from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
@@ -58,11 +58,11 @@ _OF_THE_SAMPLE = ("values", "look-ahead", "reference", "warm-up")
 
 
 def verify(
-    output: str | Path,
-    input: str | Path | None = None,
+    output: str | Location,
+    input: str | Location | None = None,
     *,
     columns: Any = None,
-    sector_map: str | Path | None = None,
+    sector_map: str | Location | None = None,
     plugin: Sequence[str] = (),
     dates: int = N_DATES,
     symbols: int = N_SYMBOLS,
@@ -73,13 +73,13 @@ def verify(
 
     Parameters
     ----------
-    output : str or Path
+    output : str or Location
         The table: a file, or a folder of parts.
-    input : str or Path, optional
+    input : str or Location, optional
         The input from which it was built; the default is the one in the table's metadata.
     columns
         Roles of the input's columns, as in `build`; for tables whose metadata does not have them.
-    sector_map : str or Path, optional
+    sector_map : str or Location, optional
         The current path of the sector map with which the table was built.
     plugin : sequence of str, optional
         The plugins with whose features it was built: its metadata alone make no code run.
@@ -134,7 +134,7 @@ class _Verification:
     def __init__(
         self,
         proof: Proof,
-        files: list[Path],
+        files: list[Location],
         record: Mapping[str, Any] | None,
         config: Config,
         listener: Callable[[Check], None],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from weekly_cli.dataset.delimited import NULLS, Layout
 from weekly_cli.dataset.schema import DateReading, as_text
 from weekly_cli.dataset.wide import WideTable
 from weekly_cli.files import delimited, parquet
+from weekly_cli.files.locations import Location
 from weekly_cli.names import normal
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rows import Rows, Sides
@@ -72,7 +72,7 @@ def _wide_rows(
         yield rows[rows[date].isna() & rows["present"]]
 
 
-def _wide(path: Path, layout: Layout | None, table: WideTable, symbols: Sequence[str]) -> pd.DataFrame:
+def _wide(path: Location, layout: Layout | None, table: WideTable, symbols: Sequence[str]) -> pd.DataFrame:
     """Return the date column and those of some tickers."""
     of_tickers = (fields for ticker, fields in table.tickers.items() if ticker in symbols)
     names = [table.date, *(name for fields in of_tickers for name in fields.values())]
@@ -116,7 +116,7 @@ def _text_rows(sides: Sides, conversion: Conversion, symbols: Sequence[str]) -> 
                 yield chunk.assign(symbol=symbol)
 
 
-def _chunks(path: Path, layout: Layout, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+def _chunks(path: Location, layout: Layout, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     with delimited.opened(path) as stream:
         yield from pd.read_csv(
             stream,

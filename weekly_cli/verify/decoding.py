@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +19,8 @@ from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.schema import is_text, working_type
 from weekly_cli.files import parquet
 from weekly_cli.files.disk import first_line
+from weekly_cli.files.locations import Location, location
+from weekly_cli.files.objects.waiting import local_copy
 from weekly_cli.files.second_decoder import SecondDecoder, installed
 from weekly_cli.verify import hashes
 from weekly_cli.verify.proof import MAX_LISTED, Check, of_the_table
@@ -58,7 +59,7 @@ def _compared(
     decoder: SecondDecoder, footers: Footers, pieces: Sequence[source.Piece], columns: Sequence[str]
 ) -> tuple[list[str], str]:
     """Return the columns of a file that the second decoder has read, and what is different, if anything is."""
-    path, schema = Path(pieces[0].path), footers.schema
+    path, schema = location(pieces[0].path), footers.schema
     names = [name for name in _comparable(path, decoder, columns) if name not in schema.derived]
     names = [name for name in names if _is_common(schema.arrow.field(name).type) and name not in dict(pieces[0].keys)]
     if not names:
@@ -66,15 +67,16 @@ def _compared(
     kinds = [working_type(schema.arrow.field(name).type) for name in names]
     by_second = np.zeros(len(names), np.uint64)
     try:
-        for table in decoder.batches(path, names):
-            for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-                try:
-                    by_second[number : number + 1] += _sum(table.column(number), kind)  # sums wrap around
-                except pa.ArrowInvalid as error:
-                    return names, (
-                        f"{path}: column {name!r}, as {decoder.name} reads it, has values that {kind} does not hold: "
-                        f"{first_line(error)}"
-                    )
+        with local_copy(path) as here:
+            for table in decoder.batches(here, names):
+                for number, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+                    try:
+                        by_second[number : number + 1] += _sum(table.column(number), kind)  # sums wrap around
+                    except pa.ArrowInvalid as error:
+                        return names, (
+                            f"{path}: column {name!r}, as {decoder.name} reads it, has values that {kind} does not "
+                            f"hold: {first_line(error)}"
+                        )
     except Exception:  # noqa: BLE001 - whatever a program says that can't read what Arrow can
         return [], ""
     by_arrow = np.zeros(len(names), np.uint64)
@@ -93,7 +95,7 @@ def _sum(column: pa.ChunkedArray, kind: pa.DataType) -> np.uint64:
         return np.uint64(hashes.of_column(column).sum(dtype=np.uint64))
 
 
-def _comparable(path: Path, decoder: SecondDecoder, columns: Sequence[str]) -> Iterator[str]:
+def _comparable(path: Location, decoder: SecondDecoder, columns: Sequence[str]) -> Iterator[str]:
     """Yield the columns of a file whose values both read; names that differ in case only are one to DuckDB."""
     file = parquet.open_parquet(path)
     folded = [name.casefold() for name in file.schema_arrow.names]

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +25,7 @@ from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema, as_text, symbol_codes
 from weekly_cli.dataset.selection import pieces_of
 from weekly_cli.files import parquet, target
+from weekly_cli.files.locations import Location
 from weekly_cli.files.pages import check_pages
 from weekly_cli.run.rows import sort_order
 from weekly_cli.run.wanted import Wanted
@@ -139,7 +139,7 @@ class Tally:
 # ---- bytes -----------------------------------------------------------------------------------------------
 
 
-def check_bytes(check: Check, files: Sequence[Path], has_record: bool) -> None:
+def check_bytes(check: Check, files: Sequence[Location], has_record: bool) -> None:
     """Compare every page with its checksum, and every part with the checksum in its name."""
     pages = unchecked = named = 0
     for path in files:

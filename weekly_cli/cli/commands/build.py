@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weekly_cli.cli import log
@@ -82,13 +81,14 @@ def _show(done: Report, config: Config, run_log: RunLog) -> None:
     run_log.report(done)
     if config.report is not None:
         from weekly_cli.files import records, target
+        from weekly_cli.files.locations import location
 
         if target.is_page(config.report):
             from weekly_cli.cli import page
 
-            records.write_report(Path(config.report), page.render(done))
+            records.write_report(location(config.report), page.render(done))
         else:
-            records.write_json(Path(config.report), done.to_dict())
+            records.write_json(location(config.report), done.to_dict())
     if config.json:
         print_json(done.to_dict())
     from weekly_cli.cli.views import build as view

@@ -49,6 +49,7 @@ from weekly_cli.files.footer import (
     footer_begin,
     read_footer,
 )
+from weekly_cli.files.locations import Location
 from weekly_cli.files.part_writer import InputRowGroup, PartWriter, hides_nan
 from weekly_cli.files.thrift import BINARY, FALSE, I16, I32, I64, LIST, STRUCT, Field, Items, Struct
 
@@ -63,7 +64,7 @@ class RowGroupFile(PartWriter):
 
     def __init__(
         self,
-        path: Path,
+        path: Location,
         schema: pa.Schema,
         compression: str,
         *,

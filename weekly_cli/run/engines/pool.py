@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 from weekly_cli.errors import WeeklyError
+from weekly_cli.files.objects.filesystems import variables
 from weekly_cli.run import resources
 from weekly_cli.run.engines import Cause, Failed, loky
 from weekly_cli.run.engines.process import TO_ONE_PROCESS, run_marked, start_worker
@@ -100,7 +101,7 @@ class Pool:
 
     def _start(self) -> Any:
         self._executor = loky.start_executor(
-            self.workers, start_worker, (os.getpid(), self._budget_bytes), _WORKER_ENVIRONMENT
+            self.workers, start_worker, (os.getpid(), self._budget_bytes), {**_WORKER_ENVIRONMENT, **variables()}
         )
         try:
             with _interrupts_wait():

@@ -1,0 +1,284 @@
+"""A path in an object store, with the part of `pathlib.Path` that this room uses.
+
+There are no folders in a store: what lies below a path is what has its key as a prefix.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+from collections.abc import Callable, Iterator, Sequence
+from functools import total_ordering
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from weekly_cli.files.objects.filesystems import filesystem
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileInfo, FileSystem
+
+_COPY_BYTES = 8 * 2**20
+
+
+class ObjectState(NamedTuple):
+    """What a store tells of an object, by the names that `os.stat_result` has for it; it has no inodes."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_ino: int = 0
+    st_ctime_ns: int = 0
+
+
+@total_ordering
+class ObjectPath:
+    """A path such as `s3://bucket/folder/object`.
+
+    Parameters
+    ----------
+    url : str
+    info : pyarrow.fs.FileInfo, optional
+        What a listing has just told of it.
+    """
+
+    def __init__(self, url: str, info: FileInfo | None = None) -> None:
+        self.scheme, _, rest = url.partition("://")
+        self.key = "/".join(part for part in rest.split("/") if part)
+        self._info = info
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.key}"
+
+    def __repr__(self) -> str:
+        return f"ObjectPath({str(self)!r})"
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ObjectPath) and str(self) == str(other)
+
+    def __lt__(self, other: ObjectPath) -> bool:
+        return self.parts < other.parts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ObjectPath, (str(self),)
+
+    def __truediv__(self, name: str | PurePosixPath) -> ObjectPath:
+        return ObjectPath(f"{self}/{name}")
+
+    # ---- names
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self.key.partition("/")[0]
+
+    @property
+    def inside(self) -> str:
+        """The key in the bucket."""
+        return self.key.partition("/")[2]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The bucket's URL, and the parts of the key."""
+        first, *more = self.key.split("/")
+        return (f"{self.scheme}://{first}", *more)
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name, such as ".parquet"."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def parent(self) -> ObjectPath:
+        """What it lies in; a bucket lies in itself."""
+        return ObjectPath(f"{self.scheme}://{self.key.rpartition('/')[0] or self.key}")
+
+    @property
+    def parents(self) -> Sequence[ObjectPath]:
+        """All that it lies in, the nearest first."""
+        parts = self.key.split("/")
+        return [ObjectPath(f"{self.scheme}://{'/'.join(parts[:stop])}") for stop in range(len(parts) - 1, 0, -1)]
+
+    def with_name(self, name: str) -> ObjectPath:
+        """Return a path beside this one."""
+        return self.parent / name
+
+    def with_suffix(self, suffix: str) -> ObjectPath:
+        """Return the path with another suffix."""
+        return self.with_name(f"{self.stem}{suffix}")
+
+    def relative_to(self, folder: ObjectPath) -> PurePosixPath:
+        """Return the path as it is seen from a folder."""
+        return PurePosixPath(self.key).relative_to(folder.key)
+
+    def resolve(self) -> ObjectPath:
+        """Return itself: there are no links."""
+        return self
+
+    absolute = resolve
+
+    # ---- what is there
+
+    @property
+    def filesystem(self) -> FileSystem:
+        """The filesystem that opens its key."""
+        return filesystem(self.scheme, self.bucket)
+
+    def info(self) -> FileInfo:
+        """Return what the store tells of it now."""
+        return self.filesystem.get_file_info(self.key)
+
+    def _kind(self) -> Any:
+        if self._info is None:
+            self._info = self.info()
+        return self._info.type
+
+    def exists(self) -> bool:
+        """Tell whether there is an object, or something below it."""
+        from pyarrow.fs import FileType
+
+        return bool(self.info().type != FileType.NotFound)
+
+    def is_file(self) -> bool:
+        """Tell whether it is an object."""
+        from pyarrow.fs import FileType
+
+        return bool(self._kind() == FileType.File)
+
+    def is_dir(self) -> bool:
+        """Tell whether there is something below it."""
+        from pyarrow.fs import FileType
+
+        return bool(self._kind() == FileType.Directory)
+
+    def is_symlink(self) -> bool:
+        """Tell that there are no links."""
+        return False
+
+    def stat(self) -> ObjectState:
+        """Return size and time of an object, as the listing told that found it, else as they are now."""
+        found = self._info or self.info()
+        if found.mtime_ns is None or found.size is None:
+            raise FileNotFoundError(f"{self} does not exist")
+        return ObjectState(found.size, found.mtime_ns)
+
+    def below(self) -> list[ObjectPath]:
+        """Return the objects below it, in the order of their parts."""
+        from pyarrow.fs import FileSelector, FileType
+
+        found = self.filesystem.get_file_info(FileSelector(self.key, allow_not_found=True, recursive=True))
+        return sorted(ObjectPath(f"{self.scheme}://{one.path}", one) for one in found if one.type == FileType.File)
+
+    def walk(self, is_hidden: Callable[[str], bool]) -> Iterator[ObjectPath]:
+        """Yield the objects below it, and hidden folders without what is in them."""
+        hidden: set[ObjectPath] = set()
+        depth = len(self.parts)
+        for path in self.below():
+            folders = path.parts[depth:-1]
+            first = next((place for place, name in enumerate(folders) if is_hidden(name)), None)
+            if first is None:
+                yield path
+                continue
+            folder = self / "/".join(folders[: first + 1])
+            if folder not in hidden:
+                hidden.add(folder)
+                yield folder
+
+    def glob(self, pattern: str) -> Iterator[ObjectPath]:
+        """Yield the objects below it whose path from here matches a pattern; `**` is any number of folders."""
+        if not any(sign in pattern for sign in "*?["):
+            path = self / pattern
+            yield from [path] if path.exists() else []
+            return
+        depth = len(self.parts)
+        yield from (path for path in self.below() if _matches(path.parts[depth:], pattern.split("/")))
+
+    # ---- bytes
+
+    def open(self, mode: str = "rb") -> Any:
+        """Return an object's bytes as a file for reading, which is asked for ranges as they are read."""
+        if mode != "rb":
+            raise io.UnsupportedOperation(mode)
+        return self.filesystem.open_input_file(self.key)
+
+    def read_bytes(self) -> bytes:
+        """Return an object's bytes."""
+        with self.open() as stream:
+            return bytes(stream.read())
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """Return an object's text."""
+        return self.read_bytes().decode(encoding)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Put an object: readers see all of it or none."""
+        with self.filesystem.open_output_stream(self.key) as stream:
+            stream.write(content)
+
+    def write_text(self, text: str, encoding: str = "utf-8") -> None:
+        """Put an object of text."""
+        self.write_bytes(text.encode(encoding))
+
+    def put(self, source: Path) -> None:
+        """Put a local file as an object.
+
+        Raises
+        ------
+        OSError
+            If not all of it has arrived; then there is no object.
+        """
+        try:
+            with source.open("rb") as local, self.filesystem.open_output_stream(self.key) as stream:
+                while block := local.read(_COPY_BYTES):
+                    stream.write(block)
+            arrived = self.info().size
+            if arrived != source.stat().st_size:
+                raise OSError(f"{arrived} of {source.stat().st_size} bytes have arrived")
+        except BaseException:
+            self.unlink(missing_ok=True)  # Arrow closes a stream, which makes an object of what was written
+            raise
+
+    def fetch(self, target: Path) -> None:
+        """Write an object's bytes to a local file."""
+        with self.filesystem.open_input_stream(self.key) as stream, target.open("wb") as local:
+            while block := stream.read(_COPY_BYTES):
+                local.write(block)
+
+    def unlink(self, *, missing_ok: bool = False) -> None:
+        """Remove an object."""
+        try:
+            self.filesystem.delete_file(self.key)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+
+def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return any(_matches(parts[begin:], patterns[1:]) for begin in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
+
+
+def states_now(paths: Sequence[ObjectPath]) -> list[ObjectState | None]:
+    """Return size and time of objects as they are now, asked for side by side; None: it is gone."""
+    found: dict[ObjectPath, ObjectState | None] = {}
+    for scheme, bucket in {(path.scheme, path.bucket) for path in paths}:
+        here = [path for path in paths if (path.scheme, path.bucket) == (scheme, bucket)]
+        told = filesystem(scheme, bucket).get_file_info([path.key for path in here])
+        for path, info in zip(here, told, strict=True):
+            gone = info.mtime_ns is None or info.size is None
+            found[path] = None if gone else ObjectState(info.size, info.mtime_ns)
+    return [found[path] for path in paths]
