@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -16,15 +17,16 @@ from weekly_cli.dataset.pandas_metadata import PandasMetadata
 from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, index_columns
-from weekly_cli.dataset.source import Piece
+from weekly_cli.dataset.source import Piece, in_order
 from weekly_cli.dataset.statistics import IntegerRanges, NullCounts, TextBytes, TextRanges, text_ranges
 from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.dataset.written import with_columns_read
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
-from weekly_cli.files.discovery import FileState, Skipped
+from weekly_cli.files.discovery import FileState, HiveKeys, Skipped
 from weekly_cli.files.footer import ChunkFooter, Footer, FooterReader, RowGroupFooter
 from weekly_cli.files.locations import Location
+from weekly_cli.files.objects.path import ObjectPath
 from weekly_cli.names import REQUIRED_ROLES, did_you_mean
 from weekly_cli.settings import Config
 
@@ -88,8 +90,9 @@ def read_footers(
     """
     conversion = conversion or Conversion(discovery.find_inputs(config.input, output))
     inputs, gathered = conversion.inputs, _Gathered(conversion, with_ranges=config.symbols is not None)
-    for path, keys in inputs.files:
-        gathered.add(path, keys, inputs.schemas.get(path), config.on_key_conflict)
+    read = _footers_ahead([conversion.read_path(path) for path, _ in inputs.files])
+    for (path, keys), footer in zip(inputs.files, read, strict=True):
+        gathered.add(path, keys, footer, inputs.schemas.get(path), config.on_key_conflict)
     arrow = unify(gathered.schemas).remove_metadata()
     choice = choose_roles(arrow, config, gathered.files(), required)
     arrow = pa.schema([*arrow, *choice.added])
@@ -123,6 +126,17 @@ def read_footers(
     )
 
 
+def _footers_ahead(paths: Sequence[Location]) -> Iterator[bytes]:
+    """Yield the footers of files; from a store, several are asked for at a time."""
+    tasks = [partial(parquet.footer_bytes, path) for path in paths]
+    if any(isinstance(path, ObjectPath) for path in paths):
+        yield from in_order(tasks, _REQUESTS_AT_ONCE)
+    else:
+        yield from (task() for task in tasks)
+
+
+#: Requests for footers that wait for a store side by side.
+_REQUESTS_AT_ONCE = 16
 #: So many kinds of footers are remembered.
 _MOST_KNOWN = 256
 
@@ -147,12 +161,13 @@ class _Gathered:
         self.int96: dict[str, None] = {}
         self.pandas = PandasMetadata()
 
-    def add(self, path: Location, keys: discovery.HiveKeys, of_table: pa.Schema | None, on_key_conflict: str) -> None:
-        """Read a file's footer; `of_table` is its schema if a table's log has it."""
+    def add(
+        self, path: Location, keys: HiveKeys, footer: bytes, of_table: pa.Schema | None, on_key_conflict: str
+    ) -> None:
+        """Take a file's footer; `of_table` is its schema if a table's log has it."""
         own = self._conversion.read_path(path)
         state = self.states[path] = self._conversion.state(path)
         self.file_bytes += state.size_bytes
-        footer = parquet.footer_bytes(own)
         told, columns = self._read(own, footer)
         self.identity.update(repr((str(path), state)).encode(errors="surrogateescape"))
         self.identity.update(footer)

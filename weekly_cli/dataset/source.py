@@ -195,6 +195,7 @@ def _decoding(piece: Piece) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
+        disk.refuse_of_store(piece.path, error)
         raise InputRefused(
             f"{piece.name} can't be decoded (row group {piece.row_group}): {disk.first_line(error)}"
         ) from error

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from weekly_cli.errors import UsageError
 from weekly_cli.files import disk, parquet, records
+from weekly_cli.files.locations import refuse_url
 from weekly_cli.files.parquet import PARQUET_SUFFIXES
 
 #: In the metadata of a Parquet file: which question it answers. Build outputs have another key.
@@ -26,6 +27,7 @@ def check_answer(name: str, setting: str, question: str, columns: tuple[str, ...
     UsageError
         Before the work begins.
     """
+    refuse_url(name, setting)
     path = Path(name)
     if path.suffix.lower() not in (*PARQUET_SUFFIXES, _CSV):
         raise UsageError(f"{setting} {name}: give a name that ends in .parquet or .csv, which tells what is written")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from weekly_cli.errors import UsageError
 from weekly_cli.files import records
+from weekly_cli.files.locations import refuse_url
 
 #: What stands around the mark of a text; its end has as many bytes as a PNG's.
 _AROUND: Mapping[str, tuple[bytes, bytes]] = {
@@ -53,6 +54,7 @@ def check_chart(path: str, output: str) -> None:
     UsageError
         Before the work begins.
     """
+    refuse_url(path, "-o")
     target, folder = Path(path).resolve(), Path(output).resolve()
     if folder in (target, *target.parents):
         raise UsageError(f"-o {path} lies in the output {output}, which a build replaces as a whole; choose another")

@@ -188,6 +188,8 @@ def _matching_files(path: Location, name: str) -> tuple[list[Location], dict[Loc
         if not files:
             raise InputRefused(f"{name} matches no files{_examples(skipped)}")
         return files, skipped
+    if isinstance(path, ObjectPath) and not ObjectPath(path.parts[0]).exists():
+        raise InputRefused(f"{name}: there is no bucket {path.bucket}; check its name, --s3-endpoint and --s3-region")
     raise InputRefused(f"{name} does not exist; give Parquet or CSV files, folders of them, or globs in quotes")
 
 

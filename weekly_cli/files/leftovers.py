@@ -12,55 +12,57 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from weekly_cli.files.lock import lock_path, only_run
+from weekly_cli.files.objects.path import ObjectPath
 from weekly_cli.files.switch import REPLACED, restore_displaced_output
 from weekly_cli.files.target import local_place
 from weekly_cli.files.work_folder import MARK, NEW, SUFFIX, is_work_folder, remove_work_folder, work_place
 
 _MIB = 2**20
+Where = TypeVar("Where", Path, ObjectPath)
 
 
 @dataclass(frozen=True)
-class Leftover:
+class Leftover(Generic[Where]):
     """Something that a run has left.
 
     Attributes
     ----------
-    path : Path
+    path : Path or ObjectPath
     what : str
         What it is, in words.
     files, size_bytes : int
     """
 
-    path: Path
+    path: Where
     what: str
     files: int
     size_bytes: int
 
 
 @dataclass(frozen=True)
-class Leftovers:
+class Leftovers(Generic[Where]):
     """What is left beside an output.
 
     Attributes
     ----------
-    output : Path
+    output : Path or ObjectPath
     removable : sequence of Leftover
-    foreign : sequence of Path
+    foreign : sequence of paths
         What has the name of a work folder, but was not made by this tool.
-    others : sequence of Path
+    others : sequence of paths
         Work folders of other outputs in the same folder.
     """
 
-    output: Path
-    removable: Sequence[Leftover]
-    foreign: Sequence[Path]
-    others: Sequence[Path]
+    output: Where
+    removable: Sequence[Leftover[Where]]
+    foreign: Sequence[Where]
+    others: Sequence[Where]
 
 
-def find_leftovers(output: str, work_dir: str | None, setting: str) -> Leftovers:
+def find_leftovers(output: str, work_dir: str | None, setting: str) -> Leftovers[Path]:
     """Return what is left beside an output, and in `work_dir`, which `setting` gave.
 
     Raises
@@ -84,7 +86,7 @@ def find_leftovers(output: str, work_dir: str | None, setting: str) -> Leftovers
 
 
 @contextlib.contextmanager
-def only_cleaner(found: Leftovers) -> Iterator[None]:
+def only_cleaner(found: Leftovers[Path]) -> Iterator[None]:
     """Hold the lock of the output, if there is anything to remove; in the end the lock is removed, too.
 
     Raises
@@ -98,7 +100,7 @@ def only_cleaner(found: Leftovers) -> Iterator[None]:
         yield
 
 
-def remove_leftovers(found: Leftovers) -> None:
+def remove_leftovers(found: Leftovers[Path]) -> None:
     """Remove work folders; an old output whose place is empty goes back there. The lock must be held.
 
     Raises
@@ -112,7 +114,7 @@ def remove_leftovers(found: Leftovers) -> None:
             remove_work_folder(one.path)
 
 
-def to_dict(found: Leftovers, *, removed: bool) -> dict[str, Any]:
+def to_dict(found: Leftovers[Any], *, removed: bool) -> dict[str, Any]:
     """Return it as it is written to JSON."""
     return {
         "output": str(found.output),
@@ -137,7 +139,7 @@ def other_output(work: Path) -> str:
     return work.name.removeprefix(".").removesuffix(SUFFIX)
 
 
-def _folder(path: Path, output: Path) -> Leftover:
+def _folder(path: Path, output: Path) -> Leftover[Path]:
     what = "work of a run that ended early; the same build resumes it"
     if (path / REPLACED).exists():
         is_there = os.path.lexists(output)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from weekly_cli.errors import UsageError
 from weekly_cli.files.objects.path import ObjectPath
 
 Location: TypeAlias = Path | ObjectPath
@@ -31,6 +32,17 @@ def source_of(path: Location | str) -> Any:
     """Return what Arrow opens a file by: a local one by its name, an object as a file of its store."""
     path = location(path) if isinstance(path, str) else path
     return str(path) if isinstance(path, Path) else path.open()
+
+
+def refuse_url(name: str, setting: str) -> None:
+    """Refuse an object store where a file of this machine is written.
+
+    Raises
+    ------
+    UsageError
+    """
+    if is_url(name):
+        raise UsageError(f"{setting} {name}: this is written on this machine only; give a path, and copy it there")
 
 
 def is_local(name: str) -> bool:

@@ -17,6 +17,7 @@ from weekly_cli import failpoints
 from weekly_cli.errors import OutputConflict, UsageError, WeeklyError
 from weekly_cli.files import records
 from weekly_cli.files.disk import writing
+from weekly_cli.files.locations import is_url
 
 #: Every folder that this tool works in contains a file with this name from the first moment.
 MARK = "made-by-weekly-cli"
@@ -35,6 +36,8 @@ def work_place(output: Path, work_dir: str | None, setting: str) -> Path:
     if work_dir is None:
         return output.with_name(f".{output.name}{SUFFIX}")
     named = f"{setting} {work_dir}"
+    if is_url(work_dir):
+        raise UsageError(f"{named}: the output is on this machine, and so must be the work; give a path")
     inside = Path(work_dir).resolve()
     if not inside.is_dir():
         raise UsageError(f"{named} is not a directory")

@@ -26,18 +26,17 @@ def clean(
     given = layers({**typed, "output": output})
     known = resolve_some(("output", "work_dir", "json"), *given)
     work_dir = winning(*given).get("work_dir")
-    from weekly_cli.files import leftovers
+    from weekly_cli.files import cleaning, leftovers
 
-    found = leftovers.find_leftovers(
-        known["output"], known["work_dir"], "--work-dir" if work_dir is None else work_dir.name
-    )
-    with contextlib.nullcontext() if dry_run else leftovers.only_cleaner(found):
+    cleaner = cleaning.cleaner_of(known["output"])
+    found = cleaner.find(known["output"], known["work_dir"], "--work-dir" if work_dir is None else work_dir.name)
+    with contextlib.nullcontext() if dry_run else cleaner.lock(found):
         if not known["json"]:
             from weekly_cli.cli.views import clean as view
 
             view.show(found, console(stderr=False))
         if not dry_run:
-            leftovers.remove_leftovers(found)
+            cleaner.remove(found)
     if known["json"]:
         print_json(leftovers.to_dict(found, removed=not dry_run))
     elif found.removable and not dry_run:

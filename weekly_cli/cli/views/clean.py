@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weekly_cli.cli.views.layout import mib
 from weekly_cli.files.leftovers import Leftovers, other_output
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show(found: Leftovers, console: Console) -> None:
+def show(found: Leftovers[Any], console: Console) -> None:
     """Print what is left."""
     lines = [
         f"{one.path}: {_size(one.size_bytes)} in {one.files:,} file{'' if one.files == 1 else 's'}, {one.what}"

@@ -117,7 +117,7 @@ class ObjectStore(OutputStore):
         """Refuse a place with anything but the manifest and generations."""
         with writing(self._output):
             depth = len(self._output.parts)
-            foreign = [path for path in self._output.below() if not _is_own(path.parts[depth:])]
+            foreign = [path for path in self._output.below() if not is_own(path.parts[depth:])]
         if foreign:
             raise OutputConflict(
                 f"{self._output} already holds {len(foreign):,} objects that are not weekly-cli's: "
@@ -283,7 +283,8 @@ def remove_work(work: ObjectPath) -> None:
     failpoints.reached("work:removed")
 
 
-def _is_own(parts: tuple[str, ...]) -> bool:
+def is_own(parts: tuple[str, ...]) -> bool:
+    """Tell by what follows an output's path whether an object is its manifest, or lies in a generation."""
     return parts == (MANIFEST,) or (len(parts) == 2 and parts[0].startswith(_GENERATION))
 
 
