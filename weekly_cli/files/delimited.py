@@ -76,7 +76,7 @@ def reading_text(path: Location) -> Iterator[None]:
 @contextlib.contextmanager
 def opened(path: Location) -> Iterator[pa.NativeFile]:
     """Provide a file's bytes, decompressed where they are compressed."""
-    with pa.OSFile(os.fspath(path)) if isinstance(path, Path) else path.open() as raw:
+    with pa.OSFile(os.fspath(path)) if isinstance(path, Path) else path.source() as raw:
         compressed = raw.read(len(_GZIP)) == _GZIP
         raw.seek(0)
         if not compressed:

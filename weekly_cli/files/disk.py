@@ -106,7 +106,7 @@ def first_line(error: BaseException) -> str:
 @contextlib.contextmanager
 def mapped(path: Location) -> Iterator[memoryview]:
     """Provide the bytes of a file without reading them all into memory; those of an object are read."""
-    with path.open() if isinstance(path, ObjectPath) else pa.memory_map(str(path)) as source:
+    with path.source() if isinstance(path, ObjectPath) else pa.memory_map(str(path)) as source:
         yield memoryview(source.read_buffer()).cast("B")
 
 

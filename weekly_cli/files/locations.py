@@ -31,7 +31,7 @@ def location(name: str) -> Location:
 def source_of(path: Location | str) -> Any:
     """Return what Arrow opens a file by: a local one by its name, an object as a file of its store."""
     path = location(path) if isinstance(path, str) else path
-    return str(path) if isinstance(path, Path) else path.open()
+    return str(path) if isinstance(path, Path) else path.source()
 
 
 def refuse_url(name: str, setting: str) -> None:

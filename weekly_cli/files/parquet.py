@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.disk import first_line, mapped, reading, reading_input, refuse_of_store
 from weekly_cli.files.locations import Location, is_url, location, source_of
+from weekly_cli.files.objects.path import ObjectPath
 
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 
@@ -139,10 +140,14 @@ def footer_bytes(path: Location) -> bytes:
     """
     with reading_input(path), path.open("rb") as stream:
         stop = stream.seek(0, os.SEEK_END) - _TAIL_BYTES
-        stream.seek(max(0, stop))
-        tail = stream.read()
+        asked = _OBJECT_TAIL_BYTES if isinstance(path, ObjectPath) else _TAIL_BYTES
+        stream.seek(max(0, stop + _TAIL_BYTES - asked))
+        end = stream.read()
+        tail = end[-_TAIL_BYTES:]
         size = int.from_bytes(tail[:4], "little")
         if tail[4:] == _MAGIC[0] and size < stop:
+            if size + _TAIL_BYTES <= len(end):
+                return bytes(end[-_TAIL_BYTES - size : -_TAIL_BYTES])
             stream.seek(stop - size)
             return bytes(stream.read(size))
     open_parquet(path)  # which refuses it, and says why
@@ -196,6 +201,8 @@ def _csv_rows(text: str) -> Iterator[list[str]]:
 _MAGIC = (b"PAR1", b"PARE")
 #: The length of the footer, and the magic bytes.
 _TAIL_BYTES = 8
+#: What is asked for at an object's end: one request for most footers.
+_OBJECT_TAIL_BYTES = 64 * 1024
 
 
 def is_parquet(path: Location) -> bool:
@@ -203,5 +210,5 @@ def is_parquet(path: Location) -> bool:
     with path.open("rb") as stream:
         first = stream.read(4)
         size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, size - 4))
-        return bool(size >= 12 and first in _MAGIC and stream.read(4) == first)
+        stream.seek(max(0, size - (_OBJECT_TAIL_BYTES if isinstance(path, ObjectPath) else 4)))
+        return bool(size >= 12 and first in _MAGIC and stream.read()[-4:] == first)

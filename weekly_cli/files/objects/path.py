@@ -5,6 +5,7 @@ There are no folders in a store: what lies below a path is what has its key as a
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weekly_cli.files.objects.filesystems import filesystem
 
 if TYPE_CHECKING:
+    from pyarrow import NativeFile
     from pyarrow.fs import FileInfo, FileSystem
 
 _COPY_BYTES = 8 * 2**20
+_LEAST_ASKED = 64 * 1024
 
 
 class ObjectState(NamedTuple):
@@ -169,9 +172,10 @@ class ObjectPath:
     def stat(self) -> ObjectState:
         """Return size and time of an object, as the listing told that found it, else as they are now."""
         found = self._info or self.info()
-        if found.mtime_ns is None or found.size is None:
+        state = _state(found)
+        if state is None:
             raise FileNotFoundError(f"{self} does not exist")
-        return ObjectState(found.size, found.mtime_ns)
+        return state
 
     def below(self) -> list[ObjectPath]:
         """Return the objects below it, in the order of their parts."""
@@ -206,15 +210,23 @@ class ObjectPath:
 
     # ---- bytes
 
-    def open(self, mode: str = "rb") -> Any:
-        """Return an object's bytes as a file for reading, which is asked for ranges as they are read."""
+    def source(self) -> NativeFile:
+        """Return an object's bytes as Arrow reads them: by the ranges that it needs."""
+        return self.filesystem.open_input_file(self.key)
+
+    def open(self, mode: str = "rb") -> io.BufferedReader:
+        """Return an object's bytes as a file for reading.
+
+        It asks for more than is read: of a range of few bytes the SDK can't tell that a store is busy, as the answer
+        that says so is longer.
+        """
         if mode != "rb":
             raise io.UnsupportedOperation(mode)
-        return self.filesystem.open_input_file(self.key)
+        return io.BufferedReader(self.source(), _LEAST_ASKED)
 
     def read_bytes(self) -> bytes:
         """Return an object's bytes."""
-        with self.open() as stream:
+        with self.filesystem.open_input_stream(self.key) as stream:
             return bytes(stream.read())
 
     def read_text(self, encoding: str = "utf-8") -> str:
@@ -246,7 +258,8 @@ class ObjectPath:
             if arrived != source.stat().st_size:
                 raise OSError(f"{arrived} of {source.stat().st_size} bytes have arrived")
         except BaseException:
-            self.unlink(missing_ok=True)  # Arrow closes a stream, which makes an object of what was written
+            with contextlib.suppress(OSError):  # the first error counts; nothing refers to this object yet
+                self.unlink(missing_ok=True)  # Arrow closes a stream, which makes an object of what was written
             raise
 
     def fetch(self, target: Path) -> None:
@@ -279,6 +292,10 @@ def states_now(paths: Sequence[ObjectPath]) -> list[ObjectState | None]:
         here = [path for path in paths if (path.scheme, path.bucket) == (scheme, bucket)]
         told = filesystem(scheme, bucket).get_file_info([path.key for path in here])
         for path, info in zip(here, told, strict=True):
-            gone = info.mtime_ns is None or info.size is None
-            found[path] = None if gone else ObjectState(info.size, info.mtime_ns)
+            found[path] = _state(info)
     return [found[path] for path in paths]
+
+
+def _state(info: FileInfo) -> ObjectState | None:
+    """Return what a store tells of an object; None: it is not there. Not every store tells of times."""
+    return None if info.size is None else ObjectState(info.size, info.mtime_ns or 0)

@@ -180,6 +180,7 @@ class ObjectStore(OutputStore):
         parts = parts or {self._part_without_rows(new_file): 0}
         generation = f"{_GENERATION}{_now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
         folder = self._output / generation
+        new: Published | None = None
         sources = [ObjectPath(address) for address in parts]
         targets = [
             folder / f"part-{number:05d}-{checksum:08x}.parquet" for number, checksum in enumerate(parts.values())
@@ -188,12 +189,20 @@ class ObjectStore(OutputStore):
         try:
             size = self._copied(sources, targets)
             failpoints.reached("publish:ready")
-            self._put_manifest(Published(generation, list(map(str, targets)), size, self._retired(generation)))
-        except BaseException:
+            new = Published(generation, list(map(str, targets)), size, self._retired())
+            if requests.put_if(self._manifest, new.encoded(), self._etag) is None:
+                raise OutputBusy(f"{self._manifest} was put by another run")
+        except BaseException as error:
+            standing = self._before
             with contextlib.suppress(WeeklyError):  # the first error counts
                 _, standing = self._published()
                 if standing is None or standing.generation != generation:
                     requests.remove_below(folder)
+            if isinstance(error, WeeklyError) and standing not in (self._before, new):
+                raise OutputBusy(
+                    f"{self._output} was published by another run meanwhile, and its output stands; run the same "
+                    "command again to replace it"
+                ) from error
             raise
         failpoints.reached("publish:switched")
         with contextlib.suppress(WeeklyError), writing(self._output):  # it is published; the next run removes them
@@ -222,15 +231,8 @@ class ObjectStore(OutputStore):
             raise OutputConflict(f"{targets[0].parent} does not hold what was copied there; run the same command again")
         return sum(sizes)
 
-    def _put_manifest(self, new: Published) -> None:
-        if requests.put_if(self._manifest, new.encoded(), self._etag) is None:
-            raise OutputBusy(
-                f"{self._output} was published by another run meanwhile, and its output stands; run the same command "
-                "again to replace it"
-            )
-
-    def _retired(self, generation: str) -> Mapping[str, str]:
-        """Return which generations are no longer the output when this one is, and since when."""
+    def _retired(self) -> Mapping[str, str]:
+        """Return which generations are no longer the output when the new one is, and since when."""
         if self._before is None:
             return {}
         since = f"{_now() - self._grace:{_TIME}}"
@@ -240,7 +242,7 @@ class ObjectStore(OutputStore):
     def _remove_old(self, generation: str) -> None:
         """Remove generations that nobody may read any more: replaced, or never published, before the grace time."""
         since = (_now() - self._grace).timestamp()
-        retired = self._retired(generation)
+        retired = self._retired()
         depth = len(self._output.parts)
         newest: dict[str, float] = {}
         for path in self._output.below():
