@@ -9,10 +9,12 @@ JSON.
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import layouts
 import own
@@ -72,10 +74,12 @@ def arguments() -> argparse.Namespace:
         help="only these layouts, of time, real, size, memory, floor and duckdb; repeatable",
     )
     parser.add_argument("--folder", type=Path, default=Path(".bench"))
-    parser.add_argument("--record", action="store_true", help="keep the figures for the README")
+    parser.add_argument(
+        "--record", action="store_true", help="keep the figures for the README; with --only, in the place of those"
+    )
     options = parser.parse_args()
-    if options.record and (options.only or options.layout):
-        parser.error("--record keeps all figures of one run; leave --only and --layout out")
+    if options.record and options.layout:
+        parser.error("--record keeps all layouts of a group; leave --layout out")
     return options
 
 
@@ -83,6 +87,25 @@ def typed(options: argparse.Namespace) -> str:
     """Return the command without the folders of this machine."""
     names = {str(path): path.name for path in (options.real, options.folder) if path is not None}
     return shlex.join(["python", "tests/benchmarks/run.py", *(names.get(word, word) for word in sys.argv[1:])])
+
+
+def with_groups(record: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with new figures in the place of those of the same groups.
+
+    Raises
+    ------
+    SystemExit
+        If the record is of another machine, size or version.
+    """
+    same = ("versions", "symbols", "years", "rounds")
+    other = [name for name in same if record[name] != new[name]]
+    if other or any(record["machine"][name] != new["machine"][name] for name in ("cores", "cpu", "memory_bytes")):
+        raise SystemExit(f"the record has other {', '.join(other) or 'machine'}; record all groups in one run")
+    by_group: dict[str, list[dict[str, Any]]] = {group: [] for group in FIGURES}
+    renewed = {figure["group"] for figure in new["figures"]}
+    for figure in (*(one for one in record["figures"] if one["group"] not in renewed), *new["figures"]):
+        by_group[figure["group"]].append(figure)
+    return record | {"figures": [figure for some in by_group.values() for figure in some]}
 
 
 def main() -> None:
@@ -106,8 +129,9 @@ def main() -> None:
         "rounds": options.rounds,
         "figures": figures,
     }
-    for place in (options.folder / "bench.json", *([RECORD] if options.record else [])):
-        keep(place, result)
+    keep(options.folder / "bench.json", result)
+    if options.record:
+        keep(RECORD, with_groups(json.loads(RECORD.read_text()), result) if options.only else result)
 
 
 if __name__ == "__main__":

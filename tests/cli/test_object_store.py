@@ -298,19 +298,20 @@ def test_a_lease_that_nobody_renews_is_over(store: ObjectStore, remote: str, mon
     assert weekly_cli.build(remote, output, jobs=1).symbols == len(NAMES)
 
 
-#: Where a run with a pool is killed, or one of its workers.
-OF_WORKERS = (
-    *("bundle:opened:1", "bundle:written:1", "bundle:closed:1", "bundle:renamed:1", "journal:before:1"),
-    *("journal:after:1", "part:renamed:1", "journal:after:3", "publish:linked:1"),
-)
-#: Where a run is killed, one after the other, each of which finds what the one before has left.
-POINTS = (
-    *("work:made:1", "work:marked:1", "journal:before:1", "journal:after:1", *OF_WORKERS),
-    *("journal:before:1", "journal:after:1"),
-    *("part:opened:1", "part:written:1", "part:closed:1", "part:renamed:1", "journal:before:2", "journal:after:2"),
-    *("publish:folder:1", "publish:linked:1", "publish:ready:1", "publish:switched:1", "publish:flushed:1"),
-    *("work:removing:1", "work:unmarked:1", "work:removed:1"),
-)
+#: Where runs are killed, or one of their workers, one after the other: each finds what the one before has left.
+POINTS = {
+    "direct": ("work:made:1", "work:marked:1", "journal:before:1", "journal:after:1"),
+    "batched": (
+        *("bundle:opened:1", "bundle:written:1", "bundle:closed:1", "bundle:renamed:1", "journal:before:1"),
+        *("journal:after:1", "part:renamed:1", "journal:after:3", "publish:linked:1"),
+    ),
+    "per-symbol": ("work:removing:1", "journal:after:1", "journal:before:3"),
+    "auto": (
+        *("part:opened:1", "part:written:1", "part:closed:1", "part:renamed:1", "journal:before:2", "journal:after:2"),
+        *("publish:folder:1", "publish:linked:1", "publish:ready:1", "publish:switched:1", "publish:flushed:1"),
+        *("work:removing:1", "work:unmarked:1", "work:removed:1"),
+    ),
+}
 
 
 @pytest.mark.slow
@@ -325,8 +326,7 @@ def test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole(store: Ob
     output = f"s3://{BUCKET}/killed"
     assert run_cli("build", tmp_path / "1.parquet", "-o", output).returncode == 0
     now, missed, switched = 0, list[str](), 0
-    for number, point in enumerate(POINTS):
-        strategy = "batched" if point in OF_WORKERS else "direct"
+    for number, (strategy, point) in enumerate((name, point) for name, points in POINTS.items() for point in points):
         words = ("build", tmp_path / f"{2 - now}.parquet", "-o", output, "--strategy", strategy, "--jobs", 1)
         once = tmp_path / f"once-{number}"
         run_cli(*words, env={"WEEKLY_CLI_FAILPOINT": f"{point}:{once}", **store.variables})

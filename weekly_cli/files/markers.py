@@ -36,7 +36,7 @@ def write_start_marker(part: str) -> None:
     """
     path = _marker(part)
     with writing(path):
-        path.write_text(f"{os.getpid()} {platform.node()}", encoding="utf-8")
+        path.write_bytes(f"{os.getpid()} {platform.node()}".encode())
 
 
 def remove_start_marker(part: str) -> None:
@@ -49,7 +49,7 @@ def remove_start_marker(part: str) -> None:
 def read_start_marker(part: str) -> StartMarker | None:
     """Return which process has begun a part; None: no process has."""
     try:
-        process, _, host = _marker(part).read_text(encoding="utf-8").partition(" ")
+        process, _, host = _marker(part).read_bytes().decode().partition(" ")
         return StartMarker(host, int(process))
     except (FileNotFoundError, ValueError):  # there is none, or it is being written
         return None

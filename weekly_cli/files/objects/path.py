@@ -9,11 +9,11 @@ import contextlib
 import fnmatch
 import io
 from collections.abc import Callable, Iterator, Sequence
-from functools import total_ordering
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weekly_cli.files.objects.filesystems import filesystem
+from weekly_cli.files.objects.names import ObjectName
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
@@ -32,9 +32,8 @@ class ObjectState(NamedTuple):
     st_ctime_ns: int = 0
 
 
-@total_ordering
-class ObjectPath:
-    """A path such as `s3://bucket/folder/object`.
+class ObjectPath(ObjectName):
+    """A path in an object store.
 
     Parameters
     ----------
@@ -44,94 +43,8 @@ class ObjectPath:
     """
 
     def __init__(self, url: str, info: FileInfo | None = None) -> None:
-        self.scheme, _, rest = url.partition("://")
-        self.key = "/".join(part for part in rest.split("/") if part)
+        super().__init__(url)
         self._info = info
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.key}"
-
-    def __repr__(self) -> str:
-        return f"ObjectPath({str(self)!r})"
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ObjectPath) and str(self) == str(other)
-
-    def __lt__(self, other: ObjectPath) -> bool:
-        return self.parts < other.parts
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ObjectPath, (str(self),)
-
-    def __truediv__(self, name: str | PurePosixPath) -> ObjectPath:
-        return ObjectPath(f"{self}/{name}")
-
-    # ---- names
-
-    @property
-    def bucket(self) -> str:
-        """The bucket's name."""
-        return self.key.partition("/")[0]
-
-    @property
-    def inside(self) -> str:
-        """The key in the bucket."""
-        return self.key.partition("/")[2]
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The bucket's URL, and the parts of the key."""
-        first, *more = self.key.split("/")
-        return (f"{self.scheme}://{first}", *more)
-
-    @property
-    def name(self) -> str:
-        """The last part."""
-        return self.key.rpartition("/")[2]
-
-    @property
-    def suffix(self) -> str:
-        """The end of the name, such as ".parquet"."""
-        return PurePosixPath(self.name).suffix
-
-    @property
-    def stem(self) -> str:
-        """The name without its suffix."""
-        return PurePosixPath(self.name).stem
-
-    @property
-    def parent(self) -> ObjectPath:
-        """What it lies in; a bucket lies in itself."""
-        return ObjectPath(f"{self.scheme}://{self.key.rpartition('/')[0] or self.key}")
-
-    @property
-    def parents(self) -> Sequence[ObjectPath]:
-        """All that it lies in, the nearest first."""
-        parts = self.key.split("/")
-        return [ObjectPath(f"{self.scheme}://{'/'.join(parts[:stop])}") for stop in range(len(parts) - 1, 0, -1)]
-
-    def with_name(self, name: str) -> ObjectPath:
-        """Return a path beside this one."""
-        return self.parent / name
-
-    def with_suffix(self, suffix: str) -> ObjectPath:
-        """Return the path with another suffix."""
-        return self.with_name(f"{self.stem}{suffix}")
-
-    def relative_to(self, folder: ObjectPath) -> PurePosixPath:
-        """Return the path as it is seen from a folder."""
-        return PurePosixPath(self.key).relative_to(folder.key)
-
-    def resolve(self) -> ObjectPath:
-        """Return itself: there are no links."""
-        return self
-
-    absolute = resolve
-
-    # ---- what is there
 
     @property
     def filesystem(self) -> FileSystem:
@@ -229,18 +142,10 @@ class ObjectPath:
         with self.filesystem.open_input_stream(self.key) as stream:
             return bytes(stream.read())
 
-    def read_text(self, encoding: str = "utf-8") -> str:
-        """Return an object's text."""
-        return self.read_bytes().decode(encoding)
-
     def write_bytes(self, content: bytes) -> None:
         """Put an object: readers see all of it or none."""
         with self.filesystem.open_output_stream(self.key) as stream:
             stream.write(content)
-
-    def write_text(self, text: str, encoding: str = "utf-8") -> None:
-        """Put an object of text."""
-        self.write_bytes(text.encode(encoding))
 
     def put(self, source: Path) -> None:
         """Put a local file as an object.

@@ -96,9 +96,9 @@ class ObjectStore(OutputStore):
             if self._config.fresh and marked:
                 remove_work(self._work)
             failpoints.reached("work:made")
-            mark.write_text(__version__)
+            mark.write_bytes(__version__.encode())
             failpoints.reached("work:marked")
-            self._lines = len(self._journal())
+            self._lines = len((self._work / _JOURNAL).below())
         keep, self.worth_keeping = self._config.keep_work, bool(self._lines)
         try:
             yield
@@ -138,13 +138,10 @@ class ObjectStore(OutputStore):
         """Return that there is no limit."""
         return sys.maxsize
 
-    def _journal(self) -> list[ObjectPath]:
-        return (self._work / _JOURNAL).below()
-
     def journal(self) -> list[bytes]:
         """Return the journal's lines, of which each is an object."""
         with writing(self._work), ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(ObjectPath.read_bytes, self._journal()))
+            return list(pool.map(ObjectPath.read_bytes, (self._work / _JOURNAL).below()))
 
     def write_journal(self, line: bytes) -> None:
         """Put a line as one more object."""
@@ -177,7 +174,10 @@ class ObjectStore(OutputStore):
 
     def commit(self, parts: Mapping[str, int], new_file: NewFile) -> int:
         """Publish the parts as the output."""
-        parts = parts or {self._part_without_rows(new_file): 0}
+        if not parts:
+            parts = {self.address("joined.parquet"): 0}
+            with new_file(*parts) as empty:
+                empty.close(durable=True)
         generation = f"{_GENERATION}{_now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
         folder = self._output / generation
         new: Published | None = None
@@ -209,12 +209,6 @@ class ObjectStore(OutputStore):
             self._remove_old(generation)
         failpoints.reached("publish:flushed")
         return size
-
-    def _part_without_rows(self, new_file: NewFile) -> str:
-        address = self.address("joined.parquet")
-        with new_file(address) as empty:
-            empty.close(durable=True)
-        return address
 
     def _copied(self, sources: list[ObjectPath], targets: list[ObjectPath]) -> int:
         """Let the store copy the parts to their names, and return their bytes."""

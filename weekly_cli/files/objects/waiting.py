@@ -8,7 +8,6 @@ import functools
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +38,8 @@ def waiting_file() -> Path:
 
 @functools.cache
 def _folder(process: int) -> Path:
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{process}-"))
     atexit.register(_remove, folder)
     return folder
@@ -46,6 +47,8 @@ def _folder(process: int) -> Path:
 
 def remove_those_of_the_dead() -> None:
     """Remove what processes that were killed have left."""
+    import tempfile
+
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if Path("/proc/self").exists() and not Path(f"/proc/{owner}").exists():
