@@ -54,6 +54,19 @@ PROMISES = (
         ("test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",),
     ),
     Promise(
+        "**An object store is published to in one step, too.** A manifest, put on the condition that nobody else has put "
+        "one, makes parts the output; a run that dies leaves the old one, and what it left is cleaned up by the next.",
+        (
+            "test_object_store::test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole",
+            "test_object_store::test_readers_of_the_manifest_never_see_a_mixture",
+            "test_object_store::test_of_two_publishers_one_wins",
+            "test_object_store::test_uploads_that_a_crash_left_are_ended_by_the_next_run",
+            "test_object_store::test_a_busy_store_is_asked_again",
+            "test_object_store::test_a_connection_that_is_cut_in_mid_read_is_made_again",
+            "test_object_store::test_no_secret_is_written_anywhere",
+        ),
+    ),
+    Promise(
         "**Finished work is kept.** The same command resumes from files whose checksums match; another input, setting "
         "or version starts over and says so.",
         (
@@ -169,6 +182,7 @@ PROMISES = (
 NOT_PROMISED = (
     "Power loss on a disk that misreports a flush: files and folders are flushed before and after the switch, but "
     "such a disk can lose them all the same.",
+    "Object stores that ignore the conditions of a put: of two publishers the later one wins there.",
     "Network filesystems without locks, such as some NFS: two runs may both believe that they hold the lock.",
     "A crash inside a library: no damaged file is known to crash the process. If one did, the old output would be "
     "untouched, but no line would say why.",
