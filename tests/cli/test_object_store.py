@@ -131,7 +131,7 @@ def test_hive_folders_csv_and_wide_tables(store: ObjectStore, tmp_path: Path) ->
 @pytest.mark.slow
 def test_every_command_that_reads_reads_there(store: ObjectStore, remote: str, wanted: pa.Table) -> None:
     output = f"s3://{BUCKET}/read"
-    assert run_cli("build", remote, "-o", output).returncode == 0
+    assert run_cli("build", remote, "-o", output, "--report", f"s3://{BUCKET}/run.json").returncode == 0
     for words, said in (
         (("verify", output), "passed"),
         (("inspect", output), "unchanged: the same files"),
@@ -140,6 +140,7 @@ def test_every_command_that_reads_reads_there(store: ObjectStore, remote: str, w
         (("latest", output), "S09"),
         (("build", remote, "-o", output, "--if-changed"), "up to date"),
         (("clean", output), "nothing is left"),
+        (("report", f"s3://{BUCKET}/run.json", "-o", f"s3://{BUCKET}/run.html"), "KiB"),
         (("plan", output, "--columns", "symbol=symbol"), "rows"),
     ):
         done = run_cli(*words)
@@ -424,6 +425,17 @@ def test_bad_credentials_and_public_buckets(store: ObjectStore, prices: Path, re
     words = ("build", f"s3://{BUCKET}/{key}", "-o", tmp_path / "out", "--s3-anonymous")
     done = run_cli(*words, env={**store.variables, **nobody})
     assert done.returncode == 0, done.stderr
+
+
+def test_the_doctor_looks_at_a_store(store: ObjectStore, tmp_path: Path) -> None:
+    for bucket, said, codes in (
+        (BUCKET, "that answers: no output", []),
+        ("no-such-bucket", "in an object", ["no-store"]),
+    ):
+        config = {"WEEKLY_CLI_OUTPUT": f"s3://{bucket}/never-built"}
+        found = json.loads(run_cli("doctor", "--json", env={**store.variables, **config}).stdout)
+        assert said in found["disks"]["store"]
+        assert [one["code"] for one in found["advice"] if "store" in one["code"]] == codes
 
 
 def test_no_secret_is_written_anywhere(store: ObjectStore, remote: str, tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from weekly_cli.diagnosis.advice import Advice, advice
 from weekly_cli.diagnosis.facts import Disks, Pool
 from weekly_cli.diagnosis.software import Software, software
 from weekly_cli.diagnosis.terminal import Terminal, terminal
+from weekly_cli.errors import WeeklyError
 from weekly_cli.files import places
+from weekly_cli.files.locations import is_url
+from weekly_cli.files.stores import connect, open_store
 from weekly_cli.run import resources
 from weekly_cli.run.resources import Limit
 from weekly_cli.settings import Config
@@ -70,12 +73,28 @@ def _pool(config: Config) -> Pool:
     return Pool(workers, reason, budget, each)
 
 
+def _store(config: Config) -> tuple[str, str]:
+    """Return what an object store says of the output, and why nothing can be published there."""
+    try:
+        connect(config)
+        standing = open_store(config).standing
+    except WeeklyError as error:
+        return f"{config.output}, in an object store", str(error)
+    what = "an output of this tool is there" if standing else "no output of this tool is there yet"
+    return f"{config.output}, in an object store that answers: {what}", ""
+
+
 def _disks(config: Config, *, try_exchange: bool) -> Disks:
     import tempfile
 
-    work = None if config.work_dir is None else places.look_at(Path(config.work_dir))
+    in_store = is_url(config.output)
+    store, trouble = _store(config) if in_store else ("", "")
+    of_disk = None if in_store else Path(config.output).resolve().parent
+    work = None if in_store or config.work_dir is None else places.look_at(Path(config.work_dir))
     return Disks(
-        output=places.look_at(Path(config.output).resolve().parent, try_exchange=try_exchange),
+        store=store,
+        store_trouble=trouble,
+        output=None if of_disk is None else places.look_at(of_disk, try_exchange=try_exchange),
         work=work,
         temporary=places.look_at(Path(tempfile.gettempdir())),
         shared_memory=places.look_at(_SHARED_MEMORY) if places.is_there(str(_SHARED_MEMORY)) else None,

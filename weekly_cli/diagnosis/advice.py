@@ -76,6 +76,14 @@ def _of_libraries(software: Software) -> Iterator[Advice]:
 
 
 def _of_disks(config: Config, disks: Disks) -> Iterator[Advice]:
+    if not disks.store:
+        yield from _of_local_output(config, disks)
+    elif disks.store_trouble:
+        yield Advice("no-store", disks.store_trouble, "until then, choose another --output")
+    yield from _of_temporary(disks)
+
+
+def _of_local_output(config: Config, disks: Disks) -> Iterator[Advice]:
     output, work = disks.output, disks.work
     if output is None:
         yield Advice("no-output-folder", f"nothing of {config.output} can be looked at", "choose another --output")
@@ -101,6 +109,9 @@ def _of_disks(config: Config, disks: Disks) -> Iterator[Advice]:
             "them there is no output for a moment",
             "nothing must be done: a crash between them is repaired by the next run; or choose another --output",
         )
+
+
+def _of_temporary(disks: Disks) -> Iterator[Advice]:
     temporary, shared = disks.temporary, disks.shared_memory
     if temporary is None or not temporary.writable or temporary.free_bytes < _LITTLE_DISK:
         where = "no temporary folder" if temporary is None else temporary.path

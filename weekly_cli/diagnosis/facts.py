@@ -35,6 +35,10 @@ class Disks:
 
     Attributes
     ----------
+    store : str
+        What an object store says where the output is to be in one; else empty.
+    store_trouble : str
+        Why it can't be published there; empty if it can, as far as reading tells.
     output : Place or None
         The folder of the output, where it is switched.
     work : Place or None
@@ -47,6 +51,8 @@ class Disks:
         Whether this system keeps them there.
     """
 
+    store: str
+    store_trouble: str
     output: Place | None
     work: Place | None
     temporary: Place | None

@@ -11,7 +11,7 @@ from typing import Any
 
 from weekly_cli import failpoints
 from weekly_cli.errors import InputRefused, OutputConflict, UsageError
-from weekly_cli.files.disk import first_line, reading, writing
+from weekly_cli.files.disk import first_line, reading, refuse_of_store, writing
 from weekly_cli.files.locations import Location
 from weekly_cli.files.objects import filesystems
 from weekly_cli.files.objects.path import ObjectPath
@@ -62,7 +62,7 @@ def begins_with_page(path: Location, generator: str) -> bool:
     return beginning.startswith(b"<!DOCTYPE html>") and mark.encode() in beginning
 
 
-def required_json(path: Path, way_out: str) -> Any:
+def required_json(path: Location, way_out: str) -> Any:
     """Return the content of a JSON file.
 
     Raises
@@ -77,6 +77,7 @@ def required_json(path: Path, way_out: str) -> Any:
                 raise ValueError("it does not begin as JSON does")
             return json.loads(beginning + stream.read())
     except OSError as error:
+        refuse_of_store(path, error)
         raise InputRefused(f"{path} can't be read: {error.strerror}; {way_out}") from error
     except (ValueError, RecursionError) as error:
         raise InputRefused(f"{path} is not JSON: {first_line(error)}; {way_out}") from error

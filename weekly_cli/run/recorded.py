@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from weekly_cli import __version__
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import records
+from weekly_cli.files.locations import Location
 from weekly_cli.run.report import REPORT_VERSION, Report
 
 _WAY_OUT = "give what weekly-cli build has written with --report NAME.json or printed with --json"
@@ -24,7 +24,7 @@ class _Mismatch(Exception):
     """What a value is not, and where it stands."""
 
 
-def read_report(path: Path) -> Report:
+def read_report(path: Location) -> Report:
     """Return the report in a JSON file.
 
     Raises

@@ -28,7 +28,7 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
     yield from _limits("cpus", found.cpus, lambda limit: f"{limit.amount:g}")
     yield from _limits("memory", found.memory, _memory)
     yield "pool", _pool(found)
-    yield "output", _place(disks.output) + _exchange(disks.output)
+    yield "output", disks.store or _place(disks.output) + _exchange(disks.output)
     yield "work folder", "beside the output" if disks.work is None else _place(disks.work)
     yield "temporary", _place(disks.temporary)
     yield "/dev/shm", _place(disks.shared_memory)
