@@ -28,6 +28,23 @@ def against_polars() -> str:
     return f"Polars takes {worst} to {best} times as long for {size}."
 
 
+def thirds() -> str:
+    """Return a third of Polars' time beside what pyarrow takes to read and write, as Markdown."""
+    record = json.loads(RECORD.read_text())
+    floors = {_name(figure): figure["peer"] for figure in record["figures"] if figure["group"] == "floor"}
+    times = {_name(figure): figure for figure in record["figures"] if figure["group"] == "time"}
+    lines = ["| layout | Polars | a third of it | floor | ours |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, floor in floors.items():
+        polars, ours = times[name]["peer"], times[name]["ours"]
+        seconds = (polars, polars / 3, floor, ours)
+        lines.append(f"| {name} | {' | '.join(_number(value, 's') for value in seconds)} |")
+    return "\n".join(lines)
+
+
+def _name(figure: dict[str, Any]) -> str:
+    return str(figure["name"].partition(": ")[2])
+
+
 def _layout(figure: dict[str, Any]) -> str:
     notes = f"; {figure['notes']}" if figure["notes"] else ""
     return f"{figure['value']:.1f} ({figure['name'].partition(': ')[2]}{notes})"

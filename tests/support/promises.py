@@ -54,8 +54,8 @@ PROMISES = (
         ("test_resume::test_who_reads_while_outputs_are_published_never_sees_a_mixture_or_nothing",),
     ),
     Promise(
-        "**An object store is published to in one step, too.** A manifest, put on the condition that nobody else has put "
-        "one, makes parts the output; a run that dies leaves the old one, and what it left is cleaned up by the next.",
+        "**An object store is published to in one step, too.** A manifest, put on the condition that nobody else "
+        "has put one, makes parts the output; a run that dies leaves the old one, and the next one cleans up.",
         (
             "test_object_store::test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole",
             "test_object_store::test_readers_of_the_manifest_never_see_a_mixture",

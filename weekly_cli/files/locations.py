@@ -11,13 +11,14 @@ from weekly_cli.files.objects.path import ObjectPath
 
 Location: TypeAlias = Path | ObjectPath
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.+", re.DOTALL)
+#: A single letter is a drive of Windows.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.+", re.DOTALL)
 
 
 def is_url(name: str) -> bool:
     """Tell whether a name is that of an object store.
 
-    >>> is_url("s3://bucket/prices"), is_url("C:/prices"), is_url("./s3://odd")
+    >>> is_url("s3://bucket/prices"), is_url("C://prices"), is_url("./s3://odd")
     (True, False, False)
     """
     return _URL.fullmatch(name) is not None

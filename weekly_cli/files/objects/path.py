@@ -90,12 +90,14 @@ class ObjectPath(ObjectName):
             raise FileNotFoundError(f"{self} does not exist")
         return state
 
-    def below(self) -> list[ObjectPath]:
-        """Return the objects below it, in the order of their parts."""
+    def below(self, *, deep: bool = True) -> list[ObjectPath]:
+        """Return the objects below it, in the order of their parts; or, if not `deep`, objects and folders in it."""
         from pyarrow.fs import FileSelector, FileType
 
-        found = self.filesystem.get_file_info(FileSelector(self.key, allow_not_found=True, recursive=True))
-        return sorted(ObjectPath(f"{self.scheme}://{one.path}", one) for one in found if one.type == FileType.File)
+        found = self.filesystem.get_file_info(FileSelector(self.key, allow_not_found=True, recursive=deep))
+        return sorted(
+            ObjectPath(f"{self.scheme}://{one.path}", one) for one in found if one.type == FileType.File or not deep
+        )
 
     def walk(self, is_hidden: Callable[[str], bool]) -> Iterator[ObjectPath]:
         """Yield the objects below it, and hidden folders without what is in them."""
@@ -113,13 +115,17 @@ class ObjectPath(ObjectName):
                 yield folder
 
     def glob(self, pattern: str) -> Iterator[ObjectPath]:
-        """Yield the objects below it whose path from here matches a pattern; `**` is any number of folders."""
-        if not any(sign in pattern for sign in "*?["):
-            path = self / pattern
-            yield from [path] if path.exists() else []
-            return
-        depth = len(self.parts)
-        yield from (path for path in self.below() if _matches(path.parts[depth:], pattern.split("/")))
+        """Yield what is below it and whose path from here matches a pattern; `**` is any number of folders."""
+        first, _, rest = pattern.partition("/")
+        if first == "**":
+            depth = len(self.parts)
+            yield from (path for path in self.below() if _matches(path.parts[depth:], pattern.split("/")))
+        elif not any(sign in first for sign in "*?["):
+            yield from (self / first).glob(rest) if rest else [self / first] if (self / first).exists() else []
+        else:
+            for path in self.below(deep=False):
+                if fnmatch.fnmatchcase(path.name, first) and (path.is_dir() or not rest):
+                    yield from path.glob(rest) if rest else [path]
 
     # ---- bytes
 
