@@ -650,7 +650,7 @@ def test_plan_tells_the_strategy_and_builds_nothing(tmp_path: Path, prices: Path
 @pytest.mark.slow
 def test_plan_takes_the_options_of_build() -> None:
     def options(command: str) -> set[str]:
-        return set(re.findall(r"--[a-z][a-z-]+", run_cli(command, "--help").stdout))
+        return set(re.findall(r"--[a-z][a-z0-9-]+", run_cli(command, "--help").stdout))
 
     assert options("build") - options("plan") == {"--quiet", "--report", "--log-file", "--if-changed"}
     assert options("plan") <= options("build")
@@ -868,6 +868,10 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--strict", "--no-strict"], {}),
     (["--allow-empty"], {"allow_empty": True}),
     (["--work-dir", "/fast"], {"work_dir": "/fast"}),
+    (["--keep-replaced", "60"], {"keep_replaced": 60.0}),
+    (["--s3-endpoint", "http://localhost:9000"], {"s3_endpoint": "http://localhost:9000"}),
+    (["--s3-region", "eu-central-1"], {"s3_region": "eu-central-1"}),
+    (["--s3-anonymous"], {"s3_anonymous": True}),
     (["--wait", "2.5"], {"wait": 2.5}),
     (["--fresh"], {"fresh": True}),
     (["--fail-on", "padding,suspected-split", "--fail-on", "all"], {"fail_on": ("padding", "suspected-split", "all")}),
@@ -958,6 +962,10 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "log_file": ("run.log", "run.log"),
     "if_changed": ("1", True),
     "work_dir": ("/fast", "/fast"),
+    "keep_replaced": ("60", 60.0),
+    "s3_endpoint": ("http://localhost:9000", "http://localhost:9000"),
+    "s3_region": ("eu-central-1", "eu-central-1"),
+    "s3_anonymous": ("true", True),
     "wait": ("60", 60.0),
     "fresh": ("yes", True),
     "fail_on": ("padding,all", ("padding", "all")),

@@ -18,9 +18,9 @@ from frames import build, daily, in_order, read, run_cli, run_words, write, writ
 from object_store import BUCKET, BUSY, CUT, PASS, SECRET, ObjectStore, rows_of, running, spoiled
 
 import weekly_cli
-from weekly_cli.errors import InputRefused, OutputBusy
+from weekly_cli.errors import InputRefused, OutputBusy, OutputConflict, Unreachable
 from weekly_cli.events import StageEnded
-from weekly_cli.files.objects import filesystems, lease
+from weekly_cli.files.objects import answers, filesystems, lease
 from weekly_cli.run import pipeline
 from weekly_cli.settings import from_python, resolve
 
@@ -406,6 +406,29 @@ def test_refusals(
     assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "is_final"),
+    [
+        ("AWS Error UNKNOWN (HTTP status 301) during HeadObject operation: No response body.", "--s3-region", True),
+        ("AWS Error ACCESS_DENIED during HeadObject operation: No response body.", "access denied", True),
+        ("An error occurred (ExpiredToken) when calling the PutObject operation", "access denied", True),
+        ("AWS Error NO_SUCH_BUCKET during ListObjectsV2 operation: none", "no such bucket", True),
+        ("Unable to locate credentials", "--s3-anonymous", True),
+        ("AWS Error SLOW_DOWN during PutObject operation: Please reduce your request rate.", "too busy", False),
+        ("AWS Error NETWORK_CONNECTION during GetObject operation: curlCode: 7", "can't be reached", False),
+        ("AWS Error NO_SUCH_KEY during GetObject operation", "does not exist", True),
+        ("something else", "something else; run the same command again", False),
+    ],
+)
+def test_what_a_store_says_is_said(answer: str, said: str, is_final: bool) -> None:
+    sentence, final = answers.meaning(OSError(answer))
+    assert said in sentence
+    assert final is is_final
+    expected = (InputRefused, OutputConflict) if is_final else (Unreachable, Unreachable)
+    found = answers.not_read("s3://b/x", OSError(answer)), answers.not_written("s3://b/x", OSError(answer))
+    assert (type(found[0]), type(found[1])) == expected
 
 
 def test_bad_credentials_and_public_buckets(store: ObjectStore, prices: Path, remote: str, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ HOST = Limit(8, "the host's cores", source="os.cpu_count()")
 MEMORY = Limit(16 * GIB, "memory available on the host", 0.6, "/proc/meminfo", 32 * GIB)
 POOL = Pool(8, "the host's cores", 9 * GIB, GIB)
 PLACE = Place(HERE, HERE, "ext4", 100 * GIB, True, True)
-DISKS = Disks(PLACE, None, PLACE, replace(PLACE, path="/dev/shm", filesystem="tmpfs"), True)
+DISKS = Disks("", "", PLACE, None, PLACE, replace(PLACE, path="/dev/shm", filesystem="tmpfs"), True)
 TERMINAL = Terminal(False, False, False, 80, False, "xterm", "utf-8", "C.UTF-8", "UTF-8", "utf-8")
 
 #: What is odd, and the advice about it: its code, and words of its sentence and of its help.
