@@ -13,7 +13,7 @@ PAGES  := README.md weekly_cli/README.md weekly_cli/compute/features/README.md t
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint types pages docs bench bench-quick bench-large bench-memory soak lowest clean
+.PHONY: help run test test-fast lint types pages docs bench bench-quick bench-large bench-memory bench-cluster soak lowest clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -69,6 +69,9 @@ bench-large: $(VENV)/.installed-bench ## 1, 10 and 100 million rows and 40,000 f
 
 bench-memory: $(VENV)/.installed-bench ## memory limits on data ten times as large, 24 builds; needs 20 GB of disk
 	$(BIN)/python tests/benchmarks/memory.py
+
+bench-cluster: $(VENV)/.installed-test ## a Dask cluster on this machine: empty tasks, workers, memory, 96 million rows; needs 20 GB of disk
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/cluster.py
 
 soak: $(VENV)/.installed-test ## the rounds that make test leaves out, and 350 random runs ended at random times
 	$(BIN)/python -m pytest -m soak

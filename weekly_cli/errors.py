@@ -57,6 +57,10 @@ class Unreachable(WeeklyError):
     exit_code = 69
 
 
+class ClusterError(Unreachable):
+    """The Dask cluster is out of reach, was lost, or runs other versions."""
+
+
 class DiskError(WeeklyError):
     """The output's disk is full or fails; the output there is either unchanged or complete."""
 

@@ -5,11 +5,13 @@ Each worker imports this module, and with it nothing that it has not imported an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from weekly_cli.run.task import Outcome, Task, run_task
@@ -70,6 +72,21 @@ class Poisoned:
         for symbol in task.symbols.to_pylist():
             if symbol in self.poisons:
                 POISONS[self.poisons[symbol]][0]()
+        return run_task(task)
+
+
+class PoisonedOnce(Poisoned):
+    """The same, but only for the first process that can make a folder."""
+
+    def __init__(self, poisons: Mapping[str, str], folder: Path) -> None:
+        super().__init__(poisons)
+        self.folder = folder
+
+    def __call__(self, task: Task) -> Outcome:
+        if self.poisons.keys() & set(task.symbols.to_pylist()):
+            with contextlib.suppress(FileExistsError):
+                self.folder.mkdir()
+                return super().__call__(task)
         return run_task(task)
 
 

@@ -177,6 +177,17 @@ PROMISES = (
             "test_verify::test_rows_that_see_their_own_week_are_found",
         ),
     ),
+    Promise(
+        "**A cluster changes where work is done, and nothing else.** With `--engine dask` the output is that of the "
+        "local pool to the bit, also if a worker is killed; a symbol that kills every worker is left out; a lost "
+        "scheduler ends the run, which the same command resumes.",
+        (
+            "test_cluster::test_the_output_is_that_of_the_local_pool_to_the_bit",
+            "test_cluster::test_a_worker_that_dies_in_the_middle_costs_time_only",
+            "test_cluster::test_a_symbol_that_kills_every_worker_is_left_out",
+            "test_cluster::test_a_scheduler_that_goes_away_is_told_and_the_same_command_resumes",
+        ),
+    ),
 )
 
 NOT_PROMISED = (

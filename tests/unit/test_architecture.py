@@ -35,8 +35,8 @@ ORDER = [name for layer in LAYERS for name in layer]
 #: Third parties that only some rooms may know; the rest of a row of this table is where.
 CONFINED = {
     "joblib": {"run.engines.loky"},
-    "distributed": set[str](),
-    "dask": set[str](),
+    "distributed": {"run.engines.dask_cluster"},
+    "dask": {"run.engines.dask_cluster"},
     "pandas": {
         *("plugin", "testing", "frames.incoming", "verify.conversion", "verify.hashes", "verify.sessions"),
         *("verify.reference", "verify.reference.columns", "verify.reference.formulas", "verify.reference.table"),
@@ -237,7 +237,17 @@ class Recorder:
 
 sys.meta_path.insert(0, Recorder())
 """
-HEAVY = ("pandas", "pyarrow.dataset", "pyarrow", "numpy", "joblib", "weekly_cli.cli.process", "weekly_cli.run.task")
+HEAVY = (
+    "pandas",
+    "pyarrow.dataset",
+    "pyarrow",
+    "numpy",
+    "joblib",
+    "distributed",
+    "dask",
+    "weekly_cli.cli.process",
+    "weekly_cli.run.task",
+)
 
 
 @pytest.fixture

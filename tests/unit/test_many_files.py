@@ -65,7 +65,7 @@ def test_a_scan_counts_what_a_plain_loop_over_the_files_does(
     footers = footers_of(folder, on_bad_rows="drop")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "_MOST_JOINED", most)
-        found = scan(footers, config(folder, on_bad_rows="drop", order="input"), 2, lambda _: None)
+        found = scan(footers, config(folder, on_bad_rows="drop", order="input"), source.in_threads(2), lambda _: None)
     expected = {symbol: sum(one == symbol for one, _ in known) for symbol in sorted({symbol for symbol, _ in known})}
     assert dict(zip(found.symbols.to_pylist(), found.rows_per_symbol.tolist(), strict=True)) == expected
     assert found.bad_rows == len(whole) - len(known)
@@ -118,7 +118,7 @@ def test_a_symbol_that_is_not_utf_8_is_refused_for_its_own_file(tmp_path: Path) 
     folder = write(tmp_path / "in", [good, good, bad, good])
     footers = footers_of(folder)
     with pytest.raises(InputRefused, match=r"002\.parquet is text, but not all of it is UTF-8 \(row group 0\)"):
-        scan(footers, config(folder), 2, lambda _: None)
+        scan(footers, config(folder), source.in_threads(2), lambda _: None)
 
 
 def test_a_value_that_does_not_fit_is_refused_for_its_own_file(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_the_first_rows_without_a_key_are_told_with_their_places(tmp_path: Path)
     folder = write(tmp_path / "in", [good, rows(["A", None], [18_001, 18_001]), good, rows(["A", "A"], [None, None])])
     footers = footers_of(folder)
     with pytest.raises(InputRefused) as refused:
-        scan(footers, config(folder), 2, lambda _: None)
+        scan(footers, config(folder), source.in_threads(2), lambda _: None)
     told = str(refused.value)
     assert f"1 in {folder / '001.parquet'}, 2 in {folder / '003.parquet'}" in told
     assert f"symbol None, date 2019-04-15 in row 1 of row group 0 of {folder / '001.parquet'}" in told
@@ -217,7 +217,7 @@ def test_symbols_that_are_asked_for_are_found_where_a_scan_of_everything_finds_t
     write(folder, parts, row_group_size=3, write_statistics=statistics)
     asked = config(folder, on_bad_rows="drop", symbols=wanted)
     footers = read_footers(asked, None)
-    everything, found = scan(footers, asked, 1, lambda _: None), scan_selected(footers, asked, 1, lambda _: None)
+    everything, found = scan(footers, asked, map, lambda _: None), scan_selected(footers, asked, map, lambda _: None)
     assert places_of(found, wanted) == places_of(everything, wanted)
     there = {symbol for file in files for symbol in file}
     if set(wanted) <= there and statistics:
@@ -254,7 +254,7 @@ def test_only_the_folder_of_a_symbol_is_opened(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         pq.write_table(rows([None] * 3, [18_000, 18_001, 18_002]).drop_columns(["symbol"]), folder / "0.parquet")
     asked = config(tmp_path / "in", symbols=["B"])
-    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    found = scan_selected(read_footers(asked, None), asked, map, lambda _: None)
     assert (found.rows, found.symbols.to_pylist(), found.size) == (3, ["B"], "3 of 9 rows, 1 symbols")
 
 
@@ -262,17 +262,17 @@ def test_only_the_folder_of_a_symbol_is_opened(tmp_path: Path) -> None:
 def test_all_keys_are_read_where_their_last_date_matters(tmp_path: Path, given: dict[str, Any]) -> None:
     folder = write(tmp_path / "in", [rows(["A"], [18_000]), rows(["B"], [18_100])])
     asked = config(folder, symbols=["A"], **given)
-    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    found = scan_selected(read_footers(asked, None), asked, map, lambda _: None)
     assert (found.rows, found.last_day) == (2, 18_100)
 
 
 def test_a_benchmark_is_looked_for_and_a_symbol_that_is_not_there_is_told_among_all(tmp_path: Path) -> None:
     folder = write(tmp_path / "in", [rows([name], [18_000]) for name in ("AAPL", "MSFT", "SPY")])
     asked = config(folder, symbols=["MSFT"], benchmark=["SPY"])
-    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    found = scan_selected(read_footers(asked, None), asked, map, lambda _: None)
     assert found.symbols.to_pylist() == ["MSFT", "SPY"]
     asked = config(folder, symbols=["MSTF"])
-    found = scan_selected(read_footers(asked, None), asked, 1, lambda _: None)
+    found = scan_selected(read_footers(asked, None), asked, map, lambda _: None)
     with pytest.raises(InputRefused, match="did you mean MSFT"):
         select_symbols(found, asked)
 

@@ -131,7 +131,7 @@ def plan_of(scan: Scan, found: Resources | None = None, **settings: Any) -> Plan
 def facts(plan: Plan) -> dict[str, Any]:
     """The plan without the estimates of sizes, which measurements may change."""
     found = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-    for estimate in ("budget_bytes", "task_bytes", "disk_bytes", "chunk_rows"):
+    for estimate in ("budget_bytes", "task_bytes", "disk_bytes", "chunk_rows", "low_memory"):
         del found[estimate]
     limits = [(name, None if "memory" in name else limit) for name, limit in plan.worker_limits]
     return found | {"selected": plan.selected.tolist(), "worker_limits": limits}
@@ -604,3 +604,29 @@ def test_symbols_that_are_asked_for_are_read_from_the_row_groups_that_have_them(
     found = plan_of(clustered(rows, range(100_000, 750_000, 100_000)), symbols=("S00000", "S00299"))
     (task,) = found.tasks
     assert (found.strategy, [piece.row_group for piece in task.pieces or ()]) == ("direct", [0, 1])
+
+
+# ---- clusters --------------------------------------------------------------------------------------------
+
+
+def of_cluster(workers: int, each: int) -> Resources:
+    """Workers of one thread with so much memory each."""
+    return Resources(
+        workers, f"threads of {workers} workers at tcp://s:1", workers * each, f"memory of {workers} workers at "
+        "tcp://s:1", 1.0, each
+    )  # fmt: skip
+
+
+def test_on_a_cluster_no_task_is_larger_than_a_worker() -> None:
+    """One worker of the cluster can't use the memory of the others."""
+    scan = scan_of([3_000_000, 10_000])
+    assert plan_of(scan, of_cluster(4, 2 * GIB)).tasks[0].rows >= 3_000_000
+    with pytest.raises(BudgetError, match=r"4 workers at tcp://s:1 can't hold symbol 'S00000' .* dask worker --memory"):
+        plan_of(scan, of_cluster(4, GIB // 2))
+
+
+def test_on_a_cluster_every_worker_has_chunks_to_partition() -> None:
+    scan = scan_of([5_000] * 2_000)
+    here, there = plan_of(scan, resources(cpus=40)), plan_of(scan, of_cluster(40, 2 * GIB))
+    assert here.partition and there.partition
+    assert there.chunk_rows <= 10_000_000 / (4 * 40) < here.chunk_rows

@@ -124,7 +124,7 @@ def _input_symbols(ctx: typer.Context) -> list[str]:
         if not names:
             return []
         config = Config(input=tuple(names), on_bad_rows="drop")
-        input_scan = scan(read_footers(config, None), config, 1, lambda _: None)
+        input_scan = scan(read_footers(config, None), config, map, lambda _: None)
         return list(map(str, input_scan.symbols[:_MOST_SYMBOLS].to_pylist()))
     except (WeeklyError, OSError):  # as in `_input_columns`
         return []

@@ -71,6 +71,10 @@ class Footers:
         """Total number of rows."""
         return sum(piece.rows_in_group for piece in self.pieces)
 
+    def absolute(self) -> Footers:
+        """Return the same with paths that a process in another folder, or on another machine, understands."""
+        return replace(self, pieces=tuple(piece.absolute() for piece in self.pieces))
+
 
 def read_footers(
     config: Config,

@@ -17,8 +17,8 @@ from weekly_cli.compute.bars import Ints, run_starts
 from weekly_cli.dataset import source
 from weekly_cli.dataset.calendar import DayCounts, count_days
 from weekly_cli.dataset.dates import session_days, times_of_day
-from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.schema import DatasetSchema, as_text
+from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import disk
 
@@ -70,14 +70,13 @@ class Keys:
     times_of_day: frozenset[int]
 
 
-def read_keys(footers: Footers, by_key: bool, numbers: Sequence[int]) -> list[Keys]:
-    """Return the facts from the keys of the pieces with these numbers; `by_key`: whether rows are in key order, too."""
-    pieces = [footers.pieces[number] for number in numbers]
-    number_of = {(piece.path, piece.row_group): number for number, piece in zip(numbers, pieces, strict=True)}
+def read_keys(schema: DatasetSchema, by_key: bool, numbered: Sequence[tuple[int, Piece]]) -> list[Keys]:
+    """Return the facts from the keys of pieces, each with its number; `by_key`: whether rows are in key order, too."""
+    number_of = {(piece.path, piece.row_group): number for number, piece in numbered}
     keys = []
-    for parts, table in source.joined_tables(pieces, footers.schema, footers.schema.key_columns):
+    for parts, table in source.joined_tables([piece for _, piece in numbered], schema, schema.key_columns):
         places = _Places(parts, np.array([number_of[part.piece.path, part.piece.row_group] for part in parts]))
-        keys.append(_keys_of(places, table, footers.schema, by_key))
+        keys.append(_keys_of(places, table, schema, by_key))
     return keys
 
 

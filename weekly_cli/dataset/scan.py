@@ -1,8 +1,8 @@
 """The scan: what the input contains, from the footers and the key columns only.
 
 The footers provide schema, rows and sizes; the key columns (symbol, date) provide the rows of each symbol, where each
-symbol is in each row group, the range of dates, and the rows without a key. Threads decode row groups, and the results
-are combined in input order.
+symbol is in each row group, the range of dates, and the rows without a key. Threads, or a cluster's workers, decode row
+groups, and the results are combined in input order.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from weekly_cli.dataset.dates import fitting_formats, session_days
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.keys import OFFENDERS_SHOWN, Keys, read_keys
 from weekly_cli.dataset.schema import DateReading, plain_symbols, plain_type, symbol_codes
+from weekly_cli.dataset.source import Each
 from weekly_cli.errors import InputRefused
 from weekly_cli.settings import Config
 
@@ -105,7 +106,7 @@ class Scan:
 def scan(
     footers: Footers,
     config: Config,
-    threads: int,
+    each: Each,
     on_rows: Callable[[int], None],
     numbers: Sequence[int] | None = None,
 ) -> Scan:
@@ -115,8 +116,8 @@ def scan(
     ----------
     footers : Footers
     config : Config
-    threads : int
-        Row groups decoded in parallel.
+    each : Each
+        Reads the keys of runs of row groups.
     on_rows : callable
         Called with the number of rows read so far.
     numbers : sequence of int, optional
@@ -130,10 +131,10 @@ def scan(
     fold = _Fold(footers)
     done = 0
     numbers = range(len(footers.pieces)) if numbers is None else numbers
-    runs = source.runs([footers.pieces[number] for number in numbers], source.BATCH_ROWS)
-    by_key = config.order == "input"
-    reads = (partial(read_keys, footers, by_key, numbers[begin:end]) for begin, end in runs)
-    for run_keys in source.in_order(reads, threads):
+    numbered = [(number, footers.pieces[number]) for number in numbers]
+    runs = source.runs([piece for _, piece in numbered], source.BATCH_ROWS)
+    read = partial(read_keys, footers.schema, config.order == "input")
+    for run_keys in each(read, (numbered[begin:end] for begin, end in runs)):
         for keys in run_keys:
             fold.add(keys)
             done += keys.rows

@@ -13,20 +13,20 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Presence, Scan, scan
 from weekly_cli.dataset.schema import is_text, plain_type, symbol_codes
-from weekly_cli.dataset.source import Piece
+from weekly_cli.dataset.source import Each, Piece
 from weekly_cli.dataset.statistics import TextRanges
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import did_you_mean
 from weekly_cli.settings import Config
 
 
-def scan_selected(footers: Footers, config: Config, threads: int, on_rows: Callable[[int], None]) -> Scan:
+def scan_selected(footers: Footers, config: Config, each: Each, on_rows: Callable[[int], None]) -> Scan:
     """Read the keys of the pieces that may have rows of the symbols that are asked for, as far as footers tell."""
     numbers = _pieces_in_question(footers, config)
-    found = scan(footers, config, threads, on_rows, numbers)
+    found = scan(footers, config, each, on_rows, numbers)
     if numbers is None or all(_position(found.symbols, symbol) >= 0 for symbol in _asked_for(config)):
         return found
-    return scan(footers, config, threads, on_rows)  # which tells what symbols there are
+    return scan(footers, config, each, on_rows)  # which tells what symbols there are
 
 
 def _asked_for(config: Config) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +29,9 @@ from weekly_cli.dataset.hive import as_values
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text, working_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
+from weekly_cli.files.locations import is_url
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 #: Rows decoded at a time; pyarrow's own default for a row group.
@@ -69,6 +73,10 @@ class Piece:
     def name(self) -> str:
         """The file's name in messages."""
         return self.origin or self.path
+
+    def absolute(self) -> Piece:
+        """Return the piece with a path that does not depend on the current folder of a process."""
+        return self if is_url(self.path) else replace(self, path=str(Path(self.path).absolute()))
 
     def place(self, row: int) -> str:
         """Return in words where a row of the row group is for the user."""
@@ -379,6 +387,26 @@ def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:
         rows += piece.rows_in_group
     if pieces:
         yield begin, len(pieces)
+
+
+class Each(Protocol):
+    """Calls a function with each item, somewhere, some at a time, and yields the results in the order of the items.
+
+    The builtin `map` is one.
+    """
+
+    def __call__(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+        """Yield the results."""
+        ...
+
+
+def in_threads(threads: int) -> Each:
+    """Return what calls functions in threads of this process."""
+
+    def each(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+        return in_order((partial(function, item) for item in items), threads)
+
+    return each
 
 
 def in_order(tasks: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from weekly_cli import __version__
 from weekly_cli.diagnosis.advice import Advice, advice
+from weekly_cli.diagnosis.cluster import DaskCluster, look_at_cluster
 from weekly_cli.diagnosis.facts import Disks, Pool
 from weekly_cli.diagnosis.software import Software, software
 from weekly_cli.diagnosis.terminal import Terminal, terminal
@@ -35,12 +36,15 @@ class Diagnosis:
         Every limit; the smallest one is in force.
     pool : Pool or None
         None: a library that the plan needs is broken.
+    cluster : DaskCluster or None
+        None: `--engine dask` is not asked for.
     """
 
     software: Software
     cpus: tuple[Limit, ...]
     memory: tuple[Limit, ...]
     pool: Pool | None
+    cluster: DaskCluster | None
     disks: Disks
     terminal: Terminal
     advice: tuple[Advice, ...]
@@ -61,8 +65,9 @@ def diagnose(config: Config) -> Diagnosis:
     pool = _pool(config) if works else None
     disks = _disks(config, try_exchange=works)
     of_terminal = terminal()
-    found = advice(config, of_software, cpus, memory, pool, disks, of_terminal)
-    return Diagnosis(of_software, cpus, memory, pool, disks, of_terminal, tuple(found))
+    cluster = look_at_cluster(config) if works else None
+    found = advice(config, of_software, cpus, memory, pool, disks, of_terminal, cluster)
+    return Diagnosis(of_software, cpus, memory, pool, cluster, disks, of_terminal, tuple(found))
 
 
 def _pool(config: Config) -> Pool:

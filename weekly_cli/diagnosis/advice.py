@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from weekly_cli.diagnosis.cluster import DaskCluster
 from weekly_cli.diagnosis.facts import Disks, Pool, size
 from weekly_cli.diagnosis.software import NEEDED_CODECS, Software
 from weekly_cli.diagnosis.terminal import Terminal
@@ -37,9 +38,13 @@ def advice(
     pool: Pool | None,
     disks: Disks,
     terminal: Terminal,
+    cluster: DaskCluster | None = None,
 ) -> Iterator[Advice]:
     """Yield what is odd, the gravest first."""
     yield from _of_libraries(software)
+    if cluster is not None and cluster.trouble:
+        sentence, _, help = cluster.trouble.partition("; ")
+        yield Advice("no-cluster", f"{sentence}: no build with --engine dask can run", help or "install the extra")
     yield from _of_disks(config, disks)
     yield from _of_memory(config, memory, pool)
     yield from _of_cpus(cpus)

@@ -143,6 +143,11 @@ def flush(path: Path) -> None:
             os.close(descriptor)
 
 
+def proof(path: Location) -> list[int]:
+    """Return the size and the CRC-32 of all bytes of a file that this run has written; of an object, the size."""
+    return [path.stat().st_size, *([checksum(path)] if isinstance(path, Path) else [])]
+
+
 def checksum(path: Location) -> int:
     """Return the CRC-32 of the bytes of a file that this run has written."""
     with reading(path):

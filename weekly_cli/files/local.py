@@ -110,7 +110,7 @@ class LocalStore(OutputStore):
 
     def proof(self, address: str) -> list[int]:
         """Return a file's size and the CRC-32 of its bytes."""
-        return [Path(address).stat().st_size, disk.checksum(Path(address))]
+        return disk.proof(Path(address))
 
     def is_proven(self, address: str, proof: Collection[int]) -> bool:
         """Tell whether a file exists and has this size and checksum."""

@@ -20,6 +20,7 @@ from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
+from weekly_cli.dataset.source import in_threads
 from weekly_cli.errors import OutputConflict
 from weekly_cli.files import discovery
 from weekly_cli.files.locations import Location
@@ -154,7 +155,7 @@ def _scan(footers: Footers, config: Config, threads: int) -> Scan:
     """Read the keys; rows without one are refused if there is little else."""
 
     def with_bad_rows(way: str) -> Scan:
-        return scan(footers, replace(config, on_bad_rows=way), threads, lambda _: None)
+        return scan(footers, replace(config, on_bad_rows=way), in_threads(threads), lambda _: None)
 
     seen = with_bad_rows("drop")
     return with_bad_rows("error") if 2 * seen.bad_rows > footers.rows else seen

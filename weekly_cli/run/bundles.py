@@ -65,6 +65,8 @@ class BundleSet:
         What their names begin with.
     low_memory : bool
         Whether memory is released after each batch, which takes a third more time and half as much memory.
+    ranges_per_bundle : int
+        How many ranges share a bundle, at least.
     """
 
     kinds: pa.Schema
@@ -73,6 +75,7 @@ class BundleSet:
     address: Callable[[str], str]
     prefix: str
     low_memory: bool
+    ranges_per_bundle: int = 1
 
     def write(self, batches: Iterator[Batch], threads: int, on_rows: Callable[[int], None]) -> tuple[list[Runs], int]:
         """Write all batches; return the runs of each range, and the bytes written.
@@ -90,7 +93,7 @@ class BundleSet:
                             location(self.address(f"{self.prefix}-{number}-{first:06d}.parquet")), self, first, stop
                         )
                     )
-                    for first, stop in _shares(len(self.cuts) - 1)
+                    for first, stop in _shares(len(self.cuts) - 1, self.ranges_per_bundle)
                 ]
                 # The pool exits first, and waits: closing a bundle while a thread writes to it crashes the process.
                 pool = stack.enter_context(ThreadPoolExecutor(threads))
@@ -103,8 +106,9 @@ class BundleSet:
                     batch = next(batches, None)
                 written += sum(pool.map(lambda bundle: bundle.close(durable=False), bundles))
             for bundle in bundles:
+                path = str(bundle.path)  # once for all its ranges, of which there may be thousands
                 for place, groups in bundle.row_groups():
-                    runs[place].append((str(bundle.path), groups))
+                    runs[place].append((path, groups))
             number += 1
         return [tuple(found) for found in runs], written
 
@@ -132,9 +136,9 @@ class BundleSet:
             pass  # consuming the results re-raises a bundle thread's exception
 
 
-def _shares(ranges: int) -> list[tuple[int, int]]:
+def _shares(ranges: int, per_bundle: int) -> list[tuple[int, int]]:
     """Return the ranges of each bundle as (first, stop)."""
-    bounds = np.linspace(0, ranges, min(ranges, _MOST_BUNDLES) + 1).astype(int).tolist()
+    bounds = np.linspace(0, ranges, min(-(-ranges // per_bundle), _MOST_BUNDLES) + 1).astype(int).tolist()
     return list(pairwise(bounds))
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +221,8 @@ class Journal:
 
     def partitioned(self, done: Partitioned) -> None:
         """Record that all bundles are written."""
-        bundles = sorted(_bundles(done))
-        self._add("partition", asdict(done) | {"bundles": {name: self._store.proof(name) for name in bundles}})
+        proofs = {name: done.proofs.get(name) or self._store.proof(name) for name in sorted(_bundles(done))}
+        self._add("partition", asdict(replace(done, proofs={})) | {"bundles": proofs})
 
     def finished(self, outcome: Outcome) -> None:
         """Record that a part is written."""

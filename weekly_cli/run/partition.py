@@ -6,8 +6,8 @@ nothing is lost, and text with few distinct values is stored as a dictionary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -36,11 +36,80 @@ class Fragments:
 
 @dataclass(frozen=True)
 class Partitioned:
-    """What the partition wrote: each task's fragments, total bytes, and the bytes that narrower types saved."""
+    """What the partition wrote: each task's fragments, total bytes, and the bytes that narrower types saved.
+
+    `proofs` are the sizes and checksums of bundles, as far as their writers have told them.
+    """
 
     fragments: tuple[Fragments, ...]
     bytes_written: int
     bytes_saved: int
+    proofs: Mapping[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """How rows get to the bundles of their tasks.
+
+    Attributes
+    ----------
+    schema : DatasetSchema
+        The columns that tasks read.
+    cuts : int64[tasks + 1]
+        The symbols at which tasks begin, and the end.
+    kinds : pa.Schema
+        The columns of a bundle.
+    chunk_rows : int
+        Rows that are processed at a time.
+    low_memory : bool
+    tasks_per_bundle : int
+        How many tasks share a bundle, at least.
+    """
+
+    schema: DatasetSchema
+    cuts: Ints
+    kinds: pa.Schema
+    chunk_rows: int
+    low_memory: bool
+    tasks_per_bundle: int = 1
+
+    def write(
+        self,
+        pieces: Sequence[Piece],
+        symbols: pa.Array,
+        address: Callable[[str], str],
+        prefix: str,
+        threads: int,
+        on_rows: Callable[[int], None],
+    ) -> tuple[list[Runs], int]:
+        """Write the rows of some pieces; return the runs of each task, and the bytes written.
+
+        Parameters
+        ----------
+        pieces : sequence of Piece
+        symbols : pa.Array
+            Those of all tasks, in their order.
+        address : callable
+            Returns the path of the bundle with this name.
+        prefix : str
+            What the names begin with.
+        threads : int
+        on_rows : callable
+            Called with the number of rows routed so far.
+        """
+        repeated = [
+            str(place)
+            for place, column in enumerate(_input_columns(self.schema))
+            if column.name in self.schema.dictionary_text
+        ]
+        common = (self.kinds, repeated, self.cuts, address, prefix, self.low_memory, self.tasks_per_bundle)
+        parts = source.chunks_ahead(pieces, self.schema, symbols, max(1, self.chunk_rows // threads), threads)
+        batches = (_batch(chunks, self.schema, self.cuts) for chunks in _gathered(parts, self.chunk_rows))
+        try:
+            return BundleSet(*common).write(batches, threads, on_rows)
+        except pa.ArrowInvalid:
+            _refuse_wrong_ranges(pieces, self.schema, self.kinds)
+            raise
 
 
 def bundle_schema(schema: DatasetSchema, ranges: Mapping[str, tuple[int, int]]) -> pa.Schema:
@@ -104,26 +173,30 @@ def partition(
     on_rows : callable
         Called with the number of rows routed so far.
     """
-    footers = scan.footers
-    pieces = footers.pieces
+    routing = routing_of(scan, plan, schema)
     symbols = scan.symbols.take(from_numpy(plan.selected))
-    cuts = np.array(plan.cuts)
-    kinds = bundle_schema(schema, {**footers.integer_ranges, schema.row_number: (0, footers.rows)})
-    plain = bundle_schema(schema, {})
-    saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, kinds, strict=True))
-    repeated = [
-        str(place) for place, column in enumerate(_input_columns(schema)) if column.name in schema.dictionary_text
-    ]
-    bundles = BundleSet(kinds, repeated, cuts, address, "bundle", plan.low_memory)
-    parts = source.chunks_ahead(pieces, schema, symbols, max(1, plan.chunk_rows // threads), threads)
-    batches = (_batch(chunks, schema, cuts) for chunks in _gathered(parts, plan.chunk_rows))
-    try:
-        runs, written = bundles.write(batches, threads, on_rows)
-    except pa.ArrowInvalid:
-        _refuse_wrong_ranges(pieces, schema, kinds)
-        raise
-    fragments = tuple(map(Fragments, np.diff(cuts).tolist(), runs))
-    return Partitioned(fragments, written, saved_per_row * plan.rows)
+    runs, written = routing.write(scan.footers.pieces, symbols, address, "bundle", threads, on_rows)
+    return partitioned(routing, plan, runs, written)
+
+
+def routing_of(scan: Scan, plan: Plan, schema: DatasetSchema) -> Routing:
+    """Return how a plan's rows get to the bundles of its tasks; `schema` has the columns that tasks read."""
+    ranges = {**scan.footers.integer_ranges, schema.row_number: (0, scan.footers.rows)}
+    return Routing(schema, np.array(plan.cuts), bundle_schema(schema, ranges), plan.chunk_rows, plan.low_memory)
+
+
+def partitioned(
+    routing: Routing,
+    plan: Plan,
+    runs: Iterable[Runs],
+    bytes_written: int,
+    proofs: Mapping[str, list[int]] | None = None,
+) -> Partitioned:
+    """Return what was written: the runs of each task, in the order in which the input has them."""
+    plain = bundle_schema(routing.schema, {})
+    saved_per_row = sum(_width(a.type) - _width(b.type) for a, b in zip(plain, routing.kinds, strict=True))
+    fragments = tuple(map(Fragments, np.diff(routing.cuts).tolist(), runs))
+    return Partitioned(fragments, bytes_written, saved_per_row * plan.rows, proofs or {})
 
 
 def _batch(chunks: list[Chunk], schema: DatasetSchema, cuts: Ints) -> Batch:

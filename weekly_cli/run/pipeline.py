@@ -6,6 +6,7 @@ import contextlib
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import scan_selected
+from weekly_cli.dataset.source import Each, in_threads
 from weekly_cli.events import Listener
 from weekly_cli.files.discovery import refuse_changed
 from weekly_cli.files.locations import location
@@ -28,6 +30,7 @@ from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse
 from weekly_cli.run.comparisons import Comparisons, compare, write_benchmark_file
 from weekly_cli.run.default_output import refuse_other_input
 from weekly_cli.run.engines import Engine
+from weekly_cli.run.engines.choice import engines_of
 from weekly_cli.run.engines.holder import EngineHolder, StartEngine
 from weekly_cli.run.engines.prestart import takes_few_symbols
 from weekly_cli.run.fan_out import fan_out, nothing_worth_keeping
@@ -36,15 +39,19 @@ from weekly_cli.run.jobs import make_job, make_tasks
 from weekly_cli.run.manifest import Journal, ResumeState, identity
 from weekly_cli.run.order import in_input_order
 from weekly_cli.run.partition import Partitioned, partition
-from weekly_cli.run.plan import DIRECT_ROWS, Plan, budget_bytes, check_disk, early_workers, make_plan
+from weekly_cli.run.plan import DIRECT_ROWS, Plan, check_disk, early_workers, make_plan
 from weekly_cli.run.report import Ran, Report, make_report
 from weekly_cli.run.resources import Resources
 from weekly_cli.run.sectors import with_sectors
+from weekly_cli.run.shuffle import shuffle
 from weekly_cli.run.stages import Stages
 from weekly_cli.run.task import Job, Outcome, Task, part_file
 from weekly_cli.run.timeline import make_timeline
 from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config, from_python, resolve
+
+#: By what stands beside this name, workers of a cluster see that they reach the work folder.
+_MARK = "cluster"
 
 
 def build(input: str | Path | Sequence[str | Path], output: str | Path = "daily_weekly", **settings: Any) -> Report:
@@ -83,7 +90,7 @@ def _without_paths(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Run:
-    """What every stage of a run may use: the settings, the resources, and the output."""
+    """What every stage of a run may use: the settings, this process's resources, the output, and the engine."""
 
     config: Config
     wanted: Wanted
@@ -104,7 +111,7 @@ def run(
     """Do what the settings ask for, send events to `listener`, and return the report.
 
     `engine` is a pool that is already started; the run ends it. `start_engine` starts one with a given number of
-    workers, on joblib's loky by default. `last_day` is how far the data reach where the input is only some of them.
+    workers, whatever the settings choose. `last_day` is how far the data reach where the input is only some of them.
     """
     connect(config)
     store = open_store(config)
@@ -114,7 +121,7 @@ def run(
         stack.enter_context(store.begin())
         meter = stack.enter_context(resources.MemoryMeter())
         available = resources.probe()
-        engines = EngineHolder(start_engine or _start_pool(config, available), engine)
+        engines = engines_of(config, available, engine, start_engine)
         stack.callback(engines.close)
         context = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
         input_scan = _scan(context, _convert(context))
@@ -153,10 +160,12 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
     refuse_other_input(config)
     wanted, available = wanted_by(config), resources.probe()
     output = place(config.output)
-    with converted(config, output) as conversion:
-        footers = read_footers(config, output, conversion)
-        input_scan = scan_selected(footers, config, available.cpus, lambda _: None)
-    plan = make_plan(input_scan, config, wanted, available)
+    engines = engines_of(config, available)
+    with contextlib.closing(engines), converted(config, output) as conversion:
+        footers = _footers(config, conversion)
+        each = _each(engines, footers, config, available)
+        input_scan = scan_selected(footers, config, each, lambda _: None)
+    plan = make_plan(input_scan, config, wanted, engines.capacity)
     refuse_findings(config, findings_in_plan(input_scan, plan, config))
     return input_scan, plan
 
@@ -165,15 +174,6 @@ def findings_in_plan(input_scan: Scan, plan: Plan, config: Config) -> tuple[Find
     """Return the findings that footers and keys suffice for, without those that are ignored."""
     today = datetime.datetime.now(datetime.UTC).date()
     return merged(findings_of_keys(input_scan, config, plan.selected, today), config.ignore)
-
-
-def _start_pool(config: Config, available: Resources) -> StartEngine:
-    def start(workers: int) -> Engine:
-        from weekly_cli.run.engines.pool import Pool  # joblib takes a fifth of a second, too long for small data
-
-        return Pool(workers, budget_bytes(config, available), config.task_timeout)
-
-    return start
 
 
 def _convert(run: _Run) -> Conversion:
@@ -196,16 +196,30 @@ def _scan(run: _Run, conversion: Conversion) -> Scan:
     """Read footers and keys; the pool, if one will be needed, starts meanwhile."""
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
-        footers = read_footers(config, place(config.output), conversion)
+        footers = _footers(config, conversion)
         run.wanted.refuse_collisions(footers.schema, config)
         if _wants_pool(footers, config):
-            run.engines.start_early(early_workers(footers, config, run.resources))
+            run.engines.start_early(early_workers(footers, config, run.engines.capacity))
         total = footers.rows
         stages.progress("scan", 0, total)
-        threads = run.resources.cpus
-        input_scan = scan_selected(footers, config, threads, lambda rows: stages.progress("scan", rows, total))
+        each = _each(run.engines, footers, config, run.resources, run.store.address(_MARK))
+        input_scan = scan_selected(footers, config, each, lambda rows: stages.progress("scan", rows, total))
         summary.append(f"{input_scan.size} in {footers.files:,} files, {input_scan.layout}")
     return input_scan
+
+
+def _footers(config: Config, conversion: Conversion) -> Footers:
+    """Return the footers; workers of a cluster may have another current folder."""
+    footers = read_footers(config, place(config.output), conversion)
+    return footers if config.engine == "loky" else footers.absolute()
+
+
+def _each(engines: EngineHolder, footers: Footers, config: Config, here: Resources, mark: str = "") -> Each:
+    """Return what reads the keys: a cluster, if there is one and it is worth while, or threads of this process."""
+    if engines.cluster is None or not footers.pieces or not _wants_pool(footers, config):
+        return in_threads(here.cpus)
+    engines.cluster.check_reach(footers.pieces[0].path, mark)
+    return engines.cluster.each
 
 
 def _wants_pool(footers: Footers, config: Config) -> bool:
@@ -239,9 +253,9 @@ def _plan(run: _Run, input_scan: Scan) -> tuple[Plan, ResumeState]:
 def _plan_after(run: _Run, input_scan: Scan, resumed: ResumeState | None) -> Plan:
     """Return the plan, given what an earlier run finished or crashed on."""
     if resumed is not None and resumed.crashed_in_process and run.config.strategy == "auto":
-        plan = make_plan(input_scan, replace(run.config, strategy="batched"), run.wanted, run.resources)
+        plan = make_plan(input_scan, replace(run.config, strategy="batched"), run.wanted, run.engines.capacity)
         return replace(plan, strategy_reason="the last run died while it did this in its own process")
-    return make_plan(input_scan, run.config, run.wanted, run.resources, resumed.cuts if resumed else ())
+    return make_plan(input_scan, run.config, run.wanted, run.engines.capacity, resumed.cuts if resumed else ())
 
 
 def _with_sectors(run: _Run, input_scan: Scan, plan: Plan) -> Wanted:
@@ -267,14 +281,15 @@ def _partition(run: _Run, input_scan: Scan, plan: Plan, job: Job, resumed: Resum
     stages = run.stages
     with stages.stage("partition") as summary:
         stages.progress("partition", 0, plan.rows)
-        partitioned = partition(
-            input_scan,
-            plan,
-            job.schema,
-            run.store.address,
-            run.resources.cpus,
-            lambda rows: stages.progress("partition", rows, plan.rows),
-        )
+        on_rows = partial(stages.progress, "partition", total=plan.rows)
+        cluster = run.engines.cluster
+        if cluster is None:
+            threads = run.resources.cpus
+            partitioned = partition(input_scan, plan, job.schema, run.store.address, threads, on_rows)
+        else:
+            cluster.resize(plan.workers)
+            cluster.check_reach(input_scan.footers.pieces[0].path, run.store.address(_MARK))
+            partitioned = shuffle(input_scan, plan, job.schema, run.store.address, cluster.each, on_rows)
         run.journal.partitioned(partitioned)
         run.store.worth_keeping = True
         summary.append(f"{len(plan.tasks):,} tasks' fragments, {partitioned.bytes_written / 2**20:,.0f} MiB")
@@ -304,6 +319,8 @@ def _fan_out(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState, task
     config, store = run.config, run.store
     with run.stages.stage("fan out") as summary:
         engine = run.engines.engine_for(plan)
+        if engine.cluster is not None and tasks:
+            engine.cluster.check_reach(input_scan.footers.pieces[0].path, store.address(_MARK))
         outcomes = fan_out(resumed.remaining_tasks(tasks), engine, resumed, plan, run.journal, store, run.stages)
         rows, symbols = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("rows", "symbols"))
         summary.append(f"{rows:,} rows, {symbols:,} symbols")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -25,11 +25,14 @@ from weekly_cli.run.resources import Resources, requested_workers
 from weekly_cli.run.sizes import (
     NUMBER_BYTES,
     PARENT_BYTES,
+    PLANNED,
     WORKER_BYTES,
     Ordering,
     Sizes,
+    cant_hold,
     disk_bytes_of,
     ordering_of,
+    worker_cant_hold,
 )
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
@@ -50,9 +53,8 @@ _MOST_DECODED = 1.6
 #: Up to this ratio of the longest history to the median, symbols count as alike.
 _ALIKE = 2.0
 
-#: Sizes are estimates, so a plan assigns only this share of the budget.
-_PLANNED = 0.92
-#: With a budget below this, chunks and tasks release the memory that allocators keep when they end.
+#: With a budget below this, or half of it in a worker of a cluster, chunks and tasks release the memory that allocators
+#: keep when they end.
 _PLENTY_BYTES = 4 * 2**30
 
 
@@ -89,6 +91,8 @@ class Plan:
         Rows that the partition processes at a time.
     disk_bytes : int
         Estimated disk space of bundles and parts.
+    low_memory : bool
+        Whether memory is worth more than the time that it takes to release it.
     """
 
     strategy: str
@@ -106,11 +110,7 @@ class Plan:
     task_bytes: int
     chunk_rows: int
     disk_bytes: int
-
-    @property
-    def low_memory(self) -> bool:
-        """Whether memory is worth more than the time that it takes to release it."""
-        return self.budget_bytes < _PLENTY_BYTES
+    low_memory: bool
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -142,7 +142,7 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     reorder = config.order == "input" and not scan.sorted_by_key
     sizes = Sizes(scan.footers.row_bytes + (NUMBER_BYTES if reorder else 0))
     total = int(rows.sum())
-    planned = int(_PLANNED * budget)
+    planned = int(PLANNED * budget)
     strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)
     if strategy == "direct":
         pieces = pieces_of(scan, selected) if len(selected) else ()
@@ -151,7 +151,10 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         partition, partition_reason = False, "everything is read in this process"
     else:
         most = _most_rows_of_a_task(planned, min(jobs, resources.cpus), int(rows.max(initial=0)), sizes)
-        _refuse_too_large(scan, selected, rows, most, sizes, budget)
+        _refuse_too_large(scan, selected, rows, most, sizes, partial(cant_hold, budget))
+        if resources.worker_bytes is not None:
+            most = min(most, sizes.most_rows(int(PLANNED * resources.worker_bytes) - WORKER_BYTES))
+            _refuse_too_large(scan, selected, rows, most, sizes, partial(worker_cant_hold, resources))
         cuts = _kept(kept_cuts, rows, most)
         cuts = cuts or _best_cuts(scan, selected, rows, strategy, _target_rows(total, jobs, most), most, jobs)
         tasks, partition, partition_reason = _place(scan, selected, rows, cuts, most)
@@ -160,13 +163,14 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     limits = _worker_limits(strategy, jobs, config, resources, budget, fitting, len(tasks))
     workers_reason, workers = min(limits, key=lambda limit: limit[1])
     if workers < 1 or (strategy == "direct" and task_bytes + PARENT_BYTES > planned):
-        raise BudgetError(_too_small(budget, task_bytes, "the smallest task"))
+        raise BudgetError(cant_hold(budget, "the smallest task", task_bytes))
+    columns, of_worker = len(wanted.columns), resources.worker_bytes
     return Plan(
         strategy=strategy,
         strategy_reason=strategy_reason,
         partition=partition,
         partition_reason=partition_reason,
-        ordering=ordering_of(config, sizes, planned - PARENT_BYTES, resources.cpus, len(wanted.columns), total)
+        ordering=ordering_of(config, sizes, _of_one_machine(planned, resources), resources.cpus, columns, total)
         if reorder
         else None,
         tasks=tasks,
@@ -177,9 +181,18 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         budget_bytes=budget,
         budget_reason=budget_reason,
         task_bytes=task_bytes,
-        chunk_rows=sizes.chunk_rows(planned - PARENT_BYTES - workers * WORKER_BYTES, total),
-        disk_bytes=disk_bytes_of(scan, config, len(wanted.columns), total, partition, len(tasks), reorder),
+        chunk_rows=sizes.chunk_rows(planned - PARENT_BYTES - workers * WORKER_BYTES, total)
+        if of_worker is None
+        else sizes.cluster_chunk_rows(planned // resources.cpus, total, workers, len(tasks)),
+        low_memory=min(budget, _PLENTY_BYTES if of_worker is None else 2 * of_worker) < _PLENTY_BYTES,
+        disk_bytes=disk_bytes_of(scan, config, columns, total, partition, len(tasks), reorder),
     )
+
+
+def _of_one_machine(planned: int, resources: Resources) -> int:
+    """Return what this process may take while no worker runs; with a cluster, as much as one of its workers."""
+    most = planned if resources.worker_bytes is None else int(PLANNED * resources.worker_bytes)
+    return min(planned, most) - PARENT_BYTES
 
 
 def _budget(config: Config, resources: Resources) -> tuple[int, str]:
@@ -214,7 +227,7 @@ def smallest_pool(config: Config, resources: Resources, row_bytes: float) -> tup
     """
     budget = _budget(config, resources)[0]
     task_bytes = Sizes(row_bytes).task_bytes(_LEAST_TASK_ROWS, _LEAST_TASK_ROWS)
-    fitting = _fitting_workers(int(_PLANNED * budget), task_bytes)
+    fitting = _fitting_workers(int(PLANNED * budget), task_bytes)
     jobs = requested_workers(config.jobs, resources.cpus)
     limits = _worker_limits("batched", jobs, config, resources, budget, fitting, max(jobs, resources.cpus))
     reason, workers = min((*limits[1:], limits[0]), key=lambda limit: limit[1])  # of equal ones, --jobs explains least
@@ -226,22 +239,16 @@ def early_workers(footers: Footers, config: Config, resources: Resources) -> int
     return max(1, smallest_pool(config, resources, footers.row_bytes)[1])
 
 
-def _too_small(budget: int, task_bytes: int, what: str) -> str:
-    needed = int((task_bytes + PARENT_BYTES + WORKER_BYTES) / _PLANNED)
-    return (
-        f"the memory budget of {budget / 2**20:.0f} MiB can't hold {what}; "
-        f"pass --memory-limit {-(-needed // 2**20)}MiB or more"
-    )
-
-
-def _refuse_too_large(scan: Scan, selected: Ints, rows: Ints, most: int, sizes: Sizes, budget: int) -> None:
+def _refuse_too_large(
+    scan: Scan, selected: Ints, rows: Ints, most: int, sizes: Sizes, sentence: Callable[[str, int], str]
+) -> None:
     if len(rows) == 0 or int(rows.max()) <= most:
         return
     largest = int(rows.argmax())
     symbol = scan.symbols[int(selected[largest])].as_py()
     needed = sizes.task_bytes(int(rows[largest]), int(rows[largest]))
     what = f"symbol {symbol!r} with its {rows[largest]:,} rows ({needed / 2**20:.0f} MiB in a worker)"
-    raise BudgetError(_too_small(budget, needed, what))
+    raise BudgetError(sentence(what, needed))
 
 
 def _strategy(rows: Ints, config: Config, fits_here: bool) -> tuple[str, str]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: user's other processes; and of what a control group leaves free, which was set aside for this work.
 HOST_SHARE, GROUP_SHARE = 0.6, 0.8
 
+#: What the reason begins with for the number of CPUs, if they are a cluster's.
+THREADS_OF = "threads of "
+
 _NO_LIMIT_BYTES = 2**60  # version 1 writes a huge page-aligned number for "none"
 
 
@@ -54,13 +57,20 @@ class Limit:
 
 @dataclass(frozen=True)
 class Resources:
-    """What this process may use: CPUs, bytes of memory that are free for it now, and the share of them to take."""
+    """What tasks may use: CPUs, bytes of memory that are free for them now, and the share of them to take.
+
+    Attributes
+    ----------
+    worker_bytes : int or None
+        Where workers have memory of their own, on a cluster: the most that a single task may take.
+    """
 
     cpus: int
     cpus_reason: str
     memory_bytes: int
     memory_reason: str
     memory_share: float = HOST_SHARE
+    worker_bytes: int | None = None
 
 
 def probe(root: Path = Path("/")) -> Resources:

@@ -89,13 +89,14 @@ class TaskRetrier:
             return
         self._engine.resize(max(1, self._engine.workers // 2))
         reason = next((failure.reason for failure in deaths if failure.cause is not Cause.UNFINISHED), deaths[0].reason)
-        self._listener(
-            RunWarning(
-                f"{reason}: what was unfinished runs again in {n_waiting:,} smaller tasks on "
-                f"{self._engine.workers} worker{'s' if self._engine.workers > 1 else ''}"
-                + (f", then {n_suspects:,} suspects alone" if n_suspects else "")
-            )
-        )
+        suspects = f"{n_suspects:,} suspect{'s' if n_suspects > 1 else ''}"
+        workers = f"{self._engine.workers} worker{'s' if self._engine.workers > 1 else ''}"
+        if n_waiting:
+            sentence = f"what was unfinished runs again in {n_waiting:,} smaller tasks on {workers}"
+            sentence += f", then {suspects} alone" if n_suspects else ""
+        else:  # all others are done: the engine is one of those that replace a worker by themselves
+            sentence = f"all else is done, and {suspects} will run again alone"
+        self._listener(RunWarning(f"{reason}: {sentence}"))
 
     def _alone(self, suspect: Task) -> Generator[Outcome]:
         """Run a task alone in a worker, and halve it as long as the worker dies."""
@@ -106,8 +107,8 @@ class TaskRetrier:
             failed: list[Failed] = []
             yield from self._finished([task], failed)
             for failure in failed:
-                deaths += failure.cause in (Cause.DIED, Cause.NO_MEMORY)
-                is_final = failure.cause in (Cause.RAISED, Cause.TOO_LONG) or deaths == _DEATHS_OF_A_SYMBOL
+                deaths += failure.deaths if failure.cause in (Cause.DIED, Cause.NO_MEMORY) else 0
+                is_final = failure.cause in (Cause.RAISED, Cause.TOO_LONG) or deaths >= _DEATHS_OF_A_SYMBOL
                 if len(task.symbols) == 1 and is_final:
                     yield self._reject(failure)
                 else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.files import output_name
+from weekly_cli.run.resources import Resources
 from weekly_cli.settings import Config
 
 #: Bytes of a worker and of the parent (with loky's own two processes) before they have any rows, as proportional set
@@ -29,6 +30,10 @@ _MOST_CHUNK_ROWS = 2**19
 #: Chunks are larger if there would be more of them than this: each adds a run to every task, which is a row group of
 #: its bundle to write, keep track of and read.
 _MANY_CHUNKS = 24
+#: Chunks per worker of a cluster, so that few workers are idle while the last ones are sorted; but a chunk has so many
+#: rows for each task on average, for each run of rows is a row group to write, to keep track of and to read.
+_CHUNKS_PER_WORKER = 4
+_LEAST_RUN_ROWS = 2**11
 #: A text column in one piece is limited to 2 GiB.
 _MOST_CHUNK_BYTES = 2**30
 _LEAST_CHUNK_ROWS = 2**12
@@ -37,6 +42,10 @@ _RANGE_COPIES = 4.0
 _RANGE_NUMBERS_BYTES_PER_ROW = 40
 _MOST_RANGE_ROWS = 2**18
 NUMBER_BYTES = 8
+#: Sizes are estimates, so a plan assigns only this share of the budget.
+PLANNED = 0.92
+#: What a worker of a Dask cluster takes beyond a worker of the pool.
+DASK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,11 @@ class Sizes:
         wanted = min(max(_MOST_CHUNK_ROWS, rows // _MANY_CHUNKS), int(_MOST_CHUNK_BYTES / self.row_bytes))
         return min(wanted, max(_LEAST_CHUNK_ROWS, fits))
 
+    def cluster_chunk_rows(self, worker_bytes: int, rows: int, workers: int, tasks: int) -> int:
+        """Return the rows of a chunk that a worker of a cluster sorts by tasks: all workers get some chunks."""
+        even = max(rows // (_CHUNKS_PER_WORKER * workers), _LEAST_RUN_ROWS * tasks)
+        return min(even, self.chunk_rows(worker_bytes - WORKER_BYTES, rows))
+
 
 def ordering_of(config: Config, sizes: Sizes, free_bytes: int, threads: int, n_features: int, rows: int) -> Ordering:
     """Return how rows are put into the input's order, by this process alone: the pool has ended."""
@@ -73,6 +87,24 @@ def ordering_of(config: Config, sizes: Sizes, free_bytes: int, threads: int, n_f
     return Ordering(
         chunk_rows=Sizes(row_bytes).chunk_rows(free_bytes, rows),
         range_rows=min(_MOST_RANGE_ROWS, max(_LEAST_CHUNK_ROWS, fits)),
+    )
+
+
+def cant_hold(budget: int, what: str, task_bytes: int) -> str:
+    """Return a sentence that a budget can't hold something that takes so much in a worker, and which one could."""
+    needed = int((task_bytes + PARENT_BYTES + WORKER_BYTES) / PLANNED)
+    return (
+        f"the memory budget of {budget / 2**20:.0f} MiB can't hold {what}; "
+        f"pass --memory-limit {-(-needed // 2**20)}MiB or more"
+    )
+
+
+def worker_cant_hold(resources: Resources, what: str, task_bytes: int) -> str:
+    """Return a sentence that no worker of a cluster can hold something, and how large it must be."""
+    needed = int((task_bytes + WORKER_BYTES) / PLANNED / resources.memory_share) + DASK_BYTES
+    return (
+        f"a worker of those with the {resources.memory_reason} can't hold {what}; start them with dask worker "
+        f"--memory-limit {-(-needed // 2**20)}MiB or more"
     )
 
 

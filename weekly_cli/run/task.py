@@ -6,6 +6,7 @@ A task carries all of its settings by value and refers to its rows by path; noth
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -146,6 +147,11 @@ class Task:
         """The task's range of the run's symbols, as first and stop."""
         return part_span(self.part)
 
+    def attempt(self) -> Task:
+        """Return the task with a part of its own: a worker of a cluster may go on after it was taken for dead."""
+        stem, _, suffix = self.part.rpartition(".")
+        return replace(self, part=f"{stem}-{secrets.token_hex(4)}.{suffix}")
+
     def cut(self, first: int, stop: int) -> Task:
         """Return a task for its symbols from `first` to `stop`."""
         begin, path = self.span[0], location(self.part)
@@ -164,8 +170,8 @@ def part_name(first: int, stop: int) -> str:
 
 
 def part_span(part: str) -> tuple[int, int]:
-    """Return a part's range of the run's symbols, as first and stop."""
-    _, first, stop = location(part).stem.split("-")
+    """Return a part's range of the run's symbols, as first and stop; an attempt's mark may follow them."""
+    _, first, stop, *_ = location(part).stem.split("-")
     return int(first), int(stop)
 
 

@@ -347,6 +347,19 @@ class Size(Kind):
         return {"anyOf": [{"type": "string", "pattern": pattern}, {"type": "integer", "minimum": 2**20}]}
 
 
+class Address(Kind):
+    """A host and a port, with a protocol or without one."""
+
+    metavar, example = "ADDRESS", "tcp://scheduler:8786"
+
+    def check(self, value: Any) -> str:
+        """Return the address."""
+        match = re.fullmatch(r"([a-z]+://)?(\[[0-9a-fA-F:]+\]|[^\s/:\[\]]+):(\d{1,5})", text_of(value))
+        if not match or int(match[3]) >= 2**16:
+            raise ValueError(f"takes an address such as tcp://host:8786, not {value!r}")
+        return str(value)
+
+
 class ColumnName(Kind):
     """A column of the input."""
 

@@ -22,6 +22,7 @@ from weekly_cli.settings.kinds import Kind
 STRATEGIES = ("auto", "direct", "batched", "per-symbol", "adaptive")
 COMPRESSIONS = ("zstd", "snappy", "lz4", "none")
 WRITERS = ("fast", "arrow")
+ENGINES = ("loky", "dask")
 DTYPES = ("float32", "float64")
 DATE_TYPES = ("date", "timestamp")
 
@@ -323,6 +324,13 @@ class Config:
     jobs: int = _row(-1, kinds.Jobs(), RESOURCES, "Workers: -1 all cores, -2 all but one.", short="-j")
     memory_limit: int | None = _row(None, kinds.Size(), RESOURCES, "For all processes together: auto, 2GB, 512MiB.")
     strategy: str = _row("auto", kinds.Choice(*STRATEGIES), RESOURCES, "How tasks are cut.")
+    engine: str = _row(
+        "loky", kinds.Choice(*ENGINES), RESOURCES, "Where tasks run: in processes here, or on a Dask cluster."
+    )
+    scheduler: str | None = _row(
+        None, kinds.Address(), RESOURCES,
+        "The scheduler of the Dask cluster; else that of DASK_SCHEDULER_ADDRESS, or a cluster of this machine's cores.",
+    )  # fmt: skip
 
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 

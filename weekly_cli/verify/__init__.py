@@ -28,6 +28,7 @@ from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import AS_THEY_ARE, is_text
 from weekly_cli.dataset.selection import select_symbols
+from weekly_cli.dataset.source import in_threads
 from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.errors import UsageError
 from weekly_cli.files import discovery, parquet
@@ -154,7 +155,7 @@ class _Verification:
     ) -> Proof:
         with self._checking("bytes") as check:
             check_bytes(check, self.files, self.record is not None)
-        input_scan = scan(footers, self.config, self.threads, lambda _: None)
+        input_scan = scan(footers, self.config, in_threads(self.threads), lambda _: None)
         sides = self._columns(input_scan, trouble)
         if sides is None:
             return self._not_checked("the table's columns could not be read", "rows", *_OF_THE_SAMPLE)

@@ -9,7 +9,7 @@ from weekly_cli.errors import EXIT_DONE
 from weekly_cli.settings.sources import resolve_some, winning
 from weekly_cli.settings.table import Config
 
-_SETTINGS = ("output", "json", "work_dir", "jobs", "memory_limit")
+_SETTINGS = ("output", "json", "work_dir", "jobs", "memory_limit", "engine", "scheduler")
 
 
 @command(*_SETTINGS, examples=("weekly-cli doctor", "weekly-cli doctor --memory-limit 2GB --output /data/weekly"))

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read, table_of
+from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read, of_cluster, table_of
 from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.names import LABEL_PREFIX
 from weekly_cli.run.repeats import differences
@@ -94,9 +94,19 @@ def _lines(report: Report, *, verbose: bool) -> Sequence[tuple[str, str]]:
         *finding_lines(report.findings),
         ("warnings", "; ".join(report.warnings)),
         ("failed", "; ".join(f"{symbol}: {reason}" for symbol, reason in report.rejected)),
+        ("cluster", _cluster(report)),
         ("time", f"{seconds['total']:.2f} s: {stages}"),
         *(_internals(report) if verbose else ()),
     ]
+
+
+def _cluster(report: Report) -> str:
+    """Return where the tasks ran, if it was a Dask cluster."""
+    given = report.settings.get("engine")
+    if given is None or given.value != "dask" or report.strategy == "direct":
+        return ""
+    there = of_cluster(report.worker_limits.items())
+    return f"{there}, {report.workers:,} tasks at a time" if there else f"{report.workers:,} workers on this machine"
 
 
 def _labels(report: Report) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from weekly_cli.cli.views.layout import grid
 from weekly_cli.diagnosis import Diagnosis
+from weekly_cli.diagnosis.cluster import DaskCluster
 from weekly_cli.diagnosis.facts import size
 from weekly_cli.diagnosis.software import Extra
 from weekly_cli.files.places import Place
@@ -28,6 +29,8 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
     yield from _limits("cpus", found.cpus, lambda limit: f"{limit.amount:g}")
     yield from _limits("memory", found.memory, _memory)
     yield "pool", _pool(found)
+    if found.cluster is not None:
+        yield "cluster", _cluster(found.cluster)
     yield "output", disks.store or _place(disks.output) + _exchange(disks.output)
     yield "work folder", "beside the output" if disks.work is None else _place(disks.work)
     yield "temporary", _place(disks.temporary)
@@ -78,6 +81,14 @@ def _pool(found: Diagnosis) -> str:
     pool = found.pool
     workers = f"{pool.workers} {'worker' if pool.workers == 1 else 'workers'}, {size(pool.worker_bytes)} each"
     return f"{workers}, limited by {pool.reason}; budget {size(pool.budget_bytes)} for all processes"
+
+
+def _cluster(cluster: DaskCluster) -> str:
+    if cluster.trouble:
+        return f"{cluster.address or 'none'}: can't be used"
+    if cluster.address is None:
+        return "none is named: workers start on this machine"
+    return f"{cluster.address}: {cluster.threads:,} tasks at a time, {size(cluster.memory_bytes)} for all of them"
 
 
 def _place(place: Place | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import Finding
 from weekly_cli.names import printable
+from weekly_cli.run.resources import THREADS_OF
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,6 +69,15 @@ def not_read(skipped: Sequence[Skipped]) -> str:
     for skip in skipped:
         by_reason.setdefault(skip.reason, []).append(skip.path)
     return "; ".join(f"{_few(paths)}: {reason}" for reason, paths in by_reason.items())
+
+
+def of_cluster(worker_limits: Iterable[tuple[str, int]]) -> str:
+    """Return what a cluster has for tasks, if the limits on the number of workers are a cluster's.
+
+    >>> of_cluster([("--jobs -1", 4), ("threads of 2 workers at tcp://10.0.0.1:8786", 4)])
+    '4 threads of 2 workers at tcp://10.0.0.1:8786'
+    """
+    return next((f"{limit:,} {name}" for name, limit in worker_limits if name.startswith(THREADS_OF)), "")
 
 
 def mib(size: int) -> str:

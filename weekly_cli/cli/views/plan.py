@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from weekly_cli.cli.heartbeat import duration
-from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read
+from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read, of_cluster
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import roles_in_words
@@ -60,6 +60,7 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str]:
         **({"not_read": not_read(footers.skipped)} if footers.skipped else {}),
         "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
         "strategy": f"{plan.strategy}: {plan.strategy_reason}",
+        **({"cluster": cluster} if (cluster := of_cluster(plan.worker_limits)) else {}),
         "partition": f"{'yes' if plan.partition else 'no'}: {plan.partition_reason}",
         "tasks": f"{len(rows):,}" + (f" of {min(rows):,} to {max(rows):,} rows" if rows else ""),
         "workers": f"{plan.workers}, limited by {plan.workers_reason} ({limits})",

@@ -1,4 +1,4 @@
-"""Engines: the same `run_tasks(tasks) -> iterator of outcomes`, in this process or on a pool.
+"""Engines: the same `run_tasks(tasks) -> iterator of outcomes`, in this process, on a pool or on a cluster.
 
 An engine never decides what a failure means: a task that does not succeed is returned as `Failed`.
 """
@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from weekly_cli.dataset.source import Each
     from weekly_cli.run.task import Outcome, Task
 
 RunTask: TypeAlias = "Callable[[Task], Outcome]"
@@ -41,18 +42,26 @@ class Failed:
         One line for the report.
     details : str
         The traceback, where there is one.
+    deaths : int
+        How many workers died, if that is the cause.
     """
 
     task: Task
     cause: Cause
     reason: str
     details: str = ""
+    deaths: int = 1
 
 
 class Engine(Protocol):
     """Where tasks run."""
 
     workers: int
+
+    @property
+    def cluster(self) -> ClusterEngine | None:
+        """The engine itself, if its workers may be on other machines."""
+        ...
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
         """Call `run` on every task and yield the results, in any order."""
@@ -64,4 +73,22 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the engine's resources; kill tasks that are still running."""
+        ...
+
+
+class ClusterEngine(Engine, Protocol):
+    """An engine whose workers may be on other machines: they scan and partition the input, too."""
+
+    @property
+    def each(self) -> Each:
+        """What calls functions on the workers."""
+        ...
+
+    def check_reach(self, input: str, mark: str) -> None:
+        """Refuse a cluster one of whose workers reaches no input file, or does not see what is written beside `mark`.
+
+        Raises
+        ------
+        ClusterError
+        """
         ...

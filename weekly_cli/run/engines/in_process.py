@@ -14,6 +14,7 @@ class InProcess:
     """An engine without a pool."""
 
     workers = 1
+    cluster = None
 
     def run_tasks(self, tasks: Sequence[Task], run: RunTask) -> Iterator[Outcome | Failed]:
         """Run the tasks in order."""

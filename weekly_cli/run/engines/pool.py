@@ -21,24 +21,12 @@ from weekly_cli.errors import WeeklyError
 from weekly_cli.files.objects.filesystems import variables
 from weekly_cli.run import resources
 from weekly_cli.run.engines import Cause, Failed, loky
-from weekly_cli.run.engines.process import TO_ONE_PROCESS, run_marked, start_worker
+from weekly_cli.run.engines.process import TO_ONE_PROCESS, WORKER_ENVIRONMENT, run_marked, start_worker
 
 if TYPE_CHECKING:
     from weekly_cli.run.engines import RunTask
     from weekly_cli.run.task import Outcome, Task
 
-#: One thread per worker: the plan counts workers, and a library's own threads would only compete with them.
-#: One allocator for Arrow and numpy, which keeps freed memory for the next block: returning pages to the system and
-#: requesting them again took a third of the workers' system time, and Arrow's own pool took a fifth more memory.
-_WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
 #: Seconds between checks for tasks that take too long.
 _LOOK_SECONDS = 0.25
 
@@ -92,6 +80,8 @@ class Pool:
         The longest that a task may take, in seconds; None: no limit.
     """
 
+    cluster = None
+
     def __init__(self, workers: int, budget_bytes: int, task_seconds: float | None) -> None:
         self.workers = workers
         self._budget_bytes, self._task_seconds = budget_bytes, task_seconds
@@ -101,7 +91,7 @@ class Pool:
 
     def _start(self) -> Any:
         self._executor = loky.start_executor(
-            self.workers, start_worker, (os.getpid(), self._budget_bytes), {**_WORKER_ENVIRONMENT, **variables()}
+            self.workers, start_worker, (os.getpid(), self._budget_bytes), {**WORKER_ENVIRONMENT, **variables()}
         )
         try:
             with _interrupts_wait():

@@ -25,7 +25,12 @@ _FEW_SYMBOLS = 50
 
 def pool_ahead(config: Config) -> Pool | None:
     """Return a pool with as many workers as cores, if it is certain that the plan will need it."""
-    if config.strategy == "direct" or config.memory_limit is not None or takes_few_symbols(config):
+    if (
+        config.engine != "loky"
+        or config.strategy == "direct"
+        or config.memory_limit is not None
+        or takes_few_symbols(config)
+    ):
         return None
     if sum(map(_bytes, config.input)) < _ENOUGH_BYTES:
         return None
