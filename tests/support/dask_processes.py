@@ -49,14 +49,15 @@ class DaskCluster:
             client.wait_for_workers(count, timeout=_SECONDS)
 
     def _start(self, module: str, words: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{module}", *words],
-            cwd=self.folder,
-            env=environment({**MODULES, **env}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / f"{module}.log").open("ab"),
-        )
+        with (self.folder / f"{module}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.{module}", *words],
+                cwd=self.folder,
+                env=environment({**MODULES, **env}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
 
     def end(self) -> None:
         """Kill all processes."""

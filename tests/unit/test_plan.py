@@ -626,7 +626,9 @@ def test_on_a_cluster_no_task_is_larger_than_a_worker() -> None:
 
 
 def test_on_a_cluster_every_worker_has_chunks_to_partition() -> None:
-    scan = scan_of([5_000] * 2_000)
-    here, there = plan_of(scan, resources(cpus=40)), plan_of(scan, of_cluster(40, 2 * GIB))
-    assert here.partition and there.partition
-    assert there.chunk_rows <= 10_000_000 / (4 * 40) < here.chunk_rows
+    """But with many workers, and so tasks, no run of a chunk's rows becomes so short that its row group costs more."""
+    scan = scan_of([5_000] * 10_000)
+    few, many = plan_of(scan, of_cluster(4, 2 * GIB)), plan_of(scan, of_cluster(200, 2 * GIB))
+    assert few.partition and many.partition
+    assert few.chunk_rows <= 50_000_000 // (4 * 4)
+    assert many.chunk_rows == 2**11 * len(many.tasks) > 50_000_000 // (4 * 200)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weekly_cli.errors import ClusterError, UsageError, WeeklyError
 from weekly_cli.files import markers
 from weekly_cli.files.disk import first_line
-from weekly_cli.files.objects.filesystems import connection
+from weekly_cli.files.objects.filesystems import connection, variables
 from weekly_cli.run.engines import Cause, Failed
 from weekly_cli.run.engines.dask_facts import PACKAGES, mismatch, resources_of
 from weekly_cli.run.engines.dask_worker import Answer, Attempt, Reach, answer
@@ -49,9 +49,9 @@ _LOOK_SECONDS = 5.0
 _PATIENCE_SECONDS = 60.0
 #: Pieces of work that are with the scheduler for each one that runs: the next one is with its worker before it asks.
 _AHEAD = 3
-#: Deaths of workers over a task before it fails, beyond the first, on a cluster of our own; elsewhere it is Dask's
-#: setting, by default 3.
-_ALLOWED_FAILURES = 1
+#: On a cluster of our own, a task fails after two deaths of workers (elsewhere by Dask's setting, after four), and there
+#: is no dashboard, for whose port two runs would compete.
+_OF_OUR_SCHEDULER = {"allowed_failures": 1, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
 #: What distributed's own modules log goes between progress bars; what matters is raised here.
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
 
@@ -111,14 +111,14 @@ def start_cluster(workers: int, budget_bytes: int, task_seconds: float | None) -
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(_quiet())
-        with dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}):
+        with dask.config.set({"distributed.nanny.pre-spawn-environ": {**WORKER_ENVIRONMENT, **variables()}}):
             local = distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=budget_bytes,
                 dashboard_address=None,
                 silence_logs=logging.CRITICAL + 1,
-                scheduler_kwargs={"allowed_failures": _ALLOWED_FAILURES},
+                scheduler_kwargs=_OF_OUR_SCHEDULER,
                 preload=[answer.__module__],
             )
         stack.callback(_closed, local)
@@ -295,11 +295,9 @@ class Cluster:
         self, function: Callable[[Item], Any], items: Iterable[Item], seconds: float | None
     ) -> Iterator[tuple[Item, Answer | Exception]]:
         """Yield each item with what became of it, as they end."""
-        from distributed import as_completed
-
         remaining = iter(items)
         running: dict[Any, Item] = {}
-        ended = as_completed(loop=self._client.loop, raise_errors=False)
+        ended = _distributed().as_completed(loop=self._client.loop, raise_errors=False)
         try:
             while True:
                 for item in islice(remaining, max(0, self._most_ahead - len(running))):
