@@ -24,7 +24,7 @@ from empty_tasks import EmptyTask, done
 from measure import measured
 from record import keep
 
-from weekly_cli.run.engines.dask_cluster import connect
+from weekly_cli.run.engines.dask_connect import connect
 
 TOOL = str(Path(sys.executable).with_name("weekly-cli"))
 EMPTY = (10_000, 100_000)

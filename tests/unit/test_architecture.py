@@ -35,8 +35,8 @@ ORDER = [name for layer in LAYERS for name in layer]
 #: Third parties that only some rooms may know; the rest of a row of this table is where.
 CONFINED = {
     "joblib": {"run.engines.loky"},
-    "distributed": {"run.engines.dask_cluster"},
-    "dask": {"run.engines.dask_cluster"},
+    "distributed": {"run.engines.dask_cluster", "run.engines.dask_connect"},
+    "dask": {"run.engines.dask_connect"},
     "pandas": {
         *("plugin", "testing", "frames.incoming", "verify.conversion", "verify.hashes", "verify.sessions"),
         *("verify.reference", "verify.reference.columns", "verify.reference.formulas", "verify.reference.table"),

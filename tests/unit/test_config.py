@@ -324,6 +324,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("s3_endpoint", 3, "takes text"),
     ("s3_region", True, "takes text"),
     ("s3_anonymous", "no", "true or false"),
+    ("engine", "ray", "one of loky, dask"),
+    ("scheduler", "host", "tcp://"),
     ("output", "", "empty"),
     ("report", True, "takes text"),
     ("quiet", "yes", "true or false"),

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from weekly_cli.dataset import source
+from weekly_cli.dataset.each import in_threads
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.selection import scan_selected, select_symbols
@@ -65,7 +66,7 @@ def test_a_scan_counts_what_a_plain_loop_over_the_files_does(
     footers = footers_of(folder, on_bad_rows="drop")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "_MOST_JOINED", most)
-        found = scan(footers, config(folder, on_bad_rows="drop", order="input"), source.in_threads(2), lambda _: None)
+        found = scan(footers, config(folder, on_bad_rows="drop", order="input"), in_threads(2), lambda _: None)
     expected = {symbol: sum(one == symbol for one, _ in known) for symbol in sorted({symbol for symbol, _ in known})}
     assert dict(zip(found.symbols.to_pylist(), found.rows_per_symbol.tolist(), strict=True)) == expected
     assert found.bad_rows == len(whole) - len(known)
@@ -118,7 +119,7 @@ def test_a_symbol_that_is_not_utf_8_is_refused_for_its_own_file(tmp_path: Path) 
     folder = write(tmp_path / "in", [good, good, bad, good])
     footers = footers_of(folder)
     with pytest.raises(InputRefused, match=r"002\.parquet is text, but not all of it is UTF-8 \(row group 0\)"):
-        scan(footers, config(folder), source.in_threads(2), lambda _: None)
+        scan(footers, config(folder), in_threads(2), lambda _: None)
 
 
 def test_a_value_that_does_not_fit_is_refused_for_its_own_file(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_the_first_rows_without_a_key_are_told_with_their_places(tmp_path: Path)
     folder = write(tmp_path / "in", [good, rows(["A", None], [18_001, 18_001]), good, rows(["A", "A"], [None, None])])
     footers = footers_of(folder)
     with pytest.raises(InputRefused) as refused:
-        scan(footers, config(folder), source.in_threads(2), lambda _: None)
+        scan(footers, config(folder), in_threads(2), lambda _: None)
     told = str(refused.value)
     assert f"1 in {folder / '001.parquet'}, 2 in {folder / '003.parquet'}" in told
     assert f"symbol None, date 2019-04-15 in row 1 of row group 0 of {folder / '001.parquet'}" in told

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weekly_cli.dataset.convert import Conversion
+from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.hive import keys_that_count, with_keys
 from weekly_cli.dataset.pandas_metadata import PandasMetadata
 from weekly_cli.dataset.readings import with_dates, with_renames
 from weekly_cli.dataset.roles import Choice, Files, choose_roles
 from weekly_cli.dataset.schema import DatasetSchema, index_columns
-from weekly_cli.dataset.source import Piece, in_order
+from weekly_cli.dataset.source import Piece
 from weekly_cli.dataset.statistics import IntegerRanges, NullCounts, TextBytes, TextRanges, text_ranges
 from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.dataset.written import with_columns_read

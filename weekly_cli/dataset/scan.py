@@ -22,10 +22,10 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import source
 from weekly_cli.dataset.calendar import Calendar, DayCounter, no_days
 from weekly_cli.dataset.dates import fitting_formats, session_days
+from weekly_cli.dataset.each import Each
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.keys import OFFENDERS_SHOWN, Keys, read_keys
 from weekly_cli.dataset.schema import DateReading, plain_symbols, plain_type, symbol_codes
-from weekly_cli.dataset.source import Each
 from weekly_cli.errors import InputRefused
 from weekly_cli.settings import Config
 

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import text_array
 from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset.each import Each
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Presence, Scan, scan
 from weekly_cli.dataset.schema import is_text, plain_type, symbol_codes
-from weekly_cli.dataset.source import Each, Piece
+from weekly_cli.dataset.source import Piece
 from weekly_cli.dataset.statistics import TextRanges
 from weekly_cli.errors import InputRefused
 from weekly_cli.names import did_you_mean

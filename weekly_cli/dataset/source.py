@@ -7,14 +7,10 @@ can't begin late (Parquet decodes a row group from its first page), so reading a
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,13 +21,13 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import floats, from_numpy
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.derived import derive
+from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.hive import as_values
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, is_text, working_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.files.locations import is_url
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 #: Rows decoded at a time; pyarrow's own default for a row group.
@@ -387,40 +383,3 @@ def runs(pieces: Sequence[Piece], most_rows: int) -> Iterator[tuple[int, int]]:
         rows += piece.rows_in_group
     if pieces:
         yield begin, len(pieces)
-
-
-class Each(Protocol):
-    """Calls a function with each item, somewhere, some at a time, and yields the results in the order of the items.
-
-    The builtin `map` is one.
-    """
-
-    def __call__(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
-        """Yield the results."""
-        ...
-
-
-def in_threads(threads: int) -> Each:
-    """Return what calls functions in threads of this process."""
-
-    def each(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
-        return in_order((partial(function, item) for item in items), threads)
-
-    return each
-
-
-def in_order(tasks: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:
-    """Run tasks in threads, one ahead for each thread, and yield their results in order; a single one takes none."""
-    remaining = iter(tasks)
-    first = list(islice(remaining, 2))
-    if len(first) < 2:
-        yield from (task() for task in first)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Future[Result]] = deque()
-        for task in chain(first, remaining):
-            ahead.append(pool.submit(task))
-            if len(ahead) > threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()

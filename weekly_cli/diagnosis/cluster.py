@@ -34,7 +34,7 @@ def look_at_cluster(config: Config) -> DaskCluster | None:
     """Connect to the cluster that the settings name; None: they name none."""
     if config.engine != "dask":
         return None
-    from weekly_cli.run.engines.dask_cluster import connect, given_scheduler
+    from weekly_cli.run.engines.dask_connect import connect, given_scheduler
 
     address = config.scheduler
     try:

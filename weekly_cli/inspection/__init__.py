@@ -17,10 +17,10 @@ import numpy as np
 from weekly_cli import __version__
 from weekly_cli.dataset.convert import converted
 from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.each import in_threads
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
-from weekly_cli.dataset.source import in_threads
 from weekly_cli.errors import OutputConflict
 from weekly_cli.files import discovery
 from weekly_cli.files.locations import Location

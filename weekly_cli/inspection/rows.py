@@ -18,6 +18,7 @@ from weekly_cli.compute.arrays import to_numpy
 from weekly_cli.compute.bars import Floats, Ints, crossed, unusable_values
 from weekly_cli.dataset import source
 from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema, SymbolCodes, prices
@@ -80,7 +81,7 @@ def count_rows(scan: Scan, price: str | None, skip: Sequence[str], threads: int)
     reading = _Reading(scan, names, _roles_of_numbers(footers.schema, names, price, skip), batch_rows)
     fold = _Fold(scan)
     runs = source.runs(footers.pieces, batch_rows)
-    for counts in source.in_order((partial(_count, reading, *run) for run in runs), threads):
+    for counts in in_order((partial(_count, reading, *run) for run in runs), threads):
         for count in counts:
             fold.add(count)
     return fold.result()

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
-from weekly_cli.dataset import source
+from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.schema import is_text, plain_type, working_type
 from weekly_cli.files import disk, parquet
 from weekly_cli.files.locations import location
@@ -134,7 +134,7 @@ def _batches(
     waiting: list[pa.Table] = []
     rows = 0
     # Reading ahead takes a row group for each thread; one by one, its columns are read in parallel.
-    tables = (read() for read in reads) if plan.low_memory else source.in_order(reads, threads)
+    tables = (read() for read in reads) if plan.low_memory else in_order(reads, threads)
     for table in tables:
         if waiting and rows + table.num_rows > ordering.chunk_rows:
             yield _batch(waiting, place, ordering.range_rows)

@@ -12,11 +12,11 @@ from typing import Any
 
 from weekly_cli import events
 from weekly_cli.dataset.convert import Conversion, convert, converted, find
+from weekly_cli.dataset.each import Each, in_threads
 from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import scan_selected
-from weekly_cli.dataset.source import Each, in_threads
 from weekly_cli.events import Listener
 from weekly_cli.files.discovery import refuse_changed
 from weekly_cli.files.locations import location

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.dataset import source
+from weekly_cli.dataset.each import Each
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema
-from weekly_cli.dataset.source import Each, Piece
+from weekly_cli.dataset.source import Piece
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.locations import Location, location
 from weekly_cli.run.bundles import Runs

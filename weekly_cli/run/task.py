@@ -6,7 +6,6 @@ A task carries all of its settings by value and refers to its rows by path; noth
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -146,11 +145,6 @@ class Task:
     def span(self) -> tuple[int, int]:
         """The task's range of the run's symbols, as first and stop."""
         return part_span(self.part)
-
-    def attempt(self) -> Task:
-        """Return the task with a part of its own: a worker of a cluster may go on after it was taken for dead."""
-        stem, _, suffix = self.part.rpartition(".")
-        return replace(self, part=f"{stem}-{secrets.token_hex(4)}.{suffix}")
 
     def cut(self, first: int, stop: int) -> Task:
         """Return a task for its symbols from `first` to `stop`."""

@@ -23,12 +23,12 @@ from weekly_cli.compute.features import VISIBLE_FROM, Feature, columns_of_bars
 from weekly_cli.compute.labels import Label
 from weekly_cli.compute.spans import arrow_type
 from weekly_cli.dataset.convert import Conversion, converted
+from weekly_cli.dataset.each import in_threads
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.dataset.schema import AS_THEY_ARE, is_text
 from weekly_cli.dataset.selection import select_symbols
-from weekly_cli.dataset.source import in_threads
 from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.errors import UsageError
 from weekly_cli.files import discovery, parquet

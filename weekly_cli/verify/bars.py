@@ -18,6 +18,7 @@ from weekly_cli.compute.features import VISIBLE_FROM, WEEK_END
 from weekly_cli.compute.weeks import first_day_seen, week_end, week_number
 from weekly_cli.dataset import source
 from weekly_cli.dataset.dates import as_date, session_days
+from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.schema import prices, symbol_codes
 from weekly_cli.dataset.selection import pieces_of
 from weekly_cli.names import written_name
@@ -107,7 +108,7 @@ def _weeks_of_input(calendar: _Calendar, threads: int) -> Weeks:
     result = calendar.empty().ravel()
     pieces = calendar.sides.scan.footers.pieces
     read = partial(_usable_weeks, calendar)
-    for keys in source.in_order((partial(read, *run) for run in source.runs(pieces, source.BATCH_ROWS)), threads):
+    for keys in in_order((partial(read, *run) for run in source.runs(pieces, source.BATCH_ROWS)), threads):
         result[keys] = 1
     return result.reshape(calendar.shape)
 

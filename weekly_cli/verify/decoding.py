@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.dataset import source
+from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.schema import is_text, working_type
 from weekly_cli.files import parquet
@@ -49,7 +50,7 @@ def check_decoding(check: Check, sides: Sequence[tuple[str, Footers]], columns: 
         by_file = [list(pieces) for _, pieces in groupby(footers.pieces, lambda piece: piece.path)]
         tasks = (partial(_compared, decoder, footers, pieces, columns) for pieces in by_file)
         with of_the_table() if where == "the table" else contextlib.nullcontext():
-            for names, finding in source.in_order(tasks, threads):
+            for names, finding in in_order(tasks, threads):
                 read.update(names)
                 check.findings += [f"{where}: {finding}"] if finding and len(check.findings) < MAX_LISTED else []
     check.did += f"; {len(read):,} of {len(columns):,} columns read by {decoder.name} too, with the same values"

@@ -20,6 +20,7 @@ from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset import source
 from weekly_cli.dataset.dates import as_date, day_of, session_days
+from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema, as_text, symbol_codes
@@ -190,7 +191,7 @@ def tally(
     read = partial(_read, footers, sides, columns, wanted, kept)
     tasks = (partial(read, *run) for run in source.runs(footers.pieces, source.BATCH_ROWS))
     total = _empty_tally(len(wanted))
-    for part in source.in_order(tasks, threads):
+    for part in in_order(tasks, threads):
         _fold(total, part, sides)
     return total
 

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from weekly_cli.dataset.source import Each
+    from weekly_cli.dataset.each import Each
     from weekly_cli.run.task import Outcome, Task
 
 RunTask: TypeAlias = "Callable[[Task], Outcome]"

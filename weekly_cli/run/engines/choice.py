@@ -39,7 +39,7 @@ def engines_of(
     """
     if start_engine is not None or config.engine == "loky" or config.strategy == "direct":
         return EngineHolder(start_engine or _start_pool(config, here), engine, here)
-    from weekly_cli.run.engines.dask_cluster import connect, given_scheduler, start_cluster
+    from weekly_cli.run.engines.dask_connect import connect, given_scheduler, start_cluster
 
     address = given_scheduler(config.scheduler)
     if address is None:

@@ -10,6 +10,7 @@ import functools
 import os
 import pickle
 import platform
+import secrets
 import threading
 import time
 import traceback
@@ -91,13 +92,14 @@ def _called_in_thread(work: bytes, seconds: float) -> Answer:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Runs a task as an attempt of its own."""
+    """Runs a task as an attempt of its own, which has a part of its own: a worker may go on after it was given up."""
 
     run: RunTask
 
     def __call__(self, task: Task) -> Outcome:
-        """Run it, and write a part that no other attempt writes."""
-        return self.run(task.attempt())
+        """Run the task, and write a part that no other attempt writes."""
+        stem, _, suffix = task.part.rpartition(".")
+        return self.run(replace(task, part=f"{stem}-{secrets.token_hex(4)}.{suffix}"))
 
 
 @dataclass(frozen=True)
