@@ -453,6 +453,7 @@ ELSEWHERE = {
     "--sector-map": "test_sector_columns::test_latest_tells_of_a_column_that_was_left_out",
     "--strategy": "test_odd_symbols::test_odd_symbols_come_out_with_the_features_of_plain_ones",
     "--ignore": "test_findings_of_keys::test_what_is_known_is_not_said",
+    "--engine": "test_cluster::test_a_scheduler_without_the_engine_is_refused",
     "--s3-anonymous": "test_object_store::test_bad_credentials_and_public_buckets",
     "--s3-region": "test_object_store::test_what_a_store_says_is_said",
     **dict.fromkeys(

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dask_processes import dask_cluster
 from frames import build, daily, in_order, read, run_cli, run_words, write, write_files
 from object_store import BUCKET, BUSY, CUT, PASS, SECRET, ObjectStore, rows_of, running, spoiled
 
@@ -149,6 +150,17 @@ def test_every_command_that_reads_reads_there(store: ObjectStore, remote: str, w
     read_back = weekly_cli.read(output, symbols=["S03"])
     assert len(read_back) == 200
     assert same(rows_of(store, "read"), wanted)
+
+
+@pytest.mark.slow
+def test_a_cluster_works_in_a_store(store: ObjectStore, remote: str, wanted: pa.Table, tmp_path: Path) -> None:
+    """Keys, partition, tasks and parts by workers that share nothing with this process but the store."""
+    with dask_cluster(tmp_path, 2) as cluster:
+        words = ("--strategy", "batched", "--engine", "dask", "--scheduler", cluster.address)
+        done = run_cli("build", remote, "-o", f"s3://{BUCKET}/dask", *words)
+    assert done.returncode == 0, done.stderr
+    assert same(rows_of(store, "dask"), wanted)
+    assert not [key for key in store.listed() if "weekly-cli" in key]
 
 
 def test_other_stores_are_read_through_fsspec(prices: Path, tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ def resolve(*layers: Layer) -> Config:
     if config.negative_prices == "absolute" and config.on_intraday == "aggregate":
         sign, moments = config.named("negative_prices"), config.named("on_intraday")
         raise UsageError(f"{sign} absolute is for daily rows, and {moments} aggregate is not; leave one of them out")
-    if config.scheduler is not None and "engine" not in given:
+    # In a file or the environment a scheduler may stand for the runs that have a cluster.
+    typed = config.sources.get("scheduler") in ("scheduler", SETTINGS["scheduler"].flag)
+    if typed and config.engine == "loky":
         raise UsageError(f"{config.named('scheduler')} names a Dask cluster; add {SETTINGS['engine'].flag} dask")
     if config.task_timeout is not None and config.strategy == "direct":
         timeout, strategy = config.named("task_timeout"), config.named("strategy")

@@ -171,7 +171,8 @@ class Cluster:
 
         remaining = iter(items)
         running: dict[Any, Item] = {}
-        ended = distributed.as_completed(loop=self._client.loop, raise_errors=False)
+        as_completed: Any = distributed.as_completed  # it has no types
+        ended = as_completed(loop=self._client.loop, raise_errors=False)
         try:
             while True:
                 for item in islice(remaining, max(0, self._most_ahead - len(running))):
