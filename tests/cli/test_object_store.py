@@ -328,7 +328,12 @@ POINTS = {
 
 
 @pytest.mark.slow
-def test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole(store: ObjectStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "strategies", [("auto",), pytest.param(("direct", "batched", "per-symbol", "auto"), marks=pytest.mark.soak)]
+)
+def test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole(
+    store: ObjectStore, tmp_path: Path, strategies: tuple[str, ...]
+) -> None:
     """Each run finds what the one before has left; those that switched are followed by other rows.
 
     Where a worker dies and not the run, the run goes on with another one.
@@ -339,7 +344,7 @@ def test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole(store: Ob
     output = f"s3://{BUCKET}/killed"
     assert run_cli("build", tmp_path / "1.parquet", "-o", output).returncode == 0
     now, missed, switched = 0, list[str](), 0
-    for number, (strategy, point) in enumerate((name, point) for name, points in POINTS.items() for point in points):
+    for number, (strategy, point) in enumerate((name, point) for name in strategies for point in POINTS[name]):
         words = ("build", tmp_path / f"{2 - now}.parquet", "-o", output, "--strategy", strategy, "--jobs", 1)
         once = tmp_path / f"once-{number}"
         run_cli(*words, env={"WEEKLY_CLI_FAILPOINT": f"{point}:{once}", **store.variables})
