@@ -28,7 +28,7 @@ from poisons import Poisoned, PoisonedOnce, slow
 
 from weekly_cli.errors import EXIT_SYMBOLS_FAILED, ClusterError, InputRefused, UsageError
 from weekly_cli.run import sizes
-from weekly_cli.run.engines import dask_cluster as engine
+from weekly_cli.run.engines import dask_connect
 from weekly_cli.run.report import Report
 
 pytestmark = pytest.mark.slow
@@ -230,7 +230,7 @@ def tasks_of(cluster: DaskCluster) -> dict[str, int]:
 
 
 def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(dask_connect, "_CONNECT_SECONDS", 0.5)
     with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9: .*; start one"):
         report_of(by_date(tmp_path), tmp_path / "out", engine="dask", scheduler="tcp://127.0.0.1:9")
     assert names_beside(tmp_path / "out") == ["prices.parquet"]
@@ -239,7 +239,7 @@ def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_cluster_of_other_versions_or_without_workers_is_refused_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(dask_connect, "_CONNECT_SECONDS", 2.0)
     metadata = tmp_path / "old/numpy-1.0.dist-info/METADATA"
     metadata.parent.mkdir(parents=True)
     metadata.write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
@@ -248,7 +248,7 @@ def test_a_cluster_of_other_versions_or_without_workers_is_refused_before_any_wo
     with dask_cluster(tmp_path / "cluster", 0) as cluster:
         with pytest.raises(ClusterError, match="has no workers; start some: dask worker tcp://"):
             on_cluster(source, tmp_path / "out", cluster)
-        monkeypatch.setattr(engine, "_CONNECT_SECONDS", 20.0)
+        monkeypatch.setattr(dask_connect, "_CONNECT_SECONDS", 20.0)
         cluster.start_worker("--no-nanny", env={"PYTHONPATH": str(tmp_path / "old")})
         with pytest.raises(ClusterError, match=r"worker tcp://\S+ has numpy 1\.0 and not .*; pip install 'numpy=="):
             on_cluster(source, tmp_path / "out", cluster)

@@ -21,7 +21,8 @@ from object_store import BUCKET, BUSY, CUT, PASS, SECRET, ObjectStore, rows_of, 
 import weekly_cli
 from weekly_cli.errors import InputRefused, OutputBusy, OutputConflict, Unreachable
 from weekly_cli.events import StageEnded
-from weekly_cli.files.objects import answers, filesystems, lease
+from weekly_cli.files.objects import answers, filesystems, lease, leftovers, requests
+from weekly_cli.files.objects.path import ObjectPath
 from weekly_cli.run import pipeline
 from weekly_cli.settings import from_python, resolve
 
@@ -79,12 +80,20 @@ def test_the_same_bits_as_on_a_disk(
     assert not [key for key in store.listed() if "weekly-cli" in key]
 
 
-@pytest.mark.parametrize("name", ["input/0000.parquet", "input/*.parquet", "in*/000[0-2].parquet", "**/0002.parquet"])
-def test_names_lead_where_they_lead_on_a_disk(remote: str, prices: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "local_name"),
+    [
+        ("input/0000.parquet", "prices/0000.parquet"),
+        ("input/*.parquet", "prices/*.parquet"),
+        ("in*/000[0-2].parquet", "pr*/000[0-2].parquet"),
+        ("**/0002.parquet", "**/0002.parquet"),
+    ],
+)
+def test_names_lead_where_they_lead_on_a_disk(
+    remote: str, prices: Path, tmp_path: Path, name: str, local_name: str
+) -> None:
     found = weekly_cli.build(f"s3://{BUCKET}/{name}", tmp_path / "out", jobs=1, overwrite=True)
-    local = weekly_cli.build(
-        str(prices.parent / name.replace("in", "pr", 1).replace("prput", "prices")), tmp_path / "b"
-    )
+    local = weekly_cli.build(prices.parent / local_name, tmp_path / "b")
     assert (found.rows, found.symbols) == (local.rows, local.symbols)
 
 
@@ -147,6 +156,8 @@ def test_every_command_that_reads_reads_there(store: ObjectStore, remote: str, w
         done = run_cli(*words)
         assert done.returncode == 0, (words, done.stderr)
         assert said in done.stdout + done.stderr, words
+    by_own_name = {**store.variables, "AWS_ENDPOINT_URL": "", "WEEKLY_CLI_S3_ENDPOINT": store.endpoint}
+    assert run_cli("verify", output, env=by_own_name).returncode == 0
     read_back = weekly_cli.read(output, symbols=["S03"])
     assert len(read_back) == 200
     assert same(rows_of(store, "read"), wanted)
@@ -290,6 +301,56 @@ def test_of_two_publishers_one_wins(store: ObjectStore, remote: str, monkeypatch
     assert refused.value.exit_code == 75
     assert [name for name in rows_of(store, "won").column_names if name.startswith("w_")] == ["w_open"]
     assert len({key.split("/")[1] for key in store.listed("won/") if "/generation-" in key}) == 1
+
+
+def test_a_put_whose_answer_is_lost_may_have_published(
+    store: ObjectStore, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run fails, but the parts that the manifest names are there; the same command then ends well."""
+    put_if = requests.put_if
+
+    def lost(path: ObjectPath, content: bytes, etag: str | None) -> str | None:
+        done = put_if(path, content, etag)
+        if path.name == "manifest.json":
+            raise Unreachable("no answer")
+        return done
+
+    monkeypatch.setattr(requests, "put_if", lost)
+    with pytest.raises(Unreachable, match="no answer"):
+        weekly_cli.build(remote, f"s3://{BUCKET}/unheard", features="w_close", jobs=1)
+    assert rows_of(store, "unheard").num_rows == 200 * len(NAMES)
+    monkeypatch.setattr(requests, "put_if", put_if)
+    assert weekly_cli.build(remote, f"s3://{BUCKET}/unheard", features="w_close", jobs=1).rows == 200 * len(NAMES)
+
+
+def test_a_run_that_fails_before_the_manifest_leaves_no_parts(
+    store: ObjectStore, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: ObjectStore, *_: object) -> int:
+        raise Unreachable("no answer")
+
+    weekly_cli.build(remote, f"s3://{BUCKET}/early", features="w_close", jobs=1)
+    before = store.listed("early/")
+    with monkeypatch.context() as patch:
+        patch.setattr("weekly_cli.files.objects.store.Published", fails)
+        with pytest.raises(Unreachable, match="no answer"):
+            weekly_cli.build(remote, f"s3://{BUCKET}/early", features="w_open", jobs=1)
+    assert store.listed("early/") == before
+    weekly_cli.build(remote, f"s3://{BUCKET}/early", features="w_open", jobs=1)
+    assert "w_open" in rows_of(store, "early").column_names
+
+
+def test_what_is_published_after_it_was_listed_is_not_cleaned_up(store: ObjectStore, remote: str) -> None:
+    output = f"s3://{BUCKET}/listed"
+    weekly_cli.build(remote, output, features="w_close", jobs=1)
+    manifest = store.content("listed/manifest.json")
+    store.client.delete_object(Bucket=BUCKET, Key="listed/manifest.json")
+    found = leftovers.find_objects(output, None, "--work-dir")
+    assert [one.what for one in found.removable] == ["parts that were never published"]
+    store.put("listed/manifest.json", manifest)
+    with leftovers.only_cleaner(found):
+        leftovers.remove_objects(found)
+    assert rows_of(store, "listed").num_rows == 200 * len(NAMES)
 
 
 def test_a_second_run_is_told_of_the_first(remote: str) -> None:

@@ -189,7 +189,9 @@ def _matching_files(path: Location, name: str) -> tuple[list[Location], dict[Loc
             raise InputRefused(f"{name} matches no files{_examples(skipped)}")
         return files, skipped
     if isinstance(path, ObjectPath) and not ObjectPath(path.parts[0]).exists():
-        raise InputRefused(f"{name}: there is no bucket {path.bucket}; check its name, --s3-endpoint and --s3-region")
+        raise InputRefused(
+            f"{name}: there is no bucket {path.bucket}; check its name, and AWS_ENDPOINT_URL (or --s3-endpoint)"
+        )
     raise InputRefused(f"{name} does not exist; give Parquet or CSV files, folders of them, or globs in quotes")
 
 

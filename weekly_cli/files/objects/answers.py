@@ -25,7 +25,7 @@ _MEANINGS = (
     ),
     _Meaning(
         "NO_SUCH_BUCKET|NoSuchBucket",
-        "there is no such bucket; check its name, --s3-endpoint and --s3-region",
+        "there is no such bucket; check its name, AWS_ENDPOINT_URL (or --s3-endpoint) and the region",
         is_final=True,
     ),
     _Meaning(
@@ -36,7 +36,7 @@ _MEANINGS = (
     ),
     _Meaning(
         "PermanentRedirect|HTTP status 301",
-        "the bucket is in another region; pass --s3-region",
+        "the bucket is in another region; set AWS_REGION, or pass --s3-region",
         is_final=True,
     ),
     _Meaning(
@@ -46,7 +46,8 @@ _MEANINGS = (
     ),
     _Meaning(
         "NETWORK_CONNECTION|curlCode|Could not connect|Connection|timed out|Timeout",
-        "the store can't be reached; check the network and --s3-endpoint, and run the same command again",
+        "the store can't be reached; check the network and AWS_ENDPOINT_URL (or --s3-endpoint), and run the same "
+        "command again",
         is_final=False,
     ),
     _Meaning(
@@ -73,6 +74,8 @@ def meaning(error: BaseException) -> tuple[str, bool]:
 
 def is_of_store(error: BaseException) -> bool:
     """Tell an error of a store from one of the bytes that it gave."""
+    if not isinstance(error, OSError):
+        return False
     return isinstance(error, FileNotFoundError) or any(re.search(one.pattern, str(error)) for one in _MEANINGS)
 
 

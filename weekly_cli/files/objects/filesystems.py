@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weekly_cli.errors import UsageError
+from weekly_cli.settings.kinds import Switch
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -56,8 +57,9 @@ def connect_by(connection: Connection) -> None:
 
 def connection() -> Connection:
     """Return how this process reaches S3: as it was told, or else by its environment."""
+    anonymous = os.environ.get(_ANONYMOUS, "")
     told = _given or Connection(
-        os.environ.get(_ENDPOINT), os.environ.get(_REGION), os.environ.get(_ANONYMOUS) == "true"
+        os.environ.get(_ENDPOINT), os.environ.get(_REGION), bool(anonymous) and Switch().parse([anonymous])
     )
     endpoint = told.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = told.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

@@ -37,8 +37,7 @@ def find_objects(output: str, work_dir: str | None, setting: str) -> Leftovers[O
     lease = lease_path(target)
     if lease.is_file():
         found.append(_leftover(lease, "the lock of a run", [lease]))
-    published = read_published(target)
-    known = {published.generation, *published.retired} if published is not None else set()
+    known = _known(target)
     depth = len(target.parts)
     unknown: dict[str, list[ObjectPath]] = {}
     for path in target.below():
@@ -65,18 +64,26 @@ def only_cleaner(found: Leftovers[ObjectPath]) -> Iterator[None]:
 def remove_objects(found: Leftovers[ObjectPath]) -> None:
     """Remove it, and end uploads that were not finished; the lease must be held.
 
+    Parts that a run has published since they were listed stay.
+
     Raises
     ------
     OutputConflict, Unreachable
         If the store refuses it.
     """
-    lease = lease_path(found.output)
+    lease, known = lease_path(found.output), _known(found.output)
     for one in found.removable:
         if (one.path / MARK).is_file():
             remove_work(one.path)
-        elif one.path != lease:  # which ends with its holder
+        elif one.path != lease and one.path.name not in known:  # a lease ends with its holder
             requests.remove_below(one.path)
         requests.end_uploads(one.path)
+
+
+def _known(output: ObjectPath) -> set[str]:
+    """Return the generations that are published, or were until a while ago."""
+    published = read_published(output)
+    return set() if published is None else {published.generation, *published.retired}
 
 
 def _leftover(path: ObjectPath, what: str, objects: list[ObjectPath]) -> Leftover[ObjectPath]:

@@ -180,7 +180,7 @@ class ObjectStore(OutputStore):
                 empty.close(durable=True)
         generation = f"{_GENERATION}{_now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
         folder = self._output / generation
-        new: Published | None = None
+        asked, new = False, None
         sources = [ObjectPath(address) for address in parts]
         targets = [
             folder / f"part-{number:05d}-{checksum:08x}.parquet" for number, checksum in enumerate(parts.values())
@@ -190,14 +190,16 @@ class ObjectStore(OutputStore):
             size = self._copied(sources, targets)
             failpoints.reached("publish:ready")
             new = Published(generation, list(map(str, targets)), size, self._retired())
+            asked = True  # from here on the store may make it the output, though its answer is lost
             if requests.put_if(self._manifest, new.encoded(), self._etag) is None:
+                asked = False
                 raise OutputBusy(f"{self._manifest} was put by another run")
         except BaseException as error:
             standing = self._before
             with contextlib.suppress(WeeklyError):  # the first error counts
-                _, standing = self._published()
-                if standing is None or standing.generation != generation:
+                if not asked:
                     requests.remove_below(folder)
+                _, standing = self._published()
             if isinstance(error, WeeklyError) and standing not in (self._before, new):
                 raise OutputBusy(
                     f"{self._output} was published by another run meanwhile, and its output stands; run the same "
@@ -206,7 +208,7 @@ class ObjectStore(OutputStore):
             raise
         failpoints.reached("publish:switched")
         with contextlib.suppress(WeeklyError), writing(self._output):  # it is published; the next run removes them
-            self._remove_old(generation)
+            self._remove_old(new)
         failpoints.reached("publish:flushed")
         return size
 
@@ -233,10 +235,9 @@ class ObjectStore(OutputStore):
         known = {name: at for name, at in self._before.retired.items() if at > since}
         return {**known, self._before.generation: f"{_now():{_TIME}}"}
 
-    def _remove_old(self, generation: str) -> None:
+    def _remove_old(self, published: Published) -> None:
         """Remove generations that nobody may read any more: replaced, or never published, before the grace time."""
-        since = (_now() - self._grace).timestamp()
-        retired = self._retired()
+        since, retired = (_now() - self._grace).timestamp(), published.retired
         depth = len(self._output.parts)
         newest: dict[str, float] = {}
         for path in self._output.below():
@@ -245,7 +246,7 @@ class ObjectStore(OutputStore):
                 newest[name] = max(newest.get(name, 0.0), path.stat().st_mtime_ns / 1e9)
         for name, put_at in newest.items():
             gone_at = datetime.datetime.fromisoformat(retired[name]).timestamp() if name in retired else put_at
-            if name != generation and gone_at <= since:
+            if name != published.generation and gone_at <= since:
                 requests.remove_below(self._output / name)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from weekly_cli.files.objects.path import ObjectPath
 
 _PREFIX = "weekly-cli-waiting-"
+_UNKNOWN = "0"
 _numbers = itertools.count()
 
 
@@ -40,7 +41,7 @@ def waiting_file() -> Path:
 def _folder(process: int) -> Path:
     import tempfile
 
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{process}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{_counted_in()}-{process}-"))
     atexit.register(_remove, folder)
     return folder
 
@@ -50,9 +51,17 @@ def remove_those_of_the_dead() -> None:
     import tempfile
 
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if Path("/proc/self").exists() and not Path(f"/proc/{owner}").exists():
+        counted_in, owner, *_ = folder.name.removeprefix(_PREFIX).split("-")
+        if counted_in == _counted_in() != _UNKNOWN and not Path(f"/proc/{owner}").exists():
             _remove(folder)
+
+
+def _counted_in() -> str:
+    """Return what tells containers apart in which process ids are counted."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return _UNKNOWN
 
 
 def _remove(folder: Path) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CONNECT_SECONDS = 10.0
+_RESTART_SECONDS = 10.0
 #: Between looks at whether the cluster still has workers, while nothing ends.
 _LOOK_SECONDS = 5.0
 #: How long a cluster may be without any worker: time to start some, or for those that died to be replaced.
@@ -261,7 +261,7 @@ class Cluster:
         """End the process in which a function goes on that took too long; its nanny starts another one."""
         with contextlib.suppress(Exception):  # it has ended by itself, or has no nanny
             workers = self._client.who_has([future])[future.key]
-            self._client.restart_workers(list(workers), timeout=_CONNECT_SECONDS, raise_for_error=False)
+            self._client.restart_workers(list(workers), timeout=_RESTART_SECONDS, raise_for_error=False)
 
     @contextlib.contextmanager
     def _losses(self) -> Iterator[None]:
