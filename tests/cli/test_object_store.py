@@ -372,28 +372,28 @@ def test_a_lease_that_nobody_renews_is_over(store: ObjectStore, remote: str, mon
     assert weekly_cli.build(remote, output, jobs=1).symbols == len(NAMES)
 
 
-#: Where runs are killed, or one of their workers, one after the other: each finds what the one before has left.
+#: Where runs are killed, or one of their workers, one after the other: each finds what the one before has left. By the
+#: strategy of the runs.
 POINTS = {
-    "direct": ("work:made:1", "work:marked:1", "journal:before:1", "journal:after:1"),
-    "batched": (
-        *("bundle:opened:1", "bundle:written:1", "bundle:closed:1", "bundle:renamed:1", "journal:before:1"),
-        *("journal:after:1", "part:renamed:1", "journal:after:3", "publish:linked:1"),
+    "few": (
+        ("auto", ("part:renamed:1", "publish:linked:1", "publish:ready:1", "publish:switched:1", "work:unmarked:1")),
     ),
-    "per-symbol": ("work:removing:1", "journal:after:1", "journal:before:3"),
-    "auto": (
-        *("part:opened:1", "part:written:1", "part:closed:1", "part:renamed:1", "journal:before:2", "journal:after:2"),
-        *("publish:folder:1", "publish:linked:1", "publish:ready:1", "publish:switched:1", "publish:flushed:1"),
-        *("work:removing:1", "work:unmarked:1", "work:removed:1"),
+    "all": (
+        ("direct", ("work:made:1", "work:marked:1", "journal:before:1", "journal:after:1")),
+        ("batched", ("bundle:opened:1", "bundle:written:1", "bundle:closed:1", "bundle:renamed:1", "journal:before:1")),
+        ("batched", ("journal:after:1", "part:renamed:1", "journal:after:3", "publish:linked:1")),
+        ("per-symbol", ("work:removing:1", "journal:after:1", "journal:before:3")),
+        ("auto", ("part:opened:1", "part:written:1", "part:closed:1", "part:renamed:1", "journal:before:2")),
+        ("auto", ("journal:after:2", "publish:folder:1", "publish:linked:1", "publish:ready:1", "publish:switched:1")),
+        ("auto", ("publish:flushed:1", "work:removing:1", "work:unmarked:1", "work:removed:1")),
     ),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "strategies", [("auto",), pytest.param(("direct", "batched", "per-symbol", "auto"), marks=pytest.mark.soak)]
-)
+@pytest.mark.parametrize(("points", "least_switched"), [("few", 2), pytest.param("all", 6, marks=pytest.mark.soak)])
 def test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole(
-    store: ObjectStore, tmp_path: Path, strategies: tuple[str, ...]
+    store: ObjectStore, tmp_path: Path, points: str, least_switched: int
 ) -> None:
     """Each run finds what the one before has left; those that switched are followed by other rows.
 
@@ -405,7 +405,9 @@ def test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole(
     output = f"s3://{BUCKET}/killed"
     assert run_cli("build", tmp_path / "1.parquet", "-o", output).returncode == 0
     now, missed, switched = 0, list[str](), 0
-    for number, (strategy, point) in enumerate((name, point) for name in strategies for point in POINTS[name]):
+    for number, (strategy, point) in enumerate(
+        (strategy, point) for strategy, some in POINTS[points] for point in some
+    ):
         words = ("build", tmp_path / f"{2 - now}.parquet", "-o", output, "--strategy", strategy, "--jobs", 1)
         once = tmp_path / f"once-{number}"
         run_cli(*words, env={"WEEKLY_CLI_FAILPOINT": f"{point}:{once}", **store.variables})
@@ -414,7 +416,7 @@ def test_killed_anywhere_the_old_output_stands_or_the_new_one_is_whole(
         assert any(same(standing, table) for table in tables), point
         if same(standing, tables[1 - now]):
             now, switched = 1 - now, switched + 1
-    assert (missed, switched > 5) == ([], True)
+    assert (missed, switched >= least_switched) == ([], True)
     assert run_cli("build", tmp_path / f"{2 - now}.parquet", "-o", output, "--keep-replaced", 0).returncode == 0
     assert same(rows_of(store, "killed"), tables[1 - now])
     assert not [key for key in store.listed() if ".weekly-cli-" in key]
@@ -552,10 +554,12 @@ def test_no_secret_is_written_anywhere(store: ObjectStore, remote: str, tmp_path
 
 @pytest.mark.slow
 def test_a_busy_store_is_asked_again(store: ObjectStore, remote: str, wanted: pa.Table) -> None:
-    """Every fifteenth request is refused with 503, on all routes there and back."""
+    """Of each kind of request every sixteenth is refused with 503, the second one first."""
+    counts: dict[str, int] = {}
 
     def spoil(method: str, path: str, number: int) -> str:
-        return BUSY if number % 15 == 0 else PASS
+        counts[method] = counts.get(method, 0) + 1
+        return BUSY if counts[method] % 16 == 2 else PASS
 
     with spoiled(store, spoil) as (endpoint, hit):
         done = run_cli("build", remote, "-o", f"s3://{BUCKET}/busy", *POOLED, "--s3-endpoint", endpoint)
