@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from frames import (
     OWN,
     build,
+    build_by,
     build_here,
     business_days,
     daily,
@@ -30,6 +31,7 @@ from frames import (
     write,
     write_files,
 )
+from frames import ROUTES as BY_ROUTE
 
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.run import plan, sizes
@@ -961,6 +963,42 @@ def test_start_and_end_cut_rows_but_not_history(tmp_path: Path, route: Callable[
     inside = pc.and_(pc.greater_equal(date, pa.scalar(start)), pc.less_equal(date, pa.scalar(end)))
     assert out.equals(whole.filter(inside))
     assert 0 < out.num_rows < whole.num_rows
+
+
+def with_broken_pages(path: Path, column: str, row_groups: Sequence[int]) -> None:
+    """Overwrite the pages of a column in some row groups."""
+    footer, data = pq.ParquetFile(path).metadata, bytearray(path.read_bytes())
+    place = footer.schema.names.index(column)
+    for number in row_groups:
+        chunk = footer.row_group(number).column(place)
+        begin = chunk.dictionary_page_offset or chunk.data_page_offset
+        data[begin : begin + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("route", BY_ROUTE)
+def test_row_groups_after_the_end_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str) -> None:
+    table = daily(["AAA", "BBB"], n_days=90, order=BY_ROUTE[route])
+    source = write(table, tmp_path / "in" / "prices.parquet", row_group_size=30)
+    end = table.column("date")[29].as_py()
+    build_by(route, source, tmp_path / "whole", monkeypatch)
+    wanted = read(tmp_path / "whole").filter(pc.field("date") <= end)
+    firsts = [pc.min(table.column("date")[30 * number : 30 * number + 30]).as_py() for number in range(6)]
+    with_broken_pages(source, "close", [number for number, first in enumerate(firsts) if first > end])
+    build_by(route, source, tmp_path / "cut", monkeypatch, end=end)
+    assert read(tmp_path / "cut").equals(wanted)
+    for reads_all in ({}, {"end": end, "label": ["forward_return_1w"]}, {"end": end, "rows": "weekly"}):
+        with pytest.raises(InputRefused, match="can't be decoded"):
+            build_by(route, source, tmp_path / "ahead", monkeypatch, **reads_all)
+
+
+def test_what_is_after_the_end_is_not_judged(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
+    table = daily(n_days=60)
+    again = pa.concat_tables([table, table.slice(table.num_rows - 3)])
+    end = table.column("date")[30].as_py()
+    assert route(again, tmp_path, end=end).equals(route(table, tmp_path / "once", end=end))
+    with pytest.raises(InputRefused, match="3 rows of"):
+        route(again, tmp_path / "whole")
 
 
 def test_a_window_without_rows_is_refused_unless_it_is_allowed(tmp_path: Path, route: Callable[..., pa.Table]) -> None:

@@ -150,6 +150,7 @@ def test_the_plan_of_a_small_dataset_is_literally_this() -> None:
         "workers_reason": "strategy direct works in this process",
         "worker_limits": [("strategy direct works in this process", 1)],
         "budget_reason": "60% of the memory available on the host",
+        "last_day": None,
     }
 
 
@@ -176,6 +177,7 @@ def test_the_plan_of_a_clustered_dataset_is_literally_this() -> None:
             ("number of tasks", 3),
         ],
         "budget_reason": "--memory-limit",
+        "last_day": None,
     }
 
 
@@ -198,6 +200,7 @@ def test_the_plan_of_a_scattered_dataset_is_literally_this() -> None:
             ("number of tasks", 2),
         ],
         "budget_reason": "60% of the memory available on the host",
+        "last_day": None,
     }
     assert (found.rows, found.budget_bytes) == (140_000, int(0.6 * 64 * GIB))
     assert found.disk_bytes > 140_000 * 40

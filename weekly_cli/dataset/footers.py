@@ -72,6 +72,11 @@ class Footers:
         """Total number of rows."""
         return sum(piece.rows_in_group for piece in self.pieces)
 
+    def beginning(self, days: Sequence[int]) -> Footers:
+        """Return the same with the earliest day of each piece."""
+        pairs = zip(self.pieces, days, strict=True)
+        return replace(self, pieces=tuple(replace(piece, first_day=day) for piece, day in pairs))
+
     def absolute(self) -> Footers:
         """Return the same with paths that a process in another folder, or on another machine, understands."""
         return replace(self, pieces=tuple(piece.absolute() for piece in self.pieces))

@@ -39,6 +39,8 @@ class Keys:
         Of each symbol in each piece that has it: its position in `symbols`, the piece's number, and the rows.
     first, stop : int64[entries] or None
         The rows of the row group between which these are; None if symbols are scattered.
+    first_days : (int64[parts], int32[parts])
+        The earliest day in each part of a piece that has rows, after the piece's number.
     days : tuple of int, or None
         The first row's, the last row's, the smallest and the largest.
     keys : tuple, or None
@@ -58,6 +60,7 @@ class Keys:
     counts: Ints
     first: Ints | None
     stop: Ints | None
+    first_days: tuple[Ints, NDArray[np.int32]]
     days: tuple[int, int, int, int] | None
     ascending: bool
     keys: tuple[tuple[Any, int], tuple[Any, int]] | None
@@ -95,6 +98,12 @@ class _Places:
         """Return the numbers in their row groups of rows that belong to these parts, or bounds of such rows."""
         before: Ints = self.bounds[:-1] - [part.first for part in self.parts]
         return rows - before[parts]
+
+    def first_days(self, rows: Ints, days: NDArray[np.int32]) -> tuple[Ints, NDArray[np.int32]]:
+        """Return the pieces' numbers of the parts that have some of these rows, and the least of each one's days."""
+        begins, ends = np.searchsorted(rows, self.bounds[:-1]), np.searchsorted(rows, self.bounds[1:])
+        some = begins < ends
+        return self.numbers[some], np.minimum.reduceat(days, begins[some]) if some.any() else days[:0]
 
     def place(self, row: int) -> str:
         """Return in words where a row is for the user."""
@@ -165,6 +174,7 @@ def _keys_of(places: _Places, table: pa.Table, schema: DatasetSchema, by_key: bo
         counts=counts,
         first=None if first is None else places.in_group(first, parts),
         stop=None if stop is None else places.in_group(stop, parts),
+        first_days=places.first_days(rows, days),
         days=(int(days[0]), int(days[-1]), smallest, largest) if len(days) else None,
         ascending=bool((days[1:] >= days[:-1]).all()),
         keys=((_symbol(encoded, codes[0]), int(days[0])), (_symbol(encoded, codes[-1]), int(days[-1])))

@@ -128,7 +128,7 @@ def scan(
     InputRefused
         If a row has no symbol or no date and `on_bad_rows` is "error".
     """
-    fold = _Fold(footers)
+    fold = _Fold(footers, with_days=config.end is not None)
     done = 0
     numbers = range(len(footers.pieces)) if numbers is None else numbers
     numbered = [(number, footers.pieces[number]) for number in numbers]
@@ -179,8 +179,9 @@ def files_with(scan: Scan, rows: Sequence[tuple[int, int]]) -> list[str]:
 class _Fold:
     """Combines the facts from the tables' keys, in input order."""
 
-    def __init__(self, footers: Footers) -> None:
+    def __init__(self, footers: Footers, *, with_days: bool) -> None:
         self._footers = footers
+        self._first_days = np.full(len(footers.pieces), np.iinfo(np.int64).max) if with_days else None
         self._known: pa.Array = pa.nulls(0, plain_type(footers.schema.symbol_type))
         self._counts = np.zeros(0, np.int64)
         self._waiting: list[Keys] = []
@@ -207,6 +208,8 @@ class _Fold:
             if not self._first_unread:
                 value, place = keys.unread
                 self._first_unread, self._first_unread_text = f"{value!r} in {place}", value
+        if self._first_days is not None:
+            np.minimum.at(self._first_days, *keys.first_days)
         if keys.days is not None:
             first, last, smallest, largest = keys.days
             before = self._days or (first, smallest, largest)
@@ -284,7 +287,7 @@ class _Fold:
         rank[order] = np.arange(len(order))
         _, smallest, largest = self._days or (0, 0, -1)
         return Scan(
-            footers=self._footers,
+            footers=self._footers if self._first_days is None else self._footers.beginning(self._first_days.tolist()),
             rows=rows,
             symbols=self._known.take(from_numpy(order)),
             rows_per_symbol=self._counts[order],

@@ -53,6 +53,8 @@ class Piece:
         The user's file of which this one was made; empty: it is the user's own.
     origin_row : int or None
         The row of that file with which the row group begins, from 1; None: its rows are others.
+    first_day : int or None
+        The earliest day of the row group's rows, where it was asked for.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Piece:
     keys: discovery.HiveKeys = ()
     origin: str = ""
     origin_row: int | None = None
+    first_day: int | None = None
 
     @property
     def name(self) -> str:
@@ -325,20 +328,25 @@ def chunks(
     columns: Sequence[str] | None = None,
     batch_rows: int = BATCH_ROWS,
     use_threads: bool = False,
+    last_day: int | None = None,
 ) -> Iterator[Chunk]:
     """Yield the rows of `symbols` that have a date, each with the position of its symbol in `symbols`.
 
     `columns` (default all) must name the symbol and the date; the symbol column itself is left out, because `symbols`
-    has its values.
+    has its values. With `last_day`, rows after that day are left out, and row groups that have no others are not read.
     """
     symbol, date = schema.key_columns
     codes_of = SymbolCodes(symbols)
+    if last_day is not None:
+        pieces = (piece for piece in pieces if piece.first_day is None or piece.first_day <= last_day)
     for _, table in joined_tables(pieces, schema, columns, batch_rows, use_threads):
         codes = codes_of(table.column(symbol))
         days, known = session_days(table.column(date), schema.dates)
         keep = codes >= 0
         if known is not None:
             keep &= known
+        if last_day is not None:
+            keep &= days <= last_day
         columns_table = table.drop_columns([symbol])
         rows = np.flatnonzero(keep)
         if len(rows) == len(keep):
@@ -357,6 +365,7 @@ def chunks_ahead(
     most_rows: int,
     threads: int,
     columns: Sequence[str] | None = None,
+    last_day: int | None = None,
 ) -> Iterator[Chunk]:
     """Yield the same as `chunks`, with at most `most_rows` rows each, decoded by threads.
 
@@ -366,8 +375,8 @@ def chunks_ahead(
 
     def task(run: Sequence[Piece]) -> Callable[[], Iterable[Chunk]]:
         if run[0].rows_in_group > most_rows:
-            return lambda: chunks(run, schema, symbols, columns, batch_rows=most_rows, use_threads=True)
-        return lambda: list(chunks(run, schema, symbols, columns))
+            return lambda: chunks(run, schema, symbols, columns, most_rows, use_threads=True, last_day=last_day)
+        return lambda: list(chunks(run, schema, symbols, columns, last_day=last_day))
 
     for batch in in_order((task(pieces[begin:end]) for begin, end in runs(pieces, most_rows)), threads):
         yield from batch

@@ -55,6 +55,7 @@ def make_job(
         start_day=None if config.start is None else day_of(config.start),
         end_day=None if config.end is None else day_of(config.end),
         last_day=scan.last_day,
+        last_day_read=plan.last_day,
         rows=config.rows,
         on_duplicates=config.on_duplicates,
         on_intraday=config.on_intraday,

@@ -62,6 +62,8 @@ class Routing:
     chunk_rows : int
         Rows that are processed at a time.
     low_memory : bool
+    last_day : int or None
+        The rows after it are left out.
     tasks_per_bundle : int
         How many tasks share a bundle, at least.
     """
@@ -71,6 +73,7 @@ class Routing:
     kinds: pa.Schema
     chunk_rows: int
     low_memory: bool
+    last_day: int | None = None
     tasks_per_bundle: int = 1
 
     def write(
@@ -103,7 +106,8 @@ class Routing:
             if column.name in self.schema.dictionary_text
         ]
         common = (self.kinds, repeated, self.cuts, address, prefix, self.low_memory, self.tasks_per_bundle)
-        parts = source.chunks_ahead(pieces, self.schema, symbols, max(1, self.chunk_rows // threads), threads)
+        most_rows = max(1, self.chunk_rows // threads)
+        parts = source.chunks_ahead(pieces, self.schema, symbols, most_rows, threads, last_day=self.last_day)
         batches = (_batch(chunks, self.schema, self.cuts) for chunks in _gathered(parts, self.chunk_rows))
         try:
             return BundleSet(*common).write(batches, threads, on_rows)
@@ -182,7 +186,8 @@ def partition(
 def routing_of(scan: Scan, plan: Plan, schema: DatasetSchema) -> Routing:
     """Return how a plan's rows get to the bundles of its tasks; `schema` has the columns that tasks read."""
     ranges = {**scan.footers.integer_ranges, schema.row_number: (0, scan.footers.rows)}
-    return Routing(schema, np.array(plan.cuts), bundle_schema(schema, ranges), plan.chunk_rows, plan.low_memory)
+    kinds = bundle_schema(schema, ranges)
+    return Routing(schema, np.array(plan.cuts), kinds, plan.chunk_rows, plan.low_memory, plan.last_day)
 
 
 def partitioned(

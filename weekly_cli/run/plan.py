@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset.dates import day_of
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import pieces_of, pieces_with, select_symbols
@@ -93,6 +94,8 @@ class Plan:
         Estimated disk space of bundles and parts.
     low_memory : bool
         Whether memory is worth more than the time that it takes to release it.
+    last_day : int or None
+        The rows after it are not read: no earlier one depends on them.
     """
 
     strategy: str
@@ -111,6 +114,7 @@ class Plan:
     chunk_rows: int
     disk_bytes: int
     low_memory: bool
+    last_day: int | None
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -186,7 +190,14 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         else sizes.cluster_chunk_rows(planned // resources.cpus, total, workers, len(tasks)),
         low_memory=min(budget, _PLENTY_BYTES if of_worker is None else 2 * of_worker) < _PLENTY_BYTES,
         disk_bytes=disk_bytes_of(scan, config, columns, total, partition, len(tasks), reorder),
+        last_day=_last_day(config),
     )
+
+
+def _last_day(config: Config) -> int | None:
+    """Return the last day whose rows matter: labels look ahead, and a weekly row waits for the end of its week."""
+    looks_ahead = config.label or config.rows == "weekly"
+    return None if config.end is None or looks_ahead else day_of(config.end)
 
 
 def _of_one_machine(planned: int, resources: Resources) -> int:

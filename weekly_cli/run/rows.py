@@ -47,7 +47,10 @@ def sorted_rows(task: Task) -> TaskRows:
         chunks: list[Chunk] = list(read_fragments(task.fragments, task.job.schema, task.planned_codes))
     else:
         alone = pa.cpu_count() > 1  # a worker has one thread
-        chunks = list(source.chunks(task.pieces or (), task.job.schema, task.symbols, use_threads=alone))
+        until = task.job.last_day_read
+        chunks = list(
+            source.chunks(task.pieces or (), task.job.schema, task.symbols, use_threads=alone, last_day=until)
+        )
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
     days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
     names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]

@@ -50,7 +50,8 @@ class Job:
     """What all tasks of a run have in common; fields that are named as in `Config` mean the same.
 
     `unused_adjusted` is a column with an adjusted close beside the close that is used, `left_out` the columns that
-    are read but not written, `last_day` the newest day of all of the input's rows.
+    are read but not written, `last_day` the newest day of all of the input's rows, `last_day_read` the day after which
+    rows are passed over, if there is one.
     """
 
     schema: DatasetSchema
@@ -71,6 +72,7 @@ class Job:
     start_day: int | None
     end_day: int | None
     last_day: int
+    last_day_read: int | None
     rows: str
     on_duplicates: str
     on_intraday: str

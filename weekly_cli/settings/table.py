@@ -158,7 +158,12 @@ class Config:
         changes_values=True,
     )  # fmt: skip
     end: datetime.date | None = _row(
-        None, kinds.Date(), INPUT, "Last date that is written.", changes_values=True, example="2024-12-31"
+        None,
+        kinds.Date(),
+        INPUT,
+        "Last date that is written; of later rows only keys are read.",
+        changes_values=True,
+        example="2024-12-31",
     )
     on_duplicates: str = _row(
         "error", kinds.Choice("error", "first", "last"), INPUT, "Rows that repeat a symbol's date.",
