@@ -41,7 +41,7 @@ def reached(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process and all that it starts reach the store."""
     for name, value in store.variables.items():
         monkeypatch.setenv(name, value)
-    filesystems.connect_by(filesystems.Connection())
+    filesystems.connect_by(filesystems.Connection)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,9 @@ def test_hive_folders_csv_and_wide_tables(store: ObjectStore, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_every_command_that_reads_reads_there(store: ObjectStore, remote: str, wanted: pa.Table) -> None:
+def test_every_command_that_reads_reads_there(
+    store: ObjectStore, remote: str, wanted: pa.Table, tmp_path: Path
+) -> None:
     output = f"s3://{BUCKET}/read"
     assert run_cli("build", remote, "-o", output, "--report", f"s3://{BUCKET}/run.json").returncode == 0
     for words, said in (
@@ -156,8 +158,11 @@ def test_every_command_that_reads_reads_there(store: ObjectStore, remote: str, w
         done = run_cli(*words)
         assert done.returncode == 0, (words, done.stderr)
         assert said in done.stdout + done.stderr, words
-    by_own_name = {**store.variables, "AWS_ENDPOINT_URL": "", "WEEKLY_CLI_S3_ENDPOINT": store.endpoint}
-    assert run_cli("verify", output, env=by_own_name).returncode == 0
+    unnamed = {**store.variables, "AWS_ENDPOINT_URL": ""}
+    assert run_cli("verify", output, env={**unnamed, "WEEKLY_CLI_S3_ENDPOINT": store.endpoint}).returncode == 0
+    assert run_cli("latest", output, "--s3-endpoint", store.endpoint, env=unnamed).returncode == 0
+    (tmp_path / "weekly.toml").write_text(f's3-endpoint = "{store.endpoint}"\n', encoding="utf-8")
+    assert run_cli("inspect", output, env=unnamed, cwd=tmp_path).returncode == 0
     read_back = weekly_cli.read(output, symbols=["S03"])
     assert len(read_back) == 200
     assert same(rows_of(store, "read"), wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,9 @@ from weekly_cli.cli.console import say
 from weekly_cli.cli.parameters import Typed, with_settings
 from weekly_cli.cli.parsing import Command, Commands
 from weekly_cli.errors import EXIT_CODES, UsageError
+from weekly_cli.files.objects.filesystems import CONNECTION, Connection, connect_by
 from weekly_cli.settings import from_environment, from_file, from_flags
-from weekly_cli.settings.sources import Layer, unknown_variables
+from weekly_cli.settings.sources import Layer, resolve_some, unknown_variables
 
 if TYPE_CHECKING:
     pass
@@ -65,10 +67,29 @@ def command(*settings: str, examples: Sequence[str] = (), note: str = "") -> Cal
     epilog = "\n\n".join(part for part in (epilog, note) if part)
 
     def register(function: Callable[..., int]) -> Callable[..., int]:
-        app.command(function.__name__, cls=Command, epilog=epilog or None)(with_settings(settings, function))
+        run = _connected(function) if set(CONNECTION) <= set(settings) else function
+        app.command(function.__name__, cls=Command, epilog=epilog or None)(with_settings(settings, run))
         return function
 
     return register
+
+
+def _connected(function: Callable[..., int]) -> Callable[..., int]:
+    """Return a command that reaches object stores as its settings say."""
+
+    @functools.wraps(function)
+    def run(typed: Typed, **values: Any) -> int:
+        given = {name: value for name, value in typed.items() if name in CONNECTION}
+        connect_by(lambda: Connection(**_connection(given)))
+        return function(typed, **values)
+
+    return run
+
+
+def _connection(typed: Typed) -> dict[str, Any]:
+    from_files = from_file(Path.cwd())
+    told = resolve_some(CONNECTION, from_files, from_environment(os.environ), from_flags(typed))
+    return {field: told[name] for field, name in zip(Connection._fields, CONNECTION, strict=True)}
 
 
 def layers(typed: Typed) -> tuple[Layer, ...]:

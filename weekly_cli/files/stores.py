@@ -11,8 +11,9 @@ from weekly_cli.settings import Config
 
 def connect(config: Config) -> None:
     """Reach object stores as the settings say, if they say anything; else it stays as it is."""
-    if not {"s3_endpoint", "s3_region", "s3_anonymous"}.isdisjoint(config.sources):
-        filesystems.connect_by(filesystems.Connection(config.s3_endpoint, config.s3_region, config.s3_anonymous))
+    if not set(filesystems.CONNECTION).isdisjoint(config.sources):
+        told = filesystems.Connection(config.s3_endpoint, config.s3_region, config.s3_anonymous)
+        filesystems.connect_by(lambda: told)
 
 
 def open_store(config: Config) -> OutputStore:

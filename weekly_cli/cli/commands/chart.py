@@ -10,6 +10,7 @@ from weekly_cli.cli.application import command, importing, layers
 from weekly_cli.cli.console import console, print_json
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.names import printable
 from weekly_cli.settings.kinds import Date
 from weekly_cli.settings.sources import Given, resolve_some
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 @command(
     "json",
+    *CONNECTION,
     examples=(
         "weekly-cli chart weekly/ SPY",
         "weekly-cli chart weekly/ SPY -o spy.html",

@@ -11,10 +11,11 @@ from weekly_cli.cli.application import command, layers
 from weekly_cli.cli.console import console, print_json, say
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.settings.sources import resolve_some, winning
 
 
-@command("work_dir", "json", examples=("weekly-cli clean weekly/ --dry-run", "weekly-cli clean weekly/"))
+@command("work_dir", "json", *CONNECTION, examples=("weekly-cli clean weekly/ --dry-run", "weekly-cli clean weekly/"))
 def clean(
     typed: Typed,
     output: Annotated[

@@ -10,11 +10,13 @@ from weekly_cli.cli.application import command, importing, layers
 from weekly_cli.cli.console import console, print_json
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DIFFERENT, EXIT_DONE
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.settings.sources import resolve_some
 
 
 @command(
     "json",
+    *CONNECTION,
     examples=("weekly-cli diff yesterday/ today/", "weekly-cli diff --ignore-new yesterday/ today/ || mail ..."),
     note=f"Exit code: 0 if nothing differs, {EXIT_DIFFERENT} if something does. Settings alone are no difference.",
 )

@@ -10,11 +10,13 @@ from weekly_cli.cli.application import command, importing, layers
 from weekly_cli.cli.console import console, print_json
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.settings.sources import resolve_some
 
 
 @command(
     "json",
+    *CONNECTION,
     examples=(
         "weekly-cli explain weekly/ AAPL 2024-03-15",
         "weekly-cli explain weekly/ AAPL 2024-03-15 --feature w_rsi_14",

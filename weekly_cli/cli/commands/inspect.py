@@ -6,6 +6,7 @@ from weekly_cli.cli.application import command, importing, layers
 from weekly_cli.cli.console import console, print_json
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.settings import SETTINGS, resolve
 from weekly_cli.settings.table import INPUT
 
@@ -15,7 +16,7 @@ _OF_INSPECT = tuple(row.name for row in SETTINGS.values() if row.panel == INPUT 
 
 
 @command(
-    *_OF_INSPECT, "price", "week", "ignore", "json",
+    *_OF_INSPECT, "price", "week", "ignore", "json", *CONNECTION,
     examples=("weekly-cli inspect prices/", "weekly-cli inspect weekly/", "weekly-cli inspect prices/ --json"),
 )  # fmt: skip
 def inspect(typed: Typed) -> int:

@@ -10,12 +10,13 @@ from weekly_cli.cli.application import command, importing, layers
 from weekly_cli.cli.console import console, print_json
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.settings.kinds import Date
 from weekly_cli.settings.sources import Given, resolve_some
 
 
 @command(
-    "symbols", "features", "sector_map", "plugin", "json",
+    "symbols", "features", "sector_map", "plugin", "json", *CONNECTION,
     examples=(
         "weekly-cli latest weekly/",
         "weekly-cli latest weekly/ -o signals.parquet --features momentum,w_vol_12",

@@ -10,11 +10,14 @@ from weekly_cli.cli.application import command, importing, layers
 from weekly_cli.cli.console import print_json, say
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE, UsageError
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.settings.kinds import PathName
 from weekly_cli.settings.sources import resolve_some
 
 
-@command("json", examples=("weekly-cli report run.json", "weekly-cli report run.json -o pages/monday.html"))
+@command(
+    "json", *CONNECTION, examples=("weekly-cli report run.json", "weekly-cli report run.json -o pages/monday.html")
+)
 def report(
     typed: Typed,
     run: Annotated[str, typer.Argument(help="What build has written with --report RUN.json.")],

@@ -10,11 +10,12 @@ from weekly_cli.cli.application import command, layers
 from weekly_cli.cli.console import console, print_json
 from weekly_cli.cli.parameters import Typed
 from weekly_cli.errors import EXIT_DONE, EXIT_NOT_PROVEN
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.settings.sources import resolve_some
 
 
 @command(
-    "columns", "sector_map", "plugin", "json",
+    "columns", "sector_map", "plugin", "json", *CONNECTION,
     examples=("weekly-cli verify weekly/", "weekly-cli verify weekly/ --input /data/prices --symbols 100"),
 )  # fmt: skip
 def verify(

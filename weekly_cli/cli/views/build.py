@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read, of_cluster, table_of
 from weekly_cli.dataset.schema import roles_in_words
+from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.names import LABEL_PREFIX
 from weekly_cli.run.repeats import differences
 from weekly_cli.run.report import Report
@@ -51,8 +52,18 @@ def render(report: Report, preview: pa.Table | None = None, *, verbose: bool = F
     if preview is not None and preview.num_rows:
         parts += [Text(), table_of(preview), Text()]
     code = f"import weekly_cli; weekly_cli.read({report.output!r})"
-    command = f"weekly-cli verify {shlex.quote(report.output)}"
+    command = " ".join(["weekly-cli verify", shlex.quote(report.output), *_connection(report)])
     return Group(*parts, grid([("in Python", code), ("next", command)]))
+
+
+def _connection(report: Report) -> Iterator[str]:
+    """Yield the flags by which the run was told how object stores are reached."""
+    for name in CONNECTION:
+        given = report.settings.get(name)
+        if given is not None and given.source.startswith("--"):
+            yield given.source
+            if given.value is not True:
+                yield shlex.quote(str(given.value))
 
 
 #: Columns that a preview shows first, those of them that are there.

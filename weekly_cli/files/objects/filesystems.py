@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weekly_cli.errors import UsageError
@@ -43,27 +43,32 @@ class Connection(NamedTuple):
     anonymous: bool = False
 
 
+#: The settings that tell it, in the order of a `Connection`.
+CONNECTION = ("s3_endpoint", "s3_region", "s3_anonymous")
 #: In which variables a process tells its workers of the connection: those of the settings.
 _ENDPOINT, _REGION, _ANONYMOUS = "WEEKLY_CLI_S3_ENDPOINT", "WEEKLY_CLI_S3_REGION", "WEEKLY_CLI_S3_ANONYMOUS"
-_given: Connection | None = None
+_given: Callable[[], Connection] | None = None
 
 
-def connect_by(connection: Connection) -> None:
-    """Reach S3 in this way from now on."""
+def connect_by(told: Callable[[], Connection]) -> None:
+    """Reach S3 from now on in the way that a function tells, which is called if S3 is needed."""
     global _given
-    _given = connection
+    _given = told
     filesystem.cache_clear()
 
 
 def connection() -> Connection:
     """Return how this process reaches S3: as it was told, or else by its environment."""
-    anonymous = os.environ.get(_ANONYMOUS, "")
-    told = _given or Connection(
-        os.environ.get(_ENDPOINT), os.environ.get(_REGION), bool(anonymous) and Switch().parse([anonymous])
-    )
+    told = (_given or _by_variables)()
     endpoint = told.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = told.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return Connection(endpoint or None, region or None, told.anonymous)
+
+
+def _by_variables() -> Connection:
+    anonymous = os.environ.get(_ANONYMOUS, "")
+    is_anonymous = bool(anonymous) and Switch().parse([anonymous])
+    return Connection(os.environ.get(_ENDPOINT), os.environ.get(_REGION), is_anonymous)
 
 
 def variables() -> Mapping[str, str]:
