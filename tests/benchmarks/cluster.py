@@ -3,6 +3,7 @@
 `empty`: tasks that do nothing, alone and with the bytes that a real one carries, through the engine.
 `fan-out`: the same build on one, two and four workers of one thread.
 `client`: the memory of the process that was called, while the input grows tenfold, and tenfold again.
+`paper`: a billion rows on up to a thousand workers, planned, with what `empty` and `client` have measured.
 `large`: some hundred million rows on a cluster of this machine's cores, under one memory limit for all processes.
 """
 
@@ -15,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import data
@@ -22,6 +24,7 @@ import psutil
 from dask_processes import dask_cluster
 from empty_tasks import EmptyTask, done
 from measure import measured
+from on_paper import HEADER, Cost, on_paper
 from record import keep
 
 from weekly_cli.run.engines.dask_connect import connect
@@ -33,6 +36,7 @@ LOADS = (0, 16 * 1024)
 WORKERS = (1, 2, 4)
 ROUNDS = 3
 SIZES = ((400, 10), (4_000, 10), (10_000, 40))
+WORKERS_OF_CLIENT = 2
 LIMIT, LIMIT_BYTES = "2GiB", 2**31
 
 
@@ -47,18 +51,22 @@ def empty(folder: Path, _: Path) -> list[dict[str, object]]:
                 processes = psutil.Process(), psutil.Process(cluster.scheduler.pid)
                 tasks = [EmptyTask(number, bytes(load)) for number in range(count)]
                 before = [one.memory_info().rss for one in processes]
+                busy = [sum(one.cpu_times()[:2]) for one in processes]
                 began = time.perf_counter()
                 ended = sum(1 for _ in engine.run_tasks(tasks, done))  # type: ignore[arg-type]
                 seconds = time.perf_counter() - began
+                busy = [sum(one.cpu_times()[:2]) - was for one, was in zip(processes, busy, strict=True)]
                 grown = [one.memory_info().rss - size for one, size in zip(processes, before, strict=True)]
                 engine.close()
             assert ended == count
             found.append(
                 {"tasks": count, "load_bytes": load, "seconds": seconds}
                 | dict(zip(("client_bytes", "scheduler_bytes"), grown, strict=True))
+                | dict(zip(("client_seconds", "scheduler_seconds"), busy, strict=True))
             )
             print(
                 f"{count:>9,} tasks of {load / 1024:.0f} KiB: {seconds:.1f} s, {1000 * seconds / count:.2f} ms each; "
+                f"CPU: client {1000 * busy[0] / count:.2f} ms, scheduler {1000 * busy[1] / count:.2f} ms each; "
                 f"grown: client {grown[0] / 2**20:.0f} MiB, scheduler {grown[1] / 2**20:.0f} MiB",
                 flush=True,
             )
@@ -87,7 +95,7 @@ def fan_out(folder: Path, datasets: Path) -> list[dict[str, object]]:
 def client(folder: Path, datasets: Path) -> list[dict[str, object]]:
     """Return the peak of the client's memory by the input's size, in date order: all rows are partitioned."""
     found = []
-    with dask_cluster(folder, 2) as cluster:
+    with dask_cluster(folder, WORKERS_OF_CLIENT) as cluster:
         for symbols, years in SIZES:
             source = data.sample(datasets, symbols, years, "date")
             said = build(source, folder, "--scheduler", cluster.address)
@@ -122,6 +130,24 @@ def large(folder: Path, datasets: Path) -> list[dict[str, object]]:
     return found
 
 
+def paper(folder: Path, datasets: Path) -> list[dict[str, object]]:
+    """Return what a billion rows would cost, by what the other parts have measured."""
+    costly = json.loads((folder / "cluster-empty.json").read_text())["figures"][-1]
+    largest = json.loads((folder / "cluster-client.json").read_text())["figures"][-1]
+    seconds = largest["seconds"]
+    cost = Cost(
+        row_seconds=WORKERS_OF_CLIENT
+        * sum(seconds[stage] for stage in ("scan", "partition", "fan out"))
+        / largest["rows"],
+        shuffled_bytes=largest["partitioned_bytes"] / largest["rows"],
+        scheduler_seconds=costly["scheduler_seconds"] / costly["tasks"],
+        client_seconds=costly["client_seconds"] / costly["tasks"],
+    )
+    found = list(on_paper(data.sample(datasets, *SIZES[0], "date"), cost))
+    print(HEADER, *(one.line for one in found), sep="\n", flush=True)
+    return [asdict(one) for one in found]
+
+
 def build(source: Path, folder: Path, *words: str) -> dict[str, object]:
     """Build a dataset on a cluster and return the report."""
     output, report = folder / "cluster", folder / "cluster-report.json"
@@ -136,6 +162,7 @@ PARTS: dict[str, Callable[[Path, Path], list[dict[str, object]]]] = {
     "empty": empty,
     "fan-out": fan_out,
     "client": client,
+    "paper": paper,
     "large": large,
 }
 

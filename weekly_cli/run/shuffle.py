@@ -25,7 +25,7 @@ from weekly_cli.run.partition import Partitioned, Routing, partitioned, routing_
 from weekly_cli.run.plan import Plan
 
 #: With one, a chunk would be a file for each task; with all, each task would read the footer of the rows of all others.
-_TASKS_PER_BUNDLE = 16
+TASKS_PER_BUNDLE = 16
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def shuffle(
     on_rows : callable
         Called with the number of rows sorted so far.
     """
-    routing = replace(routing_of(scan, plan, schema), tasks_per_bundle=_TASKS_PER_BUNDLE)
+    routing = replace(routing_of(scan, plan, schema), tasks_per_bundle=TASKS_PER_BUNDLE)
     symbols = address("symbols.parquet")
     _write_symbols(scan.symbols.take(from_numpy(plan.selected)), location(symbols))
     pieces = scan.footers.pieces
