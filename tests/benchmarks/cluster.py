@@ -98,7 +98,7 @@ def client(folder: Path, datasets: Path) -> list[dict[str, object]]:
     with dask_cluster(folder, WORKERS_OF_CLIENT) as cluster:
         for symbols, years in SIZES:
             source = data.sample(datasets, symbols, years, "date")
-            said = build(source, folder, "--scheduler", cluster.address)
+            said = build(source, folder, "--scheduler", cluster.address, "--strategy", "batched")
             one = {"rows": said["rows"], "client_bytes": said["peak_bytes"]["parent"], "seconds": said["seconds"]}
             one |= {
                 "partitioned_bytes": said["bytes_partitioned"],

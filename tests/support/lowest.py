@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 #: Extras of developers, who install the newest versions.
 OF_DEVELOPERS = ("test",)
 #: What reaches into the libraries: the command, all readings of the input, charts, the columns against their oracles,
-#: pandas in and out, `verify` with its second implementation, and the pool.
+#: pandas in and out, `verify` with its second implementation, the pool, a cluster and object storage.
 TESTS = (
     "tests/cli/test_cli.py",
     "tests/cli/test_verify.py",
@@ -33,6 +33,8 @@ TESTS = (
     "tests/unit/test_parquet.py",
     "tests/unit/test_resources.py",
     "tests/faults/test_retry.py",
+    "tests/cli/test_object_store.py",
+    "tests/cli/test_cluster.py",
     # Its prices come from a package that needs pandas 2.2.3.
     "--deselect=tests/unit/test_values.py::test_real_prices_equal_the_reference",
 )
