@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 KEY_ROLES = ("symbol", "date")
 PRICE_ROLES = ("open", "high", "low", "close")
@@ -64,6 +65,23 @@ FROM_FILE, FROM_FOLDER = "@file", "@folder"
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
 #: When a bar becomes visible.
 AVAILABILITIES = ("next-week", "week-end")
+
+
+class Period(NamedTuple):
+    """What bars may be made of, as words have it: what it is called, and what its columns' names begin with."""
+
+    noun: str
+    prefix: str
+
+
+#: The periods of which bars are made, by their names in `--every`, in the order of their columns.
+PERIODS = {
+    "week": Period("week", "w_"),
+    "2W": Period("two weeks", "w2_"),
+    "4W": Period("four weeks", "w4_"),
+    "month": Period("month", "m_"),
+    "quarter": Period("quarter", "q_"),
+}
 
 #: The windows of the features in weeks, by the key under which `--windows` sets others. MACD: fast, slow, signal.
 WINDOWS: dict[str, tuple[int, ...]] = {

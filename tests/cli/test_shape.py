@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import weekly_cli
-from weekly_cli.compute.weeks import first_day_seen, newest_week_seen
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.writers import WRITERS
 from weekly_cli.names import ANCHORS, AVAILABILITIES
@@ -105,9 +105,10 @@ def test_daily_rows_have_what_the_weekly_row_has_that_they_see(
 @given(st.integers(-(10**6), 10**6), st.sampled_from(ANCHORS), st.sampled_from(AVAILABILITIES))
 @settings(max_examples=200)
 def test_a_bar_is_the_newest_on_the_first_day_that_sees_it(week: int, anchor: str, available: str) -> None:
-    day = first_day_seen(week, anchor, available)
-    assert newest_week_seen(day, anchor, available) == week
-    assert newest_week_seen(day - 1, anchor, available) == week - 1
+    clock = Clock("week", anchor, available)
+    day = clock.first_day_seen(week)
+    assert clock.newest_seen(day) == week
+    assert clock.newest_seen(day - 1) == week - 1
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)

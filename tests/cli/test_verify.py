@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from frames import (
 from rounds import soaked
 
 from weekly_cli.compute import features
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature, returns
 from weekly_cli.compute.kernels import lag
 from weekly_cli.errors import InputRefused, UsageError
@@ -399,9 +401,8 @@ def test_a_feature_of_ones_own_that_does_not_look_ahead_passes(
 
 def test_rows_that_see_their_own_week_are_found(prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A leak within the newest bar: it shows only where a cut falls inside of a week."""
-    from weekly_cli.compute.weeks import newest_week_seen
-
-    monkeypatch.setattr("weekly_cli.compute.weeks.newest_week_seen", lambda *given: newest_week_seen(*given) + 1)
+    newest_seen = Clock.newest_seen
+    monkeypatch.setattr(Clock, "newest_seen", lambda self, day: newest_seen(self, day) + 1)
     build(prices, tmp_path / "out", features="w_close")
     proof = verify(tmp_path / "out")
     assert failed(proof) == ["look-ahead", "reference"]
@@ -412,12 +413,8 @@ def test_rows_that_see_a_week_a_day_too_early_are_found(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On its last day a week's bar is complete: no cut shows that it may not be seen yet, the reference does."""
-    from weekly_cli.compute.weeks import newest_week_seen
-
-    monkeypatch.setattr(
-        "weekly_cli.compute.weeks.newest_week_seen",
-        lambda day, week, available: newest_week_seen(day, week, "week-end"),
-    )
+    newest_seen = Clock.newest_seen
+    monkeypatch.setattr(Clock, "newest_seen", lambda self, day: newest_seen(replace(self, available="week-end"), day))
     build(prices, tmp_path / "out", features="w_close")
     assert "reference" in failed(verify(tmp_path / "out"))
 

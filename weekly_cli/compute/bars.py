@@ -1,7 +1,7 @@
-"""Builds weekly bars from daily rows.
+"""Builds bars of weeks, months or quarters from daily rows.
 
-In rows sorted by (symbol, date) a week is a run of rows with equal symbol and week number, so every price of a bar is
-one `reduceat` over the starts of the runs. Nearly every row is usable: all rows are reduced as they are, and the few
+In rows sorted by (symbol, date) a period is a run of rows with equal symbol and period number, so every price of a bar
+is one `reduceat` over the starts of the runs. Nearly every row is usable: all rows are reduced as they are, and the few
 bars that contain an unusable row are computed again from their usable values.
 """
 
@@ -10,32 +10,61 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from weekly_cli.compute import weeks
+from weekly_cli.compute.clocks import Clock
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class WeeklyBars:
-    """Weekly bars sorted by (code, week): codes, weeks and days are int64[bars], the prices float64[bars].
+class Bars:
+    """Bars of one clock, sorted by (code, period): codes, periods and days are int64[bars], the prices float64[bars].
 
     `days` counts the usable daily rows of a bar; `volume` is NaN throughout if the input has no volume.
     """
 
     codes: Ints
-    weeks: Ints
+    periods: Ints
     days: Ints
     open: Floats
     high: Floats
     low: Floats
     close: Floats
     volume: Floats
+
+
+@dataclass(frozen=True)
+class UsedColumns:
+    """Prices and volume of daily rows as bars use them, float64[rows] by role, whatever the clock.
+
+    Attributes
+    ----------
+    columns : mapping of role to float64[rows]
+    unusable : mapping of role to bool[rows] or None
+        Where each is unusable; None: nowhere.
+    """
+
+    columns: Mapping[str, Floats]
+    unusable: Mapping[str, NDArray[np.bool_] | None]
+
+    @cached_property
+    def any_unusable(self) -> NDArray[np.bool_] | None:
+        """The rows in which any column is unusable, bool[rows]; None: none."""
+        return functools.reduce(_either, self.unusable.values())
+
+    def of_rows(self, rows: Ints) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_]]]:
+        """Return the columns of some rows, and where they are unusable."""
+        flags = self.unusable.items()
+        return (
+            {role: column[rows] for role, column in self.columns.items()},
+            {role: np.zeros(len(rows), bool) if flag is None else flag[rows] for role, flag in flags},
+        )
 
 
 @dataclass(frozen=True)
@@ -60,54 +89,18 @@ class Quality:
         return Quality(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-@np.errstate(all="ignore")  # an overflowing product is unusable, and is counted; a sum is stored as null
-def weekly_bars(
-    codes: Ints, days: Ints, raw: Mapping[str, Floats], adjusted: Floats | None, anchor: str
-) -> tuple[WeeklyBars, Quality]:
-    """Return the weekly bars of the usable rows, and the counts of anomalies in the rows.
-
-    A bar has the first open, the highest high, the lowest low, the last close and the summed volume of its rows. A bar
-    without a usable open, high or low takes the first, the highest or the lowest of its closes instead.
+@np.errstate(all="ignore")  # an overflowing product is unusable, and is counted
+def columns_as_used(raw: Mapping[str, Floats], adjusted: Floats | None) -> UsedColumns:
+    """Return the columns that the bars of every clock use, and where each is unusable.
 
     Parameters
     ----------
-    codes, days : int64[rows]
-        Position of the row's symbol in the task, and days since 1970-01-01: sorted by both, each pair once.
     raw : mapping of role to float64[rows]
         The prices and the volume that the input has, NaN where null; at least `close`.
     adjusted : float64[rows], optional
         An adjusted close: it becomes the close, and open, high and low are scaled with it. A row is then usable only
         if both closes are.
-    anchor : str
-        The weekday on which weeks end, one of `weeks.ANCHORS`.
     """
-    columns, bad = columns_as_used(raw, adjusted)
-    week = weeks.week_number(days, anchor)
-    starts = run_starts(codes, week)
-    bars = {"codes": codes[starts], "weeks": week[starts], **_reduced(columns, starts)}
-    outside, below = crossed(columns)
-    quality = Quality()
-    unusable = functools.reduce(_either, bad.values())
-    if unusable is not None:
-        affected = np.logical_or.reduceat(unusable, starts)
-        rows = np.flatnonzero(np.repeat(affected, bars["days"]))
-        outside[rows] = below[rows] = False
-        number = np.searchsorted(starts, rows, "right") - 1
-        values_by_role = {role: column[rows] for role, column in columns.items()}
-        flags = {role: np.zeros(len(rows), bool) if flag is None else flag[rows] for role, flag in bad.items()}
-        recomputed, new_values, quality = _of_usable_rows(number, values_by_role, flags)
-        for name, values in new_values.items():
-            bars[name][recomputed] = values
-        affected[recomputed] = False
-        bars = {name: values[~affected] for name, values in bars.items()}
-    quality += Quality(high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
-    return WeeklyBars(**bars), quality
-
-
-def columns_as_used(
-    raw: Mapping[str, Floats], adjusted: Floats | None
-) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_] | None]]:
-    """Return the columns that the bars use, and where each is unusable; None: nowhere."""
     columns = dict(raw)
     if adjusted is not None:
         factor = adjusted / raw["close"]
@@ -116,7 +109,58 @@ def columns_as_used(
     bad = {role: unusable_values(column, role) for role, column in columns.items()}
     if adjusted is not None:
         bad["close"] = _either(bad["close"], unusable_values(raw["close"], "close"))
-    return columns, bad
+    return UsedColumns(columns, bad)
+
+
+@np.errstate(all="ignore")  # a sum that overflows is stored as null
+def bars_of(codes: Ints, days: Ints, used: UsedColumns, clock: Clock) -> Bars:
+    """Return the bars of the usable rows.
+
+    A bar has the first open, the highest high, the lowest low, the last close and the summed volume of its rows. A bar
+    without a usable open, high or low takes the first, the highest or the lowest of its closes instead.
+
+    Parameters
+    ----------
+    codes, days : int64[rows]
+        Position of the row's symbol in the task, and days since 1970-01-01: sorted by both, each pair once.
+    used : UsedColumns
+        Of these rows.
+    clock : Clock
+    """
+    period = clock.period(days)
+    starts = run_starts(codes, period)
+    bars = {"codes": codes[starts], "periods": period[starts], **_reduced(used.columns, starts)}
+    if used.any_unusable is None:
+        return Bars(**bars)
+    affected = np.logical_or.reduceat(used.any_unusable, starts)
+    rows = np.flatnonzero(np.repeat(affected, bars["days"]))
+    number = np.searchsorted(starts, rows, "right") - 1
+    recomputed, new_values = _of_usable_rows(number, *used.of_rows(rows))
+    for name, values in new_values.items():
+        bars[name][recomputed] = values
+    affected[recomputed] = False
+    return Bars(**{name: values[~affected] for name, values in bars.items()})
+
+
+@np.errstate(all="ignore")
+def quality_of(used: UsedColumns) -> Quality:
+    """Return the counts of anomalies in the rows."""
+    outside, below = crossed(used.columns)
+    quality = Quality()
+    if used.any_unusable is not None:
+        rows = np.flatnonzero(used.any_unusable)
+        outside[rows] = below[rows] = False
+        columns, flags = used.of_rows(rows)
+        usable = ~flags["close"]
+        counts = {f"unusable_{role}": int(flag[usable].sum()) for role, flag in flags.items() if role != "close"}
+        counts["unusable_close"] = len(usable) - int(usable.sum())
+        others = crossed({role: np.where(flags[role], np.nan, column)[usable] for role, column in columns.items()})
+        quality = _crossed_counts(*others) + Quality(**counts)
+    return quality + _crossed_counts(outside, below)
+
+
+def _crossed_counts(outside: NDArray[np.bool_], below: NDArray[np.bool_]) -> Quality:
+    return Quality(high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
 
 
 def _reduced(columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[Any]]:
@@ -135,17 +179,13 @@ def _reduced(columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[A
 
 def _of_usable_rows(
     number: Ints, columns: Mapping[str, Floats], bad: Mapping[str, NDArray[np.bool_]]
-) -> tuple[Ints, dict[str, NDArray[Any]], Quality]:
-    """Return the numbers of the bars with a usable row, their days and prices, and the counts of anomalies."""
+) -> tuple[Ints, dict[str, NDArray[Any]]]:
+    """Return the numbers of the bars with a usable row, and their days and prices."""
     usable = ~bad["close"]
     number = number[usable]
     starts = run_starts(number)
-    counts = {f"unusable_{role}": int(flag[usable].sum()) for role, flag in bad.items() if role != "close"}
-    counts["unusable_close"] = len(usable) - len(number)
     columns = {role: np.where(bad[role], np.nan, column)[usable] for role, column in columns.items()}
-    outside, below = crossed(columns)
-    quality = Quality(**counts, high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
-    return number[starts], _reduced(_filled(columns, starts), starts), quality
+    return number[starts], _reduced(_filled(columns, starts), starts)
 
 
 def _filled(columns: Mapping[str, Floats], starts: Ints) -> dict[str, Floats]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weekly_cli.compute import weeks
 from weekly_cli.compute.bars import Floats, Ints
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.names import FORWARD_RETURN, LABEL_PREFIX
 
 
@@ -54,9 +54,9 @@ class Labels:
     newest: int
 
 
-def labels_up_to(wanted: tuple[Label, ...], last_day: int, anchor: str) -> Labels | None:
+def labels_up_to(wanted: tuple[Label, ...], last_day: int, clock: Clock) -> Labels | None:
     """Return which labels to compute where the data reach to `last_day`; None: none."""
-    return Labels(wanted, weeks.newest_week_seen(last_day, anchor, "week-end")) if wanted else None
+    return Labels(wanted, clock.newest_over(last_day)) if wanted else None
 
 
 def labels_named(names: Sequence[str]) -> tuple[Label, ...]:

@@ -16,16 +16,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from weekly_cli.compute import weeks
 from weekly_cli.compute.arrays import from_numpy, numpy_type
-from weekly_cli.compute.bars import Ints, WeeklyBars, run_starts
+from weekly_cli.compute.bars import Bars, Ints, run_starts
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature, Step, evaluate
 from weekly_cli.compute.kernels import Panel
 from weekly_cli.compute.labels import Label, Labels, forward_return
 from weekly_cli.compute.panel import PanelShape, symbol_groups
 from weekly_cli.names import PREFIX, written_name
 
-_KEY_WEEKS = 2**32
+_KEY_PERIODS = 2**32
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Recipe:
 
     features: tuple[Feature, ...]
     steps: Mapping[str, Step]
-    week: str
-    available: str
+    clock: Clock
     dtype: str
     prefix: str = PREFIX
     date_type: str = "date"
@@ -62,7 +61,7 @@ class BenchmarkBars:
     Attributes
     ----------
     keys : int64[bars of all benchmarks]
-        Ascending keys of (benchmark, week), computed by `bar_keys`.
+        Ascending keys of (benchmark, period), computed by `bar_keys`.
     close : float64[bars of all benchmarks]
     compared : mapping of benchmark name to int64[symbols]
         The number of each symbol's benchmark; -1: none.
@@ -72,20 +71,20 @@ class BenchmarkBars:
     close: NDArray[np.float64]
     compared: Mapping[str, Ints]
 
-    def closes(self, name: str, codes: Ints, week: Ints) -> NDArray[np.float64]:
-        """Return the close of each bar's benchmark in the bar's own week, NaN where there is none."""
+    def closes(self, name: str, codes: Ints, period: Ints) -> NDArray[np.float64]:
+        """Return the close of each bar's benchmark in the bar's own period, NaN where there is none."""
         result = np.full(len(codes), np.nan)
         if len(self.keys):
-            wanted = bar_keys(self.compared[name][codes], week)
+            wanted = bar_keys(self.compared[name][codes], period)
             at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
             matches = self.keys[at] == wanted
             result[matches] = self.close[at[matches]]
         return result
 
 
-def bar_keys(codes: Ints, week: Ints) -> Ints:
-    """Return one ascending number for each (code, week)."""
-    return codes * _KEY_WEEKS + week
+def bar_keys(codes: Ints, period: Ints) -> Ints:
+    """Return one ascending number for each (code, period)."""
+    return codes * _KEY_PERIODS + period
 
 
 @dataclass(frozen=True)
@@ -164,14 +163,14 @@ def _span_columns(columns: Iterable[BarColumn], bars: Ints) -> Iterator[SpanColu
 
 
 def blocks(
-    bars: WeeklyBars, codes: Ints, days: Ints, n_symbols: int, recipe: Recipe, benchmarks: BenchmarkBars
+    bars: Bars, codes: Ints, days: Ints, n_symbols: int, recipe: Recipe, benchmarks: BenchmarkBars
 ) -> Iterator[Block]:
     """Compute the columns of the daily rows, one contiguous range of symbols after the other.
 
     Parameters
     ----------
-    bars : WeeklyBars
-        Of all symbols, sorted by (code, week).
+    bars : Bars
+        Of all symbols, sorted by (code, period).
     codes, days : int64[rows]
         The daily rows that are written, sorted.
     n_symbols : int
@@ -185,10 +184,10 @@ def blocks(
         bar = slice(int(bar_starts[first]), int(bar_starts[stop]))
         if rows.start == rows.stop:
             continue
-        newest = weeks.newest_week_seen(days[rows], recipe.week, recipe.available)
+        newest = recipe.clock.newest_seen(days[rows])
         starts = run_starts(codes[rows], newest)
         wanted = bar_keys(codes[rows][starts], newest[starts])
-        keys = bar_keys(bars.codes[bar], bars.weeks[bar])
+        keys = bar_keys(bars.codes[bar], bars.periods[bar])
         at = np.searchsorted(keys, wanted, "right") - 1
         has_bar = (at >= 0) & (bars.codes[bar][at] == codes[rows][starts]) if bar.stop > bar.start else at >= 0
         per_symbol = np.diff(bar_starts)[first:stop]
@@ -210,43 +209,39 @@ def _next_bars(at: Ints, codes_of_bars: Ints, codes: Ints) -> Ints:
     return np.where(unseen == codes, at + 1, -1)
 
 
-def _labels(bars: WeeklyBars, bar: slice, keys: Ints, bars_per_symbol: Ints, recipe: Recipe) -> Iterator[BarColumn]:
+def _labels(bars: Bars, bar: slice, keys: Ints, bars_per_symbol: Ints, recipe: Recipe) -> Iterator[BarColumn]:
     if recipe.labels is not None:
         for label in recipe.labels.wanted:
             close, newest = bars.close[bar], recipe.labels.newest
-            values = forward_return(keys, bars.weeks[bar], close, bars_per_symbol, label.n_weeks, newest)
+            values = forward_return(keys, bars.periods[bar], close, bars_per_symbol, label.n_weeks, newest)
             yield as_stored(label, values, recipe.dtype)
 
 
 def _columns(
-    bars: WeeklyBars, bar: slice, bars_per_symbol: Ints, recipe: Recipe, benchmarks: BenchmarkBars
+    bars: Bars, bar: slice, bars_per_symbol: Ints, recipe: Recipe, benchmarks: BenchmarkBars
 ) -> Iterator[BarColumn]:
     shape = PanelShape(bars_per_symbol)
     if bar.start == bar.stop:
         yield from (_column(feature, np.empty(0), recipe) for feature in recipe.features)
         return
-    given = bar_panels(bars, bar, shape, (recipe.week, recipe.available), benchmarks)
+    given = bar_panels(bars, bar, shape, recipe.clock, benchmarks)
     with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
         for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
             yield _column(feature, shape.ragged(panel), recipe)
 
 
 def bar_panels(
-    bars: WeeklyBars, bar: slice, shape: PanelShape, clocks: tuple[str, str], benchmarks: BenchmarkBars
+    bars: Bars, bar: slice, shape: PanelShape, clock: Clock, benchmarks: BenchmarkBars
 ) -> Callable[[str], Panel]:
-    """Return what gives the inputs of all steps by name: the panels of some symbols' bars, and of their benchmarks.
-
-    `clocks` are the last day of the week and when bars may be seen, as in a `Recipe`.
-    """
-    anchor, available = clocks
-    week = bars.weeks[bar]
+    """Return what gives the inputs of all steps by name: the panels of some symbols' bars, and of their benchmarks."""
+    period = bars.periods[bar]
     facts = {name: getattr(bars, name)[bar] for name in ("days", "open", "high", "low", "close", "volume")}
-    facts |= {"week_end": weeks.week_end(week, anchor), "bar_number": shape.bar_number}
-    facts["visible_from"] = weeks.first_day_seen(week, anchor, available)
+    facts |= {"week_end": clock.end(period), "bar_number": shape.bar_number}
+    facts["visible_from"] = clock.first_day_seen(period)
 
     def given(name: str) -> Panel:
         benchmark = name.removeprefix("benchmark:")
-        return shape.panel(facts[name] if benchmark == name else benchmarks.closes(benchmark, bars.codes[bar], week))
+        return shape.panel(facts[name] if benchmark == name else benchmarks.closes(benchmark, bars.codes[bar], period))
 
     return given
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints, run_starts
-from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.compute.clocks import DAYS_PER_WEEK
 from weekly_cli.names import ANCHORS
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints, run_starts
-from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.compute.clocks import DAYS_PER_WEEK
 from weekly_cli.dataset.calendar import WEEKDAYS, Calendar, fitting_anchor
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.footers import Footers

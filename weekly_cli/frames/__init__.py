@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Floats, Ints, weekly_bars
+from weekly_cli.compute.bars import Floats, Ints, bars_of, columns_as_used
 from weekly_cli.compute.labels import labels_up_to
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
@@ -25,6 +25,7 @@ from weekly_cli.frames.incoming import Frame, take
 from weekly_cli.frames.keys import WHERE, Keys, columns_of, keys_of, refuse_repeated
 from weekly_cli.frames.wording import in_python
 from weekly_cli.names import PRICE_ROLES
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.run.comparisons import compare
 from weekly_cli.run.rows import sort_order
 from weekly_cli.run.sectors import sectors_of
@@ -162,10 +163,11 @@ def _values(
     n_symbols = len(keys.symbols)
     comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
-    labels = labels_up_to(wanted.labels, int(keys.days.max()) if len(keys.days) else 0, config.week)
-    recipe = Recipe(wanted.features, wanted.steps, config.week, config.available, config.dtype, labels=labels)
-    bars = weekly_bars(keys.codes, keys.days, prices_by_role, adjusted, config.week)[0]
-    benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.weeks), bars.close, compared)
+    clock = weekly_clock(config)
+    labels = labels_up_to(wanted.labels, int(keys.days.max()) if len(keys.days) else 0, clock)
+    recipe = Recipe(wanted.features, wanted.steps, clock, config.dtype, labels=labels)
+    bars = bars_of(keys.codes, keys.days, columns_as_used(prices_by_role, adjusted), clock)
+    benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.periods), bars.close, compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.added])
     batches = [
         pa.record_batch(block.arrays(), schema=schema)

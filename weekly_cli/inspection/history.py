@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.clocks import DAYS_PER_WEEK
 from weekly_cli.compute.sessions import alive_by_day, session_days
-from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.dataset import calendar as days
 from weekly_cli.dataset.calendar import WEEKDAYS, fitting_anchor
 from weekly_cli.dataset.dates import as_date

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Floats, Ints, weekly_bars
+from weekly_cli.compute.bars import Floats, Ints, bars_of, columns_as_used, quality_of
 from weekly_cli.compute.suspects import Suspects, Suspicion, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset import source
@@ -15,6 +15,7 @@ from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import prices
 from weekly_cli.dataset.selection import pieces_of
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.run.rows import sort_order
 from weekly_cli.settings import Config
 
@@ -63,8 +64,11 @@ def _suspects_of(scan: Scan, config: Config, numbers: Ints) -> Suspects:
     adjusted = None if config.price is None else columns[config.price]
     treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
     raw, adjusted, _ = treated(codes, raw, adjusted, treatment)
-    bars = weekly_bars(codes, days, raw, adjusted, config.week)
-    return find_suspects((codes, days), raw, adjusted, bars, None if beside is None else columns[beside])
+    used = columns_as_used(raw, adjusted)
+    bars = bars_of(codes, days, used, weekly_clock(config))
+    return find_suspects(
+        (codes, days), raw, adjusted, (bars, quality_of(used)), None if beside is None else columns[beside]
+    )
 
 
 def _sorted_columns(scan: Scan, numbers: Ints, names: list[str]) -> tuple[Ints, Ints, dict[str, Floats]]:

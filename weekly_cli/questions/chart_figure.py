@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.compute.clocks import DAYS_PER_WEEK
 from weekly_cli.names import printable
 from weekly_cli.questions.chart import Chart, Days, Floats, plain
 from weekly_cli.questions.chart_panels import Panel

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli import __version__
-from weekly_cli.compute import weeks
 from weekly_cli.compute.features import Feature
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.errors import UsageError
@@ -21,6 +20,7 @@ from weekly_cli.questions.seen_bar import Row, calendar, in_words, seen_bar, sum
 from weekly_cli.questions.step_formulas import write
 from weekly_cli.questions.why_null import too_early, why_null
 from weekly_cli.questions.workings import At, Evaluated, Working, needed_steps, workings
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.settings.kinds import Date
 
 #: Two computations of a value may differ by this share, besides the rounding of its type: another machine's logarithm.
@@ -65,8 +65,8 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
         output=built.name,
         symbol=symbol,
         date=as_date(day),
-        week=row.week,
-        available=row.available,
+        week=row.clock.anchor,
+        available=row.clock.available,
         summary=_summary(row),
         visible="" if bar is None else visible(row, bar),
         own_week_end=as_date(row.end(row.own_week)),
@@ -83,7 +83,7 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
 
 
 def _row(found: History, day: int) -> Row:
-    config, rows = found.built.config, found.rows
+    rows = found.rows
     at = int(np.searchsorted(rows.days, day))
     if at == len(rows.days) or rows.days[at] != day:
         near = [int(each) for each in (*rows.days[max(at - 1, 0) : at], *rows.days[at : at + 1])]
@@ -91,9 +91,10 @@ def _row(found: History, day: int) -> Row:
             f"{found.built.name} has no row of {found.symbol} on {in_words(day)}; the nearest "
             f"{'is' if len(near) == 1 else 'are'} of {' and '.join(map(in_words, near))}"
         )
-    newest = int(weeks.newest_week_seen(day, config.week, config.available))
-    bar = int(np.searchsorted(rows.bars.weeks, newest, "right")) - 1
-    return Row(found, at, day, int(weeks.week_number(day, config.week)), newest, bar, _offset(found, at, bar))
+    clock = weekly_clock(found.built.config)
+    newest = clock.newest_seen(day)
+    bar = int(np.searchsorted(rows.bars.periods, newest, "right")) - 1
+    return Row(found, at, day, clock.period(day), newest, bar, _offset(found, at, bar))
 
 
 def _offset(found: History, at: int, bar: int) -> int:

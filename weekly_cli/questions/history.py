@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import text_array
-from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, columns_as_used, weekly_bars
+from weekly_cli.compute.bars import Bars, Floats, Ints, bars_of, columns_as_used
 from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.panel import PanelShape
 from weekly_cli.compute.spans import BenchmarkBars, as_stored, bar_keys, bar_panels
@@ -27,6 +27,7 @@ from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean, of_label
 from weekly_cli.questions.built import Built, history_of
 from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.questions.workings import Evaluated, needed_steps
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.run.wanted import wanted_by
 
 Bools = NDArray[np.bool_]
@@ -46,7 +47,7 @@ class DailyRows:
     unusable : mapping of role to bool[rows]
     padding : bool[rows]
         Rows that `--drop-padding` leaves out.
-    bars : WeeklyBars
+    bars : Bars
     """
 
     days: Ints
@@ -55,7 +56,7 @@ class DailyRows:
     used: Mapping[str, Floats]
     unusable: Mapping[str, Bools]
     padding: Bools
-    bars: WeeklyBars
+    bars: Bars
 
 
 def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyRows:
@@ -84,13 +85,12 @@ def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyR
     treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
     adjusted = None if config.price is None else prices(table.column(config.price))
     treated_raw, treated_adjusted, _ = treated(codes, raw, adjusted, treatment)
-    bars, _ = weekly_bars(codes, days, treated_raw, treated_adjusted, config.week)
-    with np.errstate(all="ignore"):
-        used, unusable = columns_as_used(treated_raw, treated_adjusted)
+    used = columns_as_used(treated_raw, treated_adjusted)
+    bars = bars_of(codes, days, used, weekly_clock(built.config))
     nowhere = np.zeros(len(days), bool)
-    flags = {role: nowhere if flag is None else flag for role, flag in unusable.items()}
+    flags = {role: nowhere if flag is None else flag for role, flag in used.unusable.items()}
     padding = np.isnan(treated_raw["close"]) & ~np.isnan(raw["close"])
-    return DailyRows(days, table, raw, used, flags, padding, bars)
+    return DailyRows(days, table, raw, used.columns, flags, padding, bars)
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,11 @@ class History:
         `n_older` bars are from before them.
         """
         bars = self.rows.bars
-        shape = PanelShape(np.array([len(bars.weeks)]))
+        shape = PanelShape(np.array([len(bars.periods)]))
         needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, self.steps)))
         used = [name.removeprefix("benchmark:") for name in needed if name.startswith("benchmark:")]
         benchmarks = _benchmark_bars({name: self.peers[name] for name in used})
-        clocks = self.built.config.week, self.built.config.available
-        given = bar_panels(bars, slice(0, len(bars.weeks)), shape, clocks, benchmarks)
+        given = bar_panels(bars, slice(0, len(bars.periods)), shape, weekly_clock(self.built.config), benchmarks)
         older = {"bar_number": float(n_older)}
         return Evaluated(needed, self.steps, lambda name: given(name) + older.get(name, 0.0))
 
@@ -153,7 +152,7 @@ class Peer:
     """
 
     symbol: str | None = None
-    bars: WeeklyBars | None = None
+    bars: Bars | None = None
     trouble: str = ""
     is_none: bool = False
 
@@ -187,7 +186,7 @@ def _benchmark_bars(peers: Mapping[str, Peer]) -> BenchmarkBars:
     for number, (name, peer) in enumerate(peers.items()):
         compared[name] = np.array([number if peer.bars is not None else -1])
         if peer.bars is not None:
-            keys.append(bar_keys(np.full(len(peer.bars.weeks), number), peer.bars.weeks))
+            keys.append(bar_keys(np.full(len(peer.bars.periods), number), peer.bars.periods))
             closes.append(peer.bars.close)
     return BenchmarkBars(np.concatenate(keys), np.concatenate(closes), compared)
 

@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli import __version__
-from weekly_cli.compute import weeks
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.schema import as_text, plain_type, symbol_codes, working_type
@@ -34,6 +34,7 @@ from weekly_cli.questions.built import Built, open_output
 from weekly_cli.questions.histories import Histories, histories, newest_columns
 from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
 from weekly_cli.questions.recomputed import Recomputation, price_columns, recomputation
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.run.plugins import plugins_of, recorded_plugins
 
 _WEEK_END = "w_week_end"
@@ -143,8 +144,8 @@ def latest(
     sessions = (
         next_sessions(built, ends, of_all=symbols is None) if session is None else all_on(built, ends, day_of(session))
     )
-    seen_by_rows = weeks.newest_week_seen(ends.last + _lead_days(built), built.config.week, "next-week")
-    seen_by_sessions = weeks.newest_week_seen(sessions, built.config.week, "next-week")
+    seen_by_rows = weekly_clock(built.config).newest_seen(ends.last)
+    seen_by_sessions = Clock("week", built.config.week, "next-week").newest_seen(sessions)
     is_new = (seen_by_sessions > seen_by_rows) | (_WEEK_END not in built.features)
     question = _Question(built, symbols, ends, sessions, is_new)
     columns = _columns(question, [_WEEK_END, *(name for name in names if name != _WEEK_END)], sector_map)
@@ -248,7 +249,7 @@ def _with_new(computing: Recomputation, rows: Histories, table: pa.Table, first:
     here = slice(first, first + len(rows.symbols))
     new = np.flatnonzero(question.is_new[here])
     last = question.ends.last[here][new]
-    days = np.stack([last + _lead_days(question.built), question.sessions[here][new]], axis=1)
+    days = np.stack([last + weekly_clock(question.built.config).lead_days, question.sessions[here][new]], axis=1)
     computed = computing.columns(rows, first, np.repeat(new, 2), days.ravel())
     of_rows = computed.take(from_numpy(2 * np.arange(len(new))))
     _check(question.built, rows.symbols.take(from_numpy(new)), last, table.take(from_numpy(new)), of_rows)
@@ -285,8 +286,3 @@ def _why(built: Built) -> str:
     if not recorded.issuperset(one.sha256 for one in plugins_of(config)):
         return " (the plugin's content is another by now)"
     return " (has the sector map changed?)" if config.sector_map is not None else ""
-
-
-def _lead_days(built: Built) -> int:
-    """Return how many days before the day after its week the output's rows see a bar."""
-    return 1 if built.config.available == "week-end" else 0

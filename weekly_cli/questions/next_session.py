@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.weeks import DAYS_PER_WEEK
+from weekly_cli.compute.clocks import DAYS_PER_WEEK
 from weekly_cli.dataset.calendar import next_on, used_weekdays, weekday
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.schema import as_text

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Floats, Ints, WeeklyBars, weekly_bars
+from weekly_cli.compute.bars import Bars, Floats, Ints, bars_of, columns_as_used
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import catalogue
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
@@ -19,6 +20,7 @@ from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS
 from weekly_cli.questions.built import Built
 from weekly_cli.questions.histories import Histories, histories
 from weekly_cli.questions.sectors import sectors_of_output
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.run.wanted import wanted_by
 
@@ -116,7 +118,7 @@ def recomputation(
             f"{', '.join(comparing[:2])}{', ...' if len(comparing) > 2 else ''} of {built.name} can't be computed for "
             f"its next session: {error}; put it back, or leave the columns out with --features all,-relative"
         ) from error
-    recipe = Recipe(wanted.features, wanted.steps, config.week, "next-week", config.dtype)
+    recipe = Recipe(wanted.features, wanted.steps, Clock("week", config.week, "next-week"), config.dtype)
     return Recomputation(built, recipe, _benchmarks(built, symbols[0], compared), compared.numbers)
 
 
@@ -127,14 +129,14 @@ def _benchmarks(built: Built, symbols: pa.Array, compared: Comparisons) -> tuple
     for rows in histories(built, price_columns(built), list(numbers)) if numbers else ():
         bars = _bars(built, rows)
         of_code = np.array([numbers[as_text(symbol)] for symbol in rows.symbols])
-        keys.append(bar_keys(of_code[bars.codes], bars.weeks))
+        keys.append(bar_keys(of_code[bars.codes], bars.periods))
         closes.append(bars.close)
     key = np.concatenate(keys)
     order = np.argsort(key)
     return key[order], np.concatenate(closes)[order]
 
 
-def _bars(built: Built, rows: Histories) -> WeeklyBars:
+def _bars(built: Built, rows: Histories) -> Bars:
     config = built.config
     raw = {
         role: prices(rows.table.column(name)) for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")
@@ -142,4 +144,4 @@ def _bars(built: Built, rows: Histories) -> WeeklyBars:
     adjusted = None if config.price is None else prices(rows.table.column(config.price))
     treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
     raw, adjusted, _ = treated(rows.codes, raw, adjusted, treatment)
-    return weekly_bars(rows.codes, rows.days, raw, adjusted, config.week)[0]
+    return bars_of(rows.codes, rows.days, columns_as_used(raw, adjusted), weekly_clock(built.config))

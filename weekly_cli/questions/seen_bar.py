@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weekly_cli.compute import weeks
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.questions.explanation import CalendarWeek, Day, SeenBar
 from weekly_cli.questions.history import DailyRows, History
 from weekly_cli.questions.workings import SYMBOLS, Term, Working
+from weekly_cli.run.clocks import weekly_clock
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -54,22 +55,17 @@ class Row:
     offset: int
 
     @property
-    def week(self) -> str:
-        """The week's last day, as the build had it."""
-        return self.history.built.config.week
-
-    @property
-    def available(self) -> str:
-        """When a bar may be seen, as the build had it."""
-        return self.history.built.config.available
+    def clock(self) -> Clock:
+        """The week, and when its bar may be seen, as the build had them."""
+        return weekly_clock(self.history.built.config)
 
     def end(self, week: int) -> int:
         """Return a week's last day."""
-        return int(weeks.week_end(week, self.week))
+        return self.clock.end(week)
 
     def seen_from(self, week: int) -> int:
         """Return the first day on which a week's bar may be seen."""
-        return int(weeks.first_day_seen(week, self.week, self.available))
+        return self.clock.first_day_seen(week)
 
     def row_from(self, day: int) -> int | None:
         """Return the day of the symbol's first row on or after a day."""
@@ -85,11 +81,11 @@ def seen_bar(row: Row) -> SeenBar:
     """Return the bar that a row sees; there must be one."""
     rows = row.history.rows
     bars = rows.bars
-    week = int(bars.weeks[row.bar])
-    following = bars.weeks[row.bar + 1 :]
+    week = int(bars.periods[row.bar])
+    following = bars.periods[row.bar + 1 :]
     first = row.row_from(row.seen_from(week))
     last_days = rows.days if not len(following) else rows.days[rows.days < row.seen_from(int(following[0]))]
-    of_week = np.flatnonzero(weeks.week_number(rows.days, row.week) == week)
+    of_week = np.flatnonzero(row.clock.period(rows.days) == week)
     return SeenBar(
         week_end=as_date(row.end(week)),
         number=row.bar + row.offset,
@@ -147,9 +143,9 @@ def _of_bar(row: Row, of_week: np.ndarray[tuple[int], np.dtype[np.int64]]) -> It
 def calendar(row: Row) -> tuple[CalendarWeek, ...]:
     """Return the weeks from the bar's to the row's own; without a bar from the week before on."""
     rows = row.history.rows
-    bar_week = int(rows.bars.weeks[row.bar]) if row.bar >= 0 else None
+    bar_week = int(rows.bars.periods[row.bar]) if row.bar >= 0 else None
     first = row.own_week - 1 if bar_week is None else bar_week
-    of_rows = weeks.week_number(rows.days, row.week)
+    of_rows = row.clock.period(rows.days)
     found = []
     for week in range(first, row.own_week + 1):
         of_week = of_rows == week
@@ -175,7 +171,7 @@ def summary(row: Row) -> str:
     bars, symbol = row.history.rows.bars, row.history.symbol
     if row.bar < 0:
         return f"{in_words(row.day)} shows no bar, and all its weekly values are null: {_why_none(row)}."
-    week = int(bars.weeks[row.bar])
+    week = int(bars.periods[row.bar])
     shown = f"{in_words(row.day)} shows the week that ended on {in_words(row.end(week))}"
     if week == row.own_week:
         return (
@@ -203,9 +199,9 @@ def _why_not_own(row: Row) -> str:
 
 def _why_none(row: Row) -> str:
     bars, symbol = row.history.rows.bars, row.history.symbol
-    if not len(bars.weeks):
+    if not len(bars.periods):
         return f"no row of {symbol} in this output has a usable close"
-    first = int(bars.weeks[0])
+    first = int(bars.periods[0])
     later = row.row_from(row.seen_from(first))
     there = "no row of this output is that late" if later is None else f"here first by the row of {in_words(later)}"
     return (
@@ -218,7 +214,7 @@ def visible(row: Row, bar: SeenBar) -> str:
     """Return from when on the bar is seen, and why not earlier."""
     used = [day.date for day in bar.days if day.is_used]
     last = f"its last row is that of {in_words(used[-1])}" if used else "its rows are not in this output"
-    if row.available == "week-end":
+    if row.clock.available == "week-end":
         rule = "from its last day on (--available week-end)"
         earlier = "a row of an earlier day would know closes of days to come"
     else:

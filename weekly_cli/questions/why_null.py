@@ -17,7 +17,7 @@ def too_early(row: Row, feature: Feature) -> str:
     if number >= feature.first_bar:
         return ""
     need = f"{feature.name} needs {feature.first_bar + 1} bars, and up to this one there are {number + 1}"
-    known, wanted = row.history.rows.bars.weeks, feature.first_bar - row.offset
+    known, wanted = row.history.rows.bars.periods, feature.first_bar - row.offset
     if wanted < len(known):
         week = int(known[wanted])
         later = row.row_from(row.seen_from(week))
@@ -62,7 +62,7 @@ def _missing_input(row: Row, term: Term) -> str:
     bar = term.missing[-1]
     if bar < 0:
         return f"{term.name} needs a bar from before the first one"
-    week = as_date(row.end(int(row.history.rows.bars.weeks[bar])))
+    week = as_date(row.end(int(row.history.rows.bars.periods[bar])))
     if term.step.startswith("benchmark:"):
         name = term.step.removeprefix("benchmark:")
         peer = row.history.peers[name]

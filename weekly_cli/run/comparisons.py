@@ -11,16 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
-from weekly_cli.compute.bars import Ints, WeeklyBars
+from weekly_cli.compute.bars import Bars, Ints
 from weekly_cli.compute.spans import bar_keys
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import find_symbol, pieces_of
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.locations import location
 from weekly_cli.names import benchmark_name
+from weekly_cli.run.benchmark_file import write_benchmarks
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.plan import Plan
-from weekly_cli.run.task import Job, Task, weekly_closes, write_benchmarks
+from weekly_cli.run.task import Job, Task, weekly_closes
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
@@ -102,7 +103,7 @@ def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks
     """
     keys, closes = [np.empty(0, np.int64)], [np.empty(0)]
     for numbers, bars in _benchmark_bars(scan, plan, np.array(comparisons.symbols), tasks, job):
-        keys.append(bar_keys(numbers[bars.codes], bars.weeks))
+        keys.append(bar_keys(numbers[bars.codes], bars.periods))
         closes.append(bars.close)
     key = np.concatenate(keys)
     order = np.argsort(key)
@@ -111,7 +112,7 @@ def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks
 
 def _benchmark_bars(
     scan: Scan, plan: Plan, benchmarks: Ints, tasks: Sequence[Task], job: Job
-) -> Iterator[tuple[Ints, WeeklyBars]]:
+) -> Iterator[tuple[Ints, Bars]]:
     """Yield (benchmark's number by code, bars): from the bundles if they contain them, else from the input."""
     place = np.searchsorted(plan.selected, benchmarks)
     selected = np.append(plan.selected, -1)[place] == benchmarks

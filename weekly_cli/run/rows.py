@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from weekly_cli.compute import weeks
 from weekly_cli.compute.arrays import empty_table, from_numpy, positions
-from weekly_cli.compute.bars import Ints, WeeklyBars, run_starts
+from weekly_cli.compute.bars import Bars, Ints, run_starts
 from weekly_cli.dataset import source
 from weekly_cli.dataset.source import Chunk, Piece
 from weekly_cli.run.intraday import day_bars
@@ -118,14 +117,14 @@ def _one_a_session(task: Task, codes: Ints, days: Ints, table: pa.Table) -> Task
     return TaskRows(codes, days, table.take(from_numpy(rows)), repeats)
 
 
-def a_row_a_bar(bars: WeeklyBars, job: Job, repeats: Repeats) -> TaskRows:
+def a_row_a_bar(bars: Bars, job: Job, repeats: Repeats) -> TaskRows:
     """Return one row for each bar, on the first day that may see it, which is then the newest bar that the row sees.
 
     A bar counts once its week is over: the data reach its last day, whichever symbol has a row there. What a week has
     so far would be another bar tomorrow.
     """
-    is_over = weeks.week_end(bars.weeks, job.week) <= job.last_day
-    days = weeks.first_day_seen(bars.weeks, job.week, job.available)
+    is_over = job.clock.end(bars.periods) <= job.last_day
+    days = job.clock.first_day_seen(bars.periods)
     keep = is_over & _inside(days, job)
     return TaskRows(bars.codes[keep], days[keep], pa.table({}), repeats)
 

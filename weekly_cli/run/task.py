@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import from_numpy, to_numpy
-from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, weekly_bars
+from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.bars import Bars, Floats, Quality, bars_of, columns_as_used, quality_of
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import catalogue, columns_of_bars
 from weekly_cli.compute.labels import Label, labels_up_to
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, blocks, row_groups
@@ -24,11 +25,12 @@ from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
 from weekly_cli.dataset.source import Piece
-from weekly_cli.files import disk, output_file, parquet
+from weekly_cli.files import parquet
 from weekly_cli.files.locations import Location, is_local, location
 from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
+from weekly_cli.run.benchmark_file import read_benchmarks
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.plugins import PluginName, features_in_worker
 from weekly_cli.run.repeats import NO_REPEATS, Repeats
@@ -61,8 +63,7 @@ class Job:
     windows: tuple[tuple[str, tuple[int, ...]], ...]
     plugins: tuple[PluginName, ...]
     benchmark_file: str | None
-    week: str
-    available: str
+    clock: Clock
     price: str | None
     treatment: Treatment
     unused_adjusted: str | None
@@ -104,9 +105,8 @@ class Job:
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
-        labels = labels_up_to(self.labels, self.last_day, self.week)
-        clocks = (self.week, self.available)
-        return Recipe(features, columns.steps, *clocks, self.dtype, self.prefix, self.date_type, labels)
+        labels = labels_up_to(self.labels, self.last_day, self.clock)
+        return Recipe(features, columns.steps, self.clock, self.dtype, self.prefix, self.date_type, labels)
 
     def output_schema(self, n_symbols: int = 0) -> pa.Schema:
         """Return the schema of a part of the output with this many symbols, which its metadata tells."""
@@ -202,7 +202,7 @@ class Outcome:
     rejected: tuple[tuple[str, str], ...] = ()
 
 
-class _Clock:
+class _Stopwatch:
     """Seconds by stage; a stage lasts until the next one begins."""
 
     def __init__(self) -> None:
@@ -228,26 +228,27 @@ def run_task(task: Task) -> Outcome:
     InputRefused
         If the rows can't be read.
     """
-    started_at, clock = time.monotonic(), _Clock()
-    clock.stage("read")
+    started_at, stopwatch = time.monotonic(), _Stopwatch()
+    stopwatch.stage("read")
     rows = sorted_rows(task)
     if task.job.refuses(rows.repeats):
         return Outcome(task.number, repeats=rows.repeats)
-    clock.stage("bars")
+    stopwatch.stage("bars")
     raw, adjusted, n_padding = _treated_prices(rows, task.job)
-    bars, quality = weekly_bars(rows.codes, rows.days, raw, adjusted, task.job.week)
+    used = columns_as_used(raw, adjusted)
+    bars, quality = bars_of(rows.codes, rows.days, used, task.job.clock), quality_of(used)
     beside = None if task.job.unused_adjusted is None else prices(rows.table.column(task.job.unused_adjusted))
     suspects = find_suspects((rows.codes, rows.days), raw, adjusted, (bars, quality), beside)
     planned = np.array(task.planned_codes)
     suspects = {code: suspicion.named(planned) for code, suspicion in suspects.items()}
     quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
-    benchmarks = _benchmarks(task)
-    del raw, adjusted, beside
+    benchmarks = read_benchmarks(task)
+    del raw, adjusted, used, beside
     n_daily = len(rows.codes)
     weekly = task.job.rows == "weekly"
     rows = a_row_a_bar(bars, task.job, rows.repeats) if weekly else within_window(rows, task.job)
-    written, checksum = _write(task, rows, bars, benchmarks, clock)
-    clock.stage("")
+    written, checksum = _write(task, rows, bars, benchmarks, stopwatch)
+    stopwatch.stage("")
     if task.job.low_memory:  # keeping freed memory saves 6 % of the time and takes 50 % more memory
         pa.default_memory_pool().release_unused()
     return Outcome(
@@ -259,8 +260,8 @@ def run_task(task: Task) -> Outcome:
         bars=len(bars.codes),
         bytes_written=written,
         checksum=checksum,
-        seconds=clock.seconds,
-        cpu_seconds=clock.cpu_seconds(),
+        seconds=stopwatch.seconds,
+        cpu_seconds=stopwatch.cpu_seconds(),
         process=os.getpid(),
         started_at=started_at,
         ended_at=time.monotonic(),
@@ -284,10 +285,10 @@ def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
     return ((role, name) for role, name in job.schema.roles.items() if role in (*PRICE_ROLES, "volume"))
 
 
-def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
+def _histories(bars: Bars, n_symbols: int) -> Quality:
     """Count the weeks without a bar inside of histories, and the histories of less than a year."""
     per_symbol = np.bincount(bars.codes, minlength=n_symbols)
-    gaps = bars.weeks[1:] - bars.weeks[:-1] - 1
+    gaps = bars.periods[1:] - bars.periods[:-1] - 1
     inside = bars.codes[1:] == bars.codes[:-1]
     return Quality(
         weeks_without_bar=int(gaps[inside].sum()),
@@ -298,28 +299,12 @@ def _histories(bars: WeeklyBars, n_symbols: int) -> Quality:
 # ---- benchmarks ------------------------------------------------------------------------------------------
 
 
-def weekly_closes(task: Task) -> tuple[WeeklyBars, Repeats]:
+def weekly_closes(task: Task) -> tuple[Bars, Repeats]:
     """Return the weekly bars of a task's symbols, whose closes alone are valid, and their repeated rows."""
     rows = sorted_rows(task)
     raw, adjusted, _ = _treated_prices(rows, task.job)
-    return weekly_bars(rows.codes, rows.days, {"close": raw["close"]}, adjusted, task.job.week)[0], rows.repeats
-
-
-def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Location) -> None:
-    """Write the benchmarks' weekly closes; `keys` are those that `bar_keys` computes from a benchmark's number."""
-    table = pa.table([from_numpy(keys), from_numpy(close)], names=["key", "close"])
-    with output_file.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
-        output.write(table)
-        output.close(durable=False)
-
-
-def _benchmarks(task: Task) -> BenchmarkBars:
-    compared = {name: np.array(numbers, np.int64) for name, numbers in task.compared.items()}
-    if task.job.benchmark_file is None:
-        return BenchmarkBars(np.empty(0, np.int64), np.empty(0), compared)
-    with disk.reading(task.job.benchmark_file):
-        table = parquet.open_own(task.job.benchmark_file).read()
-    return BenchmarkBars(to_numpy(table.column("key")), to_numpy(table.column("close")), compared)
+    used = columns_as_used({"close": raw["close"]}, adjusted)
+    return bars_of(rows.codes, rows.days, used, task.job.clock), rows.repeats
 
 
 # ---- writing ---------------------------------------------------------------------------------------------
@@ -344,25 +329,25 @@ def _repeats(kind: pa.DataType) -> bool:
     return bool(is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_binary(kind))
 
 
-def _write(task: Task, rows: TaskRows, bars: WeeklyBars, benchmarks: BenchmarkBars, clock: _Clock) -> tuple[int, int]:
+def _write(task: Task, rows: TaskRows, bars: Bars, benchmarks: BenchmarkBars, stopwatch: _Stopwatch) -> tuple[int, int]:
     """Write the part and return its size and checksum."""
     job = task.job
     with part_file(location(task.part), job, len(task.symbols)) as output:
-        clock.stage("features")
+        stopwatch.stage("features")
         computed_blocks = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
         copyable_row_groups = [
             (first, first + piece.rows_in_group) for first, piece in rows.copyable_row_groups.items()
         ]
         for group in row_groups(computed_blocks, job.row_group_rows, copyable_row_groups):
-            clock.stage("write")
+            stopwatch.stage("write")
             table = _input_table(task, rows, group.first, group.stop)
             piece = rows.copyable_row_groups[group.first] if group.is_requested else None
             # The bytes of an object would be asked for once more, to be copied.
             of_disk = piece is not None and is_local(piece.path)
             origin = InputRowGroup(Path(piece.path), piece.row_group) if piece is not None and of_disk else None
             output.write(table, group.lengths, group.columns, origin)
-            clock.stage("features")
-        clock.stage("write")
+            stopwatch.stage("features")
+        stopwatch.stage("write")
         return output.close(durable=False), output.checksum
 
 

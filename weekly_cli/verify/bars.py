@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints, usable_values
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import VISIBLE_FROM, WEEK_END
-from weekly_cli.compute.weeks import first_day_seen, week_end, week_number
 from weekly_cli.dataset import source
 from weekly_cli.dataset.dates import as_date, session_days
 from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.schema import prices, symbol_codes
 from weekly_cli.dataset.selection import pieces_of
 from weekly_cli.names import written_name
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.verify.proof import MAX_LISTED, Check, of_the_table
 from weekly_cli.verify.rebuild import needed_columns
 from weekly_cli.verify.reference import weeks_with_bars
@@ -67,14 +68,19 @@ class _Calendar:
     sides: Sides
 
     @property
+    def clock(self) -> Clock:
+        """The week, and when its bar may be seen."""
+        return weekly_clock(self.sides.config)
+
+    @property
     def first(self) -> int:
         """The number of the first week."""
-        return week_number(self.sides.scan.first_day, self.sides.config.week)
+        return self.clock.period(self.sides.scan.first_day)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Symbols and weeks."""
-        last = week_number(self.sides.scan.last_day, self.sides.config.week)
+        last = self.clock.period(self.sides.scan.last_day)
         return len(self.sides.scan.symbols), last - self.first + 1
 
     def empty(self) -> Weeks:
@@ -83,10 +89,9 @@ class _Calendar:
 
     def counted(self, weeks: Weeks) -> Weeks:
         """Return the weeks of these that a table has: over, seen within the dates asked for, of a symbol asked for."""
-        config = self.sides.config
         number = self.first + np.arange(self.shape[1])
-        is_over = week_end(number, config.week) <= self.sides.scan.last_day
-        inside = self.sides.window(first_day_seen(number, config.week, config.available))
+        is_over = self.clock.end(number) <= self.sides.scan.last_day
+        inside = self.sides.window(self.clock.first_day_seen(number))
         result = self.empty()
         result[self.sides.selected] = weeks[self.sides.selected]
         result[:, ~(is_over & inside)] = 0
@@ -95,7 +100,7 @@ class _Calendar:
     def difference(self, code: int, expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> str:
         """Return a description of the first week in which a symbol's rows differ."""
         week = int(np.argmax(expected != found))
-        day = week_end(self.first + week, self.sides.config.week)
+        day = self.clock.end(self.first + week)
         of_input, of_table = (_ROWS[int(weeks[week])] for weeks in (expected, found))
         return f"{self.sides.named(code, day)}: {of_table} of that week in the table, {of_input} by the input"
 
@@ -127,7 +132,7 @@ def _usable_weeks(calendar: _Calendar, begin: int, end: int) -> Ints:
         for name in closes:
             values = prices(table.column(name))
             usable &= usable_values(np.abs(values) if config.negative_prices == "absolute" else values, "close")
-        weeks = week_number(days[usable].astype(np.int64), config.week) - calendar.first
+        weeks = calendar.clock.period(days[usable].astype(np.int64)) - calendar.first
         found.append(np.unique(codes[usable] * calendar.shape[1] + weeks))
     return np.concatenate(found)
 
@@ -138,7 +143,7 @@ def _exact_weeks(calendar: _Calendar, codes: Ints) -> Weeks:
     schema = sides.scan.footers.schema
     rows = rows_of(sides, codes, pieces_of(sides.scan, codes), schema, needed_columns(sides.scan, sides.config))
     for code, days in weeks_with_bars(rows, sides.scan, sides.config):
-        result[code, week_number(days, sides.config.week) - calendar.first] = 1
+        result[code, calendar.clock.period(days) - calendar.first] = 1
     return result
 
 
@@ -148,13 +153,13 @@ def _exact_weeks(calendar: _Calendar, codes: Ints) -> Weeks:
 def _weeks_of_table(calendar: _Calendar, check: Check) -> Weeks:
     """Return the weeks of the table's rows; rows whose two days contradict each other, or the input's, are findings."""
     sides, result = calendar.sides, calendar.empty()
-    config, schema = sides.config, sides.table.schema
-    columns = [schema.roles["symbol"], VISIBLE_FROM.name, written_name(WEEK_END.name, config.prefix)]
+    schema, clock = sides.table.schema, calendar.clock
+    columns = [schema.roles["symbol"], VISIBLE_FROM.name, written_name(WEEK_END.name, sides.config.prefix)]
     for _, _, table in source.tables(sides.table.pieces, schema, columns, _BATCH_ROWS):
         codes = symbol_codes(table.column(columns[0]), sides.scan.symbols).astype(np.int64)
         seen, ends = (session_days(table.column(name))[0].astype(np.int64) for name in columns[1:])
-        weeks = week_number(ends, config.week)
-        wrong = (week_end(weeks, config.week) != ends) | (first_day_seen(weeks, config.week, config.available) != seen)
+        weeks = clock.period(ends)
+        wrong = (clock.end(weeks) != ends) | (clock.first_day_seen(weeks) != seen)
         places = weeks - calendar.first
         wrong |= (places < 0) | (places >= calendar.shape[1]) | (codes < 0)
         if wrong.any() and len(check.findings) < MAX_LISTED:

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.weeks import week_number
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.schema import as_text
 from weekly_cli.names import written_name
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.verify.proof import Check, Refuted
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows, Sides, same
@@ -92,7 +92,7 @@ def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> I
     days = np.unique(of_symbols.days)
     days = days[sides.window(days)]
     first_days = [rows.days[rows.codes == peer].min(initial=days[0] if len(days) else 0) for peer in sample.peers]
-    weeks = week_number(days, sample.config.week)
+    weeks = weekly_clock(sample.config).period(days)
     inside = np.append(weeks[1:] == weeks[:-1], False)
     is_cuttable = days >= max(first_days, default=np.iinfo(np.int64).min)
     is_cuttable[-1:] = False  # there is nothing to cut after the last day

@@ -13,8 +13,8 @@ from weekly_cli.compute.arrays import to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.features import Feature
 from weekly_cli.compute.warmup import settled_from
-from weekly_cli.compute.weeks import week_end, week_number
 from weekly_cli.names import written_name
+from weekly_cli.run.clocks import weekly_clock
 from weekly_cli.verify.proof import Check, WarmUp
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows
@@ -30,7 +30,8 @@ def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp
     rows = sample.rows
     first, last = (_by_code(rows, len(sample.scan.symbols), which) for which in (np.minimum, np.maximum))
     # Keep complete weeks: half a bar is a different bar, for every column.
-    begin = week_end(week_number(first + YEAR_DAYS, sample.config.week), sample.config.week) + 1
+    clock = weekly_clock(sample.config)
+    begin = clock.end(clock.period(first + YEAR_DAYS)) + 1
     whole_years = last >= begin
     begins, long = begin[rows.codes], whole_years[rows.codes]
     if not (long & np.isin(rows.codes, sample.codes)).any():

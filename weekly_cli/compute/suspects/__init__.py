@@ -13,12 +13,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from weekly_cli.compute.bars import Floats, Ints, Quality, WeeklyBars, unusable_values
+from weekly_cli.compute.bars import Bars, Floats, Ints, Quality, unusable_values
+from weekly_cli.compute.clocks import DAYS_PER_WEEK
 from weekly_cli.compute.suspects.facts import Found, Rows, Suspects, Suspicion, blocks, joined
 from weekly_cli.compute.suspects.jumps import find_jumps
 from weekly_cli.compute.suspects.still import find_still
 from weekly_cli.compute.suspects.volumes import find_raw_volume
-from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.findings import MOST_EXAMPLES
 from weekly_cli.names import PRICE_ROLES
 
@@ -46,7 +46,7 @@ def find_suspects(
     rows: tuple[Ints, Ints],
     raw: Mapping[str, Floats],
     adjusted: Floats | None,
-    bars: tuple[WeeklyBars, Quality],
+    bars: tuple[Bars, Quality],
     beside: Floats | None,
 ) -> Suspects:
     """Return what is suspicious in daily rows, by the code of the finding.
@@ -56,9 +56,9 @@ def find_suspects(
     rows : codes and days
         int64[rows] each, sorted by both.
     raw, adjusted
-        As `weekly_bars` takes them.
+        As `columns_as_used` takes them.
     bars : bars and quality
-        What `weekly_bars` made of these rows.
+        The weekly bars of these rows, and the counts of anomalies in them.
     beside : float64[rows], optional
         An adjusted close that is not used.
     """
@@ -164,8 +164,8 @@ def _find_negative(found: Found, rows: tuple[Ints, Ints], raw: Mapping[str, Floa
     found.add("negative-prices", len(negative), examples)
 
 
-def _find_holes(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
-    if not ((bars.weeks[1:] - bars.weeks[:-1] > _WEEKS_OF_A_HOLE) & (bars.codes[1:] == bars.codes[:-1])).any():
+def _find_holes(found: Found, rows: tuple[Ints, Ints], bars: Bars) -> None:
+    if not ((bars.periods[1:] - bars.periods[:-1] > _WEEKS_OF_A_HOLE) & (bars.codes[1:] == bars.codes[:-1])).any():
         return
     codes, days = rows  # of all rows, as unusable ones are no hole
     gaps = np.diff(days)
@@ -179,7 +179,7 @@ def _find_holes(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None
     found.add("reused-symbol", len(np.unique(codes[after])), examples)
 
 
-def _find_weekly(found: Found, rows: tuple[Ints, Ints], bars: WeeklyBars) -> None:
+def _find_weekly(found: Found, rows: tuple[Ints, Ints], bars: Bars) -> None:
     if not len(bars.codes):
         return
     n_bars = np.bincount(bars.codes)

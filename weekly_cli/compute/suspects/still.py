@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from weekly_cli.compute.bars import Floats, Ints, run_starts
+from weekly_cli.compute.clocks import DAYS_PER_WEEK
 from weekly_cli.compute.suspects.facts import Bools, Found, Rows, before, blocks, joined
 from weekly_cli.compute.treatment import repeats_the_row_before
-from weekly_cli.compute.weeks import DAYS_PER_WEEK
 from weekly_cli.findings import MOST_EXAMPLES
 
 #: At least half of the days without volume repeat, more than chance brings by so many standard deviations.

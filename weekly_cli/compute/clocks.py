@@ -1,0 +1,133 @@
+"""The only module that defines what a week, a month or a quarter is, and from which day on its bar may be seen.
+
+Days are counted from 1970-01-01, a Thursday, as in Arrow's date32. A period is named by its last day. A week's is the
+anchor's weekday, like pandas' anchored weekly offsets ("W-FRI" is Saturday to Friday); a month's and a quarter's is
+that of the calendar. Numbers of periods ascend with time: week 0 ends on the first anchor day on or after 1970-01-01
+minus three days, month 0 is January 1970 and quarter 0 begins with it. The periods "2W" and "4W" begin with week 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weekly_cli.names import ANCHORS, AVAILABILITIES, PERIODS
+
+_EPOCH_WEEKDAY = 3  # Thursday, with Monday = 0
+DAYS_PER_WEEK = 7
+#: How many days before the day after its period a bar may be seen.
+_LEAD_DAYS = dict(zip(AVAILABILITIES, (0, 1), strict=True))
+#: Weeks, or months, of a period.
+_WEEKS = {"week": 1, "2W": 2, "4W": 4}
+_MONTHS = {"month": 1, "quarter": 3}
+#: Arrays with so many days, or more, are looked up in a table of the calendar, if that is shorter than they are.
+_LEAST_LOOKED_UP = 1024
+
+Days = TypeVar("Days", int, "NDArray[np.int32]", "NDArray[np.int64]")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Which period a day is in, and which one's bar it may see.
+
+    A bar happens until the end of its period; it is known from the day after ("next-week"), or from that day itself
+    ("week-end"). A day sees the newest period that is known by then, so an unfinished one is never seen.
+
+    Attributes
+    ----------
+    every : str
+        One of `names.PERIODS`.
+    anchor : str
+        The last day of the week, one of `names.ANCHORS`; months and quarters do not depend on it.
+    available : str
+        One of `names.AVAILABILITIES`.
+    """
+
+    every: str
+    anchor: str
+    available: str
+
+    @property
+    def lead_days(self) -> int:
+        """How many days before the day after its period a bar may be seen."""
+        return _LEAD_DAYS[self.available]
+
+    @property
+    def noun(self) -> str:
+        """What a period is called.
+
+        >>> [Clock(every, "W-FRI", "next-week").noun for every in PERIODS]
+        ['week', 'two weeks', 'four weeks', 'month', 'quarter']
+        """
+        return PERIODS[self.every].noun
+
+    def period(self, day: Days) -> Days:
+        """Return the number of the period that contains `day`.
+
+        Parameters
+        ----------
+        day : int or int array
+            Days since 1970-01-01.
+        """
+        if self.every == "week":
+            return self._week(day)
+        if self.every in _WEEKS:
+            return self._week(day) // _WEEKS[self.every]
+        if not isinstance(day, np.ndarray):
+            return int(self._months(np.array([day]))[0])
+        return self._looked_up(day).astype(day.dtype, copy=False)
+
+    def end(self, period: Days) -> Days:
+        """Return the last day of a period, in days since 1970-01-01.
+
+        >>> int(Clock("month", "W-FRI", "next-week").end(1))  # 1970-02-28
+        58
+        """
+        if self.every in _WEEKS:
+            last_week = period * _WEEKS[self.every] + (_WEEKS[self.every] - 1)
+            return last_week * DAYS_PER_WEEK + (ANCHORS.index(self.anchor) - _EPOCH_WEEKDAY)
+        following = (np.asarray(period, np.int64) + 1) * _MONTHS[self.every]
+        last = following.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - 1
+        return last.astype(period.dtype) if isinstance(period, np.ndarray) else int(last)
+
+    def newest_seen(self, day: Days) -> Days:
+        """Return the number of the newest period whose bar may be seen on `day`.
+
+        >>> friday = 1  # 1970-01-02
+        >>> Clock("week", "W-FRI", "week-end").newest_seen(friday)
+        0
+        >>> Clock("week", "W-FRI", "next-week").newest_seen(friday)
+        -1
+        """
+        return self.period(day + self.lead_days) - 1
+
+    def newest_over(self, day: int) -> int:
+        """Return the number of the newest period that is over when `day` is."""
+        return self.period(day + 1) - 1
+
+    def first_day_seen(self, period: Days) -> Days:
+        """Return the first day on which the bar of a period may be seen: `newest_seen`, turned around.
+
+        >>> Clock("week", "W-FRI", "next-week").first_day_seen(0)  # 1970-01-03, a Saturday
+        2
+        """
+        return self.end(period) + 1 - self.lead_days
+
+    def _week(self, day: Days) -> Days:
+        return (day + (_EPOCH_WEEKDAY - ANCHORS.index(self.anchor) + DAYS_PER_WEEK - 1)) // DAYS_PER_WEEK
+
+    def _months(self, day: NDArray[Any]) -> NDArray[np.int64]:
+        months = day.astype(np.int64).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        return months // _MONTHS[self.every]
+
+    def _looked_up(self, day: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the periods of days; many are looked up, as the calendar takes several times as long for each."""
+        if len(day) >= _LEAST_LOOKED_UP:
+            first, last = int(day.min()), int(day.max())
+            if last - first < len(day):
+                months: NDArray[np.int64] = self._months(np.arange(first, last + 1))[day - first]
+                return months
+        return self._months(day)
