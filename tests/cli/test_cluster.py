@@ -207,8 +207,10 @@ def killed_meanwhile(cluster: DaskCluster, folder: Path) -> Iterator[None]:
         thread.join()
 
 
-def test_an_interrupt_takes_the_tasks_back(cluster: DaskCluster, bulk: Path, tmp_path: Path) -> None:
-    words = (bulk, "-o", tmp_path / "out", "--strategy", "per-symbol", "--engine", "dask")
+def test_an_interrupt_takes_the_tasks_back(cluster: DaskCluster, tmp_path: Path) -> None:
+    """Of 120 tasks, in the first few."""
+    source = write(daily([f"S{number:03d}" for number in range(120)], 250), tmp_path / "prices.parquet")
+    words = (source, "-o", tmp_path / "out", "--strategy", "per-symbol", "--engine", "dask")
     with start_cli("build", *words, "--scheduler", cluster.address) as process:
         assert wait_for(lambda: len(at_work(tmp_path)) > 1, 40)
         process.send_signal(signal.SIGINT)

@@ -170,8 +170,8 @@ def test_every_command_that_reads_reads_there(
 
 @pytest.mark.slow
 def test_a_cluster_works_in_a_store(store: ObjectStore, remote: str, wanted: pa.Table, tmp_path: Path) -> None:
-    """Keys, partition, tasks and parts by workers that share nothing with this process but the store."""
-    with dask_cluster(tmp_path, 2) as cluster:
+    """Keys, partition, tasks and parts by a worker that shares nothing with this process but the store."""
+    with dask_cluster(tmp_path, 1) as cluster:
         words = ("--strategy", "batched", "--engine", "dask", "--scheduler", cluster.address)
         done = run_cli("build", remote, "-o", f"s3://{BUCKET}/dask", *words)
     assert done.returncode == 0, done.stderr

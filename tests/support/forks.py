@@ -110,8 +110,10 @@ def _import_all() -> None:
     for module in pkgutil.walk_packages(package.__path__, "weekly_cli."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for library in ("filelock", "joblib.externals.loky", "pandas", "psutil", "pyarrow.parquet"):
+    for library in ("duckdb", "filelock", "joblib.externals.loky", "pandas", "psutil", "pyarrow.parquet"):
         importlib.import_module(library)
+    boto3 = importlib.import_module("boto3")  # and what it imports for a client
+    boto3.session.Session().client("s3", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
     application = importlib.import_module("weekly_cli.cli.commands").app
     with contextlib.suppress(SystemExit):  # what typer and rich import for a page, and for a refusal
         application(["build", "--help"])

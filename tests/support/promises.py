@@ -247,7 +247,7 @@ def trials() -> Iterator[Trial]:
     )
     full = test_disk.test_a_full_disk_is_told_and_leaves_the_old_output
     yield Trial(
-        f"a disk that is really full, at ten levels, then has room; {len(test_disk.LEVELS)} levels in `make test`, "
+        f"a disk that is really full, at ten levels, then has room; level {test_disk.LEVELS[0]} in `make test`, "
         "the rest in `make soak`",
         (len(test_disk.LEVELS) + len(test_disk.OTHER_LEVELS)) * cases(full) // 2,
         "test_disk::test_a_full_disk_is_told_and_leaves_the_old_output",
@@ -301,7 +301,7 @@ def trials() -> Iterator[Trial]:
     yield Trial("a full pipe on stderr", 1, "test_resume::test_a_full_pipe_on_stderr_keeps_no_run_waiting")
     yield Trial("a closed terminal", 1, "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers")
     yield Trial(
-        "hostile files and folders in one process and through a pool; a third and a sixth in `make test`, the rest in "
+        "hostile files and folders in one process and through a pool; a fourth and a seventh in `make test`, the rest in "
         "`make soak`",
         2 * len(hostile.files()),
         "test_hostile::test_no_input_is_a_bug",
