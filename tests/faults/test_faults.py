@@ -176,7 +176,9 @@ def test_a_run_that_dies_at_any_point_leaves_a_whole_output(
 
 
 @pytest.mark.parametrize(
-    "trial", [pytest.param(trial, marks=[pytest.mark.soak] * (trial not in HALF_AND_WHOLE)) for trial in IN_A_WORKER], ids=str
+    "trial",
+    [pytest.param(trial, marks=[pytest.mark.soak] * (trial not in HALF_AND_WHOLE)) for trial in IN_A_WORKER],
+    ids=str,
 )
 def test_a_worker_that_dies_at_any_point_is_replaced(
     trial: Trial, prices: Path, olds: Path, wanted: pa.Table, tmp_path: Path

@@ -237,9 +237,10 @@ def test_a_build_lives_in_a_control_group(
 ) -> None:
     """With the default budget: the group's limit is found, kept, and no worker is killed."""
     group, _ = control_group
-    command = [COMMAND, "build", layouts[layout], "-o", tmp_path / "out", "-q", *FEW, "--report", tmp_path / "report.json"]
+    words = ["build", layouts[layout], "-o", tmp_path / "out", "-q", "--report", tmp_path / "report.json", *FEW]
     script = f'echo $$ > {group}/cgroup.procs; exec "$@"'
-    done = subprocess.run(["sh", "-c", script, "sh", *map(str, command)], capture_output=True, text=True, check=False)
+    inside = ["sh", "-c", script, "sh", str(COMMAND), *map(str, words)]
+    done = subprocess.run(inside, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert "control group" in report["budget_reason"]

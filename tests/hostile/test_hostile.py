@@ -37,7 +37,7 @@ def old_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-#: What the routes take of the corpus: a fourth, through the pool, which takes longest, a seventh; all of it in the soak.
+#: What the routes take of the corpus: a fourth; through the pool, which takes longest, a seventh; in the soak, all.
 SHARES = [
     pytest.param(("direct", 4), id="direct, a fourth"),
     pytest.param(("batched", 7), id="batched, a seventh"),

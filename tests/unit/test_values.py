@@ -260,7 +260,7 @@ def test_the_job_equals_the_reference(week: str, available: str, tmp_path: Path)
     assert_same_job(found, reference_table(daily, week=week, available=available, benchmarks=("S0",)))
 
 
-@settings(SLOW, max_examples=25)
+@settings(SLOW, max_examples=12)
 @given(seed=st.integers(0, 2**32 - 1), available=st.sampled_from(AVAILABILITIES), price=st.sampled_from([None, "adj"]))
 def test_random_datasets_equal_the_reference(
     seed: int, available: str, price: str | None, tmp_path_factory: pytest.TempPathFactory
@@ -306,7 +306,7 @@ def test_the_job_gives_the_golden_weeks(case: Golden, available: str, tmp_path: 
 # ---- against time ----------------------------------------------------------------------------------------
 
 
-@settings(SLOW, max_examples=25)
+@settings(SLOW, max_examples=12)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.1, 1.0), available=st.sampled_from(AVAILABILITIES))
 def test_what_comes_later_changes_nothing_before(
     seed: int, share: float, available: str, tmp_path_factory: pytest.TempPathFactory
