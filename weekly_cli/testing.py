@@ -105,7 +105,7 @@ def _feature(plugin: str | Path, column: str) -> tuple[Catalogue, Feature]:
 
 def _value(columns: Catalogue, feature: Feature, bars: Mapping[str, Panel]) -> Panel:
     with np.errstate(all="ignore"):
-        (value,) = evaluate([feature], columns.steps, bars.__getitem__)
+        (value,) = evaluate([feature.name], columns.steps, bars.__getitem__)
     panel: Panel = np.asarray(value, np.float64)
     return panel
 

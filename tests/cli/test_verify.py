@@ -426,8 +426,8 @@ def test_a_feature_that_is_wrong_every_time_is_found(
     """What builds it again makes the same mistake; the reference implementation does not."""
     true = features.catalogue
 
-    def wrong(*given: Any) -> Any:
-        steps = true(*given).steps
+    def wrong(*given: Any, **more: Any) -> Any:
+        steps = true(*given, **more).steps
         function = steps[name].function
         off = (lambda *given: function(*given) + 7) if name == "w_week_end" else lambda *given: function(*given) * 1.001
         return features.Catalogue({**steps, name: Feature(**{**vars(steps[name]), "function": off})})

@@ -53,6 +53,18 @@ def of_weekly_rows() -> str:
     return str(shown[["symbol", "w_week_end", "visible_from", "w_bars", "w_close", "w_rsi_14"]].to_string(index=False))
 
 
+def of_running_rows() -> str:
+    """Build the sample's week to date and return what pandas shows of two weeks of one symbol."""
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(folder, "build", str(SAMPLE), "--developing", "--output", "out", "--quiet")
+        table = pd.read_parquet(Path(folder) / "out")
+    table = table[(table["symbol"] == "BXA") & (table["date"] >= datetime.date(2023, 12, 14))].head(7)
+    shown = ["date", "close", "w_close", "wtd_open", "wtd_close", "wtd_days", "wtd_ret", "wtd_rsi_14"]
+    return str(table[shown].to_string(index=False, float_format="{:.4g}".format))
+
+
 def of_sectors() -> str:
     """Build the sample with a column of sectors, in which one symbol's changes, and return the refusal."""
     import pandas as pd

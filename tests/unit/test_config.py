@@ -246,6 +246,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("week", 5, "W-FRI"),
     ("week", ["W-FRI"], "W-FRI"),
     ("available", "now", "next-week"),
+    ("developing", "often", "true"),
     ("features", 3, "list"),
     ("label", "forward_retrun_4w", "did you mean forward_return_4w?"),
     ("label", 4, "list"),

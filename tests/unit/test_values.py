@@ -84,7 +84,7 @@ def computed(histories: list[pd.DataFrame], columns: Catalogue = CATALOGUE) -> d
         "benchmark:b": shape.panel(together["bench"].to_numpy()),
     }
     with np.errstate(all="ignore"):
-        panels = evaluate(features, columns.steps, given_panels.__getitem__)
+        panels = evaluate([feature.name for feature in features], columns.steps, given_panels.__getitem__)
         cuts = np.cumsum(lengths)[:-1]
         return {
             feature.name: np.split(shape.ragged(panel), cuts) for feature, panel in zip(features, panels, strict=True)
@@ -102,7 +102,7 @@ def test_panels_do_not_wait_for_the_garbage_collector() -> None:
 
     gc.disable()
     try:
-        for _ in evaluate([CATALOGUE.steps["w_macd"]], CATALOGUE.steps, panel_of):
+        for _ in evaluate(["w_macd"], CATALOGUE.steps, panel_of):
             assert any(panel() is not None for panel in seen)
         del _
         assert seen and all(panel() is None for panel in seen)

@@ -27,7 +27,7 @@ def feature_table() -> str:
     """Return all features as a Markdown table."""
     rows = [
         (row.family, f"`{row.name}`", row.formula.replace("|", "\\|"), str(row.first_bar), row.parity)
-        for row in catalogue(["{b}"]).features
+        for row in catalogue(["{b}"], with_developing=True).features
     ]
     return _table(("family", "column", "formula", "first bar (k)", "matches"), rows)
 

@@ -7,8 +7,7 @@ buffer that is written. Labels are placed in the same way, from the first bar th
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -17,12 +16,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, numpy_type
-from weekly_cli.compute.bars import Bars, Ints, run_starts
+from weekly_cli.compute.bars import Bars, Floats, Ints, run_starts
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature, Step, evaluate
 from weekly_cli.compute.kernels import Panel
 from weekly_cli.compute.labels import Label, Labels, forward_return
 from weekly_cli.compute.panel import PanelShape, symbol_groups
+from weekly_cli.compute.running import RunningBars, inputs_of_rows, value_of_rows
 from weekly_cli.names import PREFIX, written_name
 
 _KEY_PERIODS = 2**32
@@ -44,6 +44,11 @@ class Recipe:
     def added(self) -> tuple[Feature | Label, ...]:
         """What is added, in output order: the features, then the labels."""
         return (*self.features, *(self.labels.wanted if self.labels is not None else ()))
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a feature belongs to daily rows."""
+        return any(feature.of_rows for feature in self.features)
 
     @property
     def columns(self) -> list[pa.Field]:
@@ -89,22 +94,28 @@ def bar_keys(codes: Ints, period: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class SpanColumn:
-    """A column's value for every span of rows, and the spans in which it is missing (None: in none)."""
+    """A column's value for every span of rows, and the spans in which it is missing (None: in none).
+
+    With `of_rows` a span is a row.
+    """
 
     name: str
     kind: pa.DataType
     values: NDArray[np.generic]
     missing: NDArray[np.bool_] | None
+    of_rows: bool = False
 
     def repeated(self, lengths: Ints) -> pa.Array:
         """Return a value for each row of spans with `lengths` rows."""
+        if self.of_rows:
+            return from_numpy(self.values, self.kind, None if self.missing is None else ~self.missing)
         valid = None if self.missing is None else np.repeat(~self.missing, lengths)
         return from_numpy(np.repeat(self.values, lengths), self.kind, valid)
 
 
 @dataclass(frozen=True)
 class BarColumn:
-    """A column's value for every bar of a block, and which values are missing (None: none)."""
+    """A column's value for every bar of a block, or every row, and which values are missing (None: none)."""
 
     name: str
     kind: pa.DataType
@@ -117,7 +128,8 @@ class Block:
     """The columns of a contiguous range of symbols, ready to be repeated over their daily rows.
 
     Rows `first` to `stop` belong to the block. Span i begins at row `starts[i]` and sees bar `bars[i]` of the block, or
-    none if that is -1; the first bar that it does not see yet, which the labels are of, is `unseen[i]`.
+    none if that is -1; the first bar that it does not see yet, which the labels are of, is `unseen[i]`. The columns
+    `of_rows` have a value for each row.
     """
 
     first: int
@@ -126,6 +138,7 @@ class Block:
     bars: Ints
     symbol_starts: Ints
     columns: tuple[BarColumn, ...]
+    of_rows: tuple[BarColumn, ...] = ()
     unseen: Ints | None = None
     labels: tuple[BarColumn, ...] = ()
 
@@ -138,7 +151,8 @@ class Block:
         end = int(np.searchsorted(self.starts, stop, "left"))
         bounds = np.append(self.starts[begin:end], stop)
         bounds[0] = first
-        columns = _span_columns(self.columns, self.bars[begin:end])
+        rows = slice(first - self.first, stop - self.first)
+        columns = chain(_span_columns(self.columns, self.bars[begin:end]), _row_columns(self.of_rows, rows))
         if self.unseen is not None:
             columns = chain(columns, _span_columns(self.labels, self.unseen[begin:end]))
         return np.diff(bounds), columns
@@ -162,8 +176,22 @@ def _span_columns(columns: Iterable[BarColumn], bars: Ints) -> Iterator[SpanColu
         yield SpanColumn(column.name, column.kind, values, missing)
 
 
+def _row_columns(columns: Iterable[BarColumn], rows: slice) -> Iterator[SpanColumn]:
+    """Yield the values of rows."""
+    for column in columns:
+        missing = None if column.missing is None else column.missing[rows]
+        missing = missing if missing is not None and missing.any() else None
+        yield SpanColumn(column.name, column.kind, column.values[rows], missing, of_rows=True)
+
+
 def blocks(
-    bars: Bars, codes: Ints, days: Ints, n_symbols: int, recipe: Recipe, benchmarks: BenchmarkBars
+    bars: Bars,
+    codes: Ints,
+    days: Ints,
+    n_symbols: int,
+    recipe: Recipe,
+    benchmarks: BenchmarkBars,
+    running: RunningBars | None = None,
 ) -> Iterator[Block]:
     """Compute the columns of the daily rows, one contiguous range of symbols after the other.
 
@@ -176,6 +204,8 @@ def blocks(
     n_symbols : int
     recipe : Recipe
     benchmarks : BenchmarkBars
+    running : RunningBars, optional
+        Those of the daily rows, where a feature is `of_rows`.
     """
     symbol_bounds = np.arange(n_symbols + 1)
     row_starts, bar_starts = np.searchsorted(codes, symbol_bounds), np.searchsorted(bars.codes, symbol_bounds)
@@ -189,18 +219,35 @@ def blocks(
         wanted = bar_keys(codes[rows][starts], newest[starts])
         keys = bar_keys(bars.codes[bar], bars.periods[bar])
         at = np.searchsorted(keys, wanted, "right") - 1
-        has_bar = (at >= 0) & (bars.codes[bar][at] == codes[rows][starts]) if bar.stop > bar.start else at >= 0
         per_symbol = np.diff(bar_starts)[first:stop]
+        columns, of_bars = _columns(bars, bar, per_symbol, recipe, benchmarks)
+        of_rows: list[BarColumn] = []
+        if running is not None:
+            before = np.searchsorted(keys, bar_keys(codes[rows], recipe.clock.period(days[rows])), "left") - 1
+            before = _of_same_symbol(before, bars.codes[bar], codes[rows])
+            of_rows = [
+                _column(feature, value_of_rows(feature, running.of(rows), of_bars, before), recipe)
+                for feature in recipe.features
+                if feature.of_rows
+            ]
         yield Block(
             first=rows.start,
             stop=rows.stop,
             starts=starts + rows.start,
-            bars=np.where(has_bar, at, -1),
+            bars=_of_same_symbol(at, bars.codes[bar], codes[rows][starts]),
             symbol_starts=row_starts[first : stop + 1],
-            columns=tuple(_columns(bars, bar, per_symbol, recipe, benchmarks)),
+            columns=tuple(columns),
+            of_rows=tuple(of_rows),
             unseen=None if recipe.labels is None else _next_bars(at, bars.codes[bar], codes[rows][starts]),
             labels=tuple(_labels(bars, bar, keys, per_symbol, recipe)),
         )
+
+
+def _of_same_symbol(at: Ints, codes_of_bars: Ints, codes: Ints) -> Ints:
+    """Return the positions `at` of bars that are of the same symbols, -1 for others."""
+    if not len(codes_of_bars):
+        return np.full(len(at), -1)
+    return np.where((at >= 0) & (codes_of_bars[at] == codes), at, -1)
 
 
 def _next_bars(at: Ints, codes_of_bars: Ints, codes: Ints) -> Ints:
@@ -219,15 +266,18 @@ def _labels(bars: Bars, bar: slice, keys: Ints, bars_per_symbol: Ints, recipe: R
 
 def _columns(
     bars: Bars, bar: slice, bars_per_symbol: Ints, recipe: Recipe, benchmarks: BenchmarkBars
-) -> Iterator[BarColumn]:
-    shape = PanelShape(bars_per_symbol)
+) -> tuple[list[BarColumn], dict[str, Floats]]:
+    """Return the columns of bars, and what else features of rows take of bars, float64[bars] by name."""
+    features = [feature for feature in recipe.features if not feature.of_rows]
+    others = inputs_of_rows(recipe.features)
     if bar.start == bar.stop:
-        yield from (_column(feature, np.empty(0), recipe) for feature in recipe.features)
-        return
+        return [_column(feature, np.empty(0), recipe) for feature in features], dict.fromkeys(others, np.empty(0))
+    shape = PanelShape(bars_per_symbol)
     given = bar_panels(bars, bar, shape, recipe.clock, benchmarks)
     with np.errstate(all="ignore"):  # undefined values are NaN, and NaN is null
-        for feature, panel in zip(recipe.features, evaluate(recipe.features, recipe.steps, given), strict=True):
-            yield _column(feature, shape.ragged(panel), recipe)
+        values = evaluate([*(feature.name for feature in features), *others], recipe.steps, given)
+        columns = [_column(feature, shape.ragged(next(values)), recipe) for feature in features]
+        return columns, {name: shape.ragged(panel) for name, panel in zip(others, values, strict=True)}
 
 
 def bar_panels(
@@ -280,84 +330,3 @@ def arrow_type(feature: Feature | Label, dtype: str, date_type: str = "date") ->
     if feature.stored == "estimate":
         return pa.float64() if dtype == "float64" else pa.float32()
     return _ARROW_TYPES[feature.stored]
-
-
-@dataclass(frozen=True)
-class RowGroup:
-    """Rows from `first` to `stop`, their columns as spans of `lengths` rows; `is_requested`: a requested range."""
-
-    first: int
-    stop: int
-    lengths: Ints
-    columns: Iterator[SpanColumn]
-    is_requested: bool
-
-
-def row_groups(
-    computed_blocks: Iterable[Block], most_rows: int, copyable_row_groups: Iterable[tuple[int, int]] = ()
-) -> Iterator[RowGroup]:
-    """Cut blocks into row groups of at most `most_rows`, between symbols unless a single symbol has more rows.
-
-    Parameters
-    ----------
-    computed_blocks : iterable of Block
-        In row order, without gaps.
-    most_rows : int
-    copyable_row_groups : iterable of (first, stop)
-        Ascending ranges of rows that each become one row group, regardless of their size.
-    """
-    waiting = deque(copyable_row_groups)
-    held: list[Block] = []
-    begin = 0
-    for block in computed_blocks:
-        held.append(block)
-        while begin < block.stop:
-            if waiting and waiting[0][0] == begin:
-                if waiting[0][1] > block.stop:
-                    break
-                first, begin = waiting.popleft()
-                yield _row_group_of(held, first, begin, is_requested=True)
-            else:
-                stop = min(block.stop, waiting[0][0]) if waiting else block.stop
-                for first, end in _between_symbols(block.symbol_starts, begin, stop, most_rows):
-                    yield _row_group_of([block], first, end, is_requested=False)
-                begin = stop
-        held = [one for one in held if one.stop > begin]
-
-
-def _row_group_of(parts: Sequence[Block], first: int, stop: int, *, is_requested: bool) -> RowGroup:
-    spans = [
-        block.spans(max(first, block.first), min(stop, block.stop))
-        for block in parts
-        if block.first < stop and block.stop > first
-    ]
-    lengths = np.concatenate([lengths for lengths, _ in spans])
-    columns = (
-        spans[0][1]
-        if len(spans) == 1
-        else map(_one_column, zip(*(span_columns for _, span_columns in spans), strict=True))
-    )
-    return RowGroup(first, stop, lengths, columns, is_requested)
-
-
-def _one_column(parts: Sequence[SpanColumn]) -> SpanColumn:
-    missing = None
-    if any(part.missing is not None for part in parts):
-        masks = (np.zeros(len(part.values), bool) if part.missing is None else part.missing for part in parts)
-        missing = np.concatenate(list(masks))
-    values = np.concatenate([part.values for part in parts])
-    return SpanColumn(parts[0].name, parts[0].kind, values, missing)
-
-
-def _between_symbols(symbol_starts: Ints, first: int, stop: int, most_rows: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows from `first` to `stop` between symbols, and inside of symbols with more than `most_rows` rows."""
-    inside = symbol_starts[(symbol_starts > first) & (symbol_starts < stop)]
-    bounds: Sequence[int] = [*dict.fromkeys(inside.tolist()), stop]
-    begin = first
-    for bound, following in zip(bounds, [*bounds[1:], None], strict=True):
-        while bound - begin > most_rows:
-            yield begin, begin + most_rows
-            begin += most_rows
-        if begin < bound and (following is None or following - begin > most_rows):
-            yield begin, bound
-            begin = bound

@@ -15,6 +15,7 @@ import pyarrow as pa
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Floats, Ints, bars_of, columns_as_used
 from weekly_cli.compute.labels import labels_up_to
+from weekly_cli.compute.running import running_bars
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import name_collisions, prices, working_type
@@ -54,6 +55,7 @@ class FrameSettings(TypedDict, total=False):
     timezone: str
     week: str
     available: str
+    developing: bool
     benchmark: str | Sequence[str]
     price: str
     negative_prices: str
@@ -166,11 +168,13 @@ def _values(
     clock = weekly_clock(config)
     labels = labels_up_to(wanted.labels, int(keys.days.max()) if len(keys.days) else 0, clock)
     recipe = Recipe(wanted.features, wanted.steps, clock, config.dtype, labels=labels)
-    bars = bars_of(keys.codes, keys.days, columns_as_used(prices_by_role, adjusted), clock)
+    used = columns_as_used(prices_by_role, adjusted)
+    bars = bars_of(keys.codes, keys.days, used, clock)
+    running = running_bars(keys.codes, keys.days, used, clock) if recipe.has_rows else None
     benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.periods), bars.close, compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.added])
     batches = [
         pa.record_batch(block.arrays(), schema=schema)
-        for block in blocks(bars, keys.codes, keys.days, n_symbols, recipe, benchmarks)
+        for block in blocks(bars, keys.codes, keys.days, n_symbols, recipe, benchmarks, running)
     ]
     return pa.Table.from_batches(batches, schema=schema)

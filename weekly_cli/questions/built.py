@@ -83,7 +83,9 @@ class Built:
     @property
     def catalogue(self) -> Catalogue:
         """Every column that a build with its settings may have."""
-        return catalogue(self.record["benchmarks"], self.config.windows, own_features(plugins_of(self.config)))
+        config = self.config
+        own = own_features(plugins_of(config))
+        return catalogue(self.record["benchmarks"], config.windows, own, with_developing=config.developing)
 
     @cached_property
     def _footers(self) -> list[pq.FileMetaData]:

@@ -16,6 +16,7 @@ from weekly_cli.errors import UsageError
 from weekly_cli.questions.built import open_output
 from weekly_cli.questions.explanation import ExplainedFeature, Explanation, SeenBar, Value
 from weekly_cli.questions.history import History, Peer, feature_of, history
+from weekly_cli.questions.running import RunningWeek, running_week
 from weekly_cli.questions.seen_bar import Row, calendar, in_words, seen_bar, summary, visible
 from weekly_cli.questions.step_formulas import write
 from weekly_cli.questions.why_null import too_early, why_null
@@ -55,9 +56,10 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
     found = history(built, symbol)
     wanted = None if feature is None else feature_of(built, feature, found.steps)
     row = _row(found, day)
-    known = [name for name in built.features if isinstance(found.steps.get(name), Feature)]
-    evaluated = found.evaluated(known, row.offset)
-    values = {name: _value(row, evaluated, name) for name in built.features}
+    known = [step for name in built.features if isinstance(step := found.steps.get(name), Feature)]
+    evaluated = found.evaluated([step.name for step in known if not step.of_rows], row.offset)
+    running = running_week(row, [step for step in known if step.of_rows])
+    values = {name: _value(row, evaluated, running, name) for name in built.features}
     compared = [value for value in values.values() if value.agrees is not None]
     differing = tuple(value for value in compared if not value.agrees)
     bar = seen_bar(row) if row.bar >= 0 else None
@@ -72,13 +74,17 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
         own_week_end=as_date(row.end(row.own_week)),
         bar=bar,
         calendar=calendar(row),
-        feature=None if wanted is None else _feature(row, bar, evaluated, wanted, values[wanted.name]),
+        feature=None if wanted is None else _explained(row, bar, evaluated, running, values[wanted.name], wanted),
         values=() if wanted is not None else tuple(_few(found, values)),
         n_compared=len(compared),
         differing=differing,
         not_compared={name: value.trouble for name, value in values.items() if value.agrees is None},
         conclusion=_conclusion(row, len(compared), differing),
-        notes=(*_notes(found), *_compared_with(found, wanted)),
+        notes=(
+            *([running.note] if wanted is not None and wanted.of_rows and running.note else []),
+            *_notes(found),
+            *_compared_with(found, wanted),
+        ),
     )
 
 
@@ -127,15 +133,15 @@ def _stored(row: Row, name: str) -> float:
     )
 
 
-def _value(row: Row, evaluated: Evaluated, name: str) -> Value:
+def _value(row: Row, evaluated: Evaluated, running: RunningWeek, name: str) -> Value:
     """Return a value as it is stored and as its daily rows give it."""
     step, stored = row.history.steps.get(name), _stored(row, name)
     if not isinstance(step, Feature):
         trouble = f"only a plugin computes it, or another version of weekly-cli than this one ({__version__})"
         return Value(name, stored, np.nan, None, trouble)
-    if row.bar < 0:
+    if row.bar < 0 and not step.of_rows:
         return Value(name, stored, np.nan, bool(np.isnan(stored)))
-    value = float(evaluated.column(name)[row.bar])
+    value = running.value(step) if step.of_rows else float(evaluated.column(name)[row.bar])
     computed = row.history.as_stored(step, value)
     for peer in _peers(row.history, step):
         if peer.bars is None and not peer.is_none:
@@ -161,6 +167,18 @@ def _few(found: History, values: Mapping[str, Value]) -> Iterator[Value]:
         if isinstance(step, Feature) and step.family not in families:
             families.add(step.family)
             yield value
+
+
+def _explained(
+    row: Row, bar: SeenBar | None, evaluated: Evaluated, running: RunningWeek, value: Value, feature: Feature
+) -> ExplainedFeature:
+    if not feature.of_rows:
+        return _feature(row, bar, evaluated, feature, value)
+    null = running.why_null(feature) if np.isnan(value.stored) else ""
+    lines = () if null else tuple(running.workings(feature))
+    return ExplainedFeature(
+        feature.name, feature.family, feature.formula, feature.first_bar, feature.window, value, null, lines
+    )
 
 
 def _feature(row: Row, bar: SeenBar | None, evaluated: Evaluated, feature: Feature, value: Value) -> ExplainedFeature:

@@ -14,6 +14,7 @@ import numpy as np
 
 from weekly_cli.compute.bars import Floats
 from weekly_cli.compute.features import FAMILIES, Feature, Step, catalogue
+from weekly_cli.compute.features.developing import weekly_column
 from weekly_cli.compute.warmup import SMALL, settled_from
 from weekly_cli.errors import UsageError
 from weekly_cli.names import did_you_mean, of_label
@@ -129,13 +130,13 @@ def find_feature(
     >>> find_feature("w_rs_spy_norm")[0].inputs
     ('w_rs_spy',)
     """
-    features = catalogue(["{b}"], windows, own).features
+    features = catalogue(["{b}"], windows, own, with_developing=True).features
     patterns = {feature.name: re.escape(feature.name).replace(r"\{b\}", "([a-z0-9_]+)") for feature in features}
     for template, pattern in sorted(patterns.items(), key=lambda entry: -len(entry[0])):
         match = re.fullmatch(pattern, name)
         if match is not None or name == template:
             benchmark = match[1] if match is not None and match.groups() else "b"
-            steps = catalogue([benchmark], windows, own).steps
+            steps = catalogue([benchmark], windows, own, with_developing=True).steps
             feature = steps[template.replace("{b}", benchmark)]
             assert isinstance(feature, Feature)
             return feature, steps
@@ -156,8 +157,14 @@ def feature_card(
         If there is none of this name.
     """
     feature, steps = find_feature(name, windows, own)
-    needed = needed_steps(feature.name, steps)
-    example = _example(feature, steps, needed)
+    shown = feature
+    if feature.of_rows:  # the example's last bar may as well be a running one
+        steps = catalogue().steps
+        weekly = steps[weekly_column(feature.name)]
+        assert isinstance(weekly, Feature)
+        shown = weekly
+    needed = needed_steps(shown.name, steps)
+    example = _example(shown, steps, needed)
     return FeatureCard(
         column=feature.name,
         family=feature.family,
@@ -170,7 +177,7 @@ def feature_card(
         version=feature.version,
         inputs=tuple(name for name in needed if name not in steps),
         made_of={line.name: line.formula for line in example.workings},
-        warm_up=_warm_up(feature, steps, needed),
+        warm_up=_warm_up(shown, steps, needed),
         example=example,
     )
 

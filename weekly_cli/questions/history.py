@@ -124,14 +124,17 @@ class History:
 
         `n_older` bars are from before them.
         """
-        bars = self.rows.bars
+        return self.evaluated_on(self.rows.bars, features, n_older, self.steps)
+
+    def evaluated_on(self, bars: Bars, features: Sequence[str], n_older: int, steps: Mapping[str, Step]) -> Evaluated:
+        """Return the same of other bars, as other steps have it."""
         shape = PanelShape(np.array([len(bars.periods)]))
-        needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, self.steps)))
+        needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, steps)))
         used = [name.removeprefix("benchmark:") for name in needed if name.startswith("benchmark:")]
         benchmarks = _benchmark_bars({name: self.peers[name] for name in used})
         given = bar_panels(bars, slice(0, len(bars.periods)), shape, weekly_clock(self.built.config), benchmarks)
         older = {"bar_number": float(n_older)}
-        return Evaluated(needed, self.steps, lambda name: given(name) + older.get(name, 0.0))
+        return Evaluated(needed, steps, lambda name: given(name) + older.get(name, 0.0))
 
     def as_stored(self, feature: Feature, value: float) -> float:
         """Return a value as its column stores it; NaN: null."""

@@ -12,7 +12,7 @@ week on its own last day, has that day's close, which nobody knows before the se
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from weekly_cli import __version__
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.schema import as_text, plain_type, symbol_codes, working_type
@@ -147,7 +148,8 @@ def latest(
     seen_by_rows = weekly_clock(built.config).newest_seen(ends.last)
     seen_by_sessions = Clock("week", built.config.week, "next-week").newest_seen(sessions)
     is_new = (seen_by_sessions > seen_by_rows) | (_WEEK_END not in built.features)
-    question = _Question(built, symbols, ends, sessions, is_new)
+    of_rows = {name for name in names if _is_of_rows(built.catalogue.steps.get(name))}
+    question = _Question(built, symbols, ends, sessions, is_new | bool(of_rows), of_rows)
     columns = _columns(question, [_WEEK_END, *(name for name in names if name != _WEEK_END)], sector_map)
     week_end = columns.column(_WEEK_END)
     seen = known(week_end)
@@ -163,6 +165,11 @@ def latest(
     last = as_date(int(ends.last.max())) if len(ends.last) else None
     labels = [label.name for label in labels_named(built.config.label)]
     return Latest(output, table, is_new, built.of_plugins, recorded_plugins(built.record), labels, last)
+
+
+def _is_of_rows(step: Step | None) -> bool:
+    """Tell whether a column is one of daily rows."""
+    return isinstance(step, Feature) and step.of_rows
 
 
 def _refuse_other_plugins(built: Built) -> None:
@@ -196,13 +203,17 @@ def _chosen(built: Built, features: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked: which symbols (None: all), where they end, their sessions, and whose bar is in no row yet."""
+    """What is asked: which symbols (None: all), where they end, their sessions, and whose values are in no row yet.
+
+    The columns `of_rows` are in none ever.
+    """
 
     built: Built
     symbols: Sequence[str] | None
     ends: Ends
     sessions: Ints
     is_new: NDArray[np.bool_]
+    of_rows: Collection[str]
 
 
 def _columns(question: _Question, names: Sequence[str], sector_map: str | None) -> pa.Table:
@@ -252,7 +263,8 @@ def _with_new(computing: Recomputation, rows: Histories, table: pa.Table, first:
     days = np.stack([last + weekly_clock(question.built.config).lead_days, question.sessions[here][new]], axis=1)
     computed = computing.columns(rows, first, np.repeat(new, 2), days.ravel())
     of_rows = computed.take(from_numpy(2 * np.arange(len(new))))
-    _check(question.built, rows.symbols.take(from_numpy(new)), last, table.take(from_numpy(new)), of_rows)
+    stored = table.drop_columns(list(question.of_rows)).take(from_numpy(new))
+    _check(question.built, rows.symbols.take(from_numpy(new)), last, stored, of_rows)
     of_sessions = computed.take(from_numpy(2 * np.arange(len(new)) + 1))
     if len(new) == len(rows.symbols):
         return of_sessions

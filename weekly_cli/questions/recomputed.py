@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Bars, Floats, Ints, bars_of, columns_as_used
+from weekly_cli.compute.bars import Floats, Ints, UsedColumns, bars_of, columns_as_used
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import catalogue
+from weekly_cli.compute.running import running_before
 from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import as_text, prices
@@ -57,10 +58,13 @@ class Recomputation:
         codes, days : int64[n]
             The symbols, by their position in `rows`, and the days; ascending.
         """
-        bars = _bars(self.built, rows)
+        used, clock = _used(self.built, rows), self.recipe.clock
+        bars = bars_of(rows.codes, rows.days, used, clock)
+        running = running_before(codes, days, (rows.codes, rows.days, used), clock) if self.recipe.has_rows else None
         n_symbols = len(rows.symbols)
         compared = {name: numbers[first : first + n_symbols] for name, numbers in self.numbers.items()}
-        computed = blocks(bars, codes, days, n_symbols, self.recipe, BenchmarkBars(*self.benchmarks, compared))
+        benchmarks = BenchmarkBars(*self.benchmarks, compared)
+        computed = blocks(bars, codes, days, n_symbols, self.recipe, benchmarks, running)
         schema = pa.schema([(one.name, arrow_type(one, self.recipe.dtype)) for one in self.recipe.features])
         return pa.Table.from_batches([pa.record_batch(block.arrays(), schema=schema) for block in computed], schema)
 
@@ -127,7 +131,7 @@ def _benchmarks(built: Built, symbols: pa.Array, compared: Comparisons) -> tuple
     numbers = {as_text(symbols[at]): number for number, at in enumerate(compared.symbols)}
     keys, closes = [np.empty(0, np.int64)], [np.empty(0)]
     for rows in histories(built, price_columns(built), list(numbers)) if numbers else ():
-        bars = _bars(built, rows)
+        bars = bars_of(rows.codes, rows.days, _used(built, rows), weekly_clock(built.config))
         of_code = np.array([numbers[as_text(symbol)] for symbol in rows.symbols])
         keys.append(bar_keys(of_code[bars.codes], bars.periods))
         closes.append(bars.close)
@@ -136,7 +140,7 @@ def _benchmarks(built: Built, symbols: pa.Array, compared: Comparisons) -> tuple
     return key[order], np.concatenate(closes)[order]
 
 
-def _bars(built: Built, rows: Histories) -> Bars:
+def _used(built: Built, rows: Histories) -> UsedColumns:
     config = built.config
     raw = {
         role: prices(rows.table.column(name)) for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")
@@ -144,4 +148,4 @@ def _bars(built: Built, rows: Histories) -> Bars:
     adjusted = None if config.price is None else prices(rows.table.column(config.price))
     treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
     raw, adjusted, _ = treated(rows.codes, raw, adjusted, treatment)
-    return bars_of(rows.codes, rows.days, columns_as_used(raw, adjusted), weekly_clock(built.config))
+    return columns_as_used(raw, adjusted)

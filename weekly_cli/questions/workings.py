@@ -168,7 +168,7 @@ class Evaluated:
         self.steps = steps
         declared = [name for name in names if name in steps]
         with np.errstate(all="ignore"):  # undefined values are NaN
-            values = evaluate([steps[name] for name in declared], steps, given)
+            values = evaluate(declared, steps, given)
             self._values = dict(zip(declared, values, strict=True))
         self._values |= {name: given(name) for name in names if name not in steps}
 

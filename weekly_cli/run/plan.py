@@ -27,6 +27,7 @@ from weekly_cli.run.sizes import (
     NUMBER_BYTES,
     PARENT_BYTES,
     PLANNED,
+    RUNNING_BYTES,
     WORKER_BYTES,
     Ordering,
     Sizes,
@@ -144,7 +145,8 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
     budget, budget_reason = _budget(config, resources)
     jobs = requested_workers(config.jobs, resources.cpus)
     reorder = config.order == "input" and not scan.sorted_by_key
-    sizes = Sizes(scan.footers.row_bytes + (NUMBER_BYTES if reorder else 0))
+    beside = (NUMBER_BYTES if reorder else 0) + (RUNNING_BYTES if config.developing else 0)
+    sizes = Sizes(scan.footers.row_bytes + beside)
     total = int(rows.sum())
     planned = int(PLANNED * budget)
     strategy, strategy_reason = _strategy(rows, config, sizes.task_bytes(total, total) + PARENT_BYTES <= planned)

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from weekly_cli.compute.features import FAMILIES
+from weekly_cli.compute.features.developing import FAMILY as DEVELOPING
 from weekly_cli.errors import PluginFailed, UsageError
 from weekly_cli.files import sources
 from weekly_cli.plugin import OwnFeature, features_of, line_of
@@ -124,7 +125,7 @@ def _plugin_package(name: str, setting: str) -> Plugin:
 
 
 def _plugin(name: str, family: str, module: ModuleType, sha256: str, setting: str) -> Plugin:
-    if not family.isidentifier() or family in (*FAMILIES, "all"):
+    if not family.isidentifier() or family in (*FAMILIES, DEVELOPING, "all"):
         raise UsageError(f"{setting}: {family} can't be a family's name, because it is taken or no word; rename {name}")
     features = features_of(vars(module), name, family)
     if not features:

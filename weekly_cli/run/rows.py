@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import empty_table, from_numpy, positions
 from weekly_cli.compute.bars import Bars, Ints, run_starts
+from weekly_cli.compute.running import RunningBars
 from weekly_cli.dataset import source
 from weekly_cli.dataset.source import Chunk, Piece
 from weekly_cli.run.intraday import day_bars
@@ -31,13 +32,15 @@ _MOST_COPIED_GROUPS = 4
 class TaskRows:
     """Daily rows sorted by (code, day), each pair once; `table` has the input columns without the symbol.
 
-    `copyable_row_groups` are input row groups that these rows contain unchanged, by their first row.
+    `running` are their running bars, if these are needed; `copyable_row_groups` are input row groups that these rows
+    contain unchanged, by their first row.
     """
 
     codes: Ints
     days: Ints
     table: pa.Table
     repeats: Repeats = NO_REPEATS
+    running: RunningBars | None = None
     copyable_row_groups: Mapping[int, Piece] = field(default_factory=dict)
 
 
@@ -139,6 +142,7 @@ def within_window(rows: TaskRows, job: Job) -> TaskRows:
         rows.days[keep],
         rows.table.take(positions(keep)),
         rows.repeats,
+        None if rows.running is None else rows.running.of(keep),
     )
 
 

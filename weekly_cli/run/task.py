@@ -19,8 +19,11 @@ from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Bars, Floats, Quality, bars_of, columns_as_used, quality_of
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import catalogue, columns_of_bars
+from weekly_cli.compute.features.developing import PREFIX
 from weekly_cli.compute.labels import Label, labels_up_to
-from weekly_cli.compute.spans import BenchmarkBars, Recipe, blocks, row_groups
+from weekly_cli.compute.row_groups import row_groups
+from weekly_cli.compute.running import running_bars
+from weekly_cli.compute.spans import BenchmarkBars, Recipe, blocks
 from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
@@ -101,7 +104,12 @@ class Job:
 
     def recipe(self) -> Recipe:
         """Return which columns to compute, and how."""
-        columns = catalogue(self.benchmark_names, self.windows, features_in_worker(self.plugins))
+        columns = catalogue(
+            self.benchmark_names,
+            self.windows,
+            features_in_worker(self.plugins),
+            with_developing=any(name.startswith(PREFIX) for name in self.features.split(",")),
+        )
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
@@ -243,6 +251,8 @@ def run_task(task: Task) -> Outcome:
     suspects = {code: suspicion.named(planned) for code, suspicion in suspects.items()}
     quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
     benchmarks = read_benchmarks(task)
+    if task.job.recipe().has_rows:
+        rows = replace(rows, running=running_bars(rows.codes, rows.days, used, task.job.clock))
     del raw, adjusted, used, beside
     n_daily = len(rows.codes)
     weekly = task.job.rows == "weekly"
@@ -334,7 +344,7 @@ def _write(task: Task, rows: TaskRows, bars: Bars, benchmarks: BenchmarkBars, st
     job = task.job
     with part_file(location(task.part), job, len(task.symbols)) as output:
         stopwatch.stage("features")
-        computed_blocks = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks)
+        computed_blocks = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks, rows.running)
         copyable_row_groups = [
             (first, first + piece.rows_in_group) for first, piece in rows.copyable_row_groups.items()
         ]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weekly_cli.compute.features import Feature, Step, catalogue, columns_of_bars, with_week_end
+from weekly_cli.compute.features.developing import FAMILY, PREFIX
 from weekly_cli.compute.labels import Label, labels_named
 from weekly_cli.dataset.schema import DatasetSchema, name_collisions
 from weekly_cli.dataset.written import written_columns
@@ -117,11 +118,18 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     if repeated is not None:
         raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
     plugins = plugins_of(config)
-    columns = catalogue(names, config.windows, own_features(plugins))
-    features = columns.select(config.features, config.named("features"))
+    columns = catalogue(names, config.windows, own_features(plugins), with_developing=config.developing)
+    features = columns.select(_selection(config), config.named("features"))
     if config.rows == "weekly":
         features = with_week_end(features)
     return Wanted(features, columns.steps, tuple(names), sector_map, plugins, labels_named(config.label))
+
+
+def _selection(config: Config) -> str:
+    """Return what selects the features: with all columns of the week to date, if it names none of them."""
+    words = [word.strip().removeprefix("-") for word in config.features.split(",")]
+    names_some = any(word == FAMILY or word.startswith(PREFIX) for word in words)
+    return f"{config.features},{FAMILY}" if config.developing and not names_some else config.features
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:

@@ -151,6 +151,9 @@ def resolve(*layers: Layer) -> Config:
     if config.order == "input" and config.rows == "weekly":
         order, rows = config.named("order"), config.named("rows")
         raise UsageError(f"{rows} weekly writes rows that the input does not have; leave out {order} input")
+    if config.developing and config.rows == "weekly":
+        developing, rows = config.named("developing"), config.named("rows")
+        raise UsageError(f"{developing} adds columns of daily rows, and {rows} weekly has none; leave one of them out")
     if config.adjust_volume and config.price is None:
         raise UsageError(
             f"{config.named('adjust_volume')} scales the volume as an adjusted close tells; name its column with "

@@ -196,6 +196,10 @@ class Config:
         "Columns that look ahead, as targets for models: forward_return_4w, of any number of weeks.",
         changes_values=True,
     )  # fmt: skip
+    developing: bool = _row(
+        False, kinds.Switch(), FEATURES,
+        "Columns of the week to date, as far as a row may know its own week.", changes_values=True,
+    )  # fmt: skip
     week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
     available: str = _row(
         "next-week", kinds.Choice(*AVAILABILITIES), FEATURES,

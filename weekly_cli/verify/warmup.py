@@ -51,7 +51,7 @@ def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp
 
 
 def _measured(feature: Feature) -> bool:
-    return feature.family != "bars"  # facts of one bar, and the count of bars before it
+    return feature.family != "bars" and not feature.of_rows  # facts of one bar, the count of bars before it, of days
 
 
 def _by_code(rows: Rows, n_symbols: int, extreme: np.ufunc) -> Ints:

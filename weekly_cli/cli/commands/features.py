@@ -16,6 +16,7 @@ from weekly_cli.settings.sources import resolve_some
 @command(
     "windows",
     "plugin",
+    "developing",
     "json",
     examples=("weekly-cli features momentum", "weekly-cli features w_rsi_14", "weekly-cli features --windows rsi=7,14"),
 )
@@ -27,12 +28,14 @@ def features(
 ) -> int:
     """List every column that build can add; of one, tell its source, steps, warm-up and an example with numbers."""
     from weekly_cli.compute.features import catalogue
+    from weekly_cli.compute.features.developing import FAMILY as DEVELOPING
     from weekly_cli.run.plugins import own_features, plugins_of
     from weekly_cli.settings import Config
 
-    known = resolve_some(["windows", "plugin", "json"], *layers(typed))
+    known = resolve_some(["windows", "plugin", "developing", "json"], *layers(typed))
     own = own_features(plugins_of(Config(plugin=known["plugin"])))
-    columns = catalogue(["{b}"], known["windows"], own)
+    with_developing = known["developing"] or name == DEVELOPING
+    columns = catalogue(["{b}"], known["windows"], own, with_developing=with_developing)
     if name is not None and name not in columns.families:
         from weekly_cli.cli.views import feature_card as view
         from weekly_cli.questions.feature_card import feature_card

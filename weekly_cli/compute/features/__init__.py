@@ -13,6 +13,7 @@ from functools import cached_property
 
 from weekly_cli.compute.features import (
     breakout,
+    developing,
     distance,
     momentum,
     relative,
@@ -117,8 +118,14 @@ class Catalogue:
         if word in self.steps and isinstance(self.steps[word], Feature):
             return {word}
         near = did_you_mean(word, [*self.families, *(feature.name for feature in self.features)])
-        hint = of_label(word) or near + _windows_of(word)
+        hint = of_label(word) or _of_developing(word) or near + _windows_of(word)
         raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")
+
+
+def _of_developing(word: str) -> str:
+    """Return how to get a column of the week to date; empty if it is none."""
+    known = (developing.FAMILY, *(step.name for step in developing.steps() if isinstance(step, Feature)))
+    return " (--developing adds it)" if word in known else ""
 
 
 def _windows_of(word: str) -> str:
@@ -142,7 +149,11 @@ def columns_of_bars(features: Sequence[Feature]) -> tuple[Feature, ...]:
 
 
 def catalogue(
-    benchmarks: Sequence[str] = (), windows: Iterable[tuple[str, Sequence[int]]] = (), own: Sequence[Feature] = ()
+    benchmarks: Sequence[str] = (),
+    windows: Iterable[tuple[str, Sequence[int]]] = (),
+    own: Sequence[Feature] = (),
+    *,
+    with_developing: bool = False,
 ) -> Catalogue:
     """Return every column, the relative family once for each benchmark.
 
@@ -153,7 +164,9 @@ def catalogue(
     windows : iterable of (key, windows)
         Those that are not the usual ones, as `--windows` gives them.
     own : sequence of Feature
-        The columns of plugins, which come last.
+        The columns of plugins, which come after all others that belong to bars.
+    with_developing : bool
+        Whether there are the columns of the week to date, which belong to daily rows and come last.
 
     Raises
     ------
@@ -176,4 +189,6 @@ def catalogue(
                 f"plugin {feature.family}: {feature.name} takes {unknown}, which is neither of {', '.join(BAR_INPUTS)} "
                 f"nor another column{did_you_mean(unknown, names)}"
             )
+    if with_developing:
+        by_name |= {step.name: step for step in developing.steps()}
     return Catalogue(by_name)

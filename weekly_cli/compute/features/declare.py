@@ -11,6 +11,9 @@ from weekly_cli.compute.kernels import Panel
 #: Panels that every evaluation has as input: the facts of the bars themselves.
 BAR_INPUTS = ("week_end", "bar_number", "days", "open", "high", "low", "close", "volume")
 
+#: What the inputs begin with that are of the running bar of a daily row.
+RUNNING = "running_"
+
 #: The windows of the features in weeks, by their keys in `names.WINDOWS`.
 Windows = Mapping[str, Sequence[int]]
 
@@ -64,6 +67,9 @@ class Feature(Step):
         Who defined it: author, year and title; empty: this package.
     version : int
         Increased whenever the values change, so that outputs can be distinguished.
+    of_rows : bool
+        A value belongs to a daily row: its inputs are of the row's running bar (`RUNNING`), or those of the newest bar
+        before the row's period, float64[rows].
     """
 
     family: str
@@ -75,6 +81,7 @@ class Feature(Step):
     parity: str = ""
     source: str = ""
     version: int = 1
+    of_rows: bool = False
 
     @property
     def window(self) -> int | None:
@@ -82,20 +89,21 @@ class Feature(Step):
         return None if self.whole_history else max(self.looks_back, self.first_bar) + 1
 
 
-def evaluate(wanted: Iterable[Step], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Any]:
+def evaluate(wanted: Iterable[str], steps: Mapping[str, Step], given: Callable[[str], Panel]) -> Iterator[Any]:
     """Yield the value of each wanted step in order, a feature's as a panel; each is computed once, if it is needed.
 
     Parameters
     ----------
-    wanted : iterable of Step
+    wanted : iterable of str
+        Names of steps, or of what is given.
     steps : mapping
         Every feature and intermediate value by name.
     given : callable
         Returns a panel that no step computes by its name, float64[bars, symbols].
     """
     known: dict[str, Any] = {}
-    for feature in wanted:
-        yield _value(feature.name, steps, given, known)
+    for name in wanted:
+        yield _value(name, steps, given, known)
 
 
 # No function inside of `evaluate`: one that calls itself is a cycle, and its panels, 20 MB a block of symbols, would

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -155,7 +156,8 @@ class RowGroupFile(PartWriter):
     ) -> None:
         """Append a row group: the chunks of input columns, and columns of spans that have `lengths` rows."""
         encoder = ChunkEncoder(lengths, self._compression, self._compress)
-        made = [encoder.of_spans(spans) for spans in columns]
+        of_rows = ChunkEncoder(np.ones(rows, np.int64), self._compression, self._compress)
+        made = [(of_rows if spans.of_rows else encoder).of_spans(spans) for spans in columns]
         begin = self._stream.tell()
         placed = [self._place(chunk) for chunk in chain(own, made)]
         members = [{DEPRECATED_OFFSET: Field(I64, 0), META_DATA: Field(STRUCT, chunk)} for chunk in placed]

@@ -22,7 +22,8 @@ from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.reference.ahead import label_columns
 from weekly_cli.verify.reference.columns import formulas_of, rounding
 from weekly_cli.verify.reference.formulas import Values, is_relative
-from weekly_cli.verify.reference.table import as_meant, reference_table, session_date, weekly_bars
+from weekly_cli.verify.reference.running import running_columns
+from weekly_cli.verify.reference.table import as_meant, reference_table, session_date, usable_rows, weekly_bars
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
@@ -113,7 +114,23 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         end=None if config.end is None else str(config.end),
         formulas=known | roundings,
     )
-    return pd.concat([truth, _labels(sample, frame, truth)], axis=1) if config.label else truth
+    beside = [_labels(sample, frame, truth)] if config.label else []
+    beside += [_running(sample, frame, truth)] if config.developing else []
+    return pd.concat([truth, *beside], axis=1)
+
+
+def _running(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the week to date of the rows of `truth`, from the daily rows in `frame`."""
+    config = sample.config
+    price = None if config.price is None else _ADJUSTED
+    found = []
+    for _, of_one in frame.groupby("code", sort=False):
+        rows = usable_rows(of_one, config.week, price)
+        closes = weekly_bars(of_one, config.week, price)["close"]
+        keys = [of_one["code"].to_numpy(), session_date(of_one["date"])]
+        found.append(running_columns(rows, closes, config.available).set_index(keys))
+    wanted = pd.MultiIndex.from_arrays([truth["code"].to_numpy(), session_date(truth["date"])])
+    return pd.concat(found).reindex(wanted).reset_index(drop=True)
 
 
 def _labels(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:

@@ -24,11 +24,8 @@ def session_date(dates: pd.Series[Any]) -> pd.Series[Any]:
     return pd.to_datetime(dates).dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
 
 
-def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFrame:
-    """Return the bars of one symbol from its rows in date order; the index is week_end.
-
-    open, high, low, close, volume, days: float64[bars].
-    """
+def usable_rows(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFrame:
+    """Return open, high, low, close and volume of daily rows, NaN where unusable, float64; and their `week_end`."""
     nothing = pd.Series(np.nan, index=daily.index)
     raw_close = usable(daily["close"])
     close = raw_close if price is None else usable(daily[price]).where(raw_close.notna())
@@ -38,8 +35,16 @@ def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFra
         rows[name] = raw if price is None else usable(raw * (close / raw_close))
     rows["volume"] = usable(daily["volume"], at_least=0) if "volume" in daily else nothing
     rows["week_end"] = session_date(daily["date"]).dt.to_period(week).dt.end_time.dt.normalize()
-    weeks = rows[close.notna()].groupby("week_end")  # a row whose close is not usable contributes nothing
+    return rows
 
+
+def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFrame:
+    """Return the bars of one symbol from its rows in date order; the index is week_end.
+
+    open, high, low, close, volume, days: float64[bars].
+    """
+    rows = usable_rows(daily, week, price)
+    weeks = rows[rows["close"].notna()].groupby("week_end")  # a row whose close is not usable contributes nothing
     bars = pd.DataFrame(
         {
             # groupby's first, max and min skip NaN: the first usable open, not the open of the first row
