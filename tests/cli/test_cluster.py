@@ -151,11 +151,11 @@ def test_a_symbol_that_raises_or_hangs_is_left_out(
     poisons = {"S03": "an exception", "S17": "sys.exit", "S20": "a hang"}
     monkeypatch.setattr("weekly_cli.run.fan_out.run_task", Poisoned(poisons))
     source = clustered(tmp_path)
-    report = on_cluster(source, tmp_path / "out", cluster, strategy="per-symbol", task_timeout=3.0)
+    report = on_cluster(source, tmp_path / "out", cluster, strategy="per-symbol", task_timeout=2.0)
     assert dict(report.rejected) == {
         "S03": "ArithmeticError: a poisonous symbol",
         "S17": "SystemExit: 3",
-        "S20": "took longer than 3 s (--task-timeout)",
+        "S20": "took longer than 2 s (--task-timeout)",
     }
     assert report.symbols == len(SYMBOLS) - 3
 

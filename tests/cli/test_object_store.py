@@ -68,7 +68,9 @@ def same(one: pa.Table, other: pa.Table) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [(), POOLED, (*POOLED, "--writer", "arrow", "--rows", "weekly")])
+@pytest.mark.parametrize(
+    "settings", [(), pytest.param(POOLED, marks=pytest.mark.soak), (*POOLED, "--writer", "arrow", "--rows", "weekly")]
+)
 def test_the_same_bits_as_on_a_disk(
     store: ObjectStore, prices: Path, remote: str, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
@@ -559,12 +561,12 @@ def test_no_secret_is_written_anywhere(store: ObjectStore, remote: str, tmp_path
 
 @pytest.mark.slow
 def test_a_busy_store_is_asked_again(store: ObjectStore, remote: str, wanted: pa.Table) -> None:
-    """Of each kind of request every sixteenth is refused with 503, the second one first."""
+    """Of each kind of request every fortieth is refused with 503, the second one first."""
     counts: dict[str, int] = {}
 
     def spoil(method: str, path: str, number: int) -> str:
         counts[method] = counts.get(method, 0) + 1
-        return BUSY if counts[method] % 16 == 2 else PASS
+        return BUSY if counts[method] % 40 == 2 else PASS
 
     with spoiled(store, spoil) as (endpoint, hit):
         done = run_cli("build", remote, "-o", f"s3://{BUCKET}/busy", *POOLED, "--s3-endpoint", endpoint)

@@ -99,5 +99,5 @@ def test_a_feature_is_one_declaration_and_one_oracle_and_all_else_follows(tmp_pa
     assert not any(check["findings"] for check in checks.values())
 
     tests = [f"tests/unit/{name}.py" for name in ("test_values", "test_reference")]
-    told = run("-m", "pytest", *tests, "-p", "no:cacheprovider", "-vv", "-k", "oracle or w_mom_8")
+    told = run("-m", "pytest", *tests, "-p", "no:cacheprovider", "-vv", "-k", "has_an_oracle or w_mom_8")
     assert "test_first_bar_is_as_declared[w_mom_8] PASSED" in told

@@ -72,8 +72,14 @@ IN_THE_PARENT = [
     Trial("work:entry-removed", 3, FOLDER, POOL),
     Trial("work:entry-removed", 3, FILE, POOL),
 ]
-#: Every point once; its later visits and its other outputs are for the soak.
-ONCE_EACH = list({trial.point: trial for trial in reversed(IN_THE_PARENT)}.values())[::-1]
+#: Every point once; its later visits and its other outputs are for the soak, and for files that only a pool makes what
+#: they have in common with parts: that they are opened, and closed.
+ALIKE = {f"{file}:{step}" for file in ("bundle", "joined") for step in ("opened", "closed")}
+ONCE_EACH = [
+    trial
+    for trial in list({trial.point: trial for trial in reversed(IN_THE_PARENT)}.values())[::-1]
+    if trial.point not in ALIKE
+]
 REPEATED = [trial for trial in IN_THE_PARENT if trial not in ONCE_EACH]
 IN_A_WORKER = [Trial(point, 1, name, TWO) for point in points("part") for name in (FOLDER, FILE)]
 #: Half of a part is written; a part is done and nobody has been told.

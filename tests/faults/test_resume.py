@@ -54,7 +54,7 @@ from weekly_cli.errors import InputRefused, OutputConflict, UsageError
 from weekly_cli.run.task import Outcome, Task, run_task
 
 #: Bits flipped at a time; starters at once; readings of an output while it is published.
-FLIPS, STARTERS, READS, PUBLISHES = 20, 5, 200, 10
+FLIPS, STARTERS, READS, PUBLISHES = 20, 5, 100, 10
 SYMBOLS = [f"S{number:02d}" for number in range(8)]
 #: Several row groups, and as many bytes whatever the values are.
 AS_WRITTEN: dict[str, Any] = {"row_group_size": 60, "compression": "none"}

@@ -149,7 +149,7 @@ def assert_no_trace(feature: Feature, equal: Array, k: Array, bars: Array, bad: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "scale", "price"), soaked([(1, 1.0, None), (3, 1e4, "adjusted")], [(2, 1e-15, None)]))
+@pytest.mark.parametrize(("seed", "scale", "price"), soaked([(3, 1e4, "adjusted")], [(1, 1.0, None), (2, 1e-15, None)]))
 def test_no_column_keeps_a_bad_value(seed: int, scale: float, price: str | None, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     history = clean_history(rng, scale)
