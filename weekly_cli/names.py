@@ -65,22 +65,30 @@ FROM_FILE, FROM_FOLDER = "@file", "@folder"
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
 #: When a bar becomes visible.
 AVAILABILITIES = ("next-week", "week-end")
+#: The same for bars of any period.
+SAME_AVAILABILITIES = {"next-period": "next-week", "period-end": "week-end"}
 
 
 class Period(NamedTuple):
-    """What bars may be made of, as words have it: what it is called, and what its columns' names begin with."""
+    """What bars may be made of: what it is called, what its columns' names begin with, and the name of its last day."""
 
     noun: str
     prefix: str
+    end: str
+
+    @property
+    def nouns(self) -> str:
+        """The plural."""
+        return self.noun if self.noun.endswith("s") else f"{self.noun}s"
 
 
 #: The periods of which bars are made, by their names in `--every`, in the order of their columns.
 PERIODS = {
-    "week": Period("week", "w_"),
-    "2W": Period("two weeks", "w2_"),
-    "4W": Period("four weeks", "w4_"),
-    "month": Period("month", "m_"),
-    "quarter": Period("quarter", "q_"),
+    "week": Period("week", "w_", "week_end"),
+    "2W": Period("two weeks", "w2_", "week_end"),
+    "4W": Period("four weeks", "w4_", "week_end"),
+    "month": Period("month", "m_", "month_end"),
+    "quarter": Period("quarter", "q_", "quarter_end"),
 }
 
 #: The windows of the features in weeks, by the key under which `--windows` sets others. MACD: fast, slow, signal.

@@ -419,7 +419,7 @@ def test_rows_that_see_a_week_a_day_too_early_are_found(
     assert "reference" in failed(verify(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("name", ["w_rsi_14", "w_beta_aaa_52", "w_week_end"])
+@pytest.mark.parametrize("name", ["w_rsi_14", "w_beta_aaa_52", "w_week_end", "m_sma_6", "m_month_end"])
 def test_a_feature_that_is_wrong_every_time_is_found(
     prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -427,14 +427,18 @@ def test_a_feature_that_is_wrong_every_time_is_found(
     true = features.catalogue
 
     def wrong(*given: Any, **more: Any) -> Any:
-        steps = true(*given, **more).steps
-        function = steps[name].function
-        off = (lambda *given: function(*given) + 7) if name == "w_week_end" else lambda *given: function(*given) * 1.001
-        return features.Catalogue({**steps, name: Feature(**{**vars(steps[name]), "function": off})})
+        columns = true(*given, **more)
+        function = columns.steps[name].function
+        off = (
+            (lambda *given: function(*given) + 7) if name.endswith("_end") else lambda *given: function(*given) * 1.001
+        )
+        wrong = Feature(**{**vars(columns.steps[name]), "function": off})
+        return replace(columns, steps={**columns.steps, name: wrong})
 
     for room in ("run.task", "run.wanted"):
         monkeypatch.setattr(f"weekly_cli.{room}.catalogue", wrong)
-    build(prices, tmp_path / "out", benchmark=["AAA"], features=f"{FEW},{name},w_rs_aaa")
+    settings = {"features": f"{FEW},{name},w_rs_aaa", "every": ["week", "month"]}
+    build(prices, tmp_path / "out", benchmark=["AAA"], **settings)
     proof = verify(tmp_path / "out")
     assert failed(proof) == ["reference"]
     assert f"{name} is" in findings(proof)

@@ -12,7 +12,7 @@ import talib
 
 from weekly_cli.names import WINDOWS
 from weekly_cli.verify.reference import formulas
-from weekly_cli.verify.reference.columns import FORMULAS, formulas_of
+from weekly_cli.verify.reference.columns import FORMULAS, PREFIX_OF, formulas_of
 from weekly_cli.verify.reference.formulas import Formula, column, is_relative, lag, relative_name
 
 __all__ = ["ORACLES", "RELATIVE", "TALIB", "oracles", "relative_name"]
@@ -104,9 +104,41 @@ def of_talib(others: Mapping[str, Sequence[int]]) -> dict[str, Formula]:
     }
 
 
-def oracles(others: Mapping[str, Sequence[int]]) -> dict[str, Formula]:
-    """The oracle of each column; `others` are the windows that are not the usual ones."""
-    return {**formulas_of(others), **of_talib(others), **ADDED}
+#: The columns of months and quarters that claim parity.
+TALIB_OF: dict[str, dict[str, Formula]] = {
+    "month": {
+        **{f"m_mom_{n}": partial(mom, n=n) for n in (1, 3, 6, 12)},
+        "m_rsi_14": partial(rsi, n=14),
+        **{f"m_macd{end}": partial(macd, i=i, spans=(12, 26, 9)) for i, end in enumerate(("", "_signal", "_hist"))},
+        **{f"m_sma_{n}": partial(sma, n=n) for n in (6, 10, 12, 24)},
+        "m_atr_14": partial(atr, n=14),
+        "m_natr_14": partial(natr, n=14),
+        "m_high_12": partial(high, n=12),
+        "m_low_12": partial(low, n=12),
+        "m_position_12": partial(position, n=12),
+        "m_corr_36": partial(formulas.on_benchmark, f=corr_of, n=36),
+    },
+    "quarter": {
+        **{f"q_mom_{n}": partial(mom, n=n) for n in (1, 2, 4)},
+        **{f"q_sma_{n}": partial(sma, n=n) for n in (4, 8)},
+        "q_high_4": partial(high, n=4),
+        "q_low_4": partial(low, n=4),
+        "q_position_4": partial(position, n=4),
+    },
+}
+
+
+def oracles(others: Mapping[str, Sequence[int]], every: str = "week") -> dict[str, Formula]:
+    """The oracle of each column of a clock; `others` are the windows that are not the usual ones of weeks."""
+    if every in TALIB_OF:
+        return {**formulas_of(others, every), **TALIB_OF[every]}
+    of_weeks = {relabelled(name, every): formula for name, formula in of_talib(others).items()}
+    return {**formulas_of(others, every), **of_weeks, **(ADDED if every == "week" else {})}
+
+
+def relabelled(name: str, every: str) -> str:
+    """The name of a weekly column as that of two or four weeks."""
+    return name if every == "week" else f"{PREFIX_OF[every]}_{name.removeprefix('w_')}"
 
 
 RELATIVE = tuple(name for name in FORMULAS if is_relative(name))

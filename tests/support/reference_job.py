@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
-from oracles import ORACLES
+from oracles import oracles
 
 from weekly_cli.verify.reference import table as package
 
@@ -49,9 +50,13 @@ def reference_table(
     sector_map: pd.DataFrame | None = None,
     start: str | None = None,
     end: str | None = None,
+    every: Sequence[str] = ("week",),
+    last_day: np.datetime64 | None = None,
 ) -> pd.DataFrame:
-    """Daily rows in, the same rows with every weekly column out, sorted by (symbol, date)."""
+    """Daily rows in, the same rows with every column of some clocks out, sorted by (symbol, date)."""
     peers = peers_of(list(df["symbol"].dropna().unique()), benchmarks, sector_map)
+    formulas = {name: formula for one in every for name, formula in oracles({}, one).items()}
     return package.reference_table(
-        df, peers=peers, week=week, available=available, price=price, start=start, end=end, formulas=ORACLES
-    )
+        df, peers=peers, week=week, available=available, price=price, window=(start, end), formulas=formulas,
+        every=every, last_day=last_day,
+    )  # fmt: skip

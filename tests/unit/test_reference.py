@@ -12,7 +12,7 @@ from reference_job import reference_table
 
 from weekly_cli.verify.reference.columns import FORMULAS
 from weekly_cli.verify.reference.formulas import Formula
-from weekly_cli.verify.reference.table import weekly_bars
+from weekly_cli.verify.reference.table import period_bars
 
 # the contract's "first bar with a value"
 FIRST_BAR = {
@@ -160,13 +160,13 @@ def test_bars_take_the_usable_part_of_a_row() -> None:
         ("2024-03-12", nan, nan, nan, 10.8, nan),
     ]
     daily = pd.DataFrame(rows, columns=["date", "open", "high", "low", "close", "volume"])
-    bars = weekly_bars(daily, "W-FRI", None)
+    bars = period_bars(daily, "W-FRI", None)
     assert bars.index.tolist() == [pd.Timestamp("2024-03-08"), pd.Timestamp("2024-03-15")]
     first, second = bars.to_numpy().tolist()
     assert first == [10.5, 12.0, 10.0, 10.9, 12.0, 3.0]
     assert second == [10.9, 10.9, 10.8, 10.8, 0.0, 2.0]
 
-    adjusted = weekly_bars(daily.assign(adj=daily["close"] / 2), "W-FRI", "adj")
+    adjusted = period_bars(daily.assign(adj=daily["close"] / 2), "W-FRI", "adj")
     np.testing.assert_allclose(adjusted, bars * [0.5, 0.5, 0.5, 0.5, 1, 1], rtol=1e-15)
 
 

@@ -23,17 +23,20 @@ from reference_job import reference_table
 import weekly_cli
 from weekly_cli.compute.features import Catalogue, Feature, catalogue, evaluate
 from weekly_cli.compute.panel import PanelShape
-from weekly_cli.names import ANCHORS, AVAILABILITIES, WINDOWS
+from weekly_cli.names import ANCHORS, AVAILABILITIES, PERIODS, WINDOWS
 from weekly_cli.verify.reference.columns import FORMULAS, rounding
 from weekly_cli.verify.reference.formulas import is_relative
 
 TOLERANCE = 1e-9
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CATALOGUE = catalogue(["b"])
+#: The clocks besides the week.
+LONGER = tuple(every for every in PERIODS if every != "week")
+NOT_COMPUTED = [f"{period.prefix}{name}" for period in PERIODS.values() for name in (period.end, "days")]
 
 
 def computed_features(columns: Catalogue) -> list[Feature]:
-    return [feature for feature in columns.features if feature.name not in ("w_week_end", "w_days")]
+    return [feature for feature in columns.features if feature.name not in NOT_COMPUTED]
 
 
 COMPUTED = computed_features(CATALOGUE)
@@ -129,6 +132,19 @@ def test_columns_equal_their_oracles(seed: int, lengths: list[int]) -> None:
             assert_close(column[certain], ORACLE_OF[name](bars)[certain], name)
 
 
+@settings(SLOW, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 230))
+@pytest.mark.parametrize("every", LONGER)
+def test_columns_of_longer_periods_equal_their_oracles(every: str, seed: int, bars: int) -> None:
+    history = random_bars(np.random.default_rng(seed), bars)
+    columns, of_name = catalogue(["b"], every=[every]), oracles({}, every)
+    keys = {relative_name(key, "b") if is_relative(key) else key: key for key in of_name}
+    assert {feature.name for feature in computed_features(columns)} == set(keys)
+    for name, (column,) in computed([history], columns).items():
+        certain = rounding(history, keys[name]) < TOLERANCE / 10
+        assert_close(column[certain], of_name[keys[name]](history)[certain], name)
+
+
 def windows_of(least: int, most: int = 3) -> st.SearchStrategy[tuple[int, ...]]:
     return st.lists(st.integers(least, 120), min_size=1, max_size=most, unique=True).map(lambda ns: tuple(sorted(ns)))
 
@@ -187,14 +203,18 @@ def test_a_flat_price_has_no_z_score_and_no_distance() -> None:
     assert np.isnan(columns["w_beta_b_52"]).all()
 
 
-@pytest.mark.parametrize("feature", COMPUTED, ids=lambda feature: feature.name)
+@pytest.mark.parametrize(
+    "feature",
+    [*COMPUTED, *(one for every in ("month", "quarter") for one in computed_features(catalogue(["b"], every=[every])))],
+    ids=lambda feature: feature.name,
+)
 def test_first_bar_is_as_declared(feature: Feature) -> None:
     bars = random_bars(np.random.default_rng(3), 290)
     bars["bench"] = np.arange(1.0, 291.0) ** 1.1
     bars["close"] = 100 + np.sin(np.arange(290.0)) * 5
     bars["high"], bars["low"], bars["open"] = bars["close"] + 1, bars["close"] - 1, bars["close"]
     bars["volume"] = 5.0
-    column = computed([bars])[feature.name][0]
+    column = computed([bars], catalogue(["b"], every=[feature.every]))[feature.name][0]
     assert int(np.flatnonzero(~np.isnan(column))[0]) == feature.first_bar
 
 
@@ -241,11 +261,14 @@ def assert_same_job(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert list(found.columns.drop(added, errors="ignore")) == list(expected.columns.drop(added, errors="ignore"))
     assert len(found) == len(expected)
     assert list(found["symbol"]) == list(expected["symbol"])
-    for name in ("date", "w_week_end"):
+    ends = [name for name in found.columns if name.endswith(("_week_end", "_month_end", "_quarter_end"))]
+    for name in ("date", *ends):
         dates = (pd.to_datetime(frame[name]).astype("datetime64[us]") for frame in (found, expected))
         pd.testing.assert_series_equal(*dates, check_index=False)
-    for name in found.columns.difference(["symbol", "date", "w_week_end"]):
-        if not name.startswith("w_"):  # the user's own leave as they came
+    for name in found.columns.difference(["symbol", "date", *ends]):
+        if not name.startswith(
+            tuple(period.prefix for period in PERIODS.values())
+        ):  # the user's own leave as they came
             assert np.array_equal(found[name], expected[name], equal_nan=True), name
             continue
         assert_close(found[name].to_numpy(np.float64), expected[name].to_numpy(np.float64), name)
@@ -277,6 +300,27 @@ def test_random_datasets_equal_the_reference(
     )  # fmt: skip
     expected = reference_table(daily, available=available, price=price, sector_map=sectors, start="2020-03-01")
     assert_same_job(found, expected)
+
+
+@settings(SLOW, max_examples=8)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    available=st.sampled_from(AVAILABILITIES),
+    week=st.sampled_from(ANCHORS),
+    every=st.lists(st.sampled_from(list(PERIODS)), min_size=1, unique=True),
+)
+def test_random_datasets_of_several_clocks_equal_the_reference(
+    seed: int, available: str, week: str, every: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Symbols have months without rows, and begin and end inside of them; rows begin inside of one."""
+    rng = np.random.default_rng(seed)
+    daily = random_daily(rng, symbols=3, days=int(rng.integers(30, 1500)))
+    daily = daily[~daily["date"].dt.month.isin(rng.choice(12, int(rng.integers(0, 5)))) | (daily["symbol"] != "S1")]
+    folder = tmp_path_factory.mktemp("clocks")
+    job = {"available": available, "week": week, "start": "2020-02-11"}
+    found = built(daily, folder, benchmark=["S0"], every=every, allow_empty=True, **job)
+    in_order = [one for one in PERIODS if one in every]
+    assert_same_job(found, reference_table(daily, benchmarks=("S0",), every=in_order, **job))
 
 
 def test_real_prices_equal_the_reference(tmp_path: Path) -> None:
@@ -315,7 +359,7 @@ def test_what_comes_later_changes_nothing_before(
     first, last = daily["date"].min(), daily["date"].max()
     cut = first + (last - first) * share
     folder = tmp_path_factory.mktemp("cut")
-    job = {"available": available, "benchmark": ["S0"]}
+    job = {"available": available, "benchmark": ["S0"], "every": ["week", "2W", "month", "quarter"]}
     whole = built(daily, folder, **job)
     short = built(daily[daily["date"] <= cut], folder, **job)
     before = whole[pd.to_datetime(whole["date"]) <= cut].reset_index(drop=True)

@@ -13,7 +13,7 @@ import typer
 
 from weekly_cli.errors import WeeklyError
 from weekly_cli.findings import KINDS
-from weekly_cli.names import ROLES, USUAL_LABELS, WINDOWS
+from weekly_cli.names import PERIODS, ROLES, USUAL_LABELS, WINDOWS
 from weekly_cli.settings import SETTINGS, Setting, from_environment, from_file, from_flags
 from weekly_cli.settings.sources import winning
 
@@ -41,7 +41,9 @@ def topics(ctx: typer.Context, incomplete: str) -> list[str]:
 def _features(ctx: typer.Context, incomplete: str) -> list[str]:
     from weekly_cli.compute.features import catalogue
 
-    columns = catalogue(windows=SETTINGS["windows"].kind.parse(ctx.params.get("windows") or []))
+    windows = SETTINGS["windows"].kind.parse(ctx.params.get("windows") or [])
+    every = [one for text in ctx.params.get("every") or [] for one in text.split(",")]
+    columns = catalogue(windows=windows, every=every or SETTINGS["every"].default)
     return _in_a_list(incomplete, ["all", *columns.families, *(one.name for one in columns.features)], excluding="-")
 
 
@@ -74,6 +76,10 @@ def _codes(ctx: typer.Context, incomplete: str) -> list[str]:
     return _in_a_list(incomplete, KINDS)
 
 
+def _periods(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _in_a_list(incomplete, PERIODS)
+
+
 def _labels(ctx: typer.Context, incomplete: str) -> list[str]:
     return _in_a_list(incomplete, USUAL_LABELS)
 
@@ -86,6 +92,7 @@ _COMPLETERS: dict[str, Complete] = {
     "symbols": _symbols,
     "codes": _codes,
     "labels": _labels,
+    "periods": _periods,
     "windows": _windows,
 }
 

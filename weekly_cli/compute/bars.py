@@ -8,7 +8,7 @@ bars that contain an unusable row are computed again from their usable values.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -140,6 +140,11 @@ def bars_of(codes: Ints, days: Ints, used: UsedColumns, clock: Clock) -> Bars:
         bars[name][recomputed] = values
     affected[recomputed] = False
     return Bars(**{name: values[~affected] for name, values in bars.items()})
+
+
+def bars_by_clock(codes: Ints, days: Ints, used: UsedColumns, clocks: Iterable[Clock]) -> dict[str, Bars]:
+    """Return the bars of each clock, by the name of its period."""
+    return {clock.every: bars_of(codes, days, used, clock) for clock in clocks}
 
 
 @np.errstate(all="ignore")

@@ -64,6 +64,11 @@ class Clock:
         """
         return PERIODS[self.every].noun
 
+    @property
+    def nouns(self) -> str:
+        """What periods are called, as in "the same weeks"."""
+        return PERIODS[self.every].nouns
+
     def period(self, day: Days) -> Days:
         """Return the number of the period that contains `day`.
 

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Floats, Ints, bars_of, columns_as_used
+from weekly_cli.compute.bars import Floats, Ints, bars_by_clock, columns_as_used
+from weekly_cli.compute.columns import BenchmarkBars, Recipe, arrow_type
 from weekly_cli.compute.labels import labels_up_to
 from weekly_cli.compute.running import running_bars
-from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
+from weekly_cli.compute.spans import blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import name_collisions, prices, working_type
 from weekly_cli.dataset.source import Chunk
@@ -26,7 +27,8 @@ from weekly_cli.frames.incoming import Frame, take
 from weekly_cli.frames.keys import WHERE, Keys, columns_of, keys_of, refuse_repeated
 from weekly_cli.frames.wording import in_python
 from weekly_cli.names import PRICE_ROLES
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.benchmark_file import keyed_closes
+from weekly_cli.run.clocks import clocks_of
 from weekly_cli.run.comparisons import compare
 from weekly_cli.run.rows import sort_order
 from weekly_cli.run.sectors import sectors_of
@@ -53,6 +55,7 @@ class FrameSettings(TypedDict, total=False):
     date_unit: str
     date_format: str
     timezone: str
+    every: str | Sequence[str]
     week: str
     available: str
     developing: bool
@@ -165,13 +168,13 @@ def _values(
     n_symbols = len(keys.symbols)
     comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
-    clock = weekly_clock(config)
-    labels = labels_up_to(wanted.labels, int(keys.days.max()) if len(keys.days) else 0, clock)
-    recipe = Recipe(wanted.features, wanted.steps, clock, config.dtype, labels=labels)
+    clocks = clocks_of(config)
+    labels = labels_up_to(wanted.labels, int(keys.days.max()) if len(keys.days) else 0, clocks[0])
+    recipe = Recipe(wanted.features, wanted.steps, clocks, config.dtype, labels=labels)
     used = columns_as_used(prices_by_role, adjusted)
-    bars = bars_of(keys.codes, keys.days, used, clock)
-    running = running_bars(keys.codes, keys.days, used, clock) if recipe.has_rows else None
-    benchmarks = BenchmarkBars(bar_keys(bars.codes, bars.periods), bars.close, compared)
+    bars = bars_by_clock(keys.codes, keys.days, used, clocks)
+    running = running_bars(keys.codes, keys.days, used, clocks[0]) if recipe.has_rows else None
+    benchmarks = BenchmarkBars(keyed_closes([(np.arange(n_symbols), bars)]), compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.added])
     batches = [
         pa.record_batch(block.arrays(), schema=schema)

@@ -85,7 +85,9 @@ class Built:
         """Every column that a build with its settings may have."""
         config = self.config
         own = own_features(plugins_of(config))
-        return catalogue(self.record["benchmarks"], config.windows, own, with_developing=config.developing)
+        return catalogue(
+            self.record["benchmarks"], config.windows, own, config.every, with_developing=config.developing
+        )
 
     @cached_property
     def _footers(self) -> list[pq.FileMetaData]:

@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli import __version__
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.errors import UsageError
+from weekly_cli.names import PERIODS
 from weekly_cli.questions.built import open_output
 from weekly_cli.questions.explanation import ExplainedFeature, Explanation, SeenBar, Value
 from weekly_cli.questions.history import History, Peer, feature_of, history
@@ -21,7 +23,7 @@ from weekly_cli.questions.seen_bar import Row, calendar, in_words, seen_bar, sum
 from weekly_cli.questions.step_formulas import write
 from weekly_cli.questions.why_null import too_early, why_null
 from weekly_cli.questions.workings import At, Evaluated, Working, needed_steps, workings
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.clocks import clocks_of
 from weekly_cli.settings.kinds import Date
 
 #: Two computations of a value may differ by this share, besides the rounding of its type: another machine's logarithm.
@@ -55,11 +57,14 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
     built = open_output(output)
     found = history(built, symbol)
     wanted = None if feature is None else feature_of(built, feature, found.steps)
-    row = _row(found, day)
-    known = [step for name in built.features if isinstance(step := found.steps.get(name), Feature)]
-    evaluated = found.evaluated([step.name for step in known if not step.of_rows], row.offset)
-    running = running_week(row, [step for step in known if step.of_rows])
-    values = {name: _value(row, evaluated, running, name) for name in built.features}
+    clocks = {clock.every: clock for clock in clocks_of(built.config)}
+    rows = {every: _row(found, day, clock) for every, clock in clocks.items()}
+    evaluated = {every: _evaluated(row, every) for every, row in rows.items()}
+    known = (found.steps.get(name) for name in built.features)
+    running = running_week(rows["week"], [step for step in known if isinstance(step, Feature) and step.of_rows])
+    values = {name: _value(rows, evaluated, running, name) for name in built.features}
+    every = wanted.every if wanted is not None else built.config.every[0]
+    row = rows[every]
     compared = [value for value in values.values() if value.agrees is not None]
     differing = tuple(value for value in compared if not value.agrees)
     bar = seen_bar(row) if row.bar >= 0 else None
@@ -67,14 +72,17 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
         output=built.name,
         symbol=symbol,
         date=as_date(day),
+        every=every,
         week=row.clock.anchor,
         available=row.clock.available,
         summary=_summary(row),
         visible="" if bar is None else visible(row, bar),
-        own_week_end=as_date(row.end(row.own_week)),
+        own_week_end=as_date(row.end(row.own)),
         bar=bar,
         calendar=calendar(row),
-        feature=None if wanted is None else _explained(row, bar, evaluated, running, values[wanted.name], wanted),
+        feature=None
+        if wanted is None
+        else _explained(row, bar, evaluated[every], running, values[wanted.name], wanted),
         values=() if wanted is not None else tuple(_few(found, values)),
         n_compared=len(compared),
         differing=differing,
@@ -88,7 +96,21 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
     )
 
 
-def _row(found: History, day: int) -> Row:
+def _every(found: History, name: str) -> str:
+    """Return the clock of a column; what no step computes is a plugin's, and of weeks."""
+    step = found.steps.get(name)
+    return step.every if isinstance(step, Feature) else "week"
+
+
+def _evaluated(row: Row, every: str) -> Evaluated:
+    """Return the values of the output's columns of one clock."""
+    steps = row.history.steps
+    features = [step for name in row.history.built.features if isinstance(step := steps.get(name), Feature)]
+    names = [feature.name for feature in features if feature.every == every and not feature.of_rows]
+    return row.history.evaluated(row.clock, names, row.offset)
+
+
+def _row(found: History, day: int, clock: Clock) -> Row:
     rows = found.rows
     at = int(np.searchsorted(rows.days, day))
     if at == len(rows.days) or rows.days[at] != day:
@@ -97,26 +119,28 @@ def _row(found: History, day: int) -> Row:
             f"{found.built.name} has no row of {found.symbol} on {in_words(day)}; the nearest "
             f"{'is' if len(near) == 1 else 'are'} of {' and '.join(map(in_words, near))}"
         )
-    clock = weekly_clock(found.built.config)
     newest = clock.newest_seen(day)
-    bar = int(np.searchsorted(rows.bars.periods, newest, "right")) - 1
-    return Row(found, at, day, clock.period(day), newest, bar, _offset(found, at, bar))
+    bar = int(np.searchsorted(rows.bars[clock.every].periods, newest, "right")) - 1
+    offset = _offset(found, f"{PERIODS[clock.every].prefix}bars", at, bar)
+    return Row(found, clock, at, day, clock.period(day), newest, bar, offset)
 
 
-def _offset(found: History, at: int, bar: int) -> int:
+def _offset(found: History, counting: str, at: int, bar: int) -> int:
     """Return how many bars are older than the output's rows: what `w_bars` says, less those that the rows make."""
-    if found.built.config.start is None or "w_bars" not in found.built.features:
+    if found.built.config.start is None or counting not in found.built.features:
         return 0
-    counted = found.rows.table.column(found.built.column_of("w_bars"))[at].as_py()
+    counted = found.rows.table.column(found.built.column_of(counting))[at].as_py()
     return 0 if counted is None else max(0, int(counted) - (bar + 1))
 
 
 def _summary(row: Row) -> str:
-    stored = _stored(row, "w_week_end") if "w_week_end" in row.history.built.features else np.nan
+    period = PERIODS[row.clock.every]
+    end = f"{period.prefix}{period.end}"
+    stored = _stored(row, end) if end in row.history.built.features else np.nan
     if row.bar < 0 and np.isfinite(stored):
         return (
-            f"{in_words(row.day)} shows the week that ended on {in_words(int(stored))}, of which this output has no "
-            f"rows: it begins on {as_date(int(row.history.rows.days[0]))} (--start)."
+            f"{in_words(row.day)} shows the {period.noun} that ended on {in_words(int(stored))}, of which this output "
+            f"has no rows: it begins on {as_date(int(row.history.rows.days[0]))} (--start)."
         )
     return summary(row)
 
@@ -133,15 +157,17 @@ def _stored(row: Row, name: str) -> float:
     )
 
 
-def _value(row: Row, evaluated: Evaluated, running: RunningWeek, name: str) -> Value:
-    """Return a value as it is stored and as its daily rows give it."""
+def _value(rows: Mapping[str, Row], evaluated: Mapping[str, Evaluated], running: RunningWeek, name: str) -> Value:
+    """Return a value as it is stored and as its daily rows give it; the row and its values are given by clock."""
+    every = _every(rows["week"].history, name)
+    row = rows[every]
     step, stored = row.history.steps.get(name), _stored(row, name)
     if not isinstance(step, Feature):
         trouble = f"only a plugin computes it, or another version of weekly-cli than this one ({__version__})"
         return Value(name, stored, np.nan, None, trouble)
     if row.bar < 0 and not step.of_rows:
         return Value(name, stored, np.nan, bool(np.isnan(stored)))
-    value = running.value(step) if step.of_rows else float(evaluated.column(name)[row.bar])
+    value = running.value(step) if step.of_rows else float(evaluated[every].column(name)[row.bar])
     computed = row.history.as_stored(step, value)
     for peer in _peers(row.history, step):
         if peer.bars is None and not peer.is_none:
@@ -247,4 +273,5 @@ def _compared_with(found: History, feature: Feature | None) -> Iterator[str]:
     needed = None if feature is None else needed_steps(feature.name, found.steps)
     for name, peer in found.peers.items():
         if peer.bars is not None and (needed is None or f"benchmark:{name}" in needed):
-            yield f"C({name}) is the close of {peer.symbol} in the same week"
+            noun = PERIODS["week" if feature is None else feature.every].noun
+            yield f"C({name}) is the close of {peer.symbol} in the same {noun}"

@@ -58,7 +58,7 @@ class SeenBar:
     first_row, last_row : datetime.date
         The first and the last row of the symbol that sees it.
     days : tuple of Day
-        The daily rows of its week.
+        The daily rows of its period.
     workings : tuple of Working
         How its open, high, low, close, volume and days come out of them.
     """
@@ -121,16 +121,18 @@ class Explanation:
 
     Attributes
     ----------
+    every : str
+        The clock that is explained: that of the feature, else the first one of the output.
     summary : str
-        Which week the row sees, and why: one sentence.
+        Which period the row sees, and why: one sentence.
     visible : str
         From when on that bar is seen, and why not earlier.
     own_week_end : datetime.date
-        The last day of the week in which the row lies.
+        The last day of the period in which the row lies.
     bar : SeenBar or None
         None: the row sees no bar, or none that the output's rows make.
     calendar : tuple of CalendarWeek
-        From the bar's week to the row's own, weeks without sessions too.
+        From the bar's period to the row's own, those without sessions too.
     feature : ExplainedFeature or None
         The one that was asked for.
     values : tuple of Value
@@ -149,6 +151,7 @@ class Explanation:
     output: str
     symbol: str
     date: datetime.date
+    every: str
     week: str
     available: str
     summary: str

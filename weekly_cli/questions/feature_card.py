@@ -17,7 +17,7 @@ from weekly_cli.compute.features import FAMILIES, Feature, Step, catalogue
 from weekly_cli.compute.features.developing import weekly_column
 from weekly_cli.compute.warmup import SMALL, settled_from
 from weekly_cli.errors import UsageError
-from weekly_cli.names import did_you_mean, of_label
+from weekly_cli.names import PERIODS, did_you_mean, of_label
 from weekly_cli.questions.step_formulas import write
 from weekly_cli.questions.workings import At, Evaluated, Working, label, needed_steps, plain, workings
 
@@ -130,18 +130,23 @@ def find_feature(
     >>> find_feature("w_rs_spy_norm")[0].inputs
     ('w_rs_spy',)
     """
-    features = catalogue(["{b}"], windows, own, with_developing=True).features
+    features = catalogue(["{b}"], windows, own, tuple(PERIODS), with_developing=True).features
     patterns = {feature.name: re.escape(feature.name).replace(r"\{b\}", "([a-z0-9_]+)") for feature in features}
     for template, pattern in sorted(patterns.items(), key=lambda entry: -len(entry[0])):
         match = re.fullmatch(pattern, name)
         if match is not None or name == template:
             benchmark = match[1] if match is not None and match.groups() else "b"
-            steps = catalogue([benchmark], windows, own, with_developing=True).steps
+            steps = catalogue([benchmark], windows, own, tuple(PERIODS), with_developing=True).steps
             feature = steps[template.replace("{b}", benchmark)]
             assert isinstance(feature, Feature)
             return feature, steps
     hint = of_label(name) or did_you_mean(
-        name, [*FAMILIES, *(feature.name for feature in catalogue(["spy"], windows).features), *patterns]
+        name,
+        [
+            *FAMILIES,
+            *(feature.name for feature in catalogue(["spy"], windows, every=tuple(PERIODS)).features),
+            *patterns,
+        ],
     )
     raise UsageError(f"{name} is neither a column nor a family of those that weekly-cli features lists{hint}")
 

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import text_array
-from weekly_cli.compute.bars import Bars, Floats, Ints, bars_of, columns_as_used
+from weekly_cli.compute.bars import Bars, Floats, Ints, bars_by_clock, columns_as_used
+from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.columns import BarGroup, BenchmarkBars, as_stored, bar_panels
 from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.panel import PanelShape
-from weekly_cli.compute.spans import BenchmarkBars, as_stored, bar_keys, bar_panels
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.schema import prices
@@ -27,7 +28,8 @@ from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean, of_label
 from weekly_cli.questions.built import Built, history_of
 from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.questions.workings import Evaluated, needed_steps
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.benchmark_file import keyed_closes
+from weekly_cli.run.clocks import clocks_of
 from weekly_cli.run.wanted import wanted_by
 
 Bools = NDArray[np.bool_]
@@ -47,7 +49,8 @@ class DailyRows:
     unusable : mapping of role to bool[rows]
     padding : bool[rows]
         Rows that `--drop-padding` leaves out.
-    bars : Bars
+    bars : mapping of clock to Bars
+        By the name of its period, at least the week's.
     """
 
     days: Ints
@@ -56,7 +59,7 @@ class DailyRows:
     used: Mapping[str, Floats]
     unusable: Mapping[str, Bools]
     padding: Bools
-    bars: Bars
+    bars: Mapping[str, Bars]
 
 
 def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyRows:
@@ -86,7 +89,7 @@ def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyR
     adjusted = None if config.price is None else prices(table.column(config.price))
     treated_raw, treated_adjusted, _ = treated(codes, raw, adjusted, treatment)
     used = columns_as_used(treated_raw, treated_adjusted)
-    bars = bars_of(codes, days, used, weekly_clock(built.config))
+    bars = bars_by_clock(codes, days, used, clocks_of(built.config))
     nowhere = np.zeros(len(days), bool)
     flags = {role: nowhere if flag is None else flag for role, flag in used.unusable.items()}
     padding = np.isnan(treated_raw["close"]) & ~np.isnan(raw["close"])
@@ -119,20 +122,23 @@ class History:
         """With whom the symbol is compared, by what replaces `{b}`."""
         return {name: _peer(self.built, self.symbol, name) for name in self.built.record["benchmarks"]}
 
-    def evaluated(self, features: Sequence[str], n_older: int) -> Evaluated:
-        """Return the values of features, and of all that they are made of, at every bar of the rows that are there.
+    def evaluated(self, clock: Clock, features: Sequence[str], n_older: int) -> Evaluated:
+        """Return the values of features of one clock, and of all that they are made of, at its bars of these rows.
 
         `n_older` bars are from before them.
         """
-        return self.evaluated_on(self.rows.bars, features, n_older, self.steps)
+        return self.evaluated_on(clock, self.rows.bars[clock.every], features, n_older, self.steps)
 
-    def evaluated_on(self, bars: Bars, features: Sequence[str], n_older: int, steps: Mapping[str, Step]) -> Evaluated:
+    def evaluated_on(
+        self, clock: Clock, bars: Bars, features: Sequence[str], n_older: int, steps: Mapping[str, Step]
+    ) -> Evaluated:
         """Return the same of other bars, as other steps have it."""
-        shape = PanelShape(np.array([len(bars.periods)]))
+        n_bars = np.array([len(bars.periods)])
+        shape = PanelShape(n_bars)
         needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, steps)))
         used = [name.removeprefix("benchmark:") for name in needed if name.startswith("benchmark:")]
         benchmarks = _benchmark_bars({name: self.peers[name] for name in used})
-        given = bar_panels(bars, slice(0, len(bars.periods)), shape, weekly_clock(self.built.config), benchmarks)
+        given = bar_panels(BarGroup(clock, bars, slice(0, len(bars.periods)), n_bars), shape, benchmarks)
         older = {"bar_number": float(n_older)}
         return Evaluated(needed, steps, lambda name: given(name) + older.get(name, 0.0))
 
@@ -155,7 +161,7 @@ class Peer:
     """
 
     symbol: str | None = None
-    bars: Bars | None = None
+    bars: Mapping[str, Bars] | None = None
     trouble: str = ""
     is_none: bool = False
 
@@ -185,13 +191,9 @@ def _peer(built: Built, symbol: str, name: str) -> Peer:
 
 
 def _benchmark_bars(peers: Mapping[str, Peer]) -> BenchmarkBars:
-    keys, closes, compared = [np.empty(0, np.int64)], [np.empty(0)], {}
-    for number, (name, peer) in enumerate(peers.items()):
-        compared[name] = np.array([number if peer.bars is not None else -1])
-        if peer.bars is not None:
-            keys.append(bar_keys(np.full(len(peer.bars.periods), number), peer.bars.periods))
-            closes.append(peer.bars.close)
-    return BenchmarkBars(np.concatenate(keys), np.concatenate(closes), compared)
+    numbers = {name: -1 if peer.bars is None else number for number, (name, peer) in enumerate(peers.items())}
+    bars = [(np.array([numbers[name]]), peer.bars) for name, peer in peers.items() if peer.bars is not None]
+    return BenchmarkBars(keyed_closes(bars), {name: np.array([number]) for name, number in numbers.items()})
 
 
 def history(built: Built, symbol: str) -> History:

@@ -5,15 +5,15 @@ last week's bar. The week that ends on Friday is complete by then, and Monday's 
 its bar. Such a bar is computed from the output's own daily rows, by the code and with the settings of the build. To
 prove that they suffice, the newest row of each such symbol is computed too, and must be what the output has.
 
-A bar counts as visible if its week ended before the session, with any `--available`: what `week-end` adds, the bar of a
-week on its own last day, has that day's close, which nobody knows before the session.
+A bar counts as visible if its period ended before the session, with any `--available`: what `week-end` adds, the bar of
+a period on its own last day, has that day's close, which nobody knows before the session.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,21 @@ from numpy.typing import NDArray
 from weekly_cli import __version__
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.schema import as_text, plain_type, symbol_codes, working_type
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.names import did_you_mean, of_label
+from weekly_cli.names import PERIODS, did_you_mean, of_label
 from weekly_cli.questions.built import Built, open_output
 from weekly_cli.questions.histories import Histories, histories, newest_columns
 from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
 from weekly_cli.questions.recomputed import Recomputation, price_columns, recomputation
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.clocks import clocks_of, weekly_clock
 from weekly_cli.run.plugins import plugins_of, recorded_plugins
 
 _WEEK_END = "w_week_end"
+_ENDS = tuple(f"{period.prefix}{period.end}" for period in PERIODS.values())
 #: The columns that answer the question, between the symbol and the features.
 FACTS = ("last_date", "session", _WEEK_END, "age_days")
 
@@ -145,9 +145,10 @@ def latest(
     sessions = (
         next_sessions(built, ends, of_all=symbols is None) if session is None else all_on(built, ends, day_of(session))
     )
-    seen_by_rows = weekly_clock(built.config).newest_seen(ends.last)
-    seen_by_sessions = Clock("week", built.config.week, "next-week").newest_seen(sessions)
-    is_new = (seen_by_sessions > seen_by_rows) | (_WEEK_END not in built.features)
+    is_new = np.full(len(sessions), _WEEK_END not in built.features)
+    for clock in clocks_of(built.config):
+        before = replace(clock, available="next-week")
+        is_new |= before.newest_seen(sessions) > clock.newest_seen(ends.last)
     of_rows = {name for name in names if _is_of_rows(built.catalogue.steps.get(name))}
     question = _Question(built, symbols, ends, sessions, is_new | bool(of_rows), of_rows)
     columns = _columns(question, [_WEEK_END, *(name for name in names if name != _WEEK_END)], sector_map)
@@ -238,9 +239,11 @@ def _columns(question: _Question, names: Sequence[str], sector_map: str | None) 
 
 
 def _with_days(table: pa.Table) -> pa.Table:
-    """Return columns of an output with its week's last day as a date, whatever `--date-type` it was built with."""
-    place = table.schema.get_field_index(_WEEK_END)
-    return table if place < 0 else table.set_column(place, _WEEK_END, table.column(place).cast(pa.date32()))
+    """Return columns of an output with the last days of bars as dates, whatever `--date-type` it was built with."""
+    for place, column in enumerate(table.schema):
+        if column.name in _ENDS:
+            table = table.set_column(place, column.name, table.column(place).cast(pa.date32()))
+    return table
 
 
 def _recomputation(question: _Question, names: Sequence[str], sector_map: str | None) -> Recomputation:

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Floats, Ints, UsedColumns, bars_of, columns_as_used
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.bars import Ints, UsedColumns, bars_by_clock, columns_as_used
+from weekly_cli.compute.columns import BenchmarkBars, KeyedCloses, Recipe, arrow_type
 from weekly_cli.compute.features import catalogue
 from weekly_cli.compute.running import running_before
-from weekly_cli.compute.spans import BenchmarkBars, Recipe, arrow_type, bar_keys, blocks
+from weekly_cli.compute.spans import blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import as_text, prices
 from weekly_cli.errors import InputRefused, WeeklyError
@@ -21,7 +21,8 @@ from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS
 from weekly_cli.questions.built import Built
 from weekly_cli.questions.histories import Histories, histories
 from weekly_cli.questions.sectors import sectors_of_output
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.benchmark_file import keyed_closes
+from weekly_cli.run.clocks import clocks_of
 from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.run.wanted import wanted_by
 
@@ -34,16 +35,16 @@ class Recomputation:
     ----------
     built : Built
     recipe : Recipe
-        Its bars are seen from the day after their week on, with any `--available`.
-    benchmarks : Ints, Floats
-        The keys and the closes of the benchmarks' weekly bars.
+        Its bars are seen from the day after their period on, with any `--available`.
+    benchmarks : mapping of clock to KeyedCloses
+        The keys and the closes of the benchmarks' bars.
     numbers : mapping of benchmark name to int64[symbols]
         The number of each symbol's benchmark; -1: none.
     """
 
     built: Built
     recipe: Recipe
-    benchmarks: tuple[Ints, Floats]
+    benchmarks: Mapping[str, KeyedCloses]
     numbers: Mapping[str, Ints]
 
     def columns(self, rows: Histories, first: int, codes: Ints, days: Ints) -> pa.Table:
@@ -58,12 +59,14 @@ class Recomputation:
         codes, days : int64[n]
             The symbols, by their position in `rows`, and the days; ascending.
         """
-        used, clock = _used(self.built, rows), self.recipe.clock
-        bars = bars_of(rows.codes, rows.days, used, clock)
-        running = running_before(codes, days, (rows.codes, rows.days, used), clock) if self.recipe.has_rows else None
+        used, clocks = _used(self.built, rows), self.recipe.clocks
+        bars = bars_by_clock(rows.codes, rows.days, used, clocks)
+        running = (
+            running_before(codes, days, (rows.codes, rows.days, used), clocks[0]) if self.recipe.has_rows else None
+        )
         n_symbols = len(rows.symbols)
         compared = {name: numbers[first : first + n_symbols] for name, numbers in self.numbers.items()}
-        benchmarks = BenchmarkBars(*self.benchmarks, compared)
+        benchmarks = BenchmarkBars(self.benchmarks, compared)
         computed = blocks(bars, codes, days, n_symbols, self.recipe, benchmarks, running)
         schema = pa.schema([(one.name, arrow_type(one, self.recipe.dtype)) for one in self.recipe.features])
         return pa.Table.from_batches([pa.record_batch(block.arrays(), schema=schema) for block in computed], schema)
@@ -106,9 +109,11 @@ def recomputation(
     InputRefused
         If the output's rows and the sector map do not suffice.
     """
-    config = replace(built.config, features=",".join(names))
+    every = ("week", *(one for one in built.config.every if one != "week"))
+    config = replace(built.config, features=",".join(names), every=every)
     comparing = sorted(set(names) & {one.name for one in built.catalogue.features if one.family == "relative"})
-    sectors = {one.name for one in catalogue(SECTOR_COLUMNS, config.windows).features if one.family == "relative"}
+    of_sectors = catalogue(SECTOR_COLUMNS, config.windows, every=every).features
+    sectors = {one.name for one in of_sectors if one.family == "relative"}
     config = replace(
         config,
         benchmark=config.benchmark if comparing else (),
@@ -122,22 +127,22 @@ def recomputation(
             f"{', '.join(comparing[:2])}{', ...' if len(comparing) > 2 else ''} of {built.name} can't be computed for "
             f"its next session: {error}; put it back, or leave the columns out with --features all,-relative"
         ) from error
-    recipe = Recipe(wanted.features, wanted.steps, Clock("week", config.week, "next-week"), config.dtype)
+    clocks = tuple(replace(clock, available="next-week") for clock in clocks_of(config))
+    recipe = Recipe(wanted.features, wanted.steps, clocks, config.dtype)
     return Recomputation(built, recipe, _benchmarks(built, symbols[0], compared), compared.numbers)
 
 
-def _benchmarks(built: Built, symbols: pa.Array, compared: Comparisons) -> tuple[Ints, Floats]:
-    """Return the keys and the closes of the benchmarks' weekly bars."""
+def _benchmarks(built: Built, symbols: pa.Array, compared: Comparisons) -> dict[str, KeyedCloses]:
+    """Return the keys and the closes of the benchmarks' bars, by clock."""
     numbers = {as_text(symbols[at]): number for number, at in enumerate(compared.symbols)}
-    keys, closes = [np.empty(0, np.int64)], [np.empty(0)]
-    for rows in histories(built, price_columns(built), list(numbers)) if numbers else ():
-        bars = bars_of(rows.codes, rows.days, _used(built, rows), weekly_clock(built.config))
-        of_code = np.array([numbers[as_text(symbol)] for symbol in rows.symbols])
-        keys.append(bar_keys(of_code[bars.codes], bars.periods))
-        closes.append(bars.close)
-    key = np.concatenate(keys)
-    order = np.argsort(key)
-    return key[order], np.concatenate(closes)[order]
+    every = histories(built, price_columns(built), list(numbers)) if numbers else ()
+    return keyed_closes(
+        (
+            np.array([numbers[as_text(symbol)] for symbol in rows.symbols]),
+            bars_by_clock(rows.codes, rows.days, _used(built, rows), clocks_of(built.config)),
+        )
+        for rows in every
+    )
 
 
 def _used(built: Built, rows: Histories) -> UsedColumns:

@@ -68,11 +68,11 @@ def running_week(row: Row, features: list[Feature]) -> RunningWeek:
     ).of(slice(row.at, row.at + 1))
     if np.isnan(of_rows.days[0]):
         return RunningWeek(None, row.offset)
-    n_before = int(np.searchsorted(rows.bars.periods, row.own_week))
-    own = {"codes": [0], "periods": [row.own_week], **{one.name: getattr(of_rows, one.name) for one in fields(of_rows)}}
-    bars = Bars(**{one.name: np.append(getattr(rows.bars, one.name)[:n_before], own[one.name]) for one in fields(Bars)})
+    n_before = int(np.searchsorted(row.bars.periods, row.own))
+    own = {"codes": [0], "periods": [row.own], **{one.name: getattr(of_rows, one.name) for one in fields(of_rows)}}
+    bars = Bars(**{one.name: np.append(getattr(row.bars, one.name)[:n_before], own[one.name]) for one in fields(Bars)})
     names = [weekly_column(feature.name) for feature in features]
-    is_own = (clock.period(rows.days) == row.own_week) & ~rows.unusable["close"]
+    is_own = (clock.period(rows.days) == row.own) & ~rows.unusable["close"]
     known = rows.days[is_own & (rows.days < row.day + clock.lead_days)]
-    evaluated = row.history.evaluated_on(bars, names, row.offset, catalogue().steps)
+    evaluated = row.history.evaluated_on(clock, bars, names, row.offset, catalogue().steps)
     return RunningWeek(evaluated, row.offset, (int(known[0]), int(known[-1])))

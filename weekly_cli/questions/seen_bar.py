@@ -1,4 +1,4 @@
-"""Which bar a row sees: its daily rows, the weeks around, and in words why it is this one and no later one."""
+"""Which bar of a clock a row sees: its daily rows, the periods around, and why it is this one and no later one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from weekly_cli.compute.bars import Bars
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.questions.explanation import CalendarWeek, Day, SeenBar
 from weekly_cli.questions.history import DailyRows, History
 from weekly_cli.questions.workings import SYMBOLS, Term, Working
-from weekly_cli.run.clocks import weekly_clock
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -31,15 +31,15 @@ def in_words(day: int | datetime.date) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a history, on both clocks.
+    """A row of a history, as one clock has it: of weeks, months or quarters.
 
     Attributes
     ----------
     at : int
         Its position among the symbol's rows.
     day : int
-    own_week, newest_week : int
-        The week in which it lies, and the newest week whose bar it may see.
+    own, newest : int
+        The period in which it lies, and the newest one whose bar it may see.
     bar : int
         The position of the bar that it sees; -1: none.
     offset : int
@@ -47,25 +47,26 @@ class Row:
     """
 
     history: History
+    clock: Clock
     at: int
     day: int
-    own_week: int
-    newest_week: int
+    own: int
+    newest: int
     bar: int
     offset: int
 
     @property
-    def clock(self) -> Clock:
-        """The week, and when its bar may be seen, as the build had them."""
-        return weekly_clock(self.history.built.config)
+    def bars(self) -> Bars:
+        """The bars of the history."""
+        return self.history.rows.bars[self.clock.every]
 
-    def end(self, week: int) -> int:
-        """Return a week's last day."""
-        return self.clock.end(week)
+    def end(self, period: int) -> int:
+        """Return a period's last day."""
+        return self.clock.end(period)
 
-    def seen_from(self, week: int) -> int:
-        """Return the first day on which a week's bar may be seen."""
-        return self.clock.first_day_seen(week)
+    def seen_from(self, period: int) -> int:
+        """Return the first day on which a period's bar may be seen."""
+        return self.clock.first_day_seen(period)
 
     def row_from(self, day: int) -> int | None:
         """Return the day of the symbol's first row on or after a day."""
@@ -79,21 +80,20 @@ class Row:
 
 def seen_bar(row: Row) -> SeenBar:
     """Return the bar that a row sees; there must be one."""
-    rows = row.history.rows
-    bars = rows.bars
-    week = int(bars.periods[row.bar])
+    rows, bars = row.history.rows, row.bars
+    period = int(bars.periods[row.bar])
     following = bars.periods[row.bar + 1 :]
-    first = row.row_from(row.seen_from(week))
+    first = row.row_from(row.seen_from(period))
     last_days = rows.days if not len(following) else rows.days[rows.days < row.seen_from(int(following[0]))]
-    of_week = np.flatnonzero(row.clock.period(rows.days) == week)
+    of_period = np.flatnonzero(row.clock.period(rows.days) == period)
     return SeenBar(
-        week_end=as_date(row.end(week)),
+        week_end=as_date(row.end(period)),
         number=row.bar + row.offset,
-        seen_from=as_date(row.seen_from(week)),
+        seen_from=as_date(row.seen_from(period)),
         first_row=as_date(row.day if first is None else first),
         last_row=as_date(int(last_days[-1])),
-        days=tuple(_day(rows, int(at), row.history.built.config.price is not None) for at in of_week),
-        workings=tuple(_of_bar(row, of_week)),
+        days=tuple(_day(rows, int(at), row.history.built.config.price is not None) for at in of_period),
+        workings=tuple(_of_bar(row, of_period)),
     )
 
 
@@ -116,10 +116,10 @@ def _day(rows: DailyRows, at: int, is_adjusted: bool) -> Day:
     )
 
 
-def _of_bar(row: Row, of_week: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[Working]:
+def _of_bar(row: Row, of_period: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[Working]:
     """Yield how the bar's prices, volume and days come out of its usable rows."""
     rows = row.history.rows
-    used = of_week[~rows.unusable["close"][of_week]]
+    used = of_period[~rows.unusable["close"][of_period]]
     for role, template in zip(PRICE_ROLES, ("{0}", "max({0})", "min({0})", "{0}"), strict=True):
         have = used[~rows.unusable[role][used]] if role in rows.used else used[:0]
         column, note = rows.used.get(role, rows.used["close"]), ""
@@ -128,36 +128,36 @@ def _of_bar(row: Row, of_week: np.ndarray[tuple[int], np.dtype[np.int64]]) -> It
         have = {"open": have[:1], "close": have[-1:]}.get(role, have)
         name = {"open": "first usable open", "close": "last usable close"}.get(role, f"{SYMBOLS[role]} of its rows")
         term = Term(name if not note else "C of its rows", role, (), tuple(column[have].tolist()))
-        yield Working(role, template, (term,), float(getattr(rows.bars, role)[row.bar]), note)
+        yield Working(role, template, (term,), float(getattr(row.bars, role)[row.bar]), note)
     if "volume" in rows.used:
         have = used[~rows.unusable["volume"][used]]
         term = Term("V of its rows", "volume", (), tuple(rows.used["volume"][have].tolist()))
-        yield Working("volume", "sum([{0}])", (term,), float(rows.bars.volume[row.bar]))
+        yield Working("volume", "sum([{0}])", (term,), float(row.bars.volume[row.bar]))
     term = Term("usable rows", "days", (), (float(len(used)),))
-    yield Working("days", "{0}", (term,), float(rows.bars.days[row.bar]))
+    yield Working("days", "{0}", (term,), float(row.bars.days[row.bar]))
 
 
-# ---- the weeks -------------------------------------------------------------------------------------------
+# ---- the periods -----------------------------------------------------------------------------------------
 
 
 def calendar(row: Row) -> tuple[CalendarWeek, ...]:
-    """Return the weeks from the bar's to the row's own; without a bar from the week before on."""
+    """Return the periods from the bar's to the row's own; without a bar from the one before on."""
     rows = row.history.rows
-    bar_week = int(rows.bars.periods[row.bar]) if row.bar >= 0 else None
-    first = row.own_week - 1 if bar_week is None else bar_week
+    of_bar = int(row.bars.periods[row.bar]) if row.bar >= 0 else None
+    first = row.own - 1 if of_bar is None else of_bar
     of_rows = row.clock.period(rows.days)
     found = []
-    for week in range(first, row.own_week + 1):
-        of_week = of_rows == week
-        sessions, used = (rows.days[of_week & keep].tolist() for keep in (True, ~rows.unusable["close"]))
+    for period in range(first, row.own + 1):
+        of_period = of_rows == period
+        sessions, used = (rows.days[of_period & keep].tolist() for keep in (True, ~rows.unusable["close"]))
         found.append(
             CalendarWeek(
-                week_end=as_date(row.end(week)),
+                week_end=as_date(row.end(period)),
                 sessions=tuple(map(as_date, sessions)),
                 used=tuple(map(as_date, used)),
-                seen_from=as_date(row.seen_from(week)),
-                is_bar=week == bar_week,
-                is_own=week == row.own_week,
+                seen_from=as_date(row.seen_from(period)),
+                is_bar=period == of_bar,
+                is_own=period == row.own,
             )
         )
     return tuple(found)
@@ -167,45 +167,50 @@ def calendar(row: Row) -> tuple[CalendarWeek, ...]:
 
 
 def summary(row: Row) -> str:
-    """Return in one sentence which week the row sees, and why no later one."""
-    bars, symbol = row.history.rows.bars, row.history.symbol
+    """Return in one sentence which period the row sees, and why no later one."""
+    noun, symbol = row.clock.noun, row.history.symbol
     if row.bar < 0:
-        return f"{in_words(row.day)} shows no bar, and all its weekly values are null: {_why_none(row)}."
-    week = int(bars.periods[row.bar])
-    shown = f"{in_words(row.day)} shows the week that ended on {in_words(row.end(week))}"
-    if week == row.own_week:
+        return f"{in_words(row.day)} shows no bar, and all its {_adjective(row)} values are null: {_why_none(row)}."
+    period = int(row.bars.periods[row.bar])
+    shown = f"{in_words(row.day)} shows the {noun} that ended on {in_words(row.end(period))}"
+    if period == row.own:
+        option = {"week": "week-end"}.get(row.clock.every, "period-end")
         return (
-            f"{in_words(row.day)} shows its own week: it ends on this day, and --available week-end lets the row of a "
-            "week's last day see that day's close."
+            f"{in_words(row.day)} shows its own {noun}: it ends on this day, and --available {option} lets the row of "
+            f"a {noun}'s last day see that day's close."
         )
-    empty = min(row.newest_week, row.own_week - 1) - week
-    weeks_between = f"the {empty:,} weeks after that have" if empty > 1 else "the week after that has"
-    gap = f"{weeks_between} no usable row of {symbol}, and " if empty else ""
+    empty = min(row.newest, row.own - 1) - period
+    between = f"the {empty:,} {row.clock.nouns} after that have" if empty > 1 else f"the {noun} after that has"
+    gap = f"{between} no usable row of {symbol}, and " if empty else ""
     return f"{shown}: {gap}{_why_not_own(row)}."
 
 
+def _adjective(row: Row) -> str:
+    return {"week": "weekly", "month": "monthly", "quarter": "quarterly"}.get(row.clock.every, row.clock.every)
+
+
 def _why_not_own(row: Row) -> str:
-    end = row.end(row.own_week)
-    if row.newest_week == row.own_week:
-        return f"its own week, which ends on this day, has no usable row of {row.history.symbol}"
-    begins = in_words(row.seen_from(row.own_week))
+    noun, end = row.clock.noun, row.end(row.own)
+    if row.newest == row.own:
+        return f"its own {noun}, which ends on this day, has no usable row of {row.history.symbol}"
+    begins = in_words(row.seen_from(row.own))
     if row.day == end:
         return (
-            "its own week ends on this very day, whose close nobody knows when the day begins, so that week's bar is "
-            f"seen from {begins} on"
+            f"its own {noun} ends on this very day, whose close nobody knows when the day begins, so that {noun}'s bar "
+            f"is seen from {begins} on"
         )
-    return f"its own week is not over before {in_words(end)}, so that week's bar is seen from {begins} on"
+    return f"its own {noun} is not over before {in_words(end)}, so that {noun}'s bar is seen from {begins} on"
 
 
 def _why_none(row: Row) -> str:
-    bars, symbol = row.history.rows.bars, row.history.symbol
-    if not len(bars.periods):
+    symbol = row.history.symbol
+    if not len(row.bars.periods):
         return f"no row of {symbol} in this output has a usable close"
-    first = int(bars.periods[0])
+    first = int(row.bars.periods[0])
     later = row.row_from(row.seen_from(first))
     there = "no row of this output is that late" if later is None else f"here first by the row of {in_words(later)}"
     return (
-        f"the first bar of {symbol} is that of the week to {in_words(row.end(first))}, which is seen from "
+        f"the first bar of {symbol} is that of the {row.clock.noun} to {in_words(row.end(first))}, which is seen from "
         f"{in_words(row.seen_from(first))} on, {there}"
     )
 
@@ -215,11 +220,11 @@ def visible(row: Row, bar: SeenBar) -> str:
     used = [day.date for day in bar.days if day.is_used]
     last = f"its last row is that of {in_words(used[-1])}" if used else "its rows are not in this output"
     if row.clock.available == "week-end":
-        rule = "from its last day on (--available week-end)"
+        rule = f"from its last day on (--available {'week-end' if row.clock.every == 'week' else 'period-end'})"
         earlier = "a row of an earlier day would know closes of days to come"
     else:
         rule = "from the day after its last day on"
-        earlier = "a row of the week itself would know prices of that day or of days to come"
+        earlier = f"a row of the {row.clock.noun} itself would know prices of that day or of days to come"
     return (
         f"Its bar is seen from {in_words(bar.seen_from)} on, here by the rows from {bar.first_row} to {bar.last_row}. "
         f"Not earlier: {last}, a bar is seen {rule}, and {earlier}."

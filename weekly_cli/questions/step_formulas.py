@@ -15,6 +15,7 @@ import numpy as np
 from weekly_cli.compute import kernels
 from weekly_cli.compute.bars import Floats
 from weekly_cli.compute.features import (
+    bar,
     breakout,
     distance,
     momentum,
@@ -23,7 +24,6 @@ from weekly_cli.compute.features import (
     trend,
     volatility,
     volume,
-    weekly_bar,
 )
 from weekly_cli.compute.features.declare import Step
 from weekly_cli.questions.workings import At, Working, label
@@ -83,6 +83,15 @@ def _of_inputs(template: str) -> Callable[[Step, At], list[Working]]:
 def _ratio_change(step: Step, at: At, n: int) -> list[Working]:
     (x,) = step.inputs
     return [at.working(step.name, "{0} / {1} - 1", at.now(x), at.earlier(x, n))]
+
+
+def _skipping(step: Step, at: At, n: int, skip: int) -> list[Working]:
+    (x,) = step.inputs
+    return [at.working(step.name, "{0} / {1} - 1", at.earlier(x, skip), at.earlier(x, n))]
+
+
+def _annualised_deviation(step: Step, at: At, n: int, bars_per_year: int) -> list[Working]:
+    return [at.working(step.name, f"std({{0}}) * sqrt({bars_per_year})", at.window(step.inputs[0], n))]
 
 
 def _log_return(step: Step, at: At) -> list[Working]:
@@ -285,8 +294,8 @@ def _beta_and_correlation(step: Step, source: Step, at: At, part: int, n: int) -
 
 #: By the function of a step: the writer of its formula.
 WRITERS: dict[Callable[..., Any], Callable[..., list[Working]]] = {
-    weekly_bar._itself: _of_inputs("{0}"),
-    weekly_bar._history: _of_inputs("{0} + 1"),
+    bar._itself: _of_inputs("{0}"),
+    bar._history: _of_inputs("{0} + 1"),
     sub: _of_inputs("{0} - {1}"),
     np.sign: _sign,
     kernels.relative_distance: _of_inputs("{0} / {1} - 1"),
@@ -299,12 +308,13 @@ WRITERS: dict[Callable[..., Any], Callable[..., list[Working]]] = {
     kernels.ema: _ema,
     kernels.wilder: _wilder,
     returns.log_return: _log_return,
+    returns._skipping: _skipping,
     momentum.rsi: _rsi,
     trend._signs: _signs,
     trend._score: _of_signs("({0} - {1}) / max({0} + {1}, 1)"),
     trend._alignment: _of_signs("{0} / ({0} + {1})"),
     distance._smallest_absolute: _smallest_absolute,
-    volatility._annualised_deviation: _windowed("std({0}) * sqrt(52)"),
+    volatility._annualised_deviation: _annualised_deviation,
     volatility._true_range: _true_range,
     volatility._percent_of: _of_inputs("100 * {0} / {1}"),
     volatility._bar_range: _of_inputs("({0} - {1}) / {2}"),

@@ -17,16 +17,16 @@ def too_early(row: Row, feature: Feature) -> str:
     if number >= feature.first_bar:
         return ""
     need = f"{feature.name} needs {feature.first_bar + 1} bars, and up to this one there are {number + 1}"
-    known, wanted = row.history.rows.bars.periods, feature.first_bar - row.offset
+    known, wanted = row.bars.periods, feature.first_bar - row.offset
     if wanted < len(known):
-        week = int(known[wanted])
-        later = row.row_from(row.seen_from(week))
+        period = int(known[wanted])
+        later = row.row_from(row.seen_from(period))
         here = "no row of this output is that late" if later is None else f"here first by the row of {in_words(later)}"
-        return f"{need}: its first value is that of the week to {as_date(row.end(week))}, {here}"
-    week = int(known[-1]) + wanted - (len(known) - 1)
+        return f"{need}: its first value is that of the {row.clock.noun} to {as_date(row.end(period))}, {here}"
+    period = int(known[-1]) + wanted - (len(known) - 1)
     return (
-        f"{need}: its first value will be that of the week to {as_date(row.end(week))} at the earliest, seen from "
-        f"{in_words(row.seen_from(week))} on"
+        f"{need}: its first value will be that of the {row.clock.noun} to {as_date(row.end(period))} at the earliest, "
+        f"seen from {in_words(row.seen_from(period))} on"
     )
 
 
@@ -62,15 +62,15 @@ def _missing_input(row: Row, term: Term) -> str:
     bar = term.missing[-1]
     if bar < 0:
         return f"{term.name} needs a bar from before the first one"
-    week = as_date(row.end(int(row.history.rows.bars.periods[bar])))
+    end = as_date(row.end(int(row.bars.periods[bar])))
     if term.step.startswith("benchmark:"):
         name = term.step.removeprefix("benchmark:")
         peer = row.history.peers[name]
         if peer.bars is None:
             return peer.trouble
         missing = len(term.missing)
-        more = f", nor in {missing - 1:,} other weeks of the window" if missing > 1 else ""
-        return f"{peer.symbol}, with which it is compared, has no bar in the week to {week}{more}"
+        more = f", nor in {missing - 1:,} other {row.clock.nouns} of the window" if missing > 1 else ""
+        return f"{peer.symbol}, with which it is compared, has no bar in the {row.clock.noun} to {end}{more}"
     if term.step == "volume" and "volume" not in row.history.rows.raw:
         return "the output has no volume column"
-    return f"{term.name} has no value in the week to {week}"
+    return f"{term.name} has no value in the {row.clock.noun} to {end}"

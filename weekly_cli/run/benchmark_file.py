@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
-from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.spans import BenchmarkBars
+from weekly_cli.compute.bars import Bars, Ints
+from weekly_cli.compute.columns import BenchmarkBars, KeyedCloses, bar_keys
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.locations import Location
+from weekly_cli.names import PERIODS
 
 if TYPE_CHECKING:
     from weekly_cli.run.task import Task
 
+_EVERY = tuple(PERIODS)
 
-def write_benchmarks(keys: Ints, close: NDArray[np.float64], path: Location) -> None:
-    """Write the benchmarks' weekly closes; `keys` are those that `bar_keys` computes from a benchmark's number."""
-    table = pa.table([from_numpy(keys), from_numpy(close)], names=["key", "close"])
+
+def keyed_closes(bars: Iterable[tuple[Ints, Mapping[str, Bars]]]) -> dict[str, KeyedCloses]:
+    """Return the closes of benchmarks' bars by clock, in the order of their keys.
+
+    Parameters
+    ----------
+    bars : iterable of (int64[codes], mapping of clock to Bars)
+        The number of the benchmark that each code of the bars stands for, and the bars.
+    """
+    keys: dict[str, list[Ints]] = {}
+    closes: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
+    for numbers, of_clocks in bars:
+        for every, of_one in of_clocks.items():
+            keys.setdefault(every, []).append(bar_keys(numbers[of_one.codes], of_one.periods))
+            closes.setdefault(every, []).append(of_one.close)
+    result = {}
+    for every in keys:
+        key = np.concatenate(keys[every])
+        order = np.argsort(key)
+        result[every] = key[order], np.concatenate(closes[every])[order]
+    return result
+
+
+def write_benchmarks(closes: Mapping[str, KeyedCloses], path: Location) -> None:
+    """Write the benchmarks' closes of every clock; `keyed_closes` makes them."""
+    parts = [(np.full(len(keys), _EVERY.index(every)), keys, close) for every, (keys, close) in closes.items()]
+    empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    columns = [from_numpy(np.concatenate(column)) for column in zip(empty, *parts, strict=True)]
+    table = pa.table(columns, names=["every", "key", "close"])
     with output_file.ParquetOutput(path, table.schema, compression="none", use_dictionary=False) as output:
         output.write(table)
         output.close(durable=False)
@@ -30,7 +58,9 @@ def read_benchmarks(task: Task) -> BenchmarkBars:
     """Return the benchmarks' bars, and with which of them a task's symbols are compared."""
     compared = {name: np.array(numbers, np.int64) for name, numbers in task.compared.items()}
     if task.job.benchmark_file is None:
-        return BenchmarkBars(np.empty(0, np.int64), np.empty(0), compared)
+        return BenchmarkBars({}, compared)
     with disk.reading(task.job.benchmark_file):
         table = parquet.open_own(task.job.benchmark_file).read()
-    return BenchmarkBars(to_numpy(table.column("key")), to_numpy(table.column("close")), compared)
+    every, keys, close = (to_numpy(table.column(name)) for name in ("every", "key", "close"))
+    numbers = np.unique(every).tolist()
+    return BenchmarkBars({_EVERY[one]: (keys[every == one], close[every == one]) for one in numbers}, compared)

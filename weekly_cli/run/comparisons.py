@@ -12,16 +12,15 @@ import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Bars, Ints
-from weekly_cli.compute.spans import bar_keys
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import find_symbol, pieces_of
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.locations import location
 from weekly_cli.names import benchmark_name
-from weekly_cli.run.benchmark_file import write_benchmarks
+from weekly_cli.run.benchmark_file import keyed_closes, write_benchmarks
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.plan import Plan
-from weekly_cli.run.task import Job, Task, weekly_closes
+from weekly_cli.run.task import Job, Task, closes_of_bars
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
@@ -94,26 +93,21 @@ def _numbers(mapped: pa.Array, find: Callable[[str], int], known: dict[int, int]
 
 
 def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks: Sequence[Task], job: Job) -> None:
-    """Compute the benchmarks' weekly closes, once, and write them where workers read them.
+    """Compute the closes of the benchmarks' bars, once, and write them where workers read them.
 
     Raises
     ------
     InputRefused
         If a benchmark has several rows on one day and the job does not say which one to use.
     """
-    keys, closes = [np.empty(0, np.int64)], [np.empty(0)]
-    for numbers, bars in _benchmark_bars(scan, plan, np.array(comparisons.symbols), tasks, job):
-        keys.append(bar_keys(numbers[bars.codes], bars.periods))
-        closes.append(bars.close)
-    key = np.concatenate(keys)
-    order = np.argsort(key)
-    write_benchmarks(key[order], np.concatenate(closes)[order], location(str(job.benchmark_file)))
+    bars = _benchmark_bars(scan, plan, np.array(comparisons.symbols), tasks, job)
+    write_benchmarks(keyed_closes(bars), location(str(job.benchmark_file)))
 
 
 def _benchmark_bars(
     scan: Scan, plan: Plan, benchmarks: Ints, tasks: Sequence[Task], job: Job
-) -> Iterator[tuple[Ints, Bars]]:
-    """Yield (benchmark's number by code, bars): from the bundles if they contain them, else from the input."""
+) -> Iterator[tuple[Ints, dict[str, Bars]]]:
+    """Yield (benchmark's number by code, bars by clock): from the bundles if they contain them, else from the input."""
     place = np.searchsorted(plan.selected, benchmarks)
     selected = np.append(plan.selected, -1)[place] == benchmarks
     bundled = selected & plan.partition
@@ -122,11 +116,11 @@ def _benchmark_bars(
         if len(in_task):
             in_task = in_task[np.argsort(place[in_task])]
             codes = tuple((place[in_task] - planned.first).tolist())
-            yield in_task, weekly_closes(_task(scan, job, benchmarks[in_task], codes, task.fragments))[0]
+            yield in_task, closes_of_bars(_task(scan, job, benchmarks[in_task], codes, task.fragments))[0]
     rest = np.flatnonzero(~bundled)
     if len(rest):
         rest = rest[np.argsort(benchmarks[rest])]
-        bars, repeats = weekly_closes(_task(scan, job, benchmarks[rest], range(len(rest)), None))
+        bars, repeats = closes_of_bars(_task(scan, job, benchmarks[rest], range(len(rest)), None))
         if job.refuses(repeats) and not selected[rest].all():
             remedy = "pass --on-intraday aggregate, or" if repeats.moments else "remove them, or pass"
             raise InputRefused(

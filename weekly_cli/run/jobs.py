@@ -15,7 +15,7 @@ from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.files.store import OutputStore
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.clocks import clocks_of
 from weekly_cli.run.comparisons import Comparisons
 from weekly_cli.run.manifest import conventions
 from weekly_cli.run.partition import Partitioned
@@ -45,7 +45,7 @@ def make_job(
         windows=config.windows,
         plugins=tuple(PluginName(one.name, one.sha256) for one in wanted.plugins),
         benchmark_file=store.address("benchmarks.parquet") if comparisons.symbols else None,
-        clock=weekly_clock(config),
+        clocks=clocks_of(config),
         price=config.price,
         treatment=Treatment(config.negative_prices, config.drop_padding, config.adjust_volume),
         unused_adjusted=adjusted_column(footers.schema, config),

@@ -126,8 +126,9 @@ def a_row_a_bar(bars: Bars, job: Job, repeats: Repeats) -> TaskRows:
     A bar counts once its week is over: the data reach its last day, whichever symbol has a row there. What a week has
     so far would be another bar tomorrow.
     """
-    is_over = job.clock.end(bars.periods) <= job.last_day
-    days = job.clock.first_day_seen(bars.periods)
+    week = job.clocks[0]
+    is_over = week.end(bars.periods) <= job.last_day
+    days = week.first_day_seen(bars.periods)
     keep = is_over & _inside(days, job)
     return TaskRows(bars.codes[keep], days[keep], pa.table({}), repeats)
 

@@ -16,14 +16,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Bars, Floats, Quality, bars_of, columns_as_used, quality_of
+from weekly_cli.compute.bars import Bars, Floats, Quality, bars_by_clock, columns_as_used, quality_of
 from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.columns import BenchmarkBars, Recipe
 from weekly_cli.compute.features import catalogue, columns_of_bars
 from weekly_cli.compute.features.developing import PREFIX
 from weekly_cli.compute.labels import Label, labels_up_to
 from weekly_cli.compute.row_groups import row_groups
 from weekly_cli.compute.running import running_bars
-from weekly_cli.compute.spans import BenchmarkBars, Recipe, blocks
+from weekly_cli.compute.spans import blocks
 from weekly_cli.compute.suspects import Suspects, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
@@ -54,9 +55,10 @@ SHORT_HISTORY_BARS = 52
 class Job:
     """What all tasks of a run have in common; fields that are named as in `Config` mean the same.
 
-    `unused_adjusted` is a column with an adjusted close beside the close that is used, `left_out` the columns that
-    are read but not written, `last_day` the newest day of all of the input's rows, `last_day_read` the day after which
-    rows are passed over, if there is one.
+    `features` are names of columns, `clocks` the week and the others that they are of. `unused_adjusted` is a column
+    with an adjusted close beside the close that is used, `left_out` the columns that are read but not written,
+    `last_day` the newest day of all of the input's rows, `last_day_read` the day after which rows are passed over, if
+    there is one.
     """
 
     schema: DatasetSchema
@@ -66,7 +68,7 @@ class Job:
     windows: tuple[tuple[str, tuple[int, ...]], ...]
     plugins: tuple[PluginName, ...]
     benchmark_file: str | None
-    clock: Clock
+    clocks: tuple[Clock, ...]
     price: str | None
     treatment: Treatment
     unused_adjusted: str | None
@@ -108,13 +110,14 @@ class Job:
             self.benchmark_names,
             self.windows,
             features_in_worker(self.plugins),
+            [clock.every for clock in self.clocks],
             with_developing=any(name.startswith(PREFIX) for name in self.features.split(",")),
         )
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
-        labels = labels_up_to(self.labels, self.last_day, self.clock)
-        return Recipe(features, columns.steps, self.clock, self.dtype, self.prefix, self.date_type, labels)
+        labels = labels_up_to(self.labels, self.last_day, self.clocks[0])
+        return Recipe(features, columns.steps, self.clocks, self.dtype, self.prefix, self.date_type, labels)
 
     def output_schema(self, n_symbols: int = 0) -> pa.Schema:
         """Return the schema of a part of the output with this many symbols, which its metadata tells."""
@@ -244,7 +247,8 @@ def run_task(task: Task) -> Outcome:
     stopwatch.stage("bars")
     raw, adjusted, n_padding = _treated_prices(rows, task.job)
     used = columns_as_used(raw, adjusted)
-    bars, quality = bars_of(rows.codes, rows.days, used, task.job.clock), quality_of(used)
+    of_clocks = bars_by_clock(rows.codes, rows.days, used, task.job.clocks)
+    bars, quality = of_clocks["week"], quality_of(used)
     beside = None if task.job.unused_adjusted is None else prices(rows.table.column(task.job.unused_adjusted))
     suspects = find_suspects((rows.codes, rows.days), raw, adjusted, (bars, quality), beside)
     planned = np.array(task.planned_codes)
@@ -252,12 +256,12 @@ def run_task(task: Task) -> Outcome:
     quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
     benchmarks = read_benchmarks(task)
     if task.job.recipe().has_rows:
-        rows = replace(rows, running=running_bars(rows.codes, rows.days, used, task.job.clock))
+        rows = replace(rows, running=running_bars(rows.codes, rows.days, used, task.job.clocks[0]))
     del raw, adjusted, used, beside
     n_daily = len(rows.codes)
     weekly = task.job.rows == "weekly"
     rows = a_row_a_bar(bars, task.job, rows.repeats) if weekly else within_window(rows, task.job)
-    written, checksum = _write(task, rows, bars, benchmarks, stopwatch)
+    written, checksum = _write(task, rows, of_clocks, benchmarks, stopwatch)
     stopwatch.stage("")
     if task.job.low_memory:  # keeping freed memory saves 6 % of the time and takes 50 % more memory
         pa.default_memory_pool().release_unused()
@@ -309,12 +313,12 @@ def _histories(bars: Bars, n_symbols: int) -> Quality:
 # ---- benchmarks ------------------------------------------------------------------------------------------
 
 
-def weekly_closes(task: Task) -> tuple[Bars, Repeats]:
-    """Return the weekly bars of a task's symbols, whose closes alone are valid, and their repeated rows."""
+def closes_of_bars(task: Task) -> tuple[dict[str, Bars], Repeats]:
+    """Return the bars of a task's symbols, whose closes alone are valid, and their repeated rows."""
     rows = sorted_rows(task)
     raw, adjusted, _ = _treated_prices(rows, task.job)
     used = columns_as_used({"close": raw["close"]}, adjusted)
-    return bars_of(rows.codes, rows.days, used, task.job.clock), rows.repeats
+    return bars_by_clock(rows.codes, rows.days, used, task.job.clocks), rows.repeats
 
 
 # ---- writing ---------------------------------------------------------------------------------------------
@@ -339,7 +343,9 @@ def _repeats(kind: pa.DataType) -> bool:
     return bool(is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_binary(kind))
 
 
-def _write(task: Task, rows: TaskRows, bars: Bars, benchmarks: BenchmarkBars, stopwatch: _Stopwatch) -> tuple[int, int]:
+def _write(
+    task: Task, rows: TaskRows, bars: Mapping[str, Bars], benchmarks: BenchmarkBars, stopwatch: _Stopwatch
+) -> tuple[int, int]:
     """Write the part and return its size and checksum."""
     job = task.job
     with part_file(location(task.part), job, len(task.symbols)) as output:

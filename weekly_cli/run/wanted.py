@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weekly_cli.compute.features import Feature, Step, catalogue, columns_of_bars, with_week_end
+from weekly_cli.compute.features import WEEK_END, Feature, Step, catalogue, columns_of_bars, with_week_end
 from weekly_cli.compute.features.developing import FAMILY, PREFIX
 from weekly_cli.compute.labels import Label, labels_named
 from weekly_cli.dataset.schema import DatasetSchema, name_collisions
@@ -118,7 +118,8 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     if repeated is not None:
         raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
     plugins = plugins_of(config)
-    columns = catalogue(names, config.windows, own_features(plugins), with_developing=config.developing)
+    own = own_features(plugins)
+    columns = catalogue(names, config.windows, own, config.every, with_developing=config.developing)
     features = columns.select(_selection(config), config.named("features"))
     if config.rows == "weekly":
         features = with_week_end(features)
@@ -126,10 +127,16 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
 
 
 def _selection(config: Config) -> str:
-    """Return what selects the features: with all columns of the week to date, if it names none of them."""
-    words = [word.strip().removeprefix("-") for word in config.features.split(",")]
-    names_some = any(word == FAMILY or word.startswith(PREFIX) for word in words)
-    return f"{config.features},{FAMILY}" if config.developing and not names_some else config.features
+    """Return what selects the features: with all columns of the week to date, if it names none of them.
+
+    The key of weekly rows is not asked for: it is there without the week's columns too.
+    """
+    words = [word for word in config.features.split(",") if word.strip()]
+    if config.rows == "weekly" and "week" not in config.every:
+        words = [word for word in words if word.strip() != WEEK_END.name] or words
+    names = [word.strip().removeprefix("-") for word in words]
+    names_some = any(name == FAMILY or name.startswith(PREFIX) for name in names)
+    return ",".join([*words, FAMILY] if config.developing and not names_some else words)
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:

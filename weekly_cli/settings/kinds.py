@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.names import did_you_mean
@@ -111,15 +112,16 @@ class PathNames(PathName):
 
 
 class Choice(Kind):
-    """One of several words."""
+    """One of several words; `same` are other words for some of them."""
 
-    def __init__(self, *choices: str) -> None:
-        self.choices = choices
+    def __init__(self, *choices: str, same: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.choices, self._same = choices, same
         self.example = choices[0]
         self.metavar = f"[{' | '.join(choices)}]"
 
     def check(self, value: Any) -> str:
         """Return the word."""
+        value = self._same.get(value, value) if isinstance(value, str) else value
         if value not in self.choices:
             raise ValueError(
                 f"takes one of {', '.join(self.choices)}, not {value!r}{did_you_mean(value, self.choices)}"
@@ -128,7 +130,7 @@ class Choice(Kind):
 
     def schema(self) -> dict[str, Any]:
         """Return the schema of the words."""
-        return {"enum": list(self.choices)}
+        return {"enum": [*self.choices, *self._same]}
 
 
 class Switch(Kind):

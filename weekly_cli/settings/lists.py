@@ -9,7 +9,16 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import KINDS
-from weekly_cli.names import FORWARD_RETURN, LABEL_PREFIX, ROLES, SECTOR_COLUMNS, USUAL_LABELS, WINDOWS, did_you_mean
+from weekly_cli.names import (
+    FORWARD_RETURN,
+    LABEL_PREFIX,
+    PERIODS,
+    ROLES,
+    SECTOR_COLUMNS,
+    USUAL_LABELS,
+    WINDOWS,
+    did_you_mean,
+)
 from weekly_cli.settings.kinds import Kind, PathName, one_or_more, text_of, texts_of
 
 
@@ -178,6 +187,30 @@ class Labels(Names):
                 raise ValueError(f"takes 1 to {_MOST_WEEKS:,} weeks, not {name!r}")
             found[int(match[1])] = name
         return tuple(found[weeks] for weeks in sorted(found))
+
+
+class Periods(Names):
+    """Periods of which bars are made, each once, in the order of their columns."""
+
+    metavar, completer, example = "PERIOD,...", "periods", ("week", "month")
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the periods from all texts."""
+        return self.check(list(super().parse(texts)))
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the periods."""
+        names = [name.strip() for name in super().check(value)]
+        for name in names:
+            if name not in PERIODS:
+                raise ValueError(f"takes any of {', '.join(PERIODS)}, not {name!r}{did_you_mean(name, PERIODS)}")
+        if not names:
+            raise ValueError(f"names no period; it takes any of {', '.join(PERIODS)}")
+        return tuple(every for every in PERIODS if every in names)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a text or a list of periods."""
+        return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"enum": list(PERIODS)}}]}
 
 
 class Plugins(PathName):

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import ALL
-from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS, PREFIX
+from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS, PREFIX, SAME_AVAILABILITIES
 from weekly_cli.settings import kinds, lists
 from weekly_cli.settings.kinds import Kind
 
@@ -96,7 +96,8 @@ class Setting:
     @property
     def shown_default(self) -> str:
         """The default as the help shows it; empty if there is nothing to show."""
-        return str(self.default or self.kind.none or "")
+        default = ",".join(self.default) if isinstance(self.default, tuple) else self.default
+        return str(default or self.kind.none or "")
 
 
 VARIABLE_PREFIX = "WEEKLY_CLI_"
@@ -200,10 +201,15 @@ class Config:
         False, kinds.Switch(), FEATURES,
         "Columns of the week to date, as far as a row may know its own week.", changes_values=True,
     )  # fmt: skip
+    every: tuple[str, ...] = _row(
+        ("week",), lists.Periods(), FEATURES, "Periods with bars and columns of their own: week,month,quarter, 2W, 4W.",
+        changes_values=True,
+    )  # fmt: skip
     week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
     available: str = _row(
-        "next-week", kinds.Choice(*AVAILABILITIES), FEATURES,
-        "When a bar can be seen: from the day after its week, or from its last day on.", changes_values=True,
+        "next-week", kinds.Choice(*AVAILABILITIES, same=SAME_AVAILABILITIES), FEATURES,
+        "When a bar can be seen: from the day after its period, or from its last day on; also next-period, period-end.",
+        changes_values=True,
     )  # fmt: skip
     benchmark: tuple[str, ...] = _row(
         (), lists.Benchmarks(), FEATURES, "Symbols to compare all others with: SPY,QQQ.", changes_values=True

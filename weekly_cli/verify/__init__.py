@@ -19,9 +19,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.columns import arrow_type
 from weekly_cli.compute.features import VISIBLE_FROM, Feature, columns_of_bars
 from weekly_cli.compute.labels import Label
-from weekly_cli.compute.spans import arrow_type
 from weekly_cli.dataset.convert import Conversion, converted
 from weekly_cli.dataset.each import in_threads
 from weekly_cli.dataset.footers import Footers, read_footers

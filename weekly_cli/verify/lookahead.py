@@ -1,7 +1,7 @@
 """The look-ahead check: what a row sees does not change by a bit when everything after its day is cut from the input.
 
-About half of the cuts are inside of weeks: so a leak from later rows of the row's own week, or within the newest bar,
-is detected as well as one from later weeks.
+About half of the cuts are inside of weeks, and of months and quarters where there are such bars: so a leak from later
+rows of the row's own period, or within the newest bar, is detected as well as one from later periods.
 
 Labels look ahead by design, and are no features: a cut may make a label null, and must not make it another value.
 """
@@ -15,7 +15,7 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.dates import as_date
 from weekly_cli.dataset.schema import as_text
 from weekly_cli.names import written_name
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.clocks import clocks_of
 from weekly_cli.verify.proof import Check, Refuted
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.rows import Rows, Sides, same
@@ -86,14 +86,16 @@ def _check_labels(check: Check, sides: Sides, sample: SampledSymbols, both: tupl
 
 
 def cut_days(sides: Sides, sample: SampledSymbols, n_dates: int, seed: int) -> Ints:
-    """Return days after which to cut, half of them inside of a week, by which all benchmarks have begun."""
+    """Return days after which to cut, half of them inside of a period of every clock; by then benchmarks have begun."""
     rows = sample.rows
     of_symbols = rows.where(np.isin(rows.codes, sample.codes))
     days = np.unique(of_symbols.days)
     days = days[sides.window(days)]
     first_days = [rows.days[rows.codes == peer].min(initial=days[0] if len(days) else 0) for peer in sample.peers]
-    weeks = weekly_clock(sample.config).period(days)
-    inside = np.append(weeks[1:] == weeks[:-1], False)
+    inside = np.ones(len(days), bool)
+    for clock in clocks_of(sample.config):
+        periods = clock.period(days)
+        inside &= np.append(periods[1:] == periods[:-1], False)
     is_cuttable = days >= max(first_days, default=np.iinfo(np.int64).min)
     is_cuttable[-1:] = False  # there is nothing to cut after the last day
     rng = np.random.default_rng(seed)

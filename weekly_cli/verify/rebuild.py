@@ -19,15 +19,13 @@ from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import AS_THEY_ARE, DatasetSchema, as_text, symbol_codes, working_type
 from weekly_cli.files import output_file, parquet, records
-from weekly_cli.names import written_name
+from weekly_cli.names import PERIODS, written_name
 from weekly_cli.run import pipeline
 from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import Refuted
 from weekly_cli.verify.rows import Rows, Sides
 
-#: Columns that the warm-up check needs to count bars, whether or not the table has them.
-_COUNTED = ("w_week_end", "w_bars")
 _SECTORS = "sectors.parquet"
 
 
@@ -66,7 +64,7 @@ class SampledSymbols:
         return np.array(self.comparisons.symbols, np.int64)
 
     def rebuilt(self, keep: NDArray[np.bool_] | None = None, last_day: int | None = None) -> Rows:
-        """Return the weekly columns of a build of some rows, always including `w_week_end` and `w_bars`.
+        """Return the computed columns of a build of some rows, always including those that count bars.
 
         The data are taken to reach to `last_day`, by default as far as those of the complete input.
 
@@ -97,8 +95,18 @@ class SampledSymbols:
         codes = symbol_codes(built.column(schema.roles["symbol"]), symbols).astype(np.int64)
         dates = built.column(day_column(self.config, schema))
         days = session_days(dates, AS_THEY_ARE if self.config.rows == "weekly" else schema.dates)[0].astype(np.int64)
-        names = [*_COUNTED, *self._names, *(label.name for label in self.labels)]
+        names = [*self._counted, *self._names, *(label.name for label in self.labels)]
         return Rows(codes, days, features_by_name(built, names, self.config))
+
+    @property
+    def _every(self) -> tuple[str, ...]:
+        """The clocks of a build of the sample: the week too, whether or not the table has columns of it."""
+        return tuple(every for every in PERIODS if every == "week" or every in self.config.every)
+
+    @property
+    def _counted(self) -> list[str]:
+        """Columns that the warm-up check needs to count bars, whether or not the table has them."""
+        return [name for every in self._every for name in counted(every)]
 
     @property
     def _names(self) -> list[str]:
@@ -116,11 +124,18 @@ class SampledSymbols:
             output=str(folder / "output.parquet"),
             symbols=tuple(as_text(self.scan.symbols[int(code)]) for code in codes),
             max_symbols=None,
-            features=",".join([*_COUNTED, *self._names]),
+            features=",".join([*self._counted, *self._names]),
+            every=self._every,
             strategy="direct",
             compression="none",
             allow_empty=True,
         )
+
+
+def counted(every: str) -> tuple[str, str]:
+    """Return the columns of a clock's bars that name a bar and say how many there are up to it."""
+    period = PERIODS[every]
+    return f"{period.prefix}{period.end}", f"{period.prefix}bars"
 
 
 def features_by_name(table: pa.Table, features: Iterable[str], config: Config) -> pa.Table:

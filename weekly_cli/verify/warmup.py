@@ -6,17 +6,20 @@ that year. A window's column is the same from its first bar; a recursive one app
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import to_numpy
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature
 from weekly_cli.compute.warmup import settled_from
 from weekly_cli.names import written_name
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.clocks import clocks_of
 from weekly_cli.verify.proof import Check, WarmUp
-from weekly_cli.verify.rebuild import SampledSymbols
+from weekly_cli.verify.rebuild import SampledSymbols, counted
 from weekly_cli.verify.rows import Rows
 
 YEAR_DAYS = 365
@@ -27,27 +30,41 @@ def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp
 
     `rebuilt` are the rows of a build of the complete sample.
     """
+    n_columns, moving, symbols = 0, list[WarmUp](), set[int]()
+    for clock in clocks_of(sample.config):
+        columns = [one for one in sample.features if one.every == clock.every and _measured(one)]
+        measured = _of_clock(clock, columns, sample, rebuilt) if columns else None
+        if measured is not None:
+            n_columns += len(columns)
+            moving += measured[0]
+            symbols.update(measured[1].tolist())
+    if not symbols:
+        check.not_checked = "no symbol of the sample has more than a year of history, so none can lose one"
+        return ()
+    check.did = (
+        f"the first year of {len(symbols):,} symbols cut and the rest built again: {n_columns - len(moving)} columns "
+        f"do not depend on it from their first bar on, {len(moving)} do for some time"
+    )
+    return tuple(moving)
+
+
+def _of_clock(
+    clock: Clock, columns: Sequence[Feature], sample: SampledSymbols, rebuilt: Rows
+) -> tuple[list[WarmUp], Ints] | None:
+    """Return the columns of one clock that change, and the symbols that lost a year; None: no symbol could."""
     rows = sample.rows
     first, last = (_by_code(rows, len(sample.scan.symbols), which) for which in (np.minimum, np.maximum))
-    # Keep complete weeks: half a bar is a different bar, for every column.
-    clock = weekly_clock(sample.config)
+    # Keep complete periods: half a bar is a different bar, for every column.
     begin = clock.end(clock.period(first + YEAR_DAYS)) + 1
     whole_years = last >= begin
     begins, long = begin[rows.codes], whole_years[rows.codes]
     if not (long & np.isin(rows.codes, sample.codes)).any():
-        check.not_checked = "no symbol of the sample has more than a year of history, so none can lose one"
-        return ()
-    shorter = _bars(sample.rebuilt((rows.days >= begins) | ~long))
-    uncut = _bars(rebuilt)
-    columns = [feature for feature in sample.features if _measured(feature)]
+        return None
+    shorter = _bars(sample.rebuilt((rows.days >= begins) | ~long), clock.every)
+    uncut = _bars(rebuilt, clock.every)
     codes = sample.codes[whole_years[sample.codes]]
-    warm_ups = [_warm_up(feature, shorter, uncut, codes, sample.config.prefix) for feature in columns]
-    moving = tuple(row for row in warm_ups if row is not None)
-    check.did = (
-        f"the first year of {len(codes):,} symbols cut and the rest built again: {len(columns) - len(moving)} columns "
-        f"do not depend on it from their first bar on, {len(moving)} do for some time"
-    )
-    return moving
+    warm_ups = (_warm_up(feature, shorter, uncut, codes, sample.config.prefix) for feature in columns)
+    return [row for row in warm_ups if row is not None], codes
 
 
 def _measured(feature: Feature) -> bool:
@@ -60,13 +77,14 @@ def _by_code(rows: Rows, n_symbols: int, extreme: np.ufunc) -> Ints:
     return np.where(extremes == np.iinfo(np.int64).max, 0, extremes)
 
 
-def _bars(rows: Rows) -> Rows:
-    """Return the first row that sees each bar, with the bar's day as its day."""
-    seen = rows.where(np.asarray(rows.table.column("w_week_end").is_valid()))
-    weeks = to_numpy(seen.table.column("w_week_end").cast(pa.date32()).cast(pa.int32())).astype(np.int64)
+def _bars(rows: Rows, every: str) -> Rows:
+    """Return the first row that sees each bar of a clock, with the bar's last day as its day."""
+    end, _ = counted(every)
+    seen = rows.where(np.asarray(rows.table.column(end).is_valid()))
+    ends = to_numpy(seen.table.column(end).cast(pa.date32()).cast(pa.int32())).astype(np.int64)
     new = np.ones(len(seen), bool)
-    new[1:] = (np.diff(seen.codes) != 0) | (np.diff(weeks) != 0)
-    return Rows(seen.codes[new], weeks[new], seen.table.filter(pa.array(new)))
+    new[1:] = (np.diff(seen.codes) != 0) | (np.diff(ends) != 0)
+    return Rows(seen.codes[new], ends[new], seen.table.filter(pa.array(new)))
 
 
 def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints, prefix: str) -> WarmUp | None:
@@ -78,7 +96,7 @@ def _warm_up(feature: Feature, shorter: Rows, uncut: Rows, codes: Ints, prefix: 
         a = a.where(np.isin(a.days, b.days))  # padding is none once the row is cut that it repeats
         at = np.searchsorted(b.days, a.days)
         short, full = _values(a, feature.name), _values(b, feature.name)[at]
-        bar = to_numpy(a.table.column("w_bars")).astype(np.int64) - 1
+        bar = to_numpy(a.table.column(counted(feature.every)[1])).astype(np.int64) - 1
         position, has_values, has_moved = settled_from(short, full)
         symbols += has_values
         moves |= has_moved

@@ -14,11 +14,12 @@ from weekly_cli.settings.sources import resolve_some
 
 
 @command(
+    "every",
     "windows",
     "plugin",
     "developing",
     "json",
-    examples=("weekly-cli features momentum", "weekly-cli features w_rsi_14", "weekly-cli features --windows rsi=7,14"),
+    examples=("weekly-cli features momentum", "weekly-cli features w_rsi_14", "weekly-cli features --every month"),
 )
 def features(
     typed: Typed,
@@ -32,10 +33,10 @@ def features(
     from weekly_cli.run.plugins import own_features, plugins_of
     from weekly_cli.settings import Config
 
-    known = resolve_some(["windows", "plugin", "developing", "json"], *layers(typed))
+    known = resolve_some(["every", "windows", "plugin", "developing", "json"], *layers(typed))
     own = own_features(plugins_of(Config(plugin=known["plugin"])))
     with_developing = known["developing"] or name == DEVELOPING
-    columns = catalogue(["{b}"], known["windows"], own, with_developing=with_developing)
+    columns = catalogue(["{b}"], known["windows"], own, known["every"], with_developing=with_developing)
     if name is not None and name not in columns.families:
         from weekly_cli.cli.views import feature_card as view
         from weekly_cli.questions.feature_card import feature_card

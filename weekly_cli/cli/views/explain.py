@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from weekly_cli.cli.views.formulas import columns, formulas
 from weekly_cli.dataset.dates import as_date, day_of
-from weekly_cli.names import printable
+from weekly_cli.names import PERIODS, printable
 from weekly_cli.questions.explanation import CalendarWeek, ExplainedFeature, Explanation, SeenBar, Value
 from weekly_cli.questions.workings import number, result
 
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: More weeks than these are not all drawn: the bar's, then the last ones.
 _MOST_WEEKS, _LAST_WEEKS = 8, 4
+#: Of the daily rows of a month or a quarter the first and the last ones are shown.
+_MOST_DAYS, _FIRST_DAYS, _LAST_DAYS = 10, 3, 3
 _MOST_NAMES = 6
 _PRICE_DIGITS = 7
+_ENDS = tuple(f"_{period.end}" for period in PERIODS.values())
 
 
 def show(found: Explanation, console: Console) -> None:
@@ -50,7 +53,10 @@ def show(found: Explanation, console: Console) -> None:
 
 
 def _calendar(found: Explanation) -> Iterator[str]:
-    """Yield a line for each week: its days from first to last, then what it is."""
+    """Yield a line for each week: its days from first to last, then what it is; of longer periods how many days."""
+    if found.every != "week":
+        yield from _longer_periods(found)
+        return
     last = found.own_week_end
     names = [_WEEKDAYS[(last.weekday() + 1 + day) % 7] for day in range(7)]
     yield f"{'week to':<10}" + "".join(f"{name:>5}" for name in names)
@@ -66,19 +72,38 @@ def _calendar(found: Explanation) -> Iterator[str]:
     yield f"[6] rows of the bar, >6< this row, 6 other rows{left}, . no row"
 
 
+def _longer_periods(found: Explanation) -> Iterator[str]:
+    noun = PERIODS[found.every].noun
+    yield f"{f'{noun} to':<14}  rows"
+    drawn = (
+        found.calendar if len(found.calendar) <= _MOST_WEEKS else (found.calendar[0], *found.calendar[-_LAST_WEEKS:])
+    )
+    for period in drawn:
+        left_out = len(period.sessions) - len(period.used)
+        rows = f"{len(period.sessions):,}{f' ({left_out:,} left out)' if left_out else ''}"
+        yield f"{period.week_end!s:<14}  {rows:<4}  {_what(period, noun)}"
+        if period is drawn[0] and len(drawn) < len(found.calendar):
+            yield f"{'...':<14}  {len(found.calendar) - len(drawn):,} {PERIODS[found.every].nouns} more"
+
+
 def _week(found: Explanation, week: CalendarWeek) -> str:
     begin = day_of(week.week_end) - 6
     cells = [_cell(found, week, as_date(begin + day)) for day in range(7)]
+    return f"{week.week_end!s:<10}" + "".join(cells) + f"  {_what(week, 'week')}"
+
+
+def _what(period: CalendarWeek, noun: str) -> str:
+    """Return what a period is to the row."""
     what = []
-    if week.is_bar:
+    if period.is_bar:
         what.append("the bar it sees")
-    if week.is_own:
-        what.append("its own week")
-    if not week.used:
+    if period.is_own:
+        what.append(f"its own {noun}")
+    if not period.used:
         what.append("no bar")
-    elif not week.is_bar:
-        what.append(f"seen from {_WEEKDAYS[week.seen_from.weekday()]} {week.seen_from:%m-%d}")
-    return f"{week.week_end!s:<10}" + "".join(cells) + f"  {', '.join(what)}"
+    elif not period.is_bar:
+        what.append(f"seen from {_WEEKDAYS[period.seen_from.weekday()]} {period.seen_from:%m-%d}")
+    return ", ".join(what)
 
 
 def _cell(found: Explanation, week: CalendarWeek, date: datetime.date) -> str:
@@ -99,7 +124,12 @@ def _days(bar: SeenBar) -> Table:
     roles = list(bar.days[0].values)
     scaled = any(day.factor is not None for day in bar.days)
     table = columns("daily row", *roles, *(["factor"] if scaled else []), "")
-    for day in bar.days:
+    hidden = len(bar.days) - _FIRST_DAYS - _LAST_DAYS if len(bar.days) > _MOST_DAYS else 0
+    for place, day in enumerate(bar.days):
+        if hidden and place == _FIRST_DAYS:
+            table.add_row(f"... {hidden:,} more")
+        if hidden and _FIRST_DAYS <= place < _FIRST_DAYS + hidden:
+            continue
         numbers = [number(day.values[role], _PRICE_DIGITS) for role in roles]
         factor = [] if not scaled else ["" if day.factor is None else number(day.factor, _PRICE_DIGITS)]
         table.add_row(f"{_WEEKDAYS[day.date.weekday()]} {day.date}", *numbers, *factor, day.note)
@@ -139,7 +169,7 @@ def _show_feature(feature: ExplainedFeature, console: Console) -> None:
 
 
 def _as_shown(feature: ExplainedFeature, value: float) -> str:
-    if feature.column.endswith("_week_end") and value == value:
+    if feature.column.endswith(_ENDS) and value == value:
         return str(as_date(int(value)))
     return number(value) if feature.family == "bars" else result(value)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from weekly_cli.compute.features import (
+    bar,
     breakout,
     developing,
     distance,
@@ -21,12 +22,12 @@ from weekly_cli.compute.features import (
     trend,
     volatility,
     volume,
-    weekly_bar,
 )
+from weekly_cli.compute.features.bar import VISIBLE_FROM, WEEK_END
+from weekly_cli.compute.features.clock_columns import clock_columns
 from weekly_cli.compute.features.declare import BAR_INPUTS, Feature, Step, evaluate
-from weekly_cli.compute.features.weekly_bar import VISIBLE_FROM, WEEK_END
 from weekly_cli.errors import PluginFailed, UsageError
-from weekly_cli.names import WINDOWS, did_you_mean, of_label
+from weekly_cli.names import PERIODS, WINDOWS, did_you_mean, of_label
 
 __all__ = [
     "BAR_INPUTS",
@@ -42,7 +43,7 @@ __all__ = [
     "with_week_end",
 ]
 
-_MODULES = (weekly_bar, returns, momentum, trend, distance, volatility, breakout, volume)
+_MODULES = (bar, returns, momentum, trend, distance, volatility, breakout, volume)
 
 FAMILIES = (
     "bars",
@@ -64,15 +65,17 @@ class Catalogue:
     Attributes
     ----------
     steps : mapping of name to Step
-        Features and intermediate values, in output order.
+        Features and intermediate values, in output order. Those of the week are there without its columns too: columns
+        of plugins are made of them.
+    features : tuple of Feature
+        The columns in output order, one clock after the other.
+    every : tuple of str
+        The clocks whose columns there are.
     """
 
     steps: Mapping[str, Step]
-
-    @cached_property
-    def features(self) -> tuple[Feature, ...]:
-        """The columns in output order."""
-        return tuple(step for step in self.steps.values() if isinstance(step, Feature))
+    features: tuple[Feature, ...]
+    every: tuple[str, ...]
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -115,11 +118,18 @@ class Catalogue:
             return {feature.name for feature in self.features}
         if word in self.families:
             return {feature.name for feature in self.features if feature.family == word}
-        if word in self.steps and isinstance(self.steps[word], Feature):
+        if any(feature.name == word for feature in self.features):
             return {word}
         near = did_you_mean(word, [*self.families, *(feature.name for feature in self.features)])
-        hint = of_label(word) or _of_developing(word) or near + _windows_of(word)
+        hint = of_label(word) or _of_developing(word) or self._every_of(word) or near + _windows_of(word)
         raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")
+
+    def _every_of(self, word: str) -> str:
+        """Return how to get a column of a clock that is not on; empty if it is none."""
+        for every in PERIODS:
+            if every not in self.every and any(step.name == word for step in catalogue(every=(every,)).features):
+                return f" (--every {','.join((*self.every, every))} adds it)"
+        return ""
 
 
 def _of_developing(word: str) -> str:
@@ -152,10 +162,11 @@ def catalogue(
     benchmarks: Sequence[str] = (),
     windows: Iterable[tuple[str, Sequence[int]]] = (),
     own: Sequence[Feature] = (),
+    every: Sequence[str] = ("week",),
     *,
     with_developing: bool = False,
 ) -> Catalogue:
-    """Return every column, the relative family once for each benchmark.
+    """Return every column of some clocks, the relative family once for each benchmark.
 
     Parameters
     ----------
@@ -164,7 +175,9 @@ def catalogue(
     windows : iterable of (key, windows)
         Those that are not the usual ones, as `--windows` gives them.
     own : sequence of Feature
-        The columns of plugins, which come after all others that belong to bars.
+        The columns of plugins, which come after the week's.
+    every : sequence of str
+        The clocks, some of `names.PERIODS`, in any order.
     with_developing : bool
         Whether there are the columns of the week to date, which belong to daily rows and come last.
 
@@ -173,10 +186,8 @@ def catalogue(
     PluginFailed
         If a plugin's column has the name of another one, or takes one that there is not.
     """
-    all_windows = {**WINDOWS, **dict(windows)}
-    steps: list[Step] = [step for module in _MODULES for step in module.steps(all_windows)]
-    steps += [step.for_benchmark(name) for name in benchmarks for step in relative.templates(all_windows)]
-    by_name = {step.name: step for step in steps}
+    others = tuple(windows)
+    by_name = {step.name: step for step in _steps_of("week", benchmarks, others)}
     for feature in own:
         if feature.name in by_name:
             raise PluginFailed(f"plugin {feature.family}: there is a column {feature.name} already; rename the feature")
@@ -189,6 +200,22 @@ def catalogue(
                 f"plugin {feature.family}: {feature.name} takes {unknown}, which is neither of {', '.join(BAR_INPUTS)} "
                 f"nor another column{did_you_mean(unknown, names)}"
             )
+    of_week = [step for step in by_name.values() if isinstance(step, Feature)]
+    features = of_week if "week" in every else list(own)
+    for one in PERIODS:
+        if one in every and one != "week":
+            steps = _steps_of(one, benchmarks, others)
+            by_name |= {step.name: step for step in steps}
+            features += [step for step in steps if isinstance(step, Feature)]
     if with_developing:
         by_name |= {step.name: step for step in developing.steps()}
-    return Catalogue(by_name)
+        features += [step for step in developing.steps() if isinstance(step, Feature)]
+    return Catalogue(by_name, tuple(features), tuple(one for one in PERIODS if one in every))
+
+
+def _steps_of(every: str, benchmarks: Sequence[str], windows: Iterable[tuple[str, Sequence[int]]]) -> tuple[Step, ...]:
+    """Return all steps of one clock."""
+    clock = clock_columns(every, windows)
+    own = (step for module in _MODULES for step in module.steps(clock))
+    templates = relative.templates(clock)
+    return (*own, *(step.for_benchmark(name) for name in benchmarks for step in templates))

@@ -14,7 +14,7 @@ BAR_INPUTS = ("week_end", "bar_number", "days", "open", "high", "low", "close", 
 #: What the inputs begin with that are of the running bar of a daily row.
 RUNNING = "running_"
 
-#: The windows of the features in weeks, by their keys in `names.WINDOWS`.
+#: The windows of the features in bars, by their keys in `names.WINDOWS`.
 Windows = Mapping[str, Sequence[int]]
 
 #: How a column is stored: "estimate" is the type from `--dtype`, the others are type names.
@@ -49,6 +49,8 @@ class Feature(Step):
     ----------
     name : str
         The column's name.
+    every : str
+        The clock to whose bars it belongs, one of `names.PERIODS`.
     family : str
         The group under which `--features` selects it.
     formula : str
@@ -82,6 +84,7 @@ class Feature(Step):
     source: str = ""
     version: int = 1
     of_rows: bool = False
+    every: str = "week"
 
     @property
     def window(self) -> int | None:

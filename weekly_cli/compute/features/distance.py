@@ -6,10 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature, Step, Windows
+from weekly_cli.compute.features.clock_columns import ClockColumns
+from weekly_cli.compute.features.declare import Feature, Step
 from weekly_cli.compute.kernels import Panel, relative_distance, z_score
-
-_Z_WINDOW = 12
 
 
 def _smallest_absolute(*distances: Panel) -> Panel:
@@ -19,54 +18,64 @@ def _smallest_absolute(*distances: Panel) -> Panel:
     return smallest
 
 
-def _z(source: str, first_bar: int) -> Feature:
+def _z(source: str, first_bar: int, clock: ClockColumns) -> Feature:
     return Feature(
         name=f"{source}_z",
+        every=clock.every,
         family="distance",
-        formula=f"(x - mean) / population std of {source} over window {_Z_WINDOW}; null where std = 0",
-        first_bar=first_bar,
+        formula=f"(x - mean) / population std of {source} over window {clock.z_bars}; null where std = 0",
+        first_bar=first_bar + clock.z_bars - 1,
         inputs=(source,),
-        function=partial(z_score, n=_Z_WINDOW),
+        function=partial(z_score, n=clock.z_bars),
     )
 
 
-def steps(windows: Windows) -> tuple[Step, ...]:
+def steps(clock: ClockColumns) -> tuple[Step, ...]:
     """Return the family's columns, which follow the windows `sma`; the ratio is that of the two shortest."""
-    sma = windows["sma"]
+    sma, p = clock.windows["sma"], clock.prefix
     return (
         *(
             Feature(
-                name=f"w_dist_sma_{n}",
+                name=f"{p}dist_sma_{n}",
+                every=clock.every,
                 family="distance",
                 formula=f"C / SMA{n} - 1",
                 first_bar=n - 1,
-                inputs=("close", f"w_sma_{n}"),
+                inputs=("close", f"{p}sma_{n}"),
                 function=relative_distance,
             )
             for n in sma
         ),
-        *(_z(f"w_dist_sma_{n}", first_bar=n + _Z_WINDOW - 2) for n in sma),
-        Feature(
-            name="w_dist_sma_min",
-            family="distance",
-            formula="smallest absolute distance among those defined",
-            first_bar=sma[0] - 1,
-            looks_back=sma[-1] - 1,
-            inputs=tuple(f"w_dist_sma_{n}" for n in sma),
-            function=_smallest_absolute,
-        ),
-        *(_ratio(*sma[:2]) if len(sma) > 1 else ()),
+        *(_z(f"{p}dist_sma_{n}", n - 1, clock) for n in sma if clock.z_bars),
+        *(_of_several(clock) if clock.has_scores else ()),
     )
 
 
-def _ratio(shorter: int, longer: int) -> tuple[Feature, Feature]:
-    name = f"w_sma_{shorter}_{longer}"
+def _of_several(clock: ClockColumns) -> tuple[Feature, ...]:
+    sma, p = clock.windows["sma"], clock.prefix
+    smallest = Feature(
+        name=f"{p}dist_sma_min",
+        every=clock.every,
+        family="distance",
+        formula="smallest absolute distance among those defined",
+        first_bar=sma[0] - 1,
+        looks_back=sma[-1] - 1,
+        inputs=tuple(f"{p}dist_sma_{n}" for n in sma),
+        function=_smallest_absolute,
+    )
+    return (smallest, *(_ratio(clock) if len(sma) > 1 else ()))
+
+
+def _ratio(clock: ClockColumns) -> tuple[Feature, Feature]:
+    p, (shorter, longer) = clock.prefix, clock.windows["sma"][:2]
+    name = f"{p}sma_{shorter}_{longer}"
     feature = Feature(
         name=name,
+        every=clock.every,
         family="distance",
         formula=f"SMA{shorter} / SMA{longer} - 1",
         first_bar=longer - 1,
-        inputs=(f"w_sma_{shorter}", f"w_sma_{longer}"),
+        inputs=(f"{p}sma_{shorter}", f"{p}sma_{longer}"),
         function=relative_distance,
     )
-    return feature, _z(name, first_bar=longer + _Z_WINDOW - 2)
+    return feature, _z(name, longer - 1, clock)

@@ -1,7 +1,7 @@
 """Family `relative`: a symbol compared with a benchmark; `{b}` is replaced by the benchmark's name.
 
-The panel `benchmark:{b}` has the benchmark's close in the week of each of the symbol's bars, NaN if the benchmark has
-none, so its return covers the same two weeks as the symbol's.
+The panel `benchmark:{b}` has the benchmark's close in the period of each of the symbol's bars, NaN if the benchmark
+has none, so its return covers the same two periods as the symbol's.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from operator import itemgetter
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature, Step, Windows
+from weekly_cli.compute.features.clock_columns import ClockColumns
+from weekly_cli.compute.features.declare import Feature, Step
 from weekly_cli.compute.features.returns import log_return
 from weekly_cli.compute.kernels import Panel, ratio_change, rolling_comoments, rolling_mean
-
-_NORM_WINDOW, _SLOPE_BARS = 12, 4
 
 
 def _relative_strength(close: Panel, benchmark: Panel) -> Panel:
@@ -42,61 +41,67 @@ def _beta_and_correlation(returns: Panel, benchmark_returns: Panel, n: int) -> t
     return beta, np.clip(correlation, -1.0, 1.0)
 
 
-def templates(windows: Windows) -> tuple[Step, ...]:
+def templates(clock: ClockColumns) -> tuple[Step, ...]:
     """Return the family's columns of one benchmark, with beta and correlation for each window `beta`."""
+    strength, norm_bars, slope_bars = f"{clock.prefix}rs_{{b}}", clock.norm_bars, clock.slope_bars
     return (
         Feature(
-            name="w_rs_{b}",
+            name=strength,
+            every=clock.every,
             family="relative",
-            formula="C / C of the benchmark in the same week; null where it has no bar that week",
+            formula=f"C / C of the benchmark in the same {clock.noun}; null where it has no bar that {clock.noun}",
             first_bar=0,
             inputs=("close", "benchmark:{b}"),
             function=_relative_strength,
             source="Levy (1967), Relative Strength as a Criterion for Investment Selection",
         ),
         Feature(
-            name="w_rs_{b}_norm",
+            name=f"{strength}_norm",
+            every=clock.every,
             family="relative",
-            formula="rs / mean(rs, window 12) - 1",
-            first_bar=_NORM_WINDOW - 1,
-            inputs=("w_rs_{b}",),
-            function=partial(_to_its_mean, n=_NORM_WINDOW),
+            formula=f"rs / mean(rs, window {norm_bars}) - 1",
+            first_bar=norm_bars - 1,
+            inputs=(strength,),
+            function=partial(_to_its_mean, n=norm_bars),
             source="Mansfield's relative performance, in Weinstein (1988), Secrets for Profiting in Bull and Bear "
             "Markets",
         ),
         Feature(
-            name="w_rs_{b}_slope",
+            name=f"{strength}_slope",
+            every=clock.every,
             family="relative",
-            formula="rs / rs[-4] - 1",
-            first_bar=_SLOPE_BARS,
-            inputs=("w_rs_{b}",),
-            function=partial(ratio_change, n=_SLOPE_BARS),
+            formula=f"rs / rs[-{slope_bars}] - 1",
+            first_bar=slope_bars,
+            inputs=(strength,),
+            function=partial(ratio_change, n=slope_bars),
         ),
-        Step(name="benchmark_return:{b}", inputs=("benchmark:{b}",), function=log_return),
-        *(step for n in windows["beta"] for step in _beta(n)),
+        Step(name=clock.step("benchmark_return:{b}"), inputs=("benchmark:{b}",), function=log_return),
+        *(step for n in clock.windows["beta"] for step in _beta(n, clock)),
     )
 
 
-def _beta(n: int) -> tuple[Step, ...]:
-    both = f"beta_and_correlation_{n}:{{b}}"
+def _beta(n: int, clock: ClockColumns) -> tuple[Step, ...]:
+    both, returns = clock.step(f"beta_and_correlation_{n}:{{b}}"), f"{clock.prefix}ret"
     return (
         Step(
             name=both,
-            inputs=("w_ret", "benchmark_return:{b}"),
+            inputs=(returns, clock.step("benchmark_return:{b}")),
             function=partial(_beta_and_correlation, n=n),
         ),
         Feature(
-            name=f"w_beta_{{b}}_{n}",
+            name=f"{clock.prefix}beta_{{b}}_{n}",
+            every=clock.every,
             family="relative",
-            formula=f"slope of w_ret on the benchmark's log return between the same weeks, window {n}; null where a "
-            "variance is 0",
+            formula=f"slope of {returns} on the benchmark's log return between the same {clock.nouns}, window {n}; "
+            "null where a variance is 0",
             first_bar=n,
             inputs=(both,),
             function=itemgetter(0),
             source="Sharpe (1964), Capital Asset Prices",
         ),
         Feature(
-            name=f"w_corr_{{b}}_{n}",
+            name=f"{clock.prefix}corr_{{b}}_{n}",
+            every=clock.every,
             family="relative",
             formula=f"their correlation, window {n}; null where a variance is 0",
             first_bar=n,

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature, Step, Windows
+from weekly_cli.compute.features.clock_columns import ClockColumns
+from weekly_cli.compute.features.declare import Feature, Step
 from weekly_cli.compute.kernels import Panel, difference, ema, ratio_change, rolling_mean
 
-SLOPE_BARS = 4
 _FLAT = 1e-5  # a slope between -1e-5 and 1e-5 over four weeks counts as flat
 
 
@@ -35,14 +35,14 @@ def _alignment(signs: tuple[Panel, Panel, Panel]) -> Panel:
     return rising / (rising + falling) + undefined
 
 
-def steps(windows: Windows) -> tuple[Step, ...]:
+def steps(clock: ClockColumns) -> tuple[Step, ...]:
     """Return the family's columns, which follow the windows `sma`."""
-    sma = windows["sma"]
-    first_slope, last_slope = (n + SLOPE_BARS - 1 for n in (sma[0], sma[-1]))
+    sma, p, slope_bars = clock.windows["sma"], clock.prefix, clock.slope_bars
     return (
         *(
             Feature(
-                name=f"w_sma_{n}",
+                name=f"{p}sma_{n}",
+                every=clock.every,
                 family="trend",
                 formula=f"mean of C over window {n}",
                 first_bar=n - 1,
@@ -54,59 +54,75 @@ def steps(windows: Windows) -> tuple[Step, ...]:
         ),
         *(
             Feature(
-                name=f"w_sma_{n}_slope",
+                name=f"{p}sma_{n}_slope",
+                every=clock.every,
                 family="trend",
-                formula=f"SMA{n} / SMA{n}[-{SLOPE_BARS}] - 1",
-                first_bar=n + SLOPE_BARS - 1,
-                inputs=(f"w_sma_{n}",),
-                function=partial(ratio_change, n=SLOPE_BARS),
+                formula=f"SMA{n} / SMA{n}[-{slope_bars}] - 1",
+                first_bar=n + slope_bars - 1,
+                inputs=(f"{p}sma_{n}",),
+                function=partial(ratio_change, n=slope_bars),
             )
             for n in sma
         ),
-        Step(name="slope_signs", inputs=tuple(f"w_sma_{n}_slope" for n in sma), function=_signs),
+        *(_scores(clock) if clock.has_scores else ()),
+    )
+
+
+def _scores(clock: ClockColumns) -> tuple[Step, ...]:
+    """Return what the slopes say together."""
+    sma, p = clock.windows["sma"], clock.prefix
+    first_slope, last_slope = (n + clock.slope_bars - 1 for n in (sma[0], sma[-1]))
+    signs = clock.step("slope_signs")
+    return (
+        Step(name=signs, inputs=tuple(f"{p}sma_{n}_slope" for n in sma), function=_signs),
         Feature(
-            name="w_trend_score",
+            name=f"{p}trend_score",
+            every=clock.every,
             family="trend",
             formula="mean of the non-zero signs (beyond +-1e-5) of the slopes that are defined; 0 where all are 0",
             first_bar=first_slope,
             looks_back=last_slope,
-            inputs=("slope_signs",),
+            inputs=(signs,),
             function=_score,
         ),
         Feature(
-            name="w_trend_sign",
+            name=f"{p}trend_sign",
+            every=clock.every,
             family="trend",
             formula="sign of the trend score",
             first_bar=first_slope,
             looks_back=last_slope,
-            inputs=("w_trend_score",),
+            inputs=(f"{p}trend_score",),
             function=np.sign,
         ),
         Feature(
-            name="w_trend_score_change",
+            name=f"{p}trend_score_change",
+            every=clock.every,
             family="trend",
             formula="score - score[-1]",
             first_bar=first_slope + 1,
             looks_back=last_slope + 1,
-            inputs=("w_trend_score",),
+            inputs=(f"{p}trend_score",),
             function=difference,
         ),
         Feature(
-            name="w_trend_persistence",
+            name=f"{p}trend_persistence",
+            every=clock.every,
             family="trend",
             formula="EMA, span 10, of the trend sign, seeded with its first value",
             first_bar=first_slope,
             whole_history=True,
-            inputs=("w_trend_sign",),
+            inputs=(f"{p}trend_sign",),
             function=partial(ema, span=10, first=first_slope, n_seed=1),
         ),
         Feature(
-            name="w_trend_alignment",
+            name=f"{p}trend_alignment",
+            every=clock.every,
             family="trend",
             formula="share of the non-zero signs that are +1; null where all are 0",
             first_bar=first_slope,
             looks_back=last_slope,
-            inputs=("slope_signs",),
+            inputs=(signs,),
             function=_alignment,
         ),
     )

@@ -6,14 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import Feature, Step, Windows
+from weekly_cli.compute.features.clock_columns import ClockColumns
+from weekly_cli.compute.features.declare import Feature, Step
 from weekly_cli.compute.kernels import Panel, lag, sample_deviation, wilder
 
-WEEKS_PER_YEAR = 52
 
-
-def _annualised_deviation(returns: Panel, n: int) -> Panel:
-    return sample_deviation(returns, n) * float(np.sqrt(WEEKS_PER_YEAR))
+def _annualised_deviation(returns: Panel, n: int, bars_per_year: int) -> Panel:
+    return sample_deviation(returns, n) * float(np.sqrt(bars_per_year))
 
 
 def _true_range(high: Panel, low: Panel, close: Panel) -> Panel:
@@ -29,26 +28,29 @@ def _bar_range(high: Panel, low: Panel, close: Panel) -> Panel:
     return (high - low) / close
 
 
-def _average_true_range(n: int) -> tuple[Feature, Feature]:
+def _average_true_range(n: int, clock: ClockColumns) -> tuple[Feature, Feature]:
+    atr = f"{clock.prefix}atr_{n}"
     return (
         Feature(
-            name=f"w_atr_{n}",
+            name=atr,
+            every=clock.every,
             family="volatility",
             formula=f"Wilder average over {n} of max(H, C[-1]) - min(L, C[-1]), from bar 1 on",
             first_bar=n,
             whole_history=True,
-            inputs=("true_range",),
+            inputs=(clock.step("true_range"),),
             function=partial(wilder, n=n, first=1),
             parity="TA-Lib ATR",
             source="Wilder (1978), New Concepts in Technical Trading Systems",
         ),
         Feature(
-            name=f"w_natr_{n}",
+            name=f"{clock.prefix}natr_{n}",
+            every=clock.every,
             family="volatility",
             formula="100 ATR / C",
             first_bar=n,
             whole_history=True,
-            inputs=(f"w_atr_{n}", "close"),
+            inputs=(atr, "close"),
             function=_percent_of,
             parity="TA-Lib NATR",
             source="Forman (2006), Cross-Market Evaluations with Normalized Average True Range",
@@ -56,24 +58,27 @@ def _average_true_range(n: int) -> tuple[Feature, Feature]:
     )
 
 
-def steps(windows: Windows) -> tuple[Step, ...]:
-    """Return the family's columns, with `w_vol_n` for each window `vol` and the ATR for each `atr`."""
+def steps(clock: ClockColumns) -> tuple[Step, ...]:
+    """Return the family's columns, with a deviation for each window `vol` and the ATR for each `atr`."""
+    returns, bars_per_year = f"{clock.prefix}ret", clock.bars_per_year
     return (
         *(
             Feature(
-                name=f"w_vol_{n}",
+                name=f"{clock.prefix}vol_{n}",
+                every=clock.every,
                 family="volatility",
-                formula=f"sample standard deviation of w_ret over window {n}, times sqrt(52)",
+                formula=f"sample standard deviation of {returns} over window {n}, times sqrt({bars_per_year})",
                 first_bar=n,
-                inputs=("w_ret",),
-                function=partial(_annualised_deviation, n=n),
+                inputs=(returns,),
+                function=partial(_annualised_deviation, n=n, bars_per_year=bars_per_year),
             )
-            for n in windows["vol"]
+            for n in clock.windows["vol"]
         ),
-        Step(name="true_range", inputs=("high", "low", "close"), function=_true_range),
-        *(feature for n in windows["atr"] for feature in _average_true_range(n)),
+        Step(name=clock.step("true_range"), inputs=("high", "low", "close"), function=_true_range),
+        *(feature for n in clock.windows["atr"] for feature in _average_true_range(n, clock)),
         Feature(
-            name="w_range",
+            name=f"{clock.prefix}range",
+            every=clock.every,
             family="volatility",
             formula="(H - L) / C",
             first_bar=0,

@@ -14,7 +14,7 @@ from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DateReading, plain_symbols
 from weekly_cli.errors import PluginFailed
-from weekly_cli.names import ROLES, written_name
+from weekly_cli.names import PERIODS, ROLES, written_name
 from weekly_cli.plugin import OwnFeature
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import MAX_LISTED, Check
@@ -23,7 +23,7 @@ from weekly_cli.verify.reference.ahead import label_columns
 from weekly_cli.verify.reference.columns import formulas_of, rounding
 from weekly_cli.verify.reference.formulas import Values, is_relative
 from weekly_cli.verify.reference.running import running_columns
-from weekly_cli.verify.reference.table import as_meant, reference_table, session_date, usable_rows, weekly_bars
+from weekly_cli.verify.reference.table import as_meant, period_bars, reference_table, session_date, usable_rows
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
@@ -59,7 +59,7 @@ def weeks_with_bars(rows: Rows, scan: Scan, config: Config) -> Iterator[tuple[in
     """Yield each symbol's code with the last days of its weeks that have a bar, int64[bars] days since 1970-01-01."""
     price = None if config.price is None else _ADJUSTED
     for code, of_one in _daily(rows, scan, config).groupby("code", sort=False):
-        ends = weekly_bars(of_one, config.week, price).index.to_numpy("datetime64[D]")
+        ends = period_bars(of_one, config.week, price).index.to_numpy("datetime64[D]")
         yield int(str(code)), ends.astype(np.int64)
 
 
@@ -92,7 +92,9 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         compared = dict(zip((values[code] for code in sample.codes), of_numbers[numbers], strict=True))
         peers[name] = pd.Series([compared.get(symbol) for symbol in peers.index], index=peers.index, dtype=object)
     windows = dict(config.windows)
-    known = formulas_of(windows) | {
+    every = tuple(one for one in PERIODS if one == "week" or one in config.every)
+    usual = {name: formula for one in every for name, formula in formulas_of(windows, one).items()}
+    known = usual | {
         feature.name: partial(_own, reference=feature.reference)
         for feature in sample.features
         if isinstance(feature, OwnFeature) and feature.reference is not None
@@ -110,9 +112,9 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         week=config.week,
         available=config.available,
         price=None if config.price is None else _ADJUSTED,
-        start=None if config.start is None else str(config.start),
-        end=None if config.end is None else str(config.end),
+        window=(None if config.start is None else str(config.start), None if config.end is None else str(config.end)),
         formulas=known | roundings,
+        every=every,
     )
     beside = [_labels(sample, frame, truth)] if config.label else []
     beside += [_running(sample, frame, truth)] if config.developing else []
@@ -126,7 +128,7 @@ def _running(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) -
     found = []
     for _, of_one in frame.groupby("code", sort=False):
         rows = usable_rows(of_one, config.week, price)
-        closes = weekly_bars(of_one, config.week, price)["close"]
+        closes = period_bars(of_one, config.week, price)["close"]
         keys = [of_one["code"].to_numpy(), session_date(of_one["date"])]
         found.append(running_columns(rows, closes, config.available).set_index(keys))
     wanted = pd.MultiIndex.from_arrays([truth["code"].to_numpy(), session_date(truth["date"])])
@@ -138,7 +140,7 @@ def _labels(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) ->
     config = sample.config
     price = None if config.price is None else _ADJUSTED
     closes = {
-        symbol: weekly_bars(of_one, config.week, price)["close"]
+        symbol: period_bars(of_one, config.week, price)["close"]
         for symbol, of_one in frame.groupby("symbol", sort=False)
     }
     last_day = np.datetime64(sample.scan.last_day, "D")

@@ -1,9 +1,9 @@
 """The contract's formulas, each in the simplest numpy and pandas code; nothing here is fast.
 
-A formula takes the weekly bars of ONE symbol in bar order (float64 columns open, high, low, close, volume; for the
-relative columns also `bench`, the benchmark's close in the same week) and returns float64[bars], NaN where the column
-is null. It shares no code with the features. Every window is extracted and computed alone, so that no running sum
-carries a rounding error or a bad tick from one window into the next.
+A formula takes the bars of ONE symbol and one clock (weeks, months, quarters) in bar order (float64 columns open, high,
+low, close, volume; for the relative columns also `bench`, the benchmark's close in the same period) and returns
+float64[bars], NaN where the column is null. It shares no code with the features. Every window is extracted and computed
+alone, so that no running sum carries a rounding error or a bad tick from one window into the next.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Formula: TypeAlias = Callable[[pd.DataFrame], Values]
 #: Takes windows as [windows, bars per window] and returns [windows].
 OfWindows: TypeAlias = Callable[..., Values]
 
-#: Columns whose output names contain the name of a benchmark begin with these.
-_RELATIVE = ("w_rs", "w_beta", "w_corr")
+#: Columns whose output names contain the name of a benchmark begin with these, after the clock's prefix.
+_RELATIVE = ("rs", "beta", "corr")
 
 
 def is_relative(key: str) -> bool:
     """Tell whether a column compares with a benchmark."""
-    return "_".join(key.split("_")[:2]) in _RELATIVE
+    return key.split("_")[1] in _RELATIVE
 
 
 def relative_name(key: str, b: str) -> str:
@@ -35,8 +35,8 @@ def relative_name(key: str, b: str) -> str:
     >>> [relative_name(key, "spy") for key in ("w_rs", "w_rs_norm", "w_rs_slope", "w_beta_52", "w_corr_52")]
     ['w_rs_spy', 'w_rs_spy_norm', 'w_rs_spy_slope', 'w_beta_spy_52', 'w_corr_spy_52']
     """
-    family, *rest = key.removeprefix("w_").split("_")
-    return "_".join(["w", family, b, *rest])
+    clock, family, *rest = key.split("_")
+    return "_".join([clock, family, b, *rest])
 
 
 # ---- building blocks -------------------------------------------------------------------------------------
@@ -125,6 +125,12 @@ def mom(bars: pd.DataFrame, n: int) -> Values:
     return close / lag(close, n) - 1
 
 
+def mom_12_1(bars: pd.DataFrame) -> Values:
+    """Return C[-1] / C[-12] - 1."""
+    close = column(bars, "close")
+    return lag(close, 1) / lag(close, 12) - 1
+
+
 def rsi(bars: pd.DataFrame, n: int) -> Values:
     """Return Wilder's RSI."""
     close = column(bars, "close")
@@ -158,10 +164,10 @@ def sma(bars: pd.DataFrame, n: int) -> Values:
     return windows(n, mean, column(bars, "close"))
 
 
-def sma_slope(bars: pd.DataFrame, n: int) -> Values:
-    """Return SMA / SMA[-4] - 1."""
+def sma_slope(bars: pd.DataFrame, n: int, over: int = 4) -> Values:
+    """Return SMA / SMA[-over] - 1."""
     x = sma(bars, n)
-    return x / lag(x, 4) - 1
+    return x / lag(x, over) - 1
 
 
 def trend_votes(
@@ -229,13 +235,13 @@ def sma_ratio_z(bars: pd.DataFrame, shorter: int, longer: int) -> Values:
 
 
 def deviation(x: Values) -> Values:
-    """Return the annualized standard deviation of each window of weekly returns."""
-    return np.where(constant(x), 0.0, np.std(x, axis=1, ddof=1) * np.sqrt(52))
+    """Return the standard deviation of each window of returns."""
+    return np.where(constant(x), 0.0, np.std(x, axis=1, ddof=1))
 
 
-def vol(bars: pd.DataFrame, n: int) -> Values:
+def vol(bars: pd.DataFrame, n: int, a_year: int = 52) -> Values:
     """Return the annualized standard deviation of the returns over window n."""
-    return windows(n, deviation, w_ret(bars))
+    return np.asarray(windows(n, deviation, w_ret(bars)) * np.sqrt(a_year))
 
 
 def atr(bars: pd.DataFrame, n: int) -> Values:
@@ -297,14 +303,14 @@ def rs(bars: pd.DataFrame) -> Values:
     return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
-def rs_norm(bars: pd.DataFrame) -> Values:
-    """Return rs / mean(rs, window 12) - 1."""
-    return rs(bars) / windows(12, mean, rs(bars)) - 1
+def rs_norm(bars: pd.DataFrame, n: int = 12) -> Values:
+    """Return rs / mean(rs, window n) - 1."""
+    return rs(bars) / windows(n, mean, rs(bars)) - 1
 
 
-def rs_slope(bars: pd.DataFrame) -> Values:
-    """Return rs / rs[-4] - 1."""
-    return rs(bars) / lag(rs(bars), 4) - 1
+def rs_slope(bars: pd.DataFrame, over: int = 4) -> Values:
+    """Return rs / rs[-over] - 1."""
+    return rs(bars) / lag(rs(bars), over) - 1
 
 
 def centred(x: Values) -> Values:

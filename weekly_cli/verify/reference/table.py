@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from weekly_cli.verify.reference.columns import FORMULAS
+from weekly_cli.verify.reference.columns import FORMULAS, PREFIX_OF, every_of
 from weekly_cli.verify.reference.formulas import Formula, is_relative, relative_name
+
+#: The last day of a bar, as the columns of its clock name it.
+END_OF = {
+    "week": "w_week_end",
+    "2W": "w2_week_end",
+    "4W": "w4_week_end",
+    "month": "m_month_end",
+    "quarter": "q_quarter_end",
+}
 
 
 def usable(x: pd.Series[Any], at_least: float | None = None) -> pd.Series[Any]:
@@ -34,26 +43,42 @@ def usable_rows(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFra
         raw = usable(daily[name]) if name in daily else nothing
         rows[name] = raw if price is None else usable(raw * (close / raw_close))
     rows["volume"] = usable(daily["volume"], at_least=0) if "volume" in daily else nothing
-    rows["week_end"] = session_date(daily["date"]).dt.to_period(week).dt.end_time.dt.normalize()
+    rows["week_end"] = period_end(session_date(daily["date"]), "week", week)
     return rows
 
 
-def weekly_bars(daily: pd.DataFrame, week: str, price: str | None) -> pd.DataFrame:
-    """Return the bars of one symbol from its rows in date order; the index is week_end.
+def period_end(dates: pd.Series[Any], every: str, week: str) -> pd.Series[Any]:
+    """Return the last day of the week, two or four weeks, month or quarter of each day.
+
+    Two or four weeks are counted from the week of Monday, 1969-12-29.
+    """
+    periods = dates.dt.to_period({"month": "M", "quarter": "Q"}.get(every, week))
+    ends: pd.Series[Any] = periods.dt.end_time.dt.normalize()
+    if every not in ("2W", "4W"):
+        return ends
+    n_weeks, first = int(every[0]), pd.Period("1969-12-29", freq=week).end_time.normalize()
+    begun = ((ends - first).dt.days // 7) // n_weeks
+    last: pd.Series[Any] = first + pd.to_timedelta(7 * ((begun + 1) * n_weeks - 1), unit="D")
+    return last
+
+
+def period_bars(daily: pd.DataFrame, week: str, price: str | None, every: str = "week") -> pd.DataFrame:
+    """Return the bars of one symbol from its rows in date order; the index is the last day of each.
 
     open, high, low, close, volume, days: float64[bars].
     """
     rows = usable_rows(daily, week, price)
-    weeks = rows[rows["close"].notna()].groupby("week_end")  # a row whose close is not usable contributes nothing
+    rows["end"] = period_end(session_date(daily["date"]), every, week)
+    periods = rows[rows["close"].notna()].groupby("end")  # a row whose close is not usable contributes nothing
     bars = pd.DataFrame(
         {
             # groupby's first, max and min skip NaN: the first usable open, not the open of the first row
-            "open": weeks["open"].first().fillna(weeks["close"].first()),
-            "high": weeks["high"].max().fillna(weeks["close"].max()),
-            "low": weeks["low"].min().fillna(weeks["close"].min()),
-            "close": weeks["close"].last(),
-            "volume": weeks["volume"].sum() if "volume" in daily else np.nan,
-            "days": weeks["close"].count(),
+            "open": periods["open"].first().fillna(periods["close"].first()),
+            "high": periods["high"].max().fillna(periods["close"].max()),
+            "low": periods["low"].min().fillna(periods["close"].min()),
+            "close": periods["close"].last(),
+            "volume": periods["volume"].sum() if "volume" in daily else np.nan,
+            "days": periods["close"].count(),
         },
         dtype=np.float64,
     )
@@ -85,11 +110,13 @@ def as_meant(
     return rows
 
 
-def weekly_columns(
-    bars: pd.DataFrame, benchmarks: Mapping[str, pd.Series[Any]], formulas: Mapping[str, Formula]
+def columns_of_bars(
+    bars: pd.DataFrame, benchmarks: Mapping[str, pd.Series[Any]], formulas: Mapping[str, Formula], every: str
 ) -> pd.DataFrame:
-    """Return all weekly columns of one symbol, one row per bar; `benchmarks`: name {b} -> its closes by week_end."""
-    out: dict[str, Any] = {"w_week_end": bars.index, "w_bars": None, "w_days": bars["days"].to_numpy()}
+    """Return all columns of one symbol and one clock, a row a bar; `benchmarks`: name {b} -> its closes by last day."""
+    p = PREFIX_OF[every]
+    out: dict[str, Any] = {END_OF[every]: bars.index, f"{p}_bars": None, f"{p}_days": bars["days"].to_numpy()}
+    formulas = {name: formula for name, formula in formulas.items() if every_of(name) == every}
     with np.errstate(all="ignore"):
         out |= {name: formula(bars) for name, formula in formulas.items() if not is_relative(name)}
         for b, closes in benchmarks.items():
@@ -105,15 +132,15 @@ def reference_table(
     week: str = "W-FRI",
     available: str = "next-week",
     price: str | None = None,
-    start: str | None = None,
-    end: str | None = None,
+    window: tuple[str | None, str | None] = (None, None),
     formulas: Mapping[str, Formula] = FORMULAS,
     last_day: np.datetime64 | None = None,
+    every: Sequence[str] = ("week",),
 ) -> pd.DataFrame:
-    """Return daily rows with every weekly column, sorted by (symbol, date).
+    """Return daily rows with every column of some clocks, sorted by (symbol, date).
 
-    With `last_day`, return the bars themselves that are over by then: a row for each, whose date is the first day on
-    which it may be seen, with the first of its symbol's daily rows beside it.
+    With `last_day`, return the weekly bars themselves that are over by then: a row for each, whose date is the first
+    day on which it may be seen, with the first of its symbol's daily rows beside it.
 
     Parameters
     ----------
@@ -121,13 +148,15 @@ def reference_table(
         Columns symbol, date, close, and any of open, high, low, volume.
     peers : pandas.DataFrame
         The symbol to compare with, missing if there is none: one row per symbol (the index), one column per name {b}.
-    start, end : str, optional
+    window : tuple of str or None
         First and last date of the output; the bars are computed from all rows.
+    every : sequence of str
+        The clocks, in the order of their columns.
 
     Returns
     -------
     pandas.DataFrame
-        `w_week_end` is datetime64[us] with NaT, every other weekly column float64 with NaN for null.
+        A last day is datetime64[us] with NaT, every other computed column float64 with NaN for null.
 
     Raises
     ------
@@ -140,28 +169,48 @@ def reference_table(
     keys = list(zip(names, pd.to_datetime(df["date"]), strict=True))
     daily = df.iloc[sorted(range(len(df)), key=keys.__getitem__)].reset_index(drop=True)
 
-    rows_of = dict(list(daily.groupby("symbol", sort=False, observed=True)))
-    bars_of = {symbol: weekly_bars(rows, week, price) for symbol, rows in rows_of.items()}
     compared: dict[Any, dict[str, Any]] = {symbol: dict(row) for symbol, row in peers.iterrows()}
-    no_bars = weekly_bars(daily.iloc[:0], week, price)
-    # the first piece has no rows: it provides the columns if the dataset is empty
-    pieces = [weekly_columns(no_bars, {str(b): no_bars["close"] for b in peers}, formulas)]
-    owners = [daily.iloc[:0]]
-    for symbol, rows in rows_of.items():
-        closes = {b: bars_of.get(peer, no_bars)["close"] for b, peer in compared[symbol].items()}
-        table = weekly_columns(bars_of[symbol], closes, formulas)
-        available_from = table["w_week_end"] + pd.Timedelta(days=1 if available == "next-week" else 0)
-        if last_day is None:
-            seen = available_from.searchsorted(session_date(rows["date"]), side="right") - 1  # -1: none yet
-            pieces.append(table.reindex(seen))
-        else:
-            over = table[table["w_week_end"] <= last_day]
-            owners.append(rows.iloc[np.zeros(len(over), int)].assign(date=available_from[over.index].to_numpy()))
-            pieces.append(over)
+    rows_of = dict(list(daily.groupby("symbol", sort=False, observed=True)))
+    tables = {one: _tables(rows_of, daily.iloc[:0], compared, peers, (week, price), formulas, one) for one in every}
+    lag = pd.Timedelta(days=1 if available == "next-week" else 0)
     if last_day is not None:
+        owners = [daily.iloc[:0]]
+        for symbol, rows in rows_of.items():
+            ends = tables["week"][symbol][END_OF["week"]]
+            over = ends[ends <= last_day]
+            owners.append(rows.iloc[np.zeros(len(over), int)].assign(date=(over + lag).to_numpy()))
         daily = pd.concat(owners, ignore_index=True)
-    out = pd.concat([daily, pd.concat(pieces, ignore_index=True)], axis=1)
+        rows_of = dict(list(daily.groupby("symbol", sort=False, observed=True)))
+    pieces = []
+    for one in every:
+        seen = [tables[one][None]]  # without rows: it provides the columns if the dataset is empty
+        for symbol, rows in rows_of.items():
+            table = tables[one][symbol]
+            at = (table[END_OF[one]] + lag).searchsorted(session_date(rows["date"]), side="right") - 1  # -1: none yet
+            seen.append(table.reindex(at))
+        pieces.append(pd.concat(seen, ignore_index=True))
+    out = pd.concat([daily, *pieces], axis=1)
 
     dates = session_date(out["date"])
+    start, end = window
     keep = (dates >= (start or dates.min())) & (dates <= (end or dates.max()))
     return out[keep].reset_index(drop=True)
+
+
+def _tables(
+    rows_of: Mapping[Any, pd.DataFrame],
+    no_rows: pd.DataFrame,
+    compared: Mapping[Any, Mapping[str, Any]],
+    peers: pd.DataFrame,
+    settings: tuple[str, str | None],
+    formulas: Mapping[str, Formula],
+    every: str,
+) -> dict[Any, pd.DataFrame]:
+    """Return the columns of each symbol's bars by clock, and under None those of no bars."""
+    bars_of = {symbol: period_bars(rows, *settings, every) for symbol, rows in rows_of.items()}
+    no_bars = period_bars(no_rows, *settings, every)
+    tables = {None: columns_of_bars(no_bars, {str(b): no_bars["close"] for b in peers}, formulas, every)}
+    for symbol, bars in bars_of.items():
+        closes = {b: bars_of.get(peer, no_bars)["close"] for b, peer in compared[symbol].items()}
+        tables[symbol] = columns_of_bars(bars, closes, formulas, every)
+    return tables
