@@ -43,6 +43,7 @@ from frames import (
     picture,
     read,
     run_cli,
+    run_line,
     run_words,
     start_cli,
     wait_for,
@@ -411,14 +412,15 @@ def test_a_signal_ends_the_run_and_its_workers_and_leaves_the_old_output(
 @pytest.mark.slow
 def test_an_interrupt_while_it_scans_can_be_gone_on_from(tmp_path: Path, bulk: Path) -> None:
     """What it leaves is what it had done by then, or nothing, and the same command finishes the work."""
-    with start_cli("build", bulk, "-o", tmp_path / "out") as process:
+    words = ("build", bulk, "-o", tmp_path / "out", "--features", "returns")
+    with start_cli(*words) as process:
         assert wait_for(lambda: any(tmp_path.iterdir()), 30)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=5)
     assert process.returncode == 130
     assert "Traceback" not in said
     assert {path.name for path in tmp_path.iterdir()} <= {".out.weekly-cli-work"}
-    assert run_cli("build", bulk, "-o", tmp_path / "out").returncode == 0
+    assert run_cli(*words).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -751,10 +753,7 @@ def test_every_example_of_the_help_works(tmp_path: Path, prices: Path) -> None:
         for line in run_cli(command, "--help").stdout.splitlines():
             if not line.strip().startswith("weekly-cli ") or "/data/" in line or "config shows" in line:
                 continue
-            said = line.partition(" > ")[0].strip().replace("SPY,QQQ", "SPY,AAA")
-            script = said.replace("weekly-cli", "printf '%s\\n'", 1)  # the words that a shell makes of it
-            words = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-            done = run_cli(*words.stdout.splitlines(), cwd=tmp_path)
+            done = run_line(line.partition(" > ")[0].replace("SPY,QQQ", "SPY,AAA"), tmp_path)
             assert done.returncode == 0, f"{line}: {done.stderr}"
             ran.append(line)
     assert len(ran) >= 7

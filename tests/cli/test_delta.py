@@ -40,7 +40,8 @@ def assert_as_deltalake_reads_it(folder: Path, output: Path, **settings: Any) ->
     """In this process, on the tasks of a pool, and by bundles; verified once."""
     wanted = in_order(DeltaTable(str(folder)).to_pyarrow_table())
     for strategy in ("direct", "batched", "per-symbol"):
-        table = build_here(folder, output, strategy=strategy, **settings).select(wanted.column_names)
+        given = {"features": "w_close,w_ret", "strategy": strategy, **settings}
+        table = build_here(folder, output, **given).select(wanted.column_names)
         assert table.schema.equals(wanted.schema)
         assert table.equals(wanted)
     assert verify(output).passed

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import COMMAND, ROOT, build, daily, report_of, run_cli, run_words, shuffled, write, write_files
+from frames import ROOT, build, daily, report_of, run_cli, run_line, shuffled, write, write_files
 
 import weekly_cli
 from weekly_cli.dataset.calendar import fitting_anchor
@@ -94,8 +94,7 @@ def words(text: str) -> str:
 
 def run_shell(command: str, folder: Path) -> str:
     """Run a suggested command as a user does, quietly; return what it has to say."""
-    path = os.pathsep.join([str(COMMAND.parent), os.environ["PATH"]])
-    done = run_words(["sh", "-c", f"{command} --quiet"], cwd=folder, env={"PATH": path})
+    done = run_line(f"{command} --quiet", folder)
     assert done.returncode == 0, done.stderr
     return done.stderr
 

@@ -769,9 +769,9 @@ def test_text_of_few_values_leaves_as_it_came(
 @pytest.mark.slow
 def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:
     """A limit that only just holds the smallest task makes the partition of wide rows go in several chunks."""
-    table = daily([f"S{number:03d}" for number in range(200)], 1000)
+    table = daily([f"S{number:03d}" for number in range(120)], 1000)
     for number in range(60):
-        table = table.append_column(f"own{number}", pa.array(np.full(200_000, float(number))))
+        table = table.append_column(f"own{number}", pa.array(np.full(120_000, float(number))))
     source = write(table, tmp_path / "p.parquet")
     settings = {"features": "w_ret,w_rsi_14,w_vol_12", "strategy": "adaptive", "memory_limit": "380MiB"}
     planned = plan_only(resolve(from_python({"input": str(source), "output": str(tmp_path / "planned"), **settings})))[

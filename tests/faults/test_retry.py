@@ -68,8 +68,8 @@ def blamed(poisons: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((symbol, POISONS[kind][1]) for symbol, kind in poisons.items()))
 
 
-#: For the soak: two more that kill the process, and one that is tried in a control group too.
-ALIKE = ("os._exit", "abort", "endless memory")
+#: For the soak: three that kill the process, which are tried together below, and one that is in a control group too.
+ALIKE = ("SIGKILL", "os._exit", "abort", "endless memory")
 
 
 @pytest.mark.parametrize("kind", soaked([kind for kind in POISONS if kind not in ALIKE], ALIKE))

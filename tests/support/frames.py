@@ -217,6 +217,14 @@ def run_words(
     )
 
 
+def run_line(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line that is shown to users: `weekly-cli` and the words that a shell makes of the rest."""
+    name, _, rest = line.strip().partition(" ")
+    assert name == "weekly-cli"
+    made = subprocess.run(["sh", "-c", f"printf '%s\\0' {rest}"], cwd=cwd, capture_output=True, text=True, check=True)
+    return run_cli(*made.stdout.split("\0")[:-1], cwd=cwd)
+
+
 @contextlib.contextmanager
 def start_cli(*args: object, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start the installed command in a process group of its own; leaving kills it if it still runs."""
