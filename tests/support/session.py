@@ -65,6 +65,18 @@ def of_running_rows() -> str:
     return str(table[shown].to_string(index=False, float_format="{:.4g}".format))
 
 
+def of_months() -> str:
+    """Build the sample's months and quarters and return what pandas shows of a symbol's rows around a quarter's end."""
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(folder, "build", str(SAMPLE), "--every", "week,month,quarter", "--output", "out", "--quiet")
+        table = pd.read_parquet(Path(folder) / "out")
+    table = table[(table["symbol"] == "BXA") & (table["date"] >= datetime.date(2023, 9, 28))].head(5)
+    shown = ["date", "close", "w_week_end", "w_close", "m_month_end", "m_close", "m_mom_12_1", "q_quarter_end", "q_ret"]
+    return str(table[shown].to_string(index=False, float_format="{:.4g}".format))
+
+
 def of_sectors() -> str:
     """Build the sample with a column of sectors, in which one symbol's changes, and return the refusal."""
     import pandas as pd

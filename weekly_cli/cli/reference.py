@@ -23,11 +23,11 @@ def exit_codes() -> str:
     return _table(("code", "meaning"), [(str(row.code), row.meaning) for row in EXIT_CODES])
 
 
-def feature_table() -> str:
-    """Return all features as a Markdown table."""
+def feature_table(every: str = "week") -> str:
+    """Return all features of a period as a Markdown table; of the week those of the week to date too."""
     rows = [
         (row.family, f"`{row.name}`", row.formula.replace("|", "\\|"), str(row.first_bar), row.parity)
-        for row in catalogue(["{b}"], with_developing=True).features
+        for row in catalogue(["{b}"], every=[every], with_developing=every == "week").features
     ]
     return _table(("family", "column", "formula", "first bar (k)", "matches"), rows)
 

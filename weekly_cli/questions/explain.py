@@ -237,8 +237,8 @@ def _of_bar(feature: Feature, bar: SeenBar) -> tuple[Working, ...]:
 def _conclusion(row: Row, n_compared: int, differing: tuple[Value, ...]) -> str:
     built, config = row.history.built, row.history.built.config
     if not differing:
-        return f"All {n_compared:,} weekly values that were computed again from these rows are what the output stores."
-    some = f"{len(differing):,} of {n_compared:,} weekly values are not what the rows of this output give"
+        return f"All {n_compared:,} values that were computed again from these rows are what the output stores."
+    some = f"{len(differing):,} of {n_compared:,} values are not what the rows of this output give"
     if config.start is not None:
         return f"{some}: it was built with --start {config.start}, and the rows before that date are not in it."
     if config.columns_out:
@@ -266,7 +266,7 @@ def _notes(found: History) -> Iterator[str]:
     if config.on_intraday != "error":
         yield "--on-intraday aggregate: a row is the bar of all moments of its day"
     if config.start is not None:
-        yield f"--start {config.start}: earlier rows fed the weekly values and are not in the output"
+        yield f"--start {config.start}: earlier rows fed the values and are not in the output"
 
 
 def _compared_with(found: History, feature: Feature | None) -> Iterator[str]:

@@ -284,7 +284,7 @@ class _Verification:
         version = self.record.get("version")
         names = ", ".join(label.name for label in self.wanted.labels)
         labels = f", and what looks ahead by design: {names}" if names else ""
-        facts = f"{len(expected):,} columns, {len(self.wanted.features)} of them weekly features{labels}, "
+        facts = f"{len(expected):,} columns, {len(self.wanted.features)} of them features{labels}, "
         facts += f"of version {version}"
         current = fingerprint(input_scan.footers, self.config, self.wanted)
         if self.record.get("fingerprint") == current:

@@ -27,7 +27,7 @@ def check_values(check: Check, sides: Sides, sample: SampledSymbols, table_rows:
     labels = [label.name for label in sample.labels]
     names = [*(feature.name for feature in sample.features), *labels]
     check.did = (
-        f"{len(sample.codes):,} symbols built again, alone: {len(table_rows):,} rows, {len(sample.features)} weekly "
+        f"{len(sample.codes):,} symbols built again, alone: {len(table_rows):,} rows, {len(sample.features)} "
         f"columns{f' and {len(labels)} that look ahead' if labels else ''}, equal bit for bit"
     )
     difference = same(table_rows, rebuilt, names)

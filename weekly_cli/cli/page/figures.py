@@ -61,7 +61,7 @@ def tiles(report: Report) -> Element:
         _rows(report),
         _tile("symbols", f"{report.symbols:,}", f"{report.symbols_per_second:,.0f} a second"),
         _tile("weekly bars", f"{report.weeks:,}", f"{report.sessions_a_week:.1f} sessions a week"),
-        _tile("columns", f"{report.columns:,}", f"{report.features:,} weekly features"),
+        _tile("columns", f"{report.columns:,}", f"{report.features:,} features"),
         _tile("time", duration(total), f"{_count(report.tasks, 'task')}, {workers}"),
         _tile("peak memory", mib(peak), f"of {mib(budget)}", peak / max(1, budget)),
         _tile("CPU use", f"{report.cpu_use:.0%}", f"of {workers}, while tasks ran"),

@@ -91,7 +91,7 @@ def _lines(report: Report, *, verbose: bool) -> Sequence[tuple[str, str]]:
     stages = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items() if name != "total")
     labels = f", {_labels(report)} look ahead" if _labels(report) else ""
     written = (
-        f"{report.columns} columns, {report.features} of them weekly features{labels}, {mib(report.bytes_written)}"
+        f"{report.columns} columns, {report.features} of them features{labels}, {mib(report.bytes_written)}"
     )
     return [
         ("in", f"{_input(report)}: {span}"),
