@@ -16,8 +16,8 @@ from weekly_cli.compute.kernels import Panel
 from weekly_cli.questions.step_formulas import is_known, write
 from weekly_cli.questions.workings import At, Evaluated, Working, listed, needed_steps, workings
 
-STEPS = catalogue(["b"]).steps
-FEATURES = catalogue(["b"]).features
+CATALOGUE = catalogue(["b"], every=("week", "month", "quarter"))
+STEPS, FEATURES = CATALOGUE.steps, CATALOGUE.features
 BARS = 260
 
 
@@ -62,6 +62,7 @@ def random_panels(seed: int, bars: int = BARS) -> dict[str, Panel]:
     columns = {
         "open": close * 1.001, "high": high, "low": low, "close": close, "volume": rng.exponential(1e6, bars),
         "days": np.full(bars, 5.0), "bar_number": np.arange(float(bars)), "week_end": 19000.0 + 7 * np.arange(bars),
+        "month_end": 19000.0 + 30 * np.arange(bars), "quarter_end": 19000.0 + 91 * np.arange(bars),
         "benchmark:b": 50 * np.exp(np.cumsum(rng.normal(0, 0.02, bars))),
     }  # fmt: skip
     return {name: column[:, None] for name, column in columns.items()}

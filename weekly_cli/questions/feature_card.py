@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from weekly_cli.compute.bars import Floats
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import FAMILIES, Feature, Step, catalogue
+from weekly_cli.compute.features.clock_columns import clock_columns
 from weekly_cli.compute.features.developing import weekly_column
 from weekly_cli.compute.warmup import SMALL, settled_from
 from weekly_cli.errors import UsageError
@@ -24,10 +26,10 @@ from weekly_cli.questions.workings import At, Evaluated, Working, label, needed_
 #: Bars of the example: the last without a value, where there is one, and the first with values.
 _SHOWN_BARS = 4
 _MOST_COLUMNS = 6
-#: The histories on which warm-up is measured, of ten years; their first year is cut.
-_SYMBOLS, _BARS, _CUT_BARS = 64, 520, 52
-_WEEKLY_MOVE = 0.03
-_FIRST_FRIDAY = 17900  # 2019-01-04
+#: The histories on which warm-up is measured, of ten years of weeks; their first year of bars is cut.
+_SYMBOLS, _BARS = 64, 520
+_MOVE = 0.03
+_FIRST_DAY = 17900  # 2019-01-04, a Friday
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class WarmUp:
     ----------
     median_bar, last_bar : int or None
         The bar from which the value of the median and of the last symbol moves by less than `share` of the column's
-        typical size when an earlier year is cut; None: not within nine years.
+        typical size when an earlier year is cut; None: not within the other bars.
     """
 
     median_bar: int | None
@@ -193,7 +195,7 @@ def feature_card(
 def _example(feature: Feature, steps: Mapping[str, Step], needed: list[str]) -> Example:
     first = max(feature.first_bar - 1, 0)
     bars = range(first, first + _SHOWN_BARS)
-    evaluated = Evaluated(needed, steps, _made_bars(bars.stop).__getitem__)
+    evaluated = Evaluated(needed, steps, _made_bars(bars.stop, feature.every).__getitem__)
     between = [name for name in needed[1:] if isinstance(evaluated.panel(name), np.ndarray)]
     between = [name for name in between if evaluated.panel(name).shape[1] == 1 and name != "bar_number"]
     own = [name for name in between if name not in steps]
@@ -208,12 +210,20 @@ def _example(feature: Feature, steps: Mapping[str, Step], needed: list[str]) -> 
     )
 
 
-def _made_bars(n_bars: int) -> dict[str, Floats]:
+def _ends(n_bars: int, every: str) -> tuple[str, Floats]:
+    """Return the name and the last days of so many bars, float64[bars]."""
+    clock = Clock(every, "W-FRI", "next-week")
+    periods = clock.period(_FIRST_DAY) + np.arange(n_bars)
+    return PERIODS[every].end, clock.end(periods).astype(np.float64)
+
+
+def _made_bars(n_bars: int, every: str) -> dict[str, Floats]:
     """Return the bars of one symbol and of a benchmark, by plain arithmetic: float64[bars, 1] by name."""
     k = np.arange(float(n_bars))
+    end, ends = _ends(n_bars, every)
     close = np.round(100.0 + 0.1 * k + 8.0 * np.sin(k / 5.0) + 0.7 * ((7.0 * k) % 5.0 - 2.0), 2)
     columns = {
-        "week_end": _FIRST_FRIDAY + 7.0 * k,
+        end: ends,
         "bar_number": k,
         "days": np.full(n_bars, 5.0),
         "open": np.round(close - 0.4 + 0.3 * (k % 3.0), 2),
@@ -246,9 +256,9 @@ def _warm_up(feature: Feature, steps: Mapping[str, Step], needed: list[str]) -> 
     """Cut the first year of made histories and see when the values are again those of the whole ones."""
     if feature.family == "bars":
         return None
-    panels = _random_bars()
-    full = Evaluated(needed, steps, panels.__getitem__).panel(feature.name)[_CUT_BARS:]
-    cut = _WithBenchmarks({name: panel[_CUT_BARS:] for name, panel in panels.items()}, panels["benchmark:"][_CUT_BARS:])
+    panels, cut_bars = _random_bars(feature.every), clock_columns(feature.every).bars_per_year
+    full = Evaluated(needed, steps, panels.__getitem__).panel(feature.name)[cut_bars:]
+    cut = _WithBenchmarks({name: panel[cut_bars:] for name, panel in panels.items()}, panels["benchmark:"][cut_bars:])
     short = Evaluated(needed, steps, cut.__getitem__).panel(feature.name)
     compared = [settled_from(short[:, symbol], full[:, symbol]) for symbol in range(_SYMBOLS)]
     if not any(moves for _, _, moves in compared):
@@ -263,13 +273,14 @@ def _warm_up(feature: Feature, steps: Mapping[str, Step], needed: list[str]) -> 
     )
 
 
-def _random_bars() -> dict[str, Floats]:
+def _random_bars(every: str) -> dict[str, Floats]:
+    end, ends = _ends(_BARS, every)
     rng = np.random.default_rng(0)
-    close, benchmark = 100.0 * np.exp(np.cumsum(rng.normal(0.0, _WEEKLY_MOVE, (2, _BARS, _SYMBOLS)), axis=1))
-    spread = 1.0 + np.abs(rng.normal(0.0, _WEEKLY_MOVE, (2, _BARS, _SYMBOLS)))
+    close, benchmark = 100.0 * np.exp(np.cumsum(rng.normal(0.0, _MOVE, (2, _BARS, _SYMBOLS)), axis=1))
+    spread = 1.0 + np.abs(rng.normal(0.0, _MOVE, (2, _BARS, _SYMBOLS)))
     k = np.repeat(np.arange(float(_BARS))[:, None], _SYMBOLS, axis=1)
     panels = {
-        "week_end": _FIRST_FRIDAY + 7.0 * k,
+        end: np.repeat(ends[:, None], _SYMBOLS, axis=1),
         "bar_number": k,
         "days": np.full_like(k, 5.0),
         "open": close,

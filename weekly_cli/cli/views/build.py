@@ -90,9 +90,7 @@ def _lines(report: Report, *, verbose: bool) -> Sequence[tuple[str, str]]:
     span = dates(report.first_date, report.last_date, report.sessions_a_week) if report.first_date else "no rows"
     stages = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items() if name != "total")
     labels = f", {_labels(report)} look ahead" if _labels(report) else ""
-    written = (
-        f"{report.columns} columns, {report.features} of them features{labels}, {mib(report.bytes_written)}"
-    )
+    written = f"{report.columns} columns, {report.features} of them features{labels}, {mib(report.bytes_written)}"
     return [
         ("in", f"{_input(report)}: {span}"),
         ("roles", roles_in_words(report.roles)),

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_WORDS = {"week_end": "the week's last day", "bar_number": "the bar's number", "days": "usable daily rows"}
+_WORDS = {"bar_number": "the bar's number", "days": "usable daily rows"} | {
+    f"{noun}_end": f"the {noun}'s last day" for noun in ("week", "month", "quarter")
+}
 
 
 def show(card: FeatureCard, console: Console) -> None:

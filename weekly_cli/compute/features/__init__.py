@@ -214,8 +214,9 @@ def catalogue(
 
 
 def _steps_of(every: str, benchmarks: Sequence[str], windows: Iterable[tuple[str, Sequence[int]]]) -> tuple[Step, ...]:
-    """Return all steps of one clock."""
+    """Return all steps of one clock; a column that names another one is of that clock alone."""
     clock = clock_columns(every, windows)
     own = (step for module in _MODULES for step in module.steps(clock))
     templates = relative.templates(clock)
-    return (*own, *(step.for_benchmark(name) for name in benchmarks for step in templates))
+    steps = (*own, *(step.for_benchmark(name) for name in benchmarks for step in templates))
+    return tuple(step for step in steps if not isinstance(step, Feature) or step.every == every)
