@@ -77,6 +77,24 @@ def of_months() -> str:
     return str(table[shown].to_string(index=False, float_format="{:.4g}".format))
 
 
+def of_joined_rows() -> str:
+    """Build the sample with a table of earnings as of each session, and return what pandas shows of some rows."""
+    import pandas as pd
+
+    facts = {
+        "symbol": ["BXA", "BXA", "000001"],
+        "known_at": pd.to_datetime(["2023-10-26 22:15", "2023-12-20 07:30", "2023-12-19 12:00"]),
+        "eps": [1.18, 1.31, 22.4],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        pd.DataFrame(facts).to_parquet(Path(folder) / "earnings.parquet", index=False)
+        words = ("build", str(SAMPLE), "--join", "earnings.parquet:known_at", "--output", "out", "--quiet")
+        _printed(folder, *words)
+        table = pd.read_parquet(Path(folder) / "out")
+    table = table[(table["symbol"] == "BXA") & (table["date"] >= datetime.date(2023, 12, 18))].head(5)
+    return str(table[["symbol", "date", "close", "eps", "earnings_age_days", "w_close"]].to_string(index=False))
+
+
 def of_sectors() -> str:
     """Build the sample with a column of sectors, in which one symbol's changes, and return the refusal."""
     import pandas as pd

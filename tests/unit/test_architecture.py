@@ -38,7 +38,8 @@ CONFINED = {
     "distributed": {"run.engines.dask_cluster", "run.engines.dask_connect"},
     "dask": {"run.engines.dask_connect"},
     "pandas": {
-        *("plugin", "testing", "frames.incoming", "verify.conversion", "verify.hashes", "verify.sessions"),
+        *("plugin", "testing", "frames.incoming", "verify.conversion", "verify.hashes", "verify.joined"),
+        "verify.sessions",
         *("verify.reference", "verify.reference.columns", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.application", "cli.commands", "cli.parsing", "cli.parameters", "cli.completion", "cli.reference"},

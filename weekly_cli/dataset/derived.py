@@ -1,4 +1,4 @@
-"""Columns that are made: symbols of several columns, dates of year, month and day, renamed symbols, row numbers."""
+"""Columns that are made: keys of several columns, renamed symbols, row numbers, and those of tables that are joined."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import Column, from_numpy, known, text_array, to_numpy
+from weekly_cli.dataset.as_of import AsOf
 from weekly_cli.dataset.dates import civil_days, session_days
 from weekly_cli.dataset.schema import DatasetSchema, DateReading, Derived, symbol_codes
 from weekly_cli.errors import InputRefused
@@ -31,11 +32,32 @@ def derive(
     """
     if not any(name in schema.derived for name in names):
         return table if table.column_names == names else table.select(names)
-    columns = [
-        _computed(table, schema, schema.derived[name], where, numbers) if name in schema.derived else table.column(name)
+    made = {
+        name: _computed(table, schema, schema.derived[name], where, numbers)
         for name in names
-    ]
-    return pa.table(columns, names=names)
+        if name in schema.derived and schema.derived[name].as_of is None
+    }
+    as_of = [name for name in names if name not in made and name in schema.derived]
+    if as_of:
+        keys = [_key(name, made, table, schema, where, numbers) for name in schema.key_columns]
+        joined = AsOf(keys, schema.dates)
+        made |= {name: joined.column(*how) for name in as_of if (how := schema.derived[name].as_of) is not None}
+    return pa.table([made[name] if name in made else table.column(name) for name in names], names=names)
+
+
+def _key(
+    name: str,
+    made: Mapping[str, Column],
+    table: pa.Table,
+    schema: DatasetSchema,
+    where: str,
+    numbers: Sequence[tuple[int, int]],
+) -> Column:
+    """Return the symbols or the dates by which tables are joined."""
+    if name in made:
+        return made[name]
+    how = schema.derived.get(name)
+    return table.column(name) if how is None else _computed(table, schema, how, where, numbers)
 
 
 def _computed(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from weekly_cli.dataset.as_of import with_joins
 from weekly_cli.dataset.convert import Conversion
 from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.hive import keys_that_count, with_keys
@@ -116,7 +117,7 @@ def read_footers(
         arrow, choice.roles, dictionaries, delta_text, choice.derived, notes=(*notes, *not_kept), pandas=pandas
     )
     integer_ranges = gathered.ranges.known(arrow)
-    schema = with_renames(with_dates(schema, config, pieces, integer_ranges), config)
+    schema = with_joins(with_renames(with_dates(schema, config, pieces, integer_ranges), config), config)
     if config.price is not None:
         _check_price(config.price, schema, config)
     schema = with_columns_read(schema, config)

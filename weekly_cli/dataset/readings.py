@@ -128,6 +128,7 @@ def as_plain_columns(config: Config, schema: DatasetSchema, roles: Mapping[str, 
         columns=tuple(roles.items()),
         symbol=None,
         symbol_map=None,
+        join=(),
         date_unit=schema.dates.unit or config.date_unit,
         on_key_conflict="column",
     )

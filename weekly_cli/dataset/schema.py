@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from weekly_cli.compute import arrays
 from weekly_cli.compute.arrays import Column
 from weekly_cli.names import KEY_ROLES, PRICE_ROLES
+
+if TYPE_CHECKING:
+    from weekly_cli.dataset.as_of import JoinedTable
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,18 @@ class Derived:
     ----------
     rule : str
         "joined": texts with a colon between them; "date parts": year, month and day; "renamed": symbols and dates,
-        by `renames`; "row number": none, it counts the input's rows from 0.
+        by `renames`; "row number": none, it counts the input's rows from 0; "as of": symbol and date, with a column
+        of another table by `as_of`.
     sources : tuple of column names
     renames : tuple of (old symbol, new symbol, day)
         The old name means the new one on dates before the day.
+    as_of : (JoinedTable, column name) or None
     """
 
     rule: str
     sources: tuple[str, ...]
     renames: tuple[tuple[str, str, int], ...] = ()
+    as_of: tuple[JoinedTable, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,9 @@ class DatasetSchema:
         """Return the columns that must be read for these ones, each once."""
         read: dict[str, None] = {}
         for name in names:
-            read |= dict.fromkeys(self.derived[name].sources if name in self.derived else (name,))
+            for source in self.derived[name].sources if name in self.derived else (name,):
+                is_read = source == name or source not in self.derived
+                read |= dict.fromkeys((source,) if is_read else self.read_columns([source]))
         return list(read)
 
     @property

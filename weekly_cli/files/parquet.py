@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -167,8 +167,10 @@ def mapped_input(path: Location) -> Iterator[memoryview]:
         yield data
 
 
-def read_table_file(name: str, what: str) -> pa.Table:
-    """Return a small table from a CSV (every column as text) or Parquet file.
+def read_table_file(name: str, what: str, is_text: Callable[[str], bool] = lambda _: True) -> pa.Table:
+    """Return a small table from a CSV or Parquet file.
+
+    The columns of a CSV are text if `is_text` says so of their names; the types of others are inferred.
 
     Raises
     ------
@@ -185,7 +187,7 @@ def read_table_file(name: str, what: str) -> pa.Table:
             header = stream.readline().decode("utf-8-sig")
         names = next(iter(_csv_rows(header)), [])
         options = csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+            column_types=dict.fromkeys(filter(is_text, names), pa.string()), null_values=[""], strings_can_be_null=True
         )
         return csv.read_csv(source_of(path), convert_options=options)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:

@@ -132,6 +132,9 @@ def check_target(output: Path, config: Config) -> Listing:
         raise OutputConflict(
             f"the output {output} would replace the sector map {config.sector_map}; choose another --output"
         )
+    for spec in config.join:
+        if _holds(output, spec.rpartition(":")[0]):
+            raise OutputConflict(f"the output {output} would replace a table of --join {spec}; choose another --output")
     with disk.writing(output):
         existing = listing(output)
         foreign = list(foreign_files(output, overwrite=config.overwrite)) if os.path.lexists(output) else []

@@ -12,6 +12,7 @@ import pyarrow as pa
 from weekly_cli import __version__
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature
+from weekly_cli.dataset.as_of import age_column, path_of
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.errors import UsageError
 from weekly_cli.names import PERIODS
@@ -91,6 +92,7 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
         notes=(
             *([running.note] if wanted is not None and wanted.of_rows and running.note else []),
             *_notes(found),
+            *_joined(row),
             *_compared_with(found, wanted),
         ),
     )
@@ -267,6 +269,19 @@ def _notes(found: History) -> Iterator[str]:
         yield "--on-intraday aggregate: a row is the bar of all moments of its day"
     if config.start is not None:
         yield f"--start {config.start}: earlier rows fed the values and are not in the output"
+
+
+def _joined(row: Row) -> Iterator[str]:
+    """Yield from which row of each joined table the row's columns are."""
+    table = row.history.rows.table
+    for spec in row.history.built.config.join:
+        age = age_column(path_of(spec))
+        if age in table.column_names:
+            days = table.column(age)[row.at].as_py()
+            known = "no row was known yet, or none that is new enough"
+            if days is not None:
+                known = f"the row of {in_words(row.day - days)}, {days:,} days before, is the newest one known"
+            yield f"--join {spec}: {known}"
 
 
 def _compared_with(found: History, feature: Feature | None) -> Iterator[str]:

@@ -21,6 +21,7 @@ from weekly_cli.compute.columns import BarGroup, BenchmarkBars, as_stored, bar_p
 from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.panel import PanelShape
 from weekly_cli.compute.treatment import Treatment, treated
+from weekly_cli.dataset.as_of import age_column, path_of
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import InputRefused, UsageError, WeeklyError
@@ -210,7 +211,9 @@ def history(built: Built, symbol: str) -> History:
         raise InputRefused(
             f"{built.name} has a row a week, and not the daily rows of which bars are made; build without --rows weekly"
         )
-    return History(built, symbol, daily_rows(built, symbol, [built.column_of(name) for name in built.features]))
+    ages = [age_column(path_of(spec)) for spec in built.config.join]
+    columns = [*(built.column_of(name) for name in built.features), *(age for age in ages if age in built.schema.names)]
+    return History(built, symbol, daily_rows(built, symbol, columns))
 
 
 def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:

@@ -20,6 +20,7 @@ from weekly_cli import __version__
 from weekly_cli.compute.bars import Quality
 from weekly_cli.compute.features import VISIBLE_FROM
 from weekly_cli.compute.suspects import Suspicion
+from weekly_cli.dataset.as_of import hashes, moment_of, path_of
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import UsageError, WeeklyError
@@ -48,7 +49,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "settings": {
             name: value
             for name, value in config.changing_values().items()
-            if name != "sector_map" or config.sector_columns
+            if name not in ("sector_map", "join") or (name == "sector_map" and config.sector_columns)
         },
         "features": [(one.name, one.version) for one in wanted.added],
         "schema": str(footers.schema.arrow),
@@ -56,6 +57,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "bytes": footers.file_bytes,
         "sector map": None if wanted.sector_map is None else wanted.sector_map.to_pydict(),
         "symbol map": footers.schema.renames,
+        "joined": [(moment, sha256) for moment, sha256 in hashes(config)],
         "version": __version__,
     }
     if wanted.plugins:
@@ -100,7 +102,7 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
         "benchmarks": list(wanted.comparisons if wanted.compares else ()),
         "dtype": config.dtype,
         "settings": {"input": list(input), **config.changing_values()},
-        "paths": {"input": [_absolute(name) for name in input]} | _path_of_sector_map(config),
+        "paths": {"input": [_absolute(name) for name in input]} | _paths_beside(config),
         "plugins": [{"name": plugin.name, "sha256": plugin.sha256} for plugin in wanted.plugins],
         "fingerprint": fingerprint(footers, config, wanted),
         "roles": roles,
@@ -108,10 +110,14 @@ def conventions(footers: Footers, config: Config, wanted: Wanted) -> dict[str, A
     }
 
 
-def _path_of_sector_map(config: Config) -> dict[str, str]:
-    if config.sector_map is None or config.sector_columns:
-        return {}
-    return {"sector_map": _absolute(config.sector_map)}
+def _paths_beside(config: Config) -> dict[str, Any]:
+    """Return where the tables beside the input are."""
+    found: dict[str, Any] = {}
+    if config.sector_map is not None and not config.sector_columns:
+        found["sector_map"] = _absolute(config.sector_map)
+    if config.join:
+        found["join"] = [f"{_absolute(path_of(spec))}:{moment_of(spec)}" for spec in config.join]
+    return found
 
 
 def _roles_of_output(footers: Footers, config: Config, wanted: Wanted) -> dict[str, str]:

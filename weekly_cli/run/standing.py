@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weekly_cli import __version__
+from weekly_cli.dataset.as_of import hashes
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.readings import read_symbol_map
 from weekly_cli.errors import WeeklyError
@@ -26,7 +27,7 @@ from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config
 
 #: Settings that name a file, whose content counts instead; a sector map may be columns of the input.
-_BY_CONTENT = ("sector_map", "symbol_map")
+_BY_CONTENT = ("sector_map", "symbol_map", "join")
 
 Renames = tuple[tuple[str, str, int], ...]
 
@@ -36,7 +37,7 @@ def recognized_by(footers: Footers, config: Config, wanted: Wanted, n_symbols: i
     return {
         "symbols": n_symbols,
         "digests": {
-            "input": _input_digest(footers.states, wanted, footers.schema.renames),
+            "input": _input_digest(footers.states, wanted, footers.schema.renames, hashes(config)),
             "settings": _settings_digest(config, wanted),
         },
     }
@@ -71,15 +72,17 @@ def outdated(config: Config) -> str | None:
         return f"a setting{' or a plugin' if wanted.plugins else ''} has changed"
     inputs = discovery.find_inputs(config.input, target.place(config.output))
     states = {path: discovery.file_state(path) for path, _ in inputs.files}
-    if _input_digest(states, wanted, read_symbol_map(config)) != record["digests"]["input"]:
+    if _input_digest(states, wanted, read_symbol_map(config), hashes(config)) != record["digests"]["input"]:
         return "the input has changed"
     return None
 
 
-def _input_digest(states: Mapping[Location, FileState], wanted: Wanted, renames: Renames) -> str:
+def _input_digest(
+    states: Mapping[Location, FileState], wanted: Wanted, renames: Renames, joined: Sequence[tuple[str, str]]
+) -> str:
     files = [(str(path.absolute()), state.size_bytes, state.modified_ns) for path, state in states.items()]
     sector_map = None if wanted.sector_map is None else wanted.sector_map.to_pydict()
-    return _digest([files, sector_map, renames])
+    return _digest([files, sector_map, renames, joined])
 
 
 def _settings_digest(config: Config, wanted: Wanted) -> str:

@@ -213,6 +213,25 @@ class Periods(Names):
         return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"enum": list(PERIODS)}}]}
 
 
+class Joins(Names):
+    """Tables, each with the column that says when a row was known: FILE:COLUMN."""
+
+    metavar, completer, example = "FILE:COLUMN", "path", ("fundamentals.parquet:known_at",)
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the tables; each text is one."""
+        return self.check(list(texts))
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the tables."""
+        found = (value,) if isinstance(value, str) else texts_of(value)
+        for text in found:
+            path, _, column = text.rpartition(":")
+            if not path.strip() or not column.strip():
+                raise ValueError(f"takes FILE:COLUMN, such as fundamentals.parquet:known_at, not {text!r}")
+        return tuple(found)
+
+
 class Plugins(PathName):
     """Python files, or names of installed packages."""
 

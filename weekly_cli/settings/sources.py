@@ -151,6 +151,13 @@ def resolve(*layers: Layer) -> Config:
     if config.order == "input" and config.rows == "weekly":
         order, rows = config.named("order"), config.named("rows")
         raise UsageError(f"{rows} weekly writes rows that the input does not have; leave out {order} input")
+    if config.join and config.rows == "weekly":
+        join, rows = config.named("join"), config.named("rows")
+        raise UsageError(f"{join} adds columns to daily rows, and {rows} weekly has none; leave one of them out")
+    for name in ("join_same_day", "join_max_age"):  # in a file they may stand for the runs that join
+        typed = config.sources.get(name) in (name, SETTINGS[name].flag)
+        if typed and not config.join:
+            raise UsageError(f"{config.named(name)} is about tables that are joined; name one with --join")
     if config.developing and config.rows == "weekly":
         developing, rows = config.named("developing"), config.named("rows")
         raise UsageError(f"{developing} adds columns of daily rows, and {rows} weekly has none; leave one of them out")

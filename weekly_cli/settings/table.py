@@ -3,6 +3,8 @@
 To add a setting, add a row to `Config` and use it. Its flag, its variable, its key in the settings file, the checks of
 its value, help, completion, the editor's schema, the reference in the README, and whether another value makes a
 different output: all of these follow from the row.
+
+It is longer than 400 lines, as it has all settings: cut in two, it would no longer be the one place.
 """
 
 from __future__ import annotations
@@ -165,6 +167,16 @@ class Config:
         "Last date that is written; of later rows only keys are read.",
         changes_values=True,
         example="2024-12-31",
+    )
+    join: tuple[str, ...] = _row(
+        (), lists.Joins(), INPUT, "Tables to join as of each session, by the column that says when a row was known.",
+        changes_values=True,
+    )  # fmt: skip
+    join_same_day: bool = _row(
+        False, kinds.Switch(), INPUT, "Join rows that were known on the session's own day, too.", changes_values=True
+    )
+    join_max_age: int | None = _row(
+        None, kinds.Whole(1), INPUT, "Join no row that has been known for more days than this.", changes_values=True
     )
     on_duplicates: str = _row(
         "error", kinds.Choice("error", "first", "last"), INPUT, "Rows that repeat a symbol's date.",

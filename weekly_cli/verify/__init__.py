@@ -43,6 +43,7 @@ from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.bars import check_bars
 from weekly_cli.verify.conversion import check_conversion
 from weekly_cli.verify.decoding import check_decoding
+from weekly_cli.verify.joined import check_joined
 from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.order import check_input_order
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
@@ -167,6 +168,9 @@ class _Verification:
         if conversion.is_needed:
             with self._checking("conversion") as check:
                 check_conversion(check, sides, conversion, codes, read[0].sampled())
+        if self.config.join:
+            with self._checking("joined") as check:
+                check_joined(check, sides, read[1].sampled().in_order())
         sample, table_rows = self._sample(sides, codes, *read)
         rebuilt = None
         with self._checking("values") as check:
