@@ -76,7 +76,9 @@ def _one_column(parts: Sequence[SpanColumn]) -> SpanColumn:
         masks = (np.zeros(len(part.values), bool) if part.missing is None else part.missing for part in parts)
         missing = np.concatenate(list(masks))
     values = np.concatenate([part.values for part in parts])
-    return SpanColumn(parts[0].name, parts[0].kind, values, missing, parts[0].of_rows)
+    own = [part.lengths for part in parts if part.lengths is not None]
+    lengths = np.concatenate(own) if own else None
+    return SpanColumn(parts[0].name, parts[0].kind, values, missing, parts[0].of_rows, lengths)
 
 
 def _between_symbols(symbol_starts: Ints, first: int, stop: int, most_rows: int) -> Iterator[tuple[int, int]]:

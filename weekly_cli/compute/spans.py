@@ -37,7 +37,7 @@ from weekly_cli.compute.running import RunningBars, value_of_rows
 class SpanColumn:
     """A column's value for every span of rows, and the spans in which it is missing (None: in none).
 
-    With `of_rows` a span is a row.
+    With `of_rows` a span is a row. `lengths` are the rows of its own spans, if they are not those of its row group.
     """
 
     name: str
@@ -45,9 +45,11 @@ class SpanColumn:
     values: NDArray[np.generic]
     missing: NDArray[np.bool_] | None
     of_rows: bool = False
+    lengths: Ints | None = None
 
     def repeated(self, lengths: Ints) -> pa.Array:
-        """Return a value for each row of spans with `lengths` rows."""
+        """Return a value for each row of spans with `lengths` rows, unless it has its own."""
+        lengths = lengths if self.lengths is None else self.lengths
         if self.of_rows:
             return from_numpy(self.values, self.kind, None if self.missing is None else ~self.missing)
         valid = None if self.missing is None else np.repeat(~self.missing, lengths)
@@ -91,12 +93,23 @@ class Block:
         end = int(np.searchsorted(self.starts, stop, "left"))
         bounds = np.append(self.starts[begin:end], stop)
         bounds[0] = first
+        lengths, rows = np.diff(bounds), slice(first - self.first, stop - self.first)
         seen, unseen = (
-            chain.from_iterable(_span_columns(one.columns, one.bars[begin:end]) for one in some)
+            chain.from_iterable(self._columns(one, slice(begin, end), lengths) for one in some)
             for some in (self.seen, self.unseen)
         )
-        rows = slice(first - self.first, stop - self.first)
-        return np.diff(bounds), chain(seen, _row_columns(self.of_rows, rows), unseen)
+        return lengths, chain(seen, _row_columns(self.of_rows, rows), unseen)
+
+    def _columns(self, one: SeenBars, spans: slice, lengths: Ints) -> Iterator[SpanColumn]:
+        """Yield the values of some spans: of several clocks, each has longer ones of its own.
+
+        A month's value is so written once, and not once for each of its weeks.
+        """
+        bars = one.bars[spans]
+        if len(self.seen) == 1:
+            return _span_columns(one.columns, bars, None)
+        starts = run_starts(bars)
+        return _span_columns(one.columns, bars[starts], np.add.reduceat(lengths, starts))
 
     def arrays(self) -> list[pa.Array]:
         """Return the columns with a value for each row of the block."""
@@ -104,8 +117,8 @@ class Block:
         return [column.repeated(lengths) for column in columns]
 
 
-def _span_columns(columns: Iterable[BarColumn], bars: Ints) -> Iterator[SpanColumn]:
-    """Yield the values of spans that have these bars, -1: none."""
+def _span_columns(columns: Iterable[BarColumn], bars: Ints, lengths: Ints | None) -> Iterator[SpanColumn]:
+    """Yield the values of spans that have these bars, -1: none; `lengths` are their own rows."""
     nothing = bars < 0 if (bars < 0).any() else None
     for column in columns:
         missing = nothing
@@ -114,7 +127,7 @@ def _span_columns(columns: Iterable[BarColumn], bars: Ints) -> Iterator[SpanColu
             missing = missing if missing.any() else None
         # A span without a bar has the last bar's value under its null.
         values = column.values[bars] if len(column.values) else np.zeros(len(bars), column.values.dtype)
-        yield SpanColumn(column.name, column.kind, values, missing)
+        yield SpanColumn(column.name, column.kind, values, missing, lengths=lengths)
 
 
 def _row_columns(columns: Iterable[BarColumn], rows: slice) -> Iterator[SpanColumn]:

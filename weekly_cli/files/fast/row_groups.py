@@ -155,9 +155,15 @@ class RowGroupFile(PartWriter):
         sorted_by: Sequence[str] = (),
     ) -> None:
         """Append a row group: the chunks of input columns, and columns of spans that have `lengths` rows."""
-        encoder = ChunkEncoder(lengths, self._compression, self._compress)
         of_rows = ChunkEncoder(np.ones(rows, np.int64), self._compression, self._compress)
-        made = [(of_rows if spans.of_rows else encoder).of_spans(spans) for spans in columns]
+        of_lengths: dict[bytes, ChunkEncoder] = {}  # what one knows of its spans serves all columns of the same ones
+        made = []
+        for column in columns:
+            spans = lengths if column.lengths is None else column.lengths
+            key = spans.tobytes()
+            if not column.of_rows and key not in of_lengths:
+                of_lengths[key] = ChunkEncoder(spans, self._compression, self._compress)
+            made.append((of_rows if column.of_rows else of_lengths[key]).of_spans(column))
         begin = self._stream.tell()
         placed = [self._place(chunk) for chunk in chain(own, made)]
         members = [{DEPRECATED_OFFSET: Field(I64, 0), META_DATA: Field(STRUCT, chunk)} for chunk in placed]
