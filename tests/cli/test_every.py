@@ -324,7 +324,12 @@ def test_diff_read_inspect_and_chart_take_it(prices: Path, out: Path, tmp_path: 
     assert not found.equal
     frame = weekly_cli.read(out, symbols=["AAA"], columns=["m_month_end", "q_ret"])
     assert frame["m_month_end"].dtype.kind == "M"
-    for words in (["inspect", out], ["chart", out, "AAA", "-o", tmp_path / "chart.html"], ["latest", out]):
+    for words in (
+        ["inspect", out],
+        ["chart", out, "AAA", "-o", tmp_path / "chart.html"],
+        ["chart", out, "AAA", "--features", "bars,m_sma_10,q_ret"],
+        ["latest", out],
+    ):
         done = run_cli(*words)
         assert done.returncode == 0, done.stderr
 

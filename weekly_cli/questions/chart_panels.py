@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 from weekly_cli.compute.features import Catalogue
 from weekly_cli.errors import UsageError
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import PERIODS, did_you_mean
 
 WEEK_END = "w_week_end"
+#: What names of columns begin with, of weeks and of longer periods.
+_CLOCK = f"(?:{'|'.join(period.prefix for period in PERIODS.values())})"
 #: Columns on the scale of the price.
-_OF_PRICE = re.compile(r"w_(open|high|low|close|sma_\d+)")
-_MACD = ("w_macd", "w_macd_signal", "w_macd_hist")
+_OF_PRICE = re.compile(rf"{_CLOCK}(open|high|low|close|sma_\d+)")
+_MACD = re.compile(rf"({_CLOCK}macd)(_signal|_hist)?")
+_ENDS = tuple(f"{period.prefix}{period.end}" for period in PERIODS.values())
 #: What is drawn unless something is asked for: of each pattern, the first column that the output has.
-_DEFAULTS = ("w_close", r"w_sma_\d+", r"w_rsi_\d+", *_MACD)
+_DEFAULTS = ("w_close", r"w_sma_\d+", r"w_rsi_\d+", "w_macd", "w_macd_signal", "w_macd_hist")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Panel:
 
 
 def chosen_columns(wanted: str | None, features: Sequence[str], catalogue: Catalogue, output: str) -> tuple[str, ...]:
-    """Return the weekly columns that are drawn, without the week's end.
+    """Return the columns that are drawn, without the last days of bars.
 
     Parameters
     ----------
@@ -73,7 +76,7 @@ def chosen_columns(wanted: str | None, features: Sequence[str], catalogue: Catal
             raise UsageError(f"--features: {output} was built without {word}{did_you_mean(word, features)}")
     if not names:
         raise UsageError(f"--features {wanted}: {output} has none of these; it has {', '.join(features)}")
-    return tuple(name for name in names if name != WEEK_END)
+    return tuple(name for name in names if name not in _ENDS)
 
 
 def panels_of(columns: Sequence[str]) -> tuple[Panel, ...]:
@@ -81,6 +84,8 @@ def panels_of(columns: Sequence[str]) -> tuple[Panel, ...]:
 
     >>> [panel.names for panel in panels_of(["w_sma_20", "w_vol_4", "w_macd_hist", "w_vol_12"])]
     [('w_sma_20',), ('w_vol_4', 'w_vol_12'), ('w_macd_hist',)]
+    >>> [panel.names for panel in panels_of(["w_sma_20", "m_sma_10", "m_macd", "m_macd_hist", "q_ret"])]
+    [('w_sma_20', 'm_sma_10'), ('m_macd', 'm_macd_hist'), ('q_ret',)]
     """
     groups: dict[str, list[str]] = {"price": []}
     for name in columns:
@@ -92,14 +97,14 @@ def _kind(name: str) -> str:
     """Return what the columns of a panel have in common: their names without windows, such as w_vol of w_vol_12."""
     if _OF_PRICE.fullmatch(name):
         return "price"
-    return "w_macd" if name in _MACD else re.sub(r"_\d+", "", name)
+    macd = _MACD.fullmatch(name)
+    return macd[1] if macd is not None else re.sub(r"_\d+", "", name)
 
 
 def _panel(kind: str, names: Sequence[str]) -> Panel:
+    of_bars = tuple(name for name in names if name.endswith("_hist"))
     special: Mapping[str, Panel] = {
-        "w_rsi": Panel(tuple(names), levels=(30.0, 70.0), ends=(0.0, 100.0)),
-        "w_macd": Panel(
-            tuple(name for name in names if name != _MACD[2]), tuple(name for name in names if name == _MACD[2]), (0.0,)
-        ),
+        "rsi": Panel(tuple(names), levels=(30.0, 70.0), ends=(0.0, 100.0)),
+        "macd": Panel(tuple(name for name in names if name not in of_bars), of_bars, (0.0,)),
     }
-    return special.get(kind, Panel(tuple(names)))
+    return special.get(re.sub(f"^{_CLOCK}", "", kind), Panel(tuple(names)))
