@@ -208,6 +208,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no such column": ({"join": "FACTS:day"}, "has no column 'day' that says when a row was known; it has symbol"),
     "no moment": ({"join": "FACTS:eps"}, "column 'eps' of .* is double; it takes dates"),
     "twice": ({"join": ["FACTS:known_at", "FACTS:known_at"]}, "has a column 'eps' already; rename it in the table"),
+    "its own age": ({"join": "AGES:known_at"}, "has a column 'ages_age_days' already"),
     "weekly rows": (
         {"join": "FACTS:known_at", "rows": "weekly"},
         "adds columns to daily rows, and rows weekly has none",
@@ -223,13 +224,10 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, case: str) -> None:
     known = facts(SYMBOLS)
     known.to_parquet(tmp_path / "facts.parquet", index=False)
     known[["symbol", "known_at"]].to_parquet(tmp_path / "keys.parquet", index=False)
-    text = settings.get("join", [])
-    specs = [text] if isinstance(text, str) else text
-    places = {"FACTS": str(tmp_path / "facts.parquet"), "KEYS": str(tmp_path / "keys.parquet")}
-    specs = [
-        spec.replace(spec.partition(":")[0], places.get(spec.partition(":")[0], spec.partition(":")[0]))
-        for spec in specs
-    ]
+    known.assign(ages_age_days=1).to_parquet(tmp_path / "ages.parquet", index=False)
+    specs = [settings["join"]] if isinstance(settings.get("join"), str) else settings.get("join", [])
+    for name in ("facts", "keys", "ages"):
+        specs = [spec.replace(f"{name.upper()}:", f"{tmp_path / name}.parquet:") for spec in specs]
     given = {**settings, **({"join": specs} if specs else {})}
     with pytest.raises(UsageError, match=message):
         build_here(write(daily(SYMBOLS), tmp_path / "p.parquet"), tmp_path / "out", **given)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,18 +85,17 @@ def with_joins(schema: DatasetSchema, config: Config) -> DatasetSchema:
     """
     for spec in config.join:
         table, columns, note = _described(spec, schema, config)
-        taken = [name for name in (*columns.names, table.age) if name in schema.arrow.names]
+        names = [*columns.names, table.age]
+        taken = [name for name in names if name in schema.arrow.names or names.count(name) > 1]
         if taken:
             raise UsageError(
-                f"{config.named('join')} {spec}: {config.where}, or a table before it, has a column {taken[0]!r} "
+                f"{config.named('join')} {spec}: {config.where}, or what is joined to it, has a column {taken[0]!r} "
                 "already; rename it in the table"
             )
         added = [*columns, pa.field(table.age, pa.int32())]
         how = {field.name: Derived(AS_OF, schema.key_columns, as_of=(table, field.name)) for field in added}
         arrow = pa.schema([*schema.arrow, *added])
-        schema = DatasetSchema(
-            **{**vars(schema), "arrow": arrow, "derived": {**schema.derived, **how}, "notes": (*schema.notes, note)}
-        )
+        schema = replace(schema, arrow=arrow, derived={**schema.derived, **how}, notes=(*schema.notes, note))
     return schema
 
 
@@ -216,9 +215,10 @@ class AsOf:
 
     Parameters
     ----------
-    keys : mapping of column name to Column
+    keys : (Column, Column)
         Their symbols and dates.
-    schema : DatasetSchema
+    reading : DateReading
+        How the dates are read.
     """
 
     def __init__(self, keys: Sequence[Column], reading: DateReading) -> None:
