@@ -97,7 +97,7 @@ _ROWS = (
         "leave them out of the bars with --drop-padding",
     ),
     FindingKind(
-        "stale-prices", "weeks on end are without a move though there is volume",
+        "stale-prices", "weeks on end are without a move though as much is traded as around them",
         "returns and volatility are zero there", "compare with another source, or leave the symbols out with --symbols",
     ),
     FindingKind(

@@ -185,6 +185,20 @@ def spoiled(seed: int, kinds: list[str]) -> tuple[dict[str, Columns], dict[str, 
     return histories, expected, where
 
 
+@pytest.mark.parametrize(("share", "is_stale"), [(1.0, True), (0.6, True), (0.3, False), (0.02, False)])
+@pytest.mark.parametrize("place", ["begin", "inside", "end"])
+def test_a_price_at_its_floor_where_volume_dries_up_is_not_stale(
+    tmp_path: Path, place: str, share: float, is_stale: bool
+) -> None:
+    columns = walk(np.random.default_rng(7))
+    at = {"begin": 0, "inside": DAYS // 2, "end": DAYS - 60}[place]
+    for role in PRICES:
+        columns[role][at : at + 60] = columns["close"][at]
+    columns["volume"][:] = 1000.0
+    columns["volume"][at : at + 60] *= share
+    assert ("stale-prices" in findings({"A": columns}, tmp_path)) is is_stale
+
+
 # The same examples each time: one split in a thousand falls on a day whose own move hides it.
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32), kinds=st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=6))

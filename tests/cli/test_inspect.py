@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import os
 import re
@@ -19,8 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from frames import ROOT, build, daily, report_of, run_cli, run_line, shuffled, write, write_files
+from rich.console import Console
 
 import weekly_cli
+from weekly_cli.cli.views.inspect import show
 from weekly_cli.dataset.calendar import fitting_anchor
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.inspection import facts, suspects
@@ -604,8 +607,13 @@ def test_findings_are_those_of_a_build(tmp_path: Path, monkeypatch: pytest.Monke
     found = weekly_cli.inspect(prices)
     assert found.findings == report_of(prices, tmp_path / "out").findings
     assert {one.code for one in found.findings} >= {"suspected-split", "padding", "negative-prices"}
-    assert found.prices_searched
+    assert found.symbols_searched == 4
     assert "--drop-padding" in str(found.command)
-    if order != "symbol":
-        monkeypatch.setattr(suspects, "_MOST_PASSES", 0)
-        assert not weekly_cli.inspect(prices).prices_searched
+    if order != "symbol" and batch == 150:
+        monkeypatch.setattr(suspects, "_MOST_PASSES", 2)
+        some = weekly_cli.inspect(prices)
+        assert some.symbols_searched == 2
+        assert {example["symbol"] for one in some.findings for example in one.examples} == {"AAA", "CCC"}
+        shown = io.StringIO()
+        show(some, Console(file=shown, width=200))
+        assert "of 2 of 4 symbols" in shown.getvalue()

@@ -88,14 +88,16 @@ def _see(config: Config, footers: Footers, features: Sequence[str], has_daily_ro
     scanned = _scan(footers, config, threads)
     facts = count_rows(scanned, config.price, features, threads)
     planned = merged(findings_of_keys(scanned, config, np.arange(len(scanned.symbols)), _today()), config.ignore)
-    suspects = search_prices(scanned, config) if "close" in footers.schema.roles and has_daily_rows else {}
+    suspects, n_searched = (
+        search_prices(scanned, config) if "close" in footers.schema.roles and has_daily_rows else ({}, 0)
+    )
     return Seen(
         scanned,
         facts,
         history.calendar(scanned, facts, config.week if "week" in config.sources else None),
         sampled_repeats(scanned, facts, threads),
-        with_suspects(config, scanned, planned, suspects or {}),
-        suspects is not None,
+        with_suspects(config, scanned, planned, suspects),
+        n_searched,
     )
 
 
@@ -130,7 +132,7 @@ def _told(config: Config, seen: Seen, build: Build | None) -> Inspection:
         shortest=shortest,
         longest=longest,
         findings=seen.findings,
-        prices_searched=seen.prices_searched,
+        symbols_searched=seen.symbols_searched,
         build=build,
         command=command,
         undecided=undecided,

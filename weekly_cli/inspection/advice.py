@@ -33,7 +33,7 @@ class Seen:
     calendar: Calendar | None
     repeats: Repeats
     findings: tuple[Finding, ...]
-    prices_searched: bool
+    symbols_searched: int
 
 
 def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:

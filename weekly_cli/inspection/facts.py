@@ -176,9 +176,9 @@ class Inspection(Shown):
     years : tuple of Year
     shortest, longest : tuple of History
     findings : tuple of Finding
-        Those of a build; without those among the prices unless `prices_searched`.
-    prices_searched : bool
-        False for rows in date order that are too many: they would be read again and again.
+        Those of a build; those among the prices, of `symbols_searched` symbols.
+    symbols_searched : int
+        Not all of them if rows in date order are too many, which would be read again and again.
     build : Build or None
         None if no build of this tool has written the input.
     command : str or None
@@ -212,7 +212,7 @@ class Inspection(Shown):
     shortest: tuple[History, ...]
     longest: tuple[History, ...]
     findings: tuple[Finding, ...]
-    prices_searched: bool
+    symbols_searched: int
     build: Build | None
     command: str | None
     undecided: str | None

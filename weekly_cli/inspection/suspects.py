@@ -25,22 +25,27 @@ _MOST_ROWS = 4 * 2**20
 _MOST_PASSES = 4
 
 
-def search_prices(scan: Scan, config: Config) -> Suspects | None:
-    """Return what is suspicious, by symbols' positions in the scan; None: the input would be read too often for it.
+def search_prices(scan: Scan, config: Config) -> tuple[Suspects, int]:
+    """Return what is suspicious, by symbols' positions in the scan, and among how many symbols it was searched.
+
+    Rows in date order are read again for each batch of symbols. Where these would be too many, as many symbols as a few
+    batches hold are searched, from everywhere among all.
 
     Raises
     ------
     InputRefused
         If a file can't be decoded.
     """
-    batches = list(_batches(scan.rows_per_symbol))
-    if scan.presence is None and len(batches) > _MOST_PASSES:
-        return None
+    searched = np.arange(len(scan.symbols))
+    n_batches = len(list(_batches(scan.rows_per_symbol)))
+    if scan.presence is None and n_batches > _MOST_PASSES:
+        searched = searched[:: -(-n_batches // _MOST_PASSES)]
     total: dict[str, Suspicion] = {}
-    for numbers in batches:
+    for batch in _batches(scan.rows_per_symbol[searched]):
+        numbers = searched[batch]
         for code, suspicion in _suspects_of(scan, config, numbers).items():
             total[code] = total.get(code, Suspicion(0)) + suspicion.named(numbers)
-    return total
+    return total, len(searched)
 
 
 def _batches(rows_per_symbol: Ints) -> Iterator[Ints]:

@@ -55,13 +55,20 @@ def _lines(found: Inspection) -> list[tuple[str, str]]:
         *(_of_calendar(found.calendar) if found.calendar and not weekly else ()),
         ("quality", _flaws(found)),
         *finding_lines(found.findings),
-        (
-            "",
-            "" if found.prices_searched else "prices are searched for findings by a build only: too many rows by date",
-        ),
+        ("", _search_of_some(found)),
         *_of_build(found),
     ]
     return [line for line in lines if line[1]]
+
+
+def _search_of_some(found: Inspection) -> str:
+    """Say that prices of some symbols only were searched for findings, if so; of an output of weeks, none are."""
+    if not 0 < found.symbols_searched < found.symbols:
+        return ""
+    return (
+        f"findings among the prices: of {found.symbols_searched:,} of {found.symbols:,} symbols, as there are too many "
+        "rows by date; a build searches all"
+    )
 
 
 def _roles(found: Inspection) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from weekly_cli.compute.bars import Floats, Ints, run_starts
 from weekly_cli.compute.clocks import DAYS_PER_WEEK
-from weekly_cli.compute.suspects.facts import Bools, Found, Rows, before, blocks, joined
+from weekly_cli.compute.suspects.facts import Bools, Found, Rows, around, batches, before, blocks, joined, median
 from weekly_cli.compute.treatment import repeats_the_row_before
 from weekly_cli.findings import MOST_EXAMPLES
 
@@ -25,6 +25,10 @@ _LEAST_STILL_CLOSES = 29
 _LEAST_WITHOUT_RANGE = 0.95
 _LEAST_DAYS = 14
 _SHARE_WITH_VOLUME = 0.8
+#: Where a price may not fall further, or hardly anybody trades, volume dries up; under a price that is only told again
+#: and again it goes on: half as much as in the thirty days before and after together.
+_LEAST_OF_USUAL_VOLUME = 0.5
+_DAYS_AROUND = 30
 #: The smallest move as a share of the price: where it is larger, prices stand still by rounding.
 _LARGEST_TICK = 0.005
 _MOST_BY_CHANCE = 1e-3
@@ -99,12 +103,27 @@ def _find_stale(found: Found, rows: Rows, repeats: Ints) -> None:
         _share_without_range(rows, repeats, starts, lengths) >= _LEAST_WITHOUT_RANGE
     )
     stale &= ~_by_chance(rows, repeats, first, lengths)
+    stale[stale] = _has_usual_volume(rows, first[stale], last[stale])
     weeks = days[stale] // DAYS_PER_WEEK
     examples = (
         rows.example(row, close=rows.raw["close"][row], weeks=n_weeks)
         for row, n_weeks in zip(first[stale][:MOST_EXAMPLES].tolist(), weeks[:MOST_EXAMPLES].tolist(), strict=True)
     )
     found.add("stale-prices", int(weeks.sum()), examples)
+
+
+def _has_usual_volume(rows: Rows, first: Ints, last: Ints) -> Bools:
+    """Tell which runs have about the volume of the days around them; `first` and `last` are their rows."""
+    assert rows.volume is not None
+    usual = np.empty(len(first))
+    for some in batches(len(first)):
+        bounds = rows.of_symbol(first[some])
+        earlier, _ = around(rows.volume, first[some], bounds, _DAYS_AROUND)
+        _, later = around(rows.volume, last[some], bounds, _DAYS_AROUND + 1)
+        usual[some] = median(np.concatenate([earlier, later[:, 1:]], axis=1))
+    of_runs = [np.nanmedian(rows.volume[start + 1 : stop + 1]) for start, stop in zip(first, last, strict=True)]
+    enough: Bools = np.array(of_runs) >= _LEAST_OF_USUAL_VOLUME * usual
+    return enough | np.isnan(usual)
 
 
 def _share_without_range(rows: Rows, repeats: Ints, starts: Ints, lengths: Ints) -> Floats:
