@@ -98,6 +98,36 @@ def test_delta_encoded_text_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert out.select(table.column_names).equals(in_order(table))
 
 
+@pytest.mark.parametrize("encoding", DELTA)
+@pytest.mark.parametrize("route", ROUTES)
+def test_delta_encoded_text_that_arrow_notes_as_dictionaries_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, encoding: str
+) -> None:
+    """By pyarrow's own writer; the types of columns beside it, which Parquet does not know, stay what they are."""
+    table = daily(n_days=60, order=ROUTES[route])
+    rows = table.num_rows
+    moments = pa.array([datetime.datetime(2023, 5, 6, row % 24) for row in range(rows)], pa.timestamp("us", "UTC"))
+    beside = {
+        "exchange": pa.array([["N", "Q", None][row % 3] for row in range(rows)]).dictionary_encode(),
+        "moment": moments.cast(pa.timestamp("us", "Europe/Berlin")),
+        "age": pa.array(range(rows), pa.duration("us")),
+        "long": pa.array([str(row) for row in range(rows)], pa.large_string()),
+        "paid": pa.array([row * 86_400_000 for row in range(rows)], pa.date64()),
+    }
+    for name, column in beside.items():
+        table = table.append_column(name, column)
+    table = table.set_column(0, "symbol", table.column("symbol").dictionary_encode())
+    source = tmp_path / "in/p.parquet"
+    how = {"use_dictionary": False, "column_encoding": {"symbol": encoding, "exchange": encoding}}
+    write(table, source, row_group_size=60, **how)
+    with pytest.raises(OSError, match="DictAccumulator"):
+        pq.read_table(source, partitioning=None)
+    build_by(route, source, tmp_path / "out", monkeypatch, compression="snappy")
+    out = read(tmp_path / "out").select(table.column_names)
+    assert out.schema.types == pq.read_schema(source).types
+    assert out.to_pylist() == in_order(table).to_pylist()
+
+
 def test_files_may_have_text_in_different_encodings(tmp_path: Path) -> None:
     """A dictionary in one row group, plain text or differences in others."""
     table = daily(n_days=60, order="symbol").append_column("exchange", pa.array(["N", "Q", "N"] * 60))

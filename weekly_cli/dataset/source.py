@@ -214,10 +214,13 @@ def _open(piece: Piece, schema: DatasetSchema) -> pq.ParquetFile:
     if is_text(schema.symbol_type) and symbol not in schema.derived and symbol not in dict(piece.keys):
         dictionaries.add(symbol)
     dictionaries -= schema.delta_text
+    # Arrow's own note of the types has dictionaries too, which it can't decode from these encodings.
+    noted = schema.delta_text.intersection(schema.arrow.names)
+    plain = any(pa.types.is_dictionary(schema.arrow.field(name).type) for name in noted)
     try:
-        return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries))
+        return parquet.open_parquet(piece.path, verify=True, dictionaries=sorted(dictionaries), plain=plain)
     except KeyError:  # this file lacks one of them: it is a hive key, or all null
-        return parquet.open_parquet(piece.path, verify=True)
+        return parquet.open_parquet(piece.path, verify=True, plain=plain)
 
 
 def _decoded(

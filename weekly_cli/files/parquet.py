@@ -21,8 +21,13 @@ PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 METADATA_KEY, SYMBOLS_KEY = b"weekly_cli", b"weekly_cli.symbols"
 
 
-def open_parquet(path: Location | str, *, verify: bool = False, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+def open_parquet(
+    path: Location | str, *, verify: bool = False, dictionaries: Sequence[str] = (), plain: bool = False
+) -> pq.ParquetFile:
     """Open a Parquet file; `verify` checks page checksums, `dictionaries` names columns to read as dictionaries.
+
+    With `plain`, columns have the types that Parquet knows and not those that Arrow has noted beside them, of which
+    dictionaries are read from some encodings only.
 
     INT96, in which Spark writes timestamps, is read in microseconds. Arrow's default, nanoseconds, wraps beyond the
     years 1677 to 2262, and Spark reads no output with them.
@@ -39,6 +44,7 @@ def open_parquet(path: Location | str, *, verify: bool = False, dictionaries: Se
             page_checksum_verification=verify,
             read_dictionary=list(dictionaries),
             coerce_int96_timestamp_unit="us",
+            metadata=_without_arrow_types(location(str(path))) if plain else None,
         )
     except UnicodeEncodeError as error:
         name = os.fsencode(str(path))
@@ -57,6 +63,13 @@ def open_parquet(path: Location | str, *, verify: bool = False, dictionaries: Se
         if other is not None:
             raise InputRefused(f"{path} is {other}; write it as Parquet or CSV") from error
         raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
+
+
+def _without_arrow_types(path: Location) -> pq.FileMetaData:
+    """Return a file's footer, in which Arrow does not find its types under another name of the same length."""
+    footer = footer_bytes(path).replace(_ARROW_TYPES, _ARROW_TYPES.lower())
+    ending = len(footer).to_bytes(4, "little") + _MAGIC[0]
+    return pq.read_metadata(pa.BufferReader(_MAGIC[0] + footer + ending))
 
 
 #: What files begin with that are given in the place of Parquet.
@@ -201,6 +214,8 @@ def _csv_rows(text: str) -> Iterator[list[str]]:
 
 
 _MAGIC = (b"PAR1", b"PARE")
+#: The key of the schema that Arrow keeps in a footer.
+_ARROW_TYPES = b"ARROW:schema"
 #: The length of the footer, and the magic bytes.
 _TAIL_BYTES = 8
 #: What is asked for at an object's end: one request for most footers.
