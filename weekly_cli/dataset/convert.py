@@ -20,7 +20,8 @@ from weekly_cli.dataset.wide import Spans, WideFile, WideTable
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import delimited as text_files
 from weekly_cli.files import discovery, parquet, records
-from weekly_cli.files.discovery import FileState, Inputs
+from weekly_cli.files.discovery import Inputs
+from weekly_cli.files.file_states import FileState, file_state
 from weekly_cli.files.locations import Location
 from weekly_cli.settings import Config
 
@@ -69,7 +70,7 @@ class Conversion:
 
     def state(self, path: Location) -> FileState:
         """Return the state of a file of the user's when it was first read."""
-        return self.states.get(path) or discovery.file_state(path)
+        return self.states.get(path) or file_state(path)
 
 
 def find(config: Config, output: Location | None) -> Conversion:
@@ -86,7 +87,7 @@ def find(config: Config, output: Location | None) -> Conversion:
     texts, tables, states = {}, {}, {}
     are_wide = True
     for path, keys in inputs.files:
-        state = discovery.file_state(path)
+        state = file_state(path)
         if text_files.is_text(path):
             texts[path], states[path] = delimited.examine(path, config), state
         elif are_wide:

@@ -25,7 +25,8 @@ from weekly_cli.dataset.unify import FileSchema, unified_notes, unify
 from weekly_cli.dataset.written import with_columns_read
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery, parquet
-from weekly_cli.files.discovery import FileState, HiveKeys, Skipped
+from weekly_cli.files.discovery import HiveKeys, Skipped
+from weekly_cli.files.file_states import FileState, file_state
 from weekly_cli.files.footer import ChunkFooter, Footer, FooterReader, RowGroupFooter
 from weekly_cli.files.locations import Location
 from weekly_cli.files.objects.path import ObjectPath
@@ -189,7 +190,7 @@ class _Gathered:
             self.int96 |= dict.fromkeys(name.split(".")[0] for name, kind in self._leaves.columns if kind == "INT96")
         if own == path:
             self.pandas.add(columns.arrow)
-        size = state.size_bytes if own == path else discovery.file_state(own).size_bytes
+        size = state.size_bytes if own == path else file_state(own).size_bytes
         groups = _row_groups(path, size, told, self._leaves)
         if of_table is None:
             keys = keys_that_count(own, columns.arrow.names, keys, groups, on_key_conflict)

@@ -22,7 +22,7 @@ from weekly_cli.dataset.findings import findings_of_keys
 from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan, scan
 from weekly_cli.errors import OutputConflict
-from weekly_cli.files import discovery
+from weekly_cli.files import discovery, file_states
 from weekly_cli.files.locations import Location
 from weekly_cli.files.target import place
 from weekly_cli.findings import merged
@@ -77,7 +77,7 @@ def look(config: Config) -> Inspection:
         footers = read_footers(config, left_out, conversion, required)
         is_daily = record is None or not origin.is_weekly(record)
         seen = _see(config, footers, () if record is None else recorded_columns(record), is_daily)
-        discovery.refuse_changed(seen.scan.footers.states)
+        file_states.refuse_changed(seen.scan.footers.states)
         build = None if record is None else origin.describe(record, seen.scan.footers)
         return _told(config, seen, build)
 

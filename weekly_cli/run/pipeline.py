@@ -18,7 +18,7 @@ from weekly_cli.dataset.footers import Footers, read_footers
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.selection import scan_selected
 from weekly_cli.events import Listener
-from weekly_cli.files.discovery import refuse_changed
+from weekly_cli.files.file_states import refuse_changed
 from weekly_cli.files.locations import location
 from weekly_cli.files.output_name import check_output_name
 from weekly_cli.files.store import OutputStore

@@ -20,7 +20,7 @@ from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.readings import read_symbol_map
 from weekly_cli.errors import WeeklyError
 from weekly_cli.files import discovery, parquet, target
-from weekly_cli.files.discovery import FileState
+from weekly_cli.files.file_states import FileState, file_state
 from weekly_cli.files.locations import Location
 from weekly_cli.run.manifest import read_record
 from weekly_cli.run.wanted import Wanted, wanted_by
@@ -71,7 +71,7 @@ def outdated(config: Config) -> str | None:
     if _settings_digest(config, wanted) != record["digests"]["settings"]:
         return f"a setting{' or a plugin' if wanted.plugins else ''} has changed"
     inputs = discovery.find_inputs(config.input, target.place(config.output))
-    states = {path: discovery.file_state(path) for path, _ in inputs.files}
+    states = {path: file_state(path) for path, _ in inputs.files}
     if _input_digest(states, wanted, read_symbol_map(config), hashes(config)) != record["digests"]["input"]:
         return "the input has changed"
     return None
