@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import build, daily, read, run_cli, write
+from frames import build, daily, read, report_of, run_cli, write
 
 pytestmark = pytest.mark.slow
 
@@ -89,12 +89,29 @@ def test_folders_of_keys_are_never_hidden(tmp_path: Path, key: str) -> None:
     assert set(read(tmp_path / "out").column(key).to_pylist()) == {"2023", "2024"}
 
 
-@pytest.mark.parametrize("inner", ["", "symbol=AAA", "symbol=AAA/a.parquet", "*/*.parquet"])
+@pytest.mark.parametrize(
+    "inner", ["", "symbol=AAA", "symbol=AAA/a.parquet", "*/*.parquet", "*", "symbol=*", "**", "../pric*"]
+)
 def test_a_file_an_inner_folder_and_a_glob_give_the_same_table(tmp_path: Path, inner: str) -> None:
     write(of("AAA").drop_columns("symbol"), tmp_path / "prices" / "symbol=AAA" / "a.parquet")
     build(tmp_path / "prices", tmp_path / "wanted")
     build(tmp_path / "prices" / inner, tmp_path / "out")
     assert read(tmp_path / "out").equals(read(tmp_path / "wanted"))
+
+
+def test_a_folder_that_a_glob_matches_beside_files_is_told(tmp_path: Path) -> None:
+    """Where no file matches, the folders that do are read, as Spark names them."""
+    write(of("AAA"), tmp_path / "prices" / "a.parquet" / "part-0.parquet")
+    write(of("BBB"), tmp_path / "prices" / "b.parquet" / "part-0.parquet")
+    write(of("DDD"), tmp_path / "prices" / "_d.parquet" / "part-0.parquet")
+    build(tmp_path / "prices/*.parquet", tmp_path / "folders")
+    assert symbols(tmp_path / "folders") == ["AAA", "BBB"]
+    write(of("CCC"), tmp_path / "prices" / "c.parquet")
+    report = report_of(tmp_path / "prices/*.parquet", tmp_path / "files")
+    assert symbols(tmp_path / "files") == ["CCC"]
+    reasons = {Path(skip.path).name: skip.reason for skip in report.skipped}
+    assert reasons.keys() == {"a.parquet", "b.parquet", "_d.parquet"}
+    assert "give its path" in reasons["a.parquet"]
 
 
 @pytest.mark.parametrize("mark", ["_delta_log/0.json", "metadata/v1.metadata.json", ".hoodie/hoodie.properties"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -158,35 +158,10 @@ def _live_files(folder: Path, table: DeltaFiles) -> tuple[list[Location], dict[L
 def _matching_files(path: Location, name: str) -> tuple[list[Location], dict[Location, str]]:
     if path.is_file():
         return [path], {}
-    skipped: dict[Location, str] = {}
     if path.is_dir():
-        files, texts = [], []
-        for file in _walk(path, set()):
-            reason = _why_skipped(file, path)
-            if reason == _TEXT:
-                texts.append(file)
-            if reason:
-                skipped[file] = reason
-            else:
-                files.append(file)
-        if not files:
-            files = texts
-            skipped = {file: reason for file, reason in skipped.items() if reason != _TEXT}
-        if not files:
-            raise InputRefused(f"{name} contains no Parquet or CSV files{_examples(skipped)}")
-        return files, skipped
+        return _files_below([path], name)
     if _is_glob(name):
-        base = _before_glob(path)
-        files = []
-        pattern = "/".join(path.parts[len(base.parts) :])
-        for file in sorted(file for file in base.glob(pattern) if file.is_file()):
-            if _hidden(file.parts[len(base.parts) :]) and not path.name.startswith((".", "_")):
-                skipped[file] = _HIDDEN
-            else:
-                files.append(file)
-        if not files:
-            raise InputRefused(f"{name} matches no files{_examples(skipped)}")
-        return files, skipped
+        return _files_of_glob(path, name)
     if isinstance(path, ObjectPath) and not ObjectPath(path.parts[0]).exists():
         raise InputRefused(
             f"{name}: there is no bucket {path.bucket}; check its name, and AWS_ENDPOINT_URL (or --s3-endpoint)"
@@ -194,7 +169,54 @@ def _matching_files(path: Location, name: str) -> tuple[list[Location], dict[Loc
     raise InputRefused(f"{name} does not exist; give Parquet or CSV files, folders of them, or globs in quotes")
 
 
+def _files_below(folders: Iterable[Location], name: str) -> tuple[list[Location], dict[Location, str]]:
+    files, texts = [], []
+    seen: set[Path] = set()
+    skipped: dict[Location, str] = {}
+    for folder in folders:
+        for file in _walk(folder, seen):
+            reason = _why_skipped(file, folder)
+            if reason == _TEXT:
+                texts.append(file)
+            if reason:
+                skipped[file] = reason
+            else:
+                files.append(file)
+    if not files:
+        files = texts
+        skipped = {file: reason for file, reason in skipped.items() if reason != _TEXT}
+    if not files:
+        raise InputRefused(f"{name} contains no Parquet or CSV files{_examples(skipped)}")
+    return files, skipped
+
+
+def _files_of_glob(path: Location, name: str) -> tuple[list[Location], dict[Location, str]]:
+    """Return the files that match a glob, or all files of the folders that match it where no file does."""
+    base = _before_glob(path)
+    files: list[Location] = []
+    folders: list[Location] = []
+    skipped: dict[Location, str] = {}
+    matches: list[Location] = list(base.glob("/".join(path.parts[len(base.parts) :])))
+    for match in sorted(matches):
+        parts = match.parts[len(base.parts) :]
+        is_folder = match.is_dir()
+        named = path.name.startswith((".", "_"))
+        if parts and not named and (any(map(_hidden_folder, parts)) if is_folder else _hidden(parts)):
+            skipped[match] = _HIDDEN
+        elif is_folder:
+            folders.append(match)
+        elif match.is_file():
+            files.append(match)
+    if files:
+        return files, skipped | dict.fromkeys(folders, _FOLDER)
+    if folders:
+        files, below = _files_below(folders, name)
+        return files, skipped | below
+    raise InputRefused(f"{name} matches no files{_examples(skipped)}")
+
+
 _TEXT = "CSV beside Parquet; give its path to read it"
+_FOLDER = "a folder beside files that match; give its path to read it"
 _HIDDEN = "hidden by its name; give its path to read it"
 _MOST_LINE_BYTES = 64 * 1024
 #: What writers leave beside their Parquet files.
