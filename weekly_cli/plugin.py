@@ -9,8 +9,10 @@
 
 gives the columns `w_typical_5` and `w_typical_10`. The function gets a panel for each of its positional parameters,
 float64[bars, symbols]: row k has bar k of every symbol, NaN where there is none. A parameter is named like a fact of
-the bar (open, high, low, close, volume, days, week_end, bar_number) or like another column (w_rsi_14). With
-`pandas=True` the function gets one symbol's bars as a DataFrame instead, which is slower.
+the bar (open, high, low, close, volume, days, period_end, bar_number) or like another column (w_rsi_14, or rsi_14).
+With `pandas=True` the function gets one symbol's bars as a DataFrame instead, which is slower.
+
+`@feature(every=["week", "month"])` gives columns of months too, `m_typical_5`, from the bars of months.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from weekly_cli.compute.features.declare import BAR_INPUTS, Feature
+from weekly_cli.compute.features.declare import BAR_FACTS, PERIOD_END, Feature
 from weekly_cli.compute.kernels import (
     Panel,
     difference,
@@ -42,6 +44,7 @@ from weekly_cli.compute.kernels import (
     z_score,
 )
 from weekly_cli.errors import PluginFailed
+from weekly_cli.names import PERIODS, did_you_mean
 
 __all__ = [
     "Panel",
@@ -65,6 +68,7 @@ rolling_std = sample_deviation
 _ATTRIBUTE = "weekly_features"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FACTS = ("open", "high", "low", "close", "volume", "days")
+_NAMED = (PERIOD_END, *BAR_FACTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ class OwnFeature(Feature):
     Attributes
     ----------
     reference : callable or None
-        The same column by plain pandas: a DataFrame of one symbol's bars -> float64[bars].
+        The same column by plain pandas: a DataFrame of one symbol's bars of its clock -> float64[bars].
     """
 
     reference: Callable[[Any], Any] | None = None
@@ -86,6 +90,7 @@ class _Declared:
 
     function: Callable[..., Any]
     name: str
+    every: str | Sequence[str]
     formula: str
     first_bar: int | Callable[..., int]
     window: int | Callable[..., int] | None
@@ -98,6 +103,7 @@ def feature(
     function: Callable[..., Any] | None = None,
     *,
     name: str = "",
+    every: str | Sequence[str] = "week",
     formula: str = "",
     first_bar: int | Callable[..., int] = 0,
     window: int | Callable[..., int] | None = None,
@@ -110,7 +116,9 @@ def feature(
     Parameters
     ----------
     name : str
-        The column's name without `w_`; the default is the function's.
+        The column's name without the prefix of its clock, as in `w_`; the default is the function's.
+    every : str or sequence of str
+        The clocks, as `--every` names them; there is a column for each that is on, from its bars.
     formula : str
         What the lists of features show; the default is the first line of the function's docstring.
     first_bar : int or callable
@@ -118,8 +126,8 @@ def feature(
     window : int or callable, optional
         Bars on which a value depends, its own included; None: all up to its own.
     pandas : bool
-        The function takes one symbol's weekly bars, a DataFrame with the columns open, high, low, close, volume, days
-        and `week_end` as its index, and returns a Series or an array with a value a bar.
+        The function takes one symbol's bars, a DataFrame with the columns open, high, low, close, volume, days and the
+        bars' last days as its index (`week_end`, or `month_end`), and returns a Series or an array with a value a bar.
     reference : callable, optional
         Computes the same from such a DataFrame, with the same parameters; `verify` compares.
     **parameters
@@ -129,7 +137,7 @@ def feature(
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         text = formula or (inspect.getdoc(function) or "").partition("\n")[0] or function.__name__
         declared = _Declared(
-            function, name or function.__name__, text, first_bar, window, pandas, reference, parameters
+            function, name or function.__name__, every, text, first_bar, window, pandas, reference, parameters
         )
         setattr(function, _ATTRIBUTE, (*getattr(function, _ATTRIBUTE, ()), declared))
         return function
@@ -167,6 +175,7 @@ def _columns(declared: _Declared, plugin: str, family: str) -> Iterator[OwnFeatu
     where = f"{plugin}, line {line}: feature {declared.name}"
     if not _NAME.fullmatch(declared.name):
         raise PluginFailed(f"{where}: a name has lower-case letters, digits and _, and begins with a letter")
+    clocks = _clocks(declared.every, where)
     inputs = _inputs(declared, where)
     lists = {key: value for key, value in declared.parameters.items() if isinstance(value, Sequence | range)}
     lists = {key: value for key, value in lists.items() if not isinstance(value, str)}
@@ -175,21 +184,37 @@ def _columns(declared: _Declared, plugin: str, family: str) -> Iterator[OwnFeatu
         suffix = "".join(f"_{value}" for value in values)
         if not re.fullmatch(r"(_[a-z0-9_]+)*", suffix):
             raise PluginFailed(f"{where}: the values in lists are whole numbers or words, not {values}")
-        name = f"w_{declared.name}{suffix}"
         first_bar = int(_of(declared.first_bar, chosen, where))
         window = None if declared.window is None else int(_of(declared.window, chosen, where))
-        body = _pandas_form if declared.pandas else _panel_form
-        yield OwnFeature(
-            name=name,
-            family=family,
-            formula=declared.formula,
-            first_bar=first_bar,
-            looks_back=0 if window is None else window - 1,
-            whole_history=window is None,
-            inputs=inputs,
-            function=partial(body, declared.function, chosen, f"plugin {plugin}: {name}"),
-            reference=None if declared.reference is None else partial(declared.reference, **chosen),
-        )
+        for every in clocks:
+            name = f"{PERIODS[every].prefix}{declared.name}{suffix}"
+            body = partial(_pandas_form, PERIODS[every].end) if declared.pandas else _panel_form
+            yield OwnFeature(
+                name=name,
+                every=every,
+                family=family,
+                formula=declared.formula,
+                first_bar=first_bar,
+                looks_back=0 if window is None else window - 1,
+                whole_history=window is None,
+                inputs=inputs,
+                function=partial(body, declared.function, chosen, f"plugin {plugin}: {name}"),
+                reference=None if declared.reference is None else partial(declared.reference, **chosen),
+            )
+
+
+def _clocks(every: str | Sequence[str], where: str) -> list[str]:
+    """Return the clocks that a declaration names, each once."""
+    names = every.split(",") if isinstance(every, str) else list(every)
+    clocks = list(dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names))
+    for name in clocks:
+        if name not in PERIODS:
+            raise PluginFailed(
+                f"{where}: every takes any of {', '.join(PERIODS)}, not {name!r}{did_you_mean(name, PERIODS)}"
+            )
+    if not clocks:
+        raise PluginFailed(f"{where}: every names no period; it takes any of {', '.join(PERIODS)}")
+    return clocks
 
 
 def _inputs(declared: _Declared, where: str) -> tuple[str, ...]:
@@ -209,8 +234,8 @@ def _inputs(declared: _Declared, where: str) -> tuple[str, ...]:
     if declared.pandas and len(positional) != 1:
         raise PluginFailed(f"{where}: with pandas=True it takes one positional parameter, the bars of a symbol")
     if not positional:
-        raise PluginFailed(f"{where}: it takes no column; name some of {', '.join(BAR_INPUTS)}, or other columns")
-    return ("bar_number", "week_end", *_FACTS) if declared.pandas else tuple(positional)
+        raise PluginFailed(f"{where}: it takes no column; name some of {', '.join(_NAMED)}, or other columns")
+    return ("bar_number", PERIOD_END, *_FACTS) if declared.pandas else tuple(positional)
 
 
 def _of(value: Any, parameters: Mapping[str, Any], where: str) -> Any:
@@ -237,16 +262,22 @@ def _panel_form(function: Callable[..., Any], parameters: Mapping[str, Any], whe
 
 
 def _pandas_form(
-    function: Callable[..., Any], parameters: Mapping[str, Any], where: str, number: Panel, week_end: Panel, *facts: Any
+    end: str,
+    function: Callable[..., Any],
+    parameters: Mapping[str, Any],
+    where: str,
+    number: Panel,
+    ends: Panel,
+    *facts: Panel,
 ) -> Panel:
-    """Call a function of one symbol's bars for each symbol."""
+    """Call a function of one symbol's bars for each symbol; `end` is what their last day is called."""
     import pandas as pd
 
     out = np.full(number.shape, np.nan)
     for symbol, n_bars in enumerate((~np.isnan(number)).sum(axis=0).tolist()):
-        days = week_end[:n_bars, symbol].astype(np.int64).astype("datetime64[D]").astype("datetime64[s]")
+        days = ends[:n_bars, symbol].astype(np.int64).astype("datetime64[D]").astype("datetime64[s]")
         columns = {name: panel[:n_bars, symbol].copy() for name, panel in zip(_FACTS, facts, strict=True)}
-        bars = pd.DataFrame(columns, index=pd.DatetimeIndex(days, name="week_end"))
+        bars = pd.DataFrame(columns, index=pd.DatetimeIndex(days, name=end))
         index = bars.index
         value = _called(function, parameters, where, bars)
         same = isinstance(value, np.ndarray) or (isinstance(value, pd.Series) and value.index.equals(index))

@@ -5,12 +5,13 @@
     def test_my_features_do_not_look_ahead():
         assert_no_lookahead("my_features.py")
 
-All run on made-up prices, from a seed. They raise an AssertionError that says where values differ.
+All run on made-up prices, from a seed, with every clock that the plugin has columns of. They raise an AssertionError
+that says where values differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,20 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Catalogue, Feature, catalogue, evaluate
 from weekly_cli.compute.kernels import Panel
 from weekly_cli.files import output_file, parquet, records
+from weekly_cli.names import PERIODS
+from weekly_cli.plugin import OwnFeature
 from weekly_cli.run.pipeline import build
 from weekly_cli.run.plugins import own_features, plugins_of
 from weekly_cli.settings import Config
 from weekly_cli.verify import verify
 
-_SYMBOLS, _DAYS, _BARS = 4, 600, 240
+_SYMBOLS, _BARS = 4, 240
+#: Sessions that make some dozens of bars.
+_DAYS = {"week": 600, "2W": 900, "4W": 1200, "month": 1200, "quarter": 2400}
 _FIRST_FRIDAY = 17900  # 2019-01-04
 #: A running sum, as pandas has, keeps a trace of what has left its window; less than this of it is let pass.
 _SMALL = 1e-9
@@ -37,8 +43,9 @@ _WAYS = (("direct", 1), ("batched", 1), ("per-symbol", 2))
 
 def assert_no_lookahead(plugin: str | Path, seed: int = 0) -> None:
     """Build made-up prices, cut them after some days, and compare all earlier rows, as `weekly-cli verify` does."""
-    with _prices(seed) as source:
-        build(source, source.with_name("out"), plugin=[str(plugin)], dtype="float64", strategy="direct")
+    every = _clocks(plugin)
+    with _prices(seed, every) as source:
+        build(source, source.with_name("out"), plugin=[str(plugin)], every=every, dtype="float64", strategy="direct")
         proof = verify(source.with_name("out"), plugin=[str(plugin)], symbols=_SYMBOLS, dates=6, seed=seed)
     found = [each for check in proof.checks if check.name in ("values", "look-ahead") for each in check.findings]
     assert not found, "; ".join(found)
@@ -46,14 +53,15 @@ def assert_no_lookahead(plugin: str | Path, seed: int = 0) -> None:
 
 def assert_same_for_any_jobs(plugin: str | Path, seed: int = 0) -> None:
     """Build made-up prices in one process, in batches, and symbol by symbol on two workers: equal bit for bit."""
-    with _prices(seed) as source:
+    every = _clocks(plugin)
+    with _prices(seed, every) as source:
         tables = []
         for strategy, jobs in _WAYS:
             output = source.with_name(f"{strategy}.parquet")
-            build(source, output, plugin=[str(plugin)], dtype="float64", strategy=strategy, jobs=jobs)
+            build(source, output, plugin=[str(plugin)], every=every, dtype="float64", strategy=strategy, jobs=jobs)
             tables.append(parquet.open_own(output).read())
     for (strategy, _), table in zip(_WAYS[1:], tables[1:], strict=True):
-        for name in _own_columns(plugin):
+        for name in (feature.name for feature in _own(plugin)):
             same = tables[0].column(name).equals(table.column(name))
             assert same, f"{name} with --strategy {strategy} is another than with --strategy {_WAYS[0][0]}"
 
@@ -61,7 +69,7 @@ def assert_same_for_any_jobs(plugin: str | Path, seed: int = 0) -> None:
 def assert_one_null_is_local(plugin: str | Path, column: str, seed: int = 0) -> None:
     """Leave out one value of a bar: only the same symbol's values change, from that bar on, within the window."""
     columns, feature = _feature(plugin, column)
-    bars = _bars(seed)
+    bars = _bars(seed, feature.every)
     clean = _value(columns, feature, bars)
     k, symbol = _BARS // 2, _SYMBOLS // 2
     for name in ("open", "high", "low", "close", "volume"):
@@ -83,7 +91,7 @@ def assert_equals_oracle(
 ) -> None:
     """Compare a column with a function of one symbol's bars: a DataFrame -> a value a bar, NaN where it is null."""
     columns, feature = _feature(plugin, column)
-    bars = _bars(seed)
+    bars = _bars(seed, feature.every)
     found = _value(columns, feature, bars)
     for symbol in range(_SYMBOLS):
         frame = pd.DataFrame({name: bars[name][:, symbol] for name in ("open", "high", "low", "close", "volume")})
@@ -94,12 +102,16 @@ def assert_equals_oracle(
 # ---- made-up data ----------------------------------------------------------------------------------------
 
 
-def _own_columns(plugin: str | Path) -> list[str]:
-    return [feature.name for feature in own_features(plugins_of(Config(plugin=(str(plugin),))))]
+def _own(plugin: str | Path) -> tuple[OwnFeature, ...]:
+    return own_features(plugins_of(Config(plugin=(str(plugin),))))
+
+
+def _clocks(plugin: str | Path) -> list[str]:
+    return [every for every in PERIODS if any(feature.every == every for feature in _own(plugin))]
 
 
 def _feature(plugin: str | Path, column: str) -> tuple[Catalogue, Feature]:
-    columns = catalogue(own=own_features(plugins_of(Config(plugin=(str(plugin),)))))
+    columns = catalogue(own=_own(plugin), every=_clocks(plugin))
     return columns, columns.select(column)[0]
 
 
@@ -110,12 +122,14 @@ def _value(columns: Catalogue, feature: Feature, bars: Mapping[str, Panel]) -> P
     return panel
 
 
-def _bars(seed: int) -> dict[str, Panel]:
+def _bars(seed: int, every: str) -> dict[str, Panel]:
     rng = np.random.default_rng(seed)
     shape = (_BARS, _SYMBOLS)
     close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.03, shape), axis=0))
     spread = 1.0 + np.abs(rng.normal(0.0, 0.02, (2, *shape)))
     k = np.repeat(np.arange(float(_BARS))[:, None], _SYMBOLS, axis=1)
+    clock = Clock(every, "W-FRI", "next-week")
+    ends = clock.end(clock.period(_FIRST_FRIDAY) + np.arange(_BARS)).astype(np.float64)
     return {
         "open": close * np.sqrt(spread[0]),
         "high": close * spread[0],
@@ -124,15 +138,16 @@ def _bars(seed: int) -> dict[str, Panel]:
         "volume": np.round(rng.exponential(1e6, shape)),
         "days": np.full(shape, 5.0),
         "bar_number": k,
-        "week_end": _FIRST_FRIDAY + 7.0 * k,
+        PERIODS[every].end: np.repeat(ends[:, None], _SYMBOLS, axis=1),
     }
 
 
 @contextmanager
-def _prices(seed: int) -> Iterator[Path]:
+def _prices(seed: int, every: Iterable[str]) -> Iterator[Path]:
     """Write daily rows to a folder that is removed afterwards; symbols begin on different days."""
     rng = np.random.default_rng(seed)
-    days = np.busday_offset("2019-01-01", np.arange(_DAYS), roll="forward")
+    n_days = max(_DAYS[clock] for clock in every)
+    days = np.busday_offset("2019-01-01", np.arange(n_days), roll="forward")
     frames = []
     for number in range(_SYMBOLS):
         own_days = days[number * 30 :]

@@ -26,13 +26,6 @@ from weekly_cli.verify import verify
 EVERY = ["week", "month", "quarter"]
 PREFIXES = ("w_", "m_", "q_")
 FEW = "w_close,w_rsi_14,m_month_end,m_close,m_mom_1,m_mom_12_1,m_sma_6,m_rs_aaa,q_quarter_end,q_close,q_ret,q_rs_aaa"
-PLUGIN = """
-from weekly_cli.plugin import feature
-
-@feature
-def middle(w_high, w_low):
-    return (w_high + w_low) / 2
-"""
 
 
 def added(table: pa.Table, prefixes: tuple[str, ...] = PREFIXES) -> pa.Table:
@@ -171,17 +164,6 @@ def test_dates_at_which_rows_begin_and_end_change_no_value(prices: Path, out: Pa
 def test_the_prefix_is_that_of_weekly_columns(prices: Path, tmp_path: Path) -> None:
     table = build(prices, tmp_path / "out", every=EVERY, prefix="W_", features="w_ret,m_ret,q_ret")
     assert table.column_names[7:] == ["W_ret", "m_ret", "q_ret"]
-
-
-@pytest.mark.parametrize("every", ["week,month", "month"])
-def test_a_plugin_stays_with_the_week(prices: Path, tmp_path: Path, every: str) -> None:
-    (tmp_path / "mine.py").write_text(PLUGIN, encoding="utf-8")
-    settings: dict[str, Any] = {"plugin": [str(tmp_path / "mine.py")]}
-    alone = build(prices, tmp_path / "alone", features="w_middle", **settings)
-    both = build(prices, tmp_path / "both", every=every, features="w_middle,m_close", **settings)
-    assert both.column_names[7:] == ["w_middle", "m_close"]
-    assert both["w_middle"].equals(alone["w_middle"])
-    assert verify(tmp_path / "both", plugin=settings["plugin"], dates=2).passed
 
 
 # ---- audited ---------------------------------------------------------------------------------------------

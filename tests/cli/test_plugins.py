@@ -327,7 +327,7 @@ def test_questions_to_an_output_tell_that_they_run_no_plugin(output: Path, mine:
         latest(str(output), features="w_range_z")
     refused = run_cli("explain", output, "AAA", "2023-06-01", "--feature", "w_range_z")
     assert refused.returncode == 2
-    assert "plugins are not run for this" in refused.stderr
+    assert f"runs only where you name it: --plugin {mine}" in refused.stderr
 
 
 def test_a_named_plugin_computes_what_the_next_session_sees(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +25,20 @@ from weekly_cli.questions.step_formulas import write
 from weekly_cli.questions.why_null import too_early, why_null
 from weekly_cli.questions.workings import At, Evaluated, Working, needed_steps, workings
 from weekly_cli.run.clocks import clocks_of
+from weekly_cli.run.plugins import have_changed, plugins_of, refuse_others
 from weekly_cli.settings.kinds import Date
 
 #: Two computations of a value may differ by this share, besides the rounding of its type: another machine's logarithm.
 _TOLERANCE = 1e-9
 
 
-def explain(output: str | Path, symbol: str, date: datetime.date | str, feature: str | None = None) -> Explanation:
+def explain(
+    output: str | Path,
+    symbol: str,
+    date: datetime.date | str,
+    feature: str | None = None,
+    plugin: Sequence[str] = (),
+) -> Explanation:
     """Explain a row of an output of `build`.
 
     Parameters
@@ -43,11 +50,13 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
         A session of the symbol; text as in 2024-03-01.
     feature : str, optional
         The weekly column whose formula is wanted; without one a few values are shown.
+    plugin : sequence of str
+        The plugins of the build: they are code, and what an output says makes none run. Installed ones do.
 
     Raises
     ------
     UsageError
-        If the output has no such symbol, session or column.
+        If the output has no such symbol, session or column, or none of a plugin.
     InputRefused
         If it is no output of `build`, or lacks a column from which it was made.
     """
@@ -55,7 +64,8 @@ def explain(output: str | Path, symbol: str, date: datetime.date | str, feature:
         day = day_of(Date().check(date))
     except ValueError as error:
         raise UsageError(f"DATE {error}") from error
-    built = open_output(output)
+    built = open_output(output, plugin)
+    refuse_others(plugins_of(built.config), built.name, built.features)
     found = history(built, symbol)
     wanted = None if feature is None else feature_of(built, feature, found.steps)
     clocks = {clock.every: clock for clock in clocks_of(built.config)}
@@ -245,6 +255,8 @@ def _conclusion(row: Row, n_compared: int, differing: tuple[Value, ...]) -> str:
         return f"{some}: it was built with --start {config.start}, and the rows before that date are not in it."
     if config.columns_out:
         return f"{some}: it was built with --columns-out, and columns of which its bars were made are not in it."
+    if have_changed(plugins_of(config), built.record):
+        return f"{some}: the plugin's content is another by now."
     if built.record["version"] != __version__:
         return f"{some}: weekly-cli {built.record['version']} built it, and this is {__version__}."
     return (

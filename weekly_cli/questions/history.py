@@ -31,6 +31,7 @@ from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.questions.workings import Evaluated, needed_steps
 from weekly_cli.run.benchmark_file import keyed_closes
 from weekly_cli.run.clocks import clocks_of
+from weekly_cli.run.plugins import refusal
 from weekly_cli.run.wanted import wanted_by
 
 Bools = NDArray[np.bool_]
@@ -228,7 +229,7 @@ def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
     own = names.get(name, name)
     feature = steps.get(own)
     if own in built.of_plugins:
-        raise UsageError(f"--feature {name}: it is a plugin's column of {built.name}, and plugins are not run for this")
+        raise refusal("--feature", name, built.record)
     if own not in built.features or not isinstance(feature, Feature):
         hint = of_label(name) or did_you_mean(name, names)
         raise UsageError(f"--feature {name}: {built.name} has no such weekly column{hint}")

@@ -35,7 +35,7 @@ from weekly_cli.questions.histories import Histories, histories, newest_columns
 from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
 from weekly_cli.questions.recomputed import Recomputation, price_columns, recomputation
 from weekly_cli.run.clocks import clocks_of, weekly_clock
-from weekly_cli.run.plugins import plugins_of, recorded_plugins
+from weekly_cli.run.plugins import have_changed, plugins_of, recorded_plugins, refusal, refuse_others
 
 _WEEK_END = "w_week_end"
 _ENDS = tuple(f"{period.prefix}{period.end}" for period in PERIODS.values())
@@ -139,7 +139,7 @@ def latest(
             f"{output} has a row a week, and each symbol's newest row is its newest bar; latest takes an output of "
             "--rows daily"
         )
-    _refuse_other_plugins(built)
+    refuse_others(plugins_of(built.config), built.name, built.features)
     names = _chosen(built, features)
     ends = ends_of(built, symbols)
     sessions = (
@@ -173,28 +173,20 @@ def _is_of_rows(step: Step | None) -> bool:
     return isinstance(step, Feature) and step.of_rows
 
 
-def _refuse_other_plugins(built: Built) -> None:
-    """Refuse a plugin that the output has no column of."""
-    for plugin in plugins_of(built.config):
-        if not any(feature.name in built.features for feature in plugin.features):
-            raise UsageError(f"--plugin {plugin.name}: {built.name} has no column of it; leave it out")
-
-
 def _chosen(built: Built, features: str) -> list[str]:
     """Return the output's weekly columns that `features` asks for."""
     families = built.catalogue.families
     words = [word.strip().removeprefix("-") for word in features.split(",") if word.strip()]
     for word in words:
         if word in built.of_plugins:
-            raise UsageError(
-                f"--features: {word} is a plugin's column, which is code and runs only where you name it: "
-                f"{' '.join(f'--plugin {name}' for name in recorded_plugins(built.record))}"
-            )
+            raise refusal("--features", word, built.record)
         if word not in ("all", *families, *built.features):
             hint = of_label(word) or did_you_mean(word, [*families, *built.features])
             raise UsageError(f"--features: {built.name} has no weekly column {word}, and no family has this name{hint}")
     asked = {one.name for one in built.catalogue.select(features)}
     names = [name for name in built.features if name in asked]
+    if not names and built.of_plugins:
+        raise refusal("--features", built.of_plugins[0], built.record)
     if not names:
         raise UsageError(
             f"--features {features}: {built.name} has none of these columns; it has {', '.join(built.features)}"
@@ -297,7 +289,6 @@ def _why(built: Built) -> str:
         return f" (it was built with --start {config.start}, and lacks the rows before that it was made of)"
     if built.record["version"] != __version__:
         return f" (version {built.record['version']} has built it, and this is {__version__})"
-    recorded = {one["sha256"] for one in built.record.get("plugins", ())}
-    if not recorded.issuperset(one.sha256 for one in plugins_of(config)):
+    if have_changed(plugins_of(config), built.record):
         return " (the plugin's content is another by now)"
     return " (has the sector map changed?)" if config.sector_map is not None else ""

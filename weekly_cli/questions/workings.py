@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from weekly_cli.compute.bars import Floats
-from weekly_cli.compute.features import BAR_INPUTS, Feature, Step, evaluate
+from weekly_cli.compute.features import Feature, Step, evaluate
 from weekly_cli.compute.kernels import Panel
 
 #: How formulas name the columns of a bar.
@@ -232,7 +232,7 @@ def workings(name: str, at: At, write: Writer) -> Iterator[Working]:
     """Yield the working of a step at a bar, then those of the steps that it is made of, each once."""
     known: set[str] = set()
     for each in needed_steps(name, at.evaluated.steps):
-        if each in at.evaluated.steps and each not in BAR_INPUTS:
+        if each in at.evaluated.steps:
             for line in write(at.evaluated.steps[each], at):
                 if line.name not in known:
                     known.add(line.name)

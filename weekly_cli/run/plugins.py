@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from weekly_cli.compute.features import FAMILIES
 from weekly_cli.compute.features.developing import FAMILY as DEVELOPING
 from weekly_cli.errors import PluginFailed, UsageError
 from weekly_cli.files import sources
+from weekly_cli.names import PERIODS
 from weekly_cli.plugin import OwnFeature, features_of, line_of
 from weekly_cli.settings import Config
 
@@ -61,6 +62,50 @@ def plugins_of(config: Config) -> tuple[Plugin, ...]:
 def own_features(plugins: Iterable[Plugin]) -> tuple[OwnFeature, ...]:
     """Return the columns of all plugins."""
     return tuple(feature for plugin in plugins for feature in plugin.features)
+
+
+def refuse_without_columns(plugins: Iterable[Plugin], every: Sequence[str], setting: str) -> None:
+    """Refuse a plugin whose columns all belong to clocks that are not on.
+
+    Raises
+    ------
+    UsageError
+    """
+    for plugin in plugins:
+        clocks = [clock for clock in PERIODS if any(feature.every == clock for feature in plugin.features)]
+        if not set(clocks) & set(every):
+            nouns = " and ".join(PERIODS[clock].nouns for clock in clocks)
+            wanted = ",".join(clock for clock in PERIODS if clock in (*clocks, *every))
+            raise UsageError(
+                f"plugin {plugin.name} has columns of {nouns} alone, and {setting} is {','.join(every)}; "
+                f"--every {wanted} adds them"
+            )
+
+
+def refuse_others(plugins: Iterable[Plugin], output: str, features: Collection[str]) -> None:
+    """Refuse a plugin of which an output with these features has no column.
+
+    Raises
+    ------
+    UsageError
+    """
+    for plugin in plugins:
+        if not any(feature.name in features for feature in plugin.features):
+            raise UsageError(f"--plugin {plugin.name}: {output} has no column of it; leave it out")
+
+
+def refusal(setting: str, column: str, record: Mapping[str, Any]) -> UsageError:
+    """Return why a column of a plugin that was not named can't be computed."""
+    named = " ".join(f"--plugin {name}" for name in recorded_plugins(record))
+    return UsageError(
+        f"{setting}: {column} is a plugin's column, which is code and runs only where you name it: {named}"
+    )
+
+
+def have_changed(plugins: Iterable[Plugin], record: Mapping[str, Any]) -> bool:
+    """Tell whether a plugin has another content than that with which an output was built."""
+    recorded = {one["sha256"] for one in record.get("plugins", ())}
+    return not recorded.issuperset(plugin.sha256 for plugin in plugins)
 
 
 def features_in_worker(names: Sequence[PluginName]) -> tuple[OwnFeature, ...]:

@@ -16,7 +16,7 @@ from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.parquet import read_table_file
 from weekly_cli.names import SECTOR_COLUMNS, benchmark_name, written_name
-from weekly_cli.run.plugins import Plugin, own_features, plugins_of
+from weekly_cli.run.plugins import Plugin, own_features, plugins_of, refuse_without_columns
 from weekly_cli.settings import Config
 
 _COLLISIONS_SHOWN = 5
@@ -118,6 +118,7 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     if repeated is not None:
         raise UsageError(f"two benchmarks would both give the columns w_rs_{repeated}, ...; leave one of them out")
     plugins = plugins_of(config)
+    refuse_without_columns(plugins, config.every, config.named("every"))
     own = own_features(plugins)
     columns = catalogue(names, config.windows, own, config.every, with_developing=config.developing)
     features = columns.select(_selection(config), config.named("features"))

@@ -15,6 +15,7 @@ from weekly_cli.settings.sources import resolve_some
 
 
 @command(
+    "plugin",
     "json",
     *CONNECTION,
     examples=(
@@ -32,12 +33,12 @@ def explain(
     ] = None,
 ) -> int:
     """Say which week a row sees and why, of which daily rows its bar is made, and how a value comes out of them."""
-    as_json = resolve_some(["json"], *layers(typed))["json"]
+    known = resolve_some(["plugin", "json"], *layers(typed))
     with importing():
         from weekly_cli.cli.views import explain as view
         from weekly_cli.questions.explain import explain as explained
-    found = explained(output, symbol, date, feature)
-    if as_json:
+    found = explained(output, symbol, date, feature, known["plugin"])
+    if known["json"]:
         print_json(found.to_dict())
     else:
         view.show(found, console(stderr=False))

@@ -30,14 +30,15 @@ def features(
     """List every column that build can add; of one, tell its source, steps, warm-up and an example with numbers."""
     from weekly_cli.compute.features import catalogue
     from weekly_cli.compute.features.developing import FAMILY as DEVELOPING
-    from weekly_cli.run.plugins import own_features, plugins_of
+    from weekly_cli.run.plugins import own_features, plugins_of, refuse_without_columns
     from weekly_cli.settings import Config
 
     known = resolve_some(["every", "windows", "plugin", "developing", "json"], *layers(typed))
-    own = own_features(plugins_of(Config(plugin=known["plugin"])))
+    plugins = plugins_of(Config(plugin=known["plugin"]))
+    own = own_features(plugins)
     with_developing = known["developing"] or name == DEVELOPING
     columns = catalogue(["{b}"], known["windows"], own, known["every"], with_developing=with_developing)
-    if name is not None and name not in columns.families:
+    if name is not None and name not in {*columns.families, *(feature.family for feature in own)}:
         from weekly_cli.cli.views import feature_card as view
         from weekly_cli.questions.feature_card import feature_card
 
@@ -47,6 +48,8 @@ def features(
         else:
             view.show(card, console(stderr=False))
         return EXIT_DONE
+    listed = [plugin for plugin in plugins if name in (None, plugin.features[0].family)]
+    refuse_without_columns(listed, known["every"], "--every")
     rows = [
         {
             "family": row.family,

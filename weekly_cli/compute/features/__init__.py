@@ -25,12 +25,12 @@ from weekly_cli.compute.features import (
 )
 from weekly_cli.compute.features.bar import VISIBLE_FROM, WEEK_END
 from weekly_cli.compute.features.clock_columns import clock_columns
-from weekly_cli.compute.features.declare import BAR_INPUTS, Feature, Step, evaluate
-from weekly_cli.errors import PluginFailed, UsageError
+from weekly_cli.compute.features.declare import Feature, Step, evaluate
+from weekly_cli.compute.features.own import own_steps
+from weekly_cli.errors import UsageError
 from weekly_cli.names import PERIODS, WINDOWS, did_you_mean, of_label
 
 __all__ = [
-    "BAR_INPUTS",
     "FAMILIES",
     "VISIBLE_FROM",
     "WEEK_END",
@@ -65,17 +65,20 @@ class Catalogue:
     Attributes
     ----------
     steps : mapping of name to Step
-        Features and intermediate values, in output order. Those of the week are there without its columns too: columns
-        of plugins are made of them.
+        Features and intermediate values, in output order. Those of the week are there without its columns too: the week
+        to date is made of them.
     features : tuple of Feature
         The columns in output order, one clock after the other.
     every : tuple of str
         The clocks whose columns there are.
+    own : sequence of Feature
+        The columns of plugins, those of other clocks too.
     """
 
     steps: Mapping[str, Step]
     features: tuple[Feature, ...]
     every: tuple[str, ...]
+    own: Sequence[Feature] = ()
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -127,7 +130,8 @@ class Catalogue:
     def _every_of(self, word: str) -> str:
         """Return how to get a column of a clock that is not on; empty if it is none."""
         for every in PERIODS:
-            if every not in self.every and any(step.name == word for step in catalogue(every=(every,)).features):
+            own = [feature for feature in self.own if feature.every == every]
+            if every not in self.every and any(one.name == word for one in (*catalogue(every=(every,)).features, *own)):
                 return f" (--every {','.join((*self.every, every))} adds it)"
         return ""
 
@@ -175,7 +179,7 @@ def catalogue(
     windows : iterable of (key, windows)
         Those that are not the usual ones, as `--windows` gives them.
     own : sequence of Feature
-        The columns of plugins, which come after the week's.
+        The columns of plugins, each after those of its clock.
     every : sequence of str
         The clocks, some of `names.PERIODS`, in any order.
     with_developing : bool
@@ -188,29 +192,17 @@ def catalogue(
     """
     others = tuple(windows)
     by_name = {step.name: step for step in _steps_of("week", benchmarks, others)}
-    for feature in own:
-        if feature.name in by_name:
-            raise PluginFailed(f"plugin {feature.family}: there is a column {feature.name} already; rename the feature")
-        by_name[feature.name] = feature
-    names = [*BAR_INPUTS, *(step.name for step in by_name.values() if isinstance(step, Feature))]
-    for feature in own:
-        unknown = next((name for name in feature.inputs if name not in names), None)
-        if unknown is not None:
-            raise PluginFailed(
-                f"plugin {feature.family}: {feature.name} takes {unknown}, which is neither of {', '.join(BAR_INPUTS)} "
-                f"nor another column{did_you_mean(unknown, names)}"
-            )
-    of_week = [step for step in by_name.values() if isinstance(step, Feature)]
-    features = of_week if "week" in every else list(own)
+    features: list[Feature] = []
     for one in PERIODS:
-        if one in every and one != "week":
-            steps = _steps_of(one, benchmarks, others)
-            by_name |= {step.name: step for step in steps}
-            features += [step for step in steps if isinstance(step, Feature)]
+        if one in every:
+            steps = {step.name: step for step in _steps_of(one, benchmarks, others)}
+            steps |= {feature.name: feature for feature in own_steps(own, one, steps)}
+            by_name |= steps
+            features += [step for step in steps.values() if isinstance(step, Feature)]
     if with_developing:
         by_name |= {step.name: step for step in developing.steps()}
         features += [step for step in developing.steps() if isinstance(step, Feature)]
-    return Catalogue(by_name, tuple(features), tuple(one for one in PERIODS if one in every))
+    return Catalogue(by_name, tuple(features), tuple(one for one in PERIODS if one in every), own)
 
 
 def _steps_of(every: str, benchmarks: Sequence[str], windows: Iterable[tuple[str, Sequence[int]]]) -> tuple[Step, ...]:

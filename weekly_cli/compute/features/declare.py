@@ -8,8 +8,10 @@ from typing import Any
 
 from weekly_cli.compute.kernels import Panel
 
-#: Panels that every evaluation has as input: the facts of the bars themselves.
-BAR_INPUTS = ("week_end", "bar_number", "days", "open", "high", "low", "close", "volume")
+#: Facts of the bars that every evaluation has as input, besides the bar's last day, which has a name in each clock.
+BAR_FACTS = ("bar_number", "days", "open", "high", "low", "close", "volume")
+#: How a feature of any clock names the bar's last day.
+PERIOD_END = "period_end"
 
 #: What the inputs begin with that are of the running bar of a daily row.
 RUNNING = "running_"

@@ -95,7 +95,7 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
     every = tuple(one for one in PERIODS if one == "week" or one in config.every)
     usual = {name: formula for one in every for name, formula in formulas_of(windows, one).items()}
     known = usual | {
-        feature.name: partial(_own, reference=feature.reference)
+        feature.name: partial(_own, reference=feature.reference, end=PERIODS[feature.every].end)
         for feature in sample.features
         if isinstance(feature, OwnFeature) and feature.reference is not None
     }
@@ -149,10 +149,10 @@ def _labels(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) ->
     return label_columns(closes, truth["symbol"], dates, config.label, last_day, days_before)
 
 
-def _own(bars: pd.DataFrame, reference: Callable[[pd.DataFrame], Any]) -> Values:
-    """Return what a plugin's own reference gives."""
+def _own(bars: pd.DataFrame, reference: Callable[[pd.DataFrame], Any], end: str) -> Values:
+    """Return what a plugin's own reference gives; `end` is what the last day of bars is called."""
     try:
-        values = np.asarray(pd.Series(reference(bars.copy())).to_numpy(np.float64, na_value=np.nan))
+        values = np.asarray(pd.Series(reference(bars.rename_axis(end))).to_numpy(np.float64, na_value=np.nan))
     except Exception as error:
         raise PluginFailed(f"the reference of a plugin: {type(error).__name__}: {error}") from error
     if len(values) != len(bars):
