@@ -14,7 +14,7 @@ REQUIRED_ROLES = ("symbol", "date", "close")
 #: Names by which a role is found; case is ignored, and blanks and hyphens are read as underscores.
 ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "code", "instrument", "security", "sym", "stock", "asset", "secid"),
-    "date": ("date", "timestamp", "datetime", "day", "time", "trade_date", "trading_date", "session"),
+    "date": ("date", "timestamp", "datetime", "day", "trade_date", "trading_date", "session"),
     "open": ("open", "open_price", "px_open", "o"),
     "high": ("high", "high_price", "px_high", "h"),
     "low": ("low", "low_price", "px_low", "l"),
@@ -41,6 +41,7 @@ FIGURES = frozenset(
 SECOND_ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),
     "date": (
+        "time",
         "datadate",
         "tradedate",
         "trade_dt",
@@ -135,10 +136,10 @@ def written_name(feature: str, prefix: str) -> str:
 def normal(name: str) -> str:
     """Return `name` in the form in which aliases are compared.
 
-    >>> normal("Trade Date")
-    'trade_date'
+    >>> normal("Trade Date"), normal("<CLOSE>")
+    ('trade_date', 'close')
     """
-    return re.sub(r"[\s\-]+", "_", name.strip()).lower()
+    return re.sub(r"[\s\-]+", "_", name.strip(" <>")).lower()
 
 
 def benchmark_name(symbol: object) -> str:

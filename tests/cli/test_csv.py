@@ -200,6 +200,17 @@ def test_text_of_any_name_is_read_if_it_is_given(tmp_path: Path) -> None:
     assert report_here(path, tmp_path / "out", features=FEW).rows == table.num_rows
 
 
+def test_names_in_angle_brackets_are_roles(tmp_path: Path) -> None:
+    """As in the ASCII form of MetaStock, which has a time beside the date."""
+    path = tmp_path / "aaa.us.txt"
+    lines = [f"AAA.US,D,202301{day:02d},000000,9,11,8,{day},100,0" for day in range(2, 32)]
+    path.write_text("\n".join(["<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", *lines]))
+    out = build(path, tmp_path / "out")
+    assert out.column("<TICKER>").unique().to_pylist() == ["AAA.US"]
+    assert out.column("w_close").to_pylist()[-1] == 27.0  # a Friday
+    assert out.column("w_open").to_pylist()[-1] == 9.0
+
+
 def test_dates_as_columns_are_refused(tmp_path: Path) -> None:
     path = put(closes().T.to_csv(index_label="ticker"), tmp_path / "in.csv")
     with pytest.raises(InputRefused, match="has a column a date"):
