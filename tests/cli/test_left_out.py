@@ -43,6 +43,8 @@ def test_a_file_is_parquet_by_its_bytes(tmp_path: Path, name: str) -> None:
         (".SPX.parquet", "hidden by its name"),
         ("_SPX.parquet", "hidden by its name"),
         (".staging", "hidden by its name"),
+        ("b.parquet.tmp", "a copy or a leftover by its name"),
+        ("a.parquet~", "a copy or a leftover by its name"),
         ("notes.txt", "not Parquet"),
         ("prices.csv", "CSV beside Parquet"),
         ("_SUCCESS", "a writer's mark"),
@@ -54,7 +56,7 @@ def test_what_is_not_read_is_told_with_its_reason(tmp_path: Path, name: str, rea
     write(of("AAA"), folder / "a.parquet")
     if name == ".staging":
         write(of("BBB"), folder / name / "b.parquet")
-    elif name.endswith(".parquet") or name == "_metadata":
+    elif ".parquet" in name or name == "_metadata":
         write(of("BBB"), folder / name)
     else:
         (folder / name).write_text("symbol,date,close\n")
@@ -65,7 +67,7 @@ def test_what_is_not_read_is_told_with_its_reason(tmp_path: Path, name: str, rea
     assert symbols(tmp_path / "out") == ["AAA"]
 
 
-@pytest.mark.parametrize("name", [".SPX.parquet", ".staging"])
+@pytest.mark.parametrize("name", [".SPX.parquet", ".staging", "a.parquet.bak"])
 def test_what_is_hidden_is_read_if_its_path_is_given(tmp_path: Path, name: str) -> None:
     """As the reason says."""
     folder = tmp_path / "prices"

@@ -69,7 +69,19 @@ def test_a_file_per_symbol_is_named_after_it(tmp_path: Path, strategy: str) -> N
     assert "each file's name" in report_here(tmp_path / "in", tmp_path / "again", features=FEW).notes[0]
 
 
-@pytest.mark.parametrize("names", ["{symbol}/prices.parquet", "{symbol}/{year}.parquet", "{year}/{symbol}.parquet"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "{symbol}/prices.parquet",
+        "{symbol}/{year}.parquet",
+        "{year}/{symbol}.parquet",
+        "{symbol}/prices_{year}.parquet",
+        "{symbol}_{year}.parquet",
+        "{year}-Q3 {symbol}.parquet",
+        "{symbol}.{year}-01-01.parquet",
+        "{year}/{symbol}-{year}.parquet",
+    ],
+)
 def test_folders_tell_the_symbol_where_files_do_not(tmp_path: Path, strategy: str, names: str) -> None:
     for symbol in SYMBOLS:
         years = (
@@ -78,6 +90,17 @@ def test_folders_tell_the_symbol_where_files_do_not(tmp_path: Path, strategy: st
         for year, rows in years:
             write(rows, tmp_path / "in" / names.format(symbol=symbol, year=year))
     same_as_plain(tmp_path / "in", tmp_path, strategy)
+
+
+def test_names_with_dates_are_taken_for_symbols_only_where_they_tell_them(tmp_path: Path) -> None:
+    """Numbers of an exchange may look like years; prices of two years in two folders may be of two symbols."""
+    write(of("AAA"), tmp_path / "codes" / "2018.HK.parquet")
+    write(of("BRK.B"), tmp_path / "codes" / "2020.HK.parquet")
+    assert set(build_here(tmp_path / "codes", tmp_path / "x").column("symbol").to_pylist()) == {"2018.HK", "2020.HK"}
+    write(of("AAA"), tmp_path / "folders" / "AAA" / "prices_2021.parquet")
+    write(of("BRK.B"), tmp_path / "folders" / "BBB" / "prices_2022.parquet")
+    with pytest.raises(InputRefused, match="symbol=@file"):
+        build_here(tmp_path / "folders", tmp_path / "y")
 
 
 def test_one_symbol_is_the_files_name_or_a_constant(tmp_path: Path, strategy: str) -> None:

@@ -194,7 +194,10 @@ def _take_file_symbols(choice: Choice, schema: pa.Schema, symbols: Mapping[str, 
 #: What writers append to a name, and what tells the format.
 _SUFFIXES = re.compile(r"\.(parquet|parq|pq|gz|gzip|zst|zstd|snappy|lz4|br|csv|tsv|txt)$", re.IGNORECASE)
 _PART = re.compile(r"^(part|chunk|data|output|file)[-_.]?\d+([-_.]|$)|^part[-_.]|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}")
-_DATE = re.compile(r"^(19|20|21)\d\d([-_.]?(0[1-9]|1[0-2]|q[1-4])([-_.]?[0-3]\d)?)?$", re.IGNORECASE)
+_A_DATE = r"(?:19|20|21)\d\d(?:[-_.]?(?:0[1-9]|1[0-2]|q[1-4])(?:[-_.]?[0-3]\d)?)?"
+_DATE = re.compile(f"^{_A_DATE}$", re.IGNORECASE)
+#: A name with a date behind or before it; before a dot stand the numbers of exchanges, as in 2018.HK.
+_DATED = re.compile(f"^(?:(.+)[-_. ]{_A_DATE}|{_A_DATE}[-_ ](.+))$", re.IGNORECASE)
 
 
 def symbol_of_file(path: str) -> str:
@@ -224,7 +227,23 @@ def _from_folders(paths: Sequence[str]) -> tuple[dict[str, str], str]:
     return symbols, f"symbol: the name of each file's folder ({symbols[paths[0]]}, …)"
 
 
-_FROM = {FROM_FILE: _from_files, FROM_FOLDER: _from_folders}
+def _from_dated_files(paths: Sequence[str]) -> tuple[dict[str, str], str]:
+    symbols = {path: _undated(symbol_of_file(path)) for path in paths}
+    return symbols, f"symbol: each file's name without its date ({symbols[paths[0]]}, …)"
+
+
+def _undated(name: str) -> str:
+    """Return a name without the date that its file is of.
+
+    >>> _undated("AAPL_2023-Q1"), _undated("2023 AAPL"), _undated("2018.HK")
+    ('AAPL', 'AAPL', '2018.HK')
+    """
+    dated = _DATED.match(name)
+    return name if dated is None else dated[1] or dated[2]
+
+
+_DATED_FILES = "dated files"
+_FROM = {FROM_FILE: _from_files, FROM_FOLDER: _from_folders, _DATED_FILES: _from_dated_files}
 
 
 def _telling(choice: Choice, schema: pa.Schema, files: Files) -> str | None:
@@ -239,11 +258,15 @@ def _telling(choice: Choice, schema: pa.Schema, files: Files) -> str | None:
     names = [symbol_of_file(path) for path in files.paths]
     folders = [_folder(path) for path in files.paths]
     names_tell = not all(map(_DATE.match, names)) and not _are_parts(names)
+    folders_tell = len(set(folders)) > 1 and not all(map(_DATE.match, folders))
+    undated = set(map(_undated, names))
     if len(set(names)) == len(names):
+        if names_tell and len(undated) < len(names):  # a file a year, or the like
+            return None if folders_tell else _DATED_FILES
         return FROM_FILE if names_tell else None
     if names_tell and all(map(_DATE.match, folders)):
         return FROM_FILE
-    return FROM_FOLDER if not names_tell or len(set(names)) == 1 else None
+    return FROM_FOLDER if not names_tell or len(undated) == 1 else None
 
 
 def _are_parts(names: Sequence[str]) -> bool:

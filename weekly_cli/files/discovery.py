@@ -218,7 +218,22 @@ def _files_of_glob(path: Location, name: str) -> tuple[list[Location], dict[Loca
 _TEXT = "CSV beside Parquet; give its path to read it"
 _FOLDER = "a folder beside files that match; give its path to read it"
 _HIDDEN = "hidden by its name; give its path to read it"
+_LEFTOVER = "a copy or a leftover by its name; give its path to read it"
 _MOST_LINE_BYTES = 64 * 1024
+#: How names end of files that are unfinished, or were kept when another took their place.
+_LEFTOVERS = (
+    ".tmp",
+    ".temp",
+    ".part",
+    ".partial",
+    ".inprogress",
+    ".crdownload",
+    ".download",
+    ".bak",
+    ".old",
+    ".orig",
+    "~",
+)
 #: What writers leave beside their Parquet files.
 _COMPANIONS = {
     "_SUCCESS": "a writer's mark",
@@ -238,6 +253,8 @@ def _why_skipped(file: Location, folder: Location) -> str | None:
         return _COMPANIONS[file.name]
     if _hidden(file.parts[len(folder.parts) :]):
         return _HIDDEN if is_parquet(file) else "not Parquet"
+    if file.name.lower().endswith(_LEFTOVERS):
+        return _LEFTOVER
     if file.suffix.lower() in PARQUET_SUFFIXES or is_parquet(file):
         return None
     return _TEXT if is_named_as_text(file) else "not Parquet"

@@ -62,7 +62,8 @@ def open_parquet(
         other = other_format(location(str(path)))
         if other is not None:
             raise InputRefused(f"{path} is {other}; write it as Parquet or CSV") from error
-        raise InputRefused(f"{path} can't be read as Parquet: {first_line(error)}") from error
+        reason = first_line(error).rstrip(".")
+        raise InputRefused(f"{path} can't be read as Parquet: {reason}; write it again, or leave it out") from error
 
 
 def _without_arrow_types(path: Location) -> pq.FileMetaData:
