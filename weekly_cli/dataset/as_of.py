@@ -7,72 +7,25 @@ process that needs it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from weekly_cli.compute.arrays import Column, from_numpy, known
+from weekly_cli.compute.arrays import Column, from_numpy
 from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset.as_of_table import JoinedRows, JoinedTable, codes_and_days, keys_of, rows_of
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.schema import DatasetSchema, DateReading, Derived, is_text, plain_type, symbol_codes
-from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.files.parquet import read_table_file
-from weekly_cli.files.tables import content_hash
+from weekly_cli.errors import UsageError
+from weekly_cli.files.tables import TableFile, content_hash
 from weekly_cli.names import ALIASES, did_you_mean, normal
 from weekly_cli.settings import Config
 
 AS_OF = "as of"
 _KEY_DAYS = 2**32
-
-
-@dataclass(frozen=True)
-class JoinedTable:
-    """A table to join, and how.
-
-    Attributes
-    ----------
-    path : str
-    sha256 : str
-        Of its bytes when the run began.
-    moment : str
-        The column that says when a row was known.
-    symbol : str
-        The column with the symbol whose row it is; "": a row is for all.
-    symbol_type : pa.DataType
-        In which symbols are compared.
-    same_day : bool
-        Whether a row that was known on the day of a session counts in it.
-    most_days : int or None
-        A row that has been known for more days is not taken.
-    """
-
-    path: str
-    sha256: str
-    moment: str
-    symbol: str
-    symbol_type: pa.DataType
-    same_day: bool
-    most_days: int | None
-
-    @property
-    def age(self) -> str:
-        """The name of the column with the days since the joined row was known."""
-        return age_column(self.path)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """A table's rows in the order of symbol and moment: their keys, and its columns."""
-
-    symbols: pa.Array | None
-    codes: Ints
-    days: Ints
-    columns: pa.Table
 
 
 def with_joins(schema: DatasetSchema, config: Config) -> DatasetSchema:
@@ -119,11 +72,6 @@ def path_of(spec: str) -> str:
     return spec.rpartition(":")[0]
 
 
-def age_column(path: str) -> str:
-    """Return the name of the column with the days since a joined row was known."""
-    return f"{Path(path).stem}_age_days"
-
-
 def moment_of(spec: str) -> str:
     """Return the column of what `--join` names."""
     return spec.rpartition(":")[2]
@@ -134,27 +82,30 @@ def _described(spec: str, schema: DatasetSchema, config: Config) -> tuple[Joined
     named = f"{config.named('join')} {spec}"
     path, moment = path_of(spec), moment_of(spec)
     sha256 = content_hash(path, config.named("join"))
-    read = read_table_file(path, config.named("join"), lambda name: _may_be_symbol(name, schema))
-    if moment not in read.column_names:
+    of_file = TableFile(path, config.named("join"), lambda name: _may_be_symbol(name, schema)).schema
+    if moment not in of_file.names:
         raise UsageError(
             f"{named}: {path} has no column {moment!r} that says when a row was known; it has "
-            f"{', '.join(read.column_names)}{did_you_mean(moment, read.column_names)}"
+            f"{', '.join(of_file.names)}{did_you_mean(moment, of_file.names)}"
         )
-    kind = read.schema.field(moment).type
+    kind = of_file.field(moment).type
     if not (pa.types.is_temporal(kind) or is_text(kind)):
         raise UsageError(f"{named}: column {moment!r} of {path} is {kind}; it takes dates, timestamps or ISO 8601 text")
-    symbol = _symbol_of(read.schema, schema)
+    symbol = _symbol_of(of_file, schema)
     table = JoinedTable(
         path, sha256, moment, symbol, plain_type(schema.symbol_type), config.join_same_day, config.join_max_age
-    )
-    rows = _rows(table)
+    ).with_bytes()
+    rows = rows_of(table)
     columns = pa.schema([field.remove_metadata() for field in rows.columns.schema])
     if not len(columns):
         raise UsageError(f"{named}: {path} has no column beside its keys; there is nothing to join")
-    left_out = len(read) - len(rows.days)
     whose = f"by symbol ({len(rows.symbols):,} of them)" if rows.symbols is not None else "for all symbols"
     note = f"{path}: {len(columns):,} columns as of {moment}, {whose}"
-    return table, columns, note + (f"; {left_out:,} rows without a date or a symbol are left out" if left_out else "")
+    return (
+        table,
+        columns,
+        note + (f"; {rows.n_left_out:,} rows without a date or a symbol are left out" if rows.n_left_out else ""),
+    )
 
 
 def _symbol_of(columns: pa.Schema, schema: DatasetSchema) -> str:
@@ -165,49 +116,6 @@ def _symbol_of(columns: pa.Schema, schema: DatasetSchema) -> str:
 
 def _may_be_symbol(name: str, schema: DatasetSchema) -> bool:
     return name == schema.roles["symbol"] or normal(name) in ALIASES["symbol"]
-
-
-@functools.lru_cache(maxsize=8)
-def _rows(table: JoinedTable) -> _Rows:
-    """Read a table.
-
-    Raises
-    ------
-    InputRefused
-        If it is another one than the run began with, or its symbols are of another type.
-    """
-    if content_hash(table.path, "--join") != table.sha256:
-        raise InputRefused(f"{table.path} was changed while it was being read; run the same command again")
-    read = read_table_file(table.path, "--join", lambda name: name == table.symbol)
-    moments = read.column(table.moment)
-    days, usable = session_days(moments)
-    keep = np.ones(len(days), bool) if usable is None else usable.copy()
-    symbols, codes = None, np.zeros(len(days), np.int64)
-    if table.symbol:
-        try:
-            column = read.column(table.symbol).cast(table.symbol_type)
-        except pa.ArrowInvalid as error:
-            raise InputRefused(
-                f"--join {table.path}: column {table.symbol!r} is not {table.symbol_type}, as the symbols of the input "
-                "are; convert it"
-            ) from error
-        keep &= known(column)
-        symbols = column.combine_chunks().unique().drop_null()
-        codes = symbol_codes(column, symbols).astype(np.int64)
-    kept = np.flatnonzero(keep)
-    order = kept[
-        np.lexsort((_instants(moments)[kept], days[kept], codes[kept]))
-    ]  # stable: of equal ones the last counts
-    names = [name for name in read.column_names if name not in (table.moment, table.symbol)]
-    columns = read.select(names).take(from_numpy(order)).combine_chunks()
-    return _Rows(symbols, codes[order], days[order].astype(np.int64), columns)
-
-
-def _instants(moments: Column) -> NDArray[np.int64]:
-    """Return what orders moments within a day; dates and texts have none."""
-    if not pa.types.is_timestamp(moments.type):
-        return np.zeros(len(moments), np.int64)
-    return np.asarray(moments.cast(pa.int64()).fill_null(0))
 
 
 class AsOf:
@@ -225,33 +133,35 @@ class AsOf:
         self._symbols, dates = keys
         days, self._has_date = session_days(dates, reading)
         self._days = days.astype(np.int64)
-        self._found: dict[JoinedTable, tuple[_Rows, Ints, NDArray[np.bool_]]] = {}
+        self._found: dict[JoinedTable, tuple[JoinedRows, Ints, NDArray[np.bool_]]] = {}
 
     def column(self, table: JoinedTable, name: str) -> pa.Array | pa.ChunkedArray:
         """Return a column of a table, or the days since its row was known, null where there is no row."""
         if table not in self._found:
-            rows = _rows(table)
+            rows = rows_of(table)
             self._found[table] = rows, *self._places(table, rows)
         rows, at, there = self._found[table]
         if name == table.age:
             ages = np.zeros(len(at), np.int32)
-            ages[there] = self._days[there] - rows.days[at[there]]
+            ages[there] = self._days[there] - codes_and_days(rows.keys[at[there]])[1]
             return from_numpy(ages, known=there)
         return rows.columns.column(name).take(from_numpy(at, known=there))
 
-    def _places(self, table: JoinedTable, rows: _Rows) -> tuple[Ints, NDArray[np.bool_]]:
+    def _places(self, table: JoinedTable, rows: JoinedRows) -> tuple[Ints, NDArray[np.bool_]]:
         """Return the row that each session takes, and whether there is one."""
         codes = np.zeros(len(self._days), np.int64)
         if rows.symbols is not None:
             codes = symbol_codes(self._symbols, rows.symbols).astype(np.int64)
         newest = self._days if table.same_day else self._days - 1
-        at = np.searchsorted(rows.codes * _KEY_DAYS + rows.days, codes * _KEY_DAYS + newest, "right") - 1
+        at = np.searchsorted(rows.keys, keys_of(codes, newest), "right") - 1
         there = (codes >= 0) & (at >= 0)
         if self._has_date is not None:
             there &= self._has_date
-        there[there] = rows.codes[at[there]] == codes[there]
+        found_codes, found_days = codes_and_days(rows.keys[at[there]])
+        is_there = found_codes == codes[there]
         if table.most_days is not None:
-            there[there] = self._days[there] - rows.days[at[there]] <= table.most_days
+            is_there &= self._days[there] - found_days <= table.most_days
+        there[there] = is_there
         return np.where(there, at, 0), there
 
 

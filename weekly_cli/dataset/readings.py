@@ -13,7 +13,7 @@ from weekly_cli.dataset.dates import number_unit, session_days
 from weekly_cli.dataset.schema import DatasetSchema, DateReading, Derived, is_text
 from weekly_cli.dataset.source import Piece, tables
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.files.parquet import read_table_file
+from weekly_cli.files.tables import read_table_file
 from weekly_cli.names import DATE_UNITS
 from weekly_cli.settings import Config
 

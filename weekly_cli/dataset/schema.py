@@ -17,7 +17,7 @@ from weekly_cli.compute.arrays import Column
 from weekly_cli.names import KEY_ROLES, PRICE_ROLES
 
 if TYPE_CHECKING:
-    from weekly_cli.dataset.as_of import JoinedTable
+    from weekly_cli.dataset.as_of_table import JoinedTable
 
 
 @dataclass(frozen=True)

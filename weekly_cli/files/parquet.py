@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weekly_cli.errors import InputRefused, UsageError
+from weekly_cli.errors import InputRefused
 from weekly_cli.files.disk import first_line, mapped, reading, reading_input, refuse_of_store
 from weekly_cli.files.locations import Location, is_url, location, source_of
 from weekly_cli.files.objects.path import ObjectPath
@@ -179,39 +179,6 @@ def mapped_input(path: Location) -> Iterator[memoryview]:
     """
     with reading_input(path), mapped(path) as data:
         yield data
-
-
-def read_table_file(name: str, what: str, is_text: Callable[[str], bool] = lambda _: True) -> pa.Table:
-    """Return a small table from a CSV or Parquet file.
-
-    The columns of a CSV are text if `is_text` says so of their names; the types of others are inferred.
-
-    Raises
-    ------
-    UsageError
-        If it can't be read.
-    """
-    path = location(name)
-    try:
-        if path.suffix.lower() in PARQUET_SUFFIXES:
-            return pq.ParquetFile(source_of(path)).read()
-        from pyarrow import csv
-
-        with path.open("rb") as stream:
-            header = stream.readline().decode("utf-8-sig")
-        names = next(iter(_csv_rows(header)), [])
-        options = csv.ConvertOptions(
-            column_types=dict.fromkeys(filter(is_text, names), pa.string()), null_values=[""], strings_can_be_null=True
-        )
-        return csv.read_csv(source_of(path), convert_options=options)
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise UsageError(f"{what} {name} can't be read: {first_line(error)}") from error
-
-
-def _csv_rows(text: str) -> Iterator[list[str]]:
-    import csv
-
-    yield from csv.reader([text])
 
 
 _MAGIC = (b"PAR1", b"PARE")

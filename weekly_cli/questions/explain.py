@@ -12,7 +12,8 @@ import pyarrow as pa
 from weekly_cli import __version__
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature
-from weekly_cli.dataset.as_of import age_column, path_of
+from weekly_cli.dataset.as_of import path_of
+from weekly_cli.dataset.as_of_table import age_column
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.errors import UsageError
 from weekly_cli.names import PERIODS

@@ -21,7 +21,8 @@ from weekly_cli.compute.columns import BarGroup, BenchmarkBars, as_stored, bar_p
 from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.panel import PanelShape
 from weekly_cli.compute.treatment import Treatment, treated
-from weekly_cli.dataset.as_of import age_column, path_of
+from weekly_cli.dataset.as_of import path_of
+from weekly_cli.dataset.as_of_table import age_column
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import InputRefused, UsageError, WeeklyError

@@ -14,7 +14,7 @@ from weekly_cli.compute.labels import Label, labels_named
 from weekly_cli.dataset.schema import DatasetSchema, name_collisions
 from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.files.parquet import read_table_file
+from weekly_cli.files.tables import read_table_file
 from weekly_cli.names import SECTOR_COLUMNS, benchmark_name, written_name
 from weekly_cli.run.plugins import Plugin, own_features, plugins_of, refuse_without_columns
 from weekly_cli.settings import Config
