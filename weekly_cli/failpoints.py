@@ -18,7 +18,7 @@ from weekly_cli.errors import UsageError
 
 VARIABLE = "WEEKLY_CLI_FAILPOINT"
 #: Files are distinguished by the beginning of their names.
-FILES = ("bundle", "benchmarks", "part", "order", "ordered", "joined")
+FILES = ("bundle", "benchmarks", "panel", "placed", "part", "order", "ordered", "joined")
 POINTS = (
     *("lock:touched", "lock:acquired", "lock:written", "lock:unlinked", "lock:released"),
     *("work:made", "work:marked", "work:renamed", "work:removing", "work:entry-removed", "work:unmarked"),

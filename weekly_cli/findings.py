@@ -137,6 +137,11 @@ _ROWS = (
         "name them with --columns if they have other names", in_plan=True,
     ),
     FindingKind(
+        "missing-members", "symbols of the universe are not in the input",
+        "the others are placed without them, and survive", "add their rows, also of those that are no longer listed",
+        in_plan=True,
+    ),
+    FindingKind(
         "adjusted-close-available", "rows have an adjusted close that differs from the close",
         "returns do not include splits and dividends", "use it with --price", in_plan=True,
     ),

@@ -111,6 +111,9 @@ LABEL_PREFIX = "label_"
 #: Those that are suggested and completed.
 USUAL_LABELS = tuple(f"forward_return_{weeks}w" for weeks in (1, 2, 4, 8, 12, 13, 26, 52))
 
+#: A column among the bars of the same period, as `--cross-section` names it: how it is placed, the column, the group.
+CROSS_SECTION = re.compile(r"(rank|zscore)\(\s*([^()\s]+)\s*\)(?:\s+by\s+(.+))?")
+
 #: Columns of a sector map, in the order in which their features are written.
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
 

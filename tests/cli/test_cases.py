@@ -18,6 +18,7 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.run import pipeline, plan, sizes
 from weekly_cli.run import rows as task_rows
 from weekly_cli.run.report import Report
+from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import from_python, resolve
 from weekly_cli.verify import verify
 
@@ -97,7 +98,7 @@ def test_a_case_is_the_plain_table_that_it_stands_for(
 def assert_plan_says_it(source: str, output: Path, way: Way) -> None:
     config = resolve(from_python({"input": source, "output": str(output), **way.settings}))
     scan, planned = pipeline.plan_only(config)
-    said = str(plan_lines(scan, planned).get("read_as", ""))
+    said = str(plan_lines(scan, planned, wanted_by(config)).get("read_as", ""))
     assert all(words in said for words in way.says), said
 
 

@@ -20,6 +20,7 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.findings import KINDS, Finding
 from weekly_cli.names import ANCHORS
 from weekly_cli.run import pipeline
+from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import from_python, resolve
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,7 @@ def findings(source: Path, **given: Any) -> dict[str, Finding]:
     """What the plan finds, by code."""
     config = resolve(from_python({"input": str(source), "output": str(source.parent / "out"), **given}))
     scan, plan = pipeline.plan_only(config)
-    return {one.code: one for one in pipeline.findings_in_plan(scan, plan, config)}
+    return {one.code: one for one in pipeline.findings_in_plan(scan, plan, config, wanted_by(config))}
 
 
 def on_weekdays(weekdays: Sequence[int], n_weeks: int, first: np.datetime64 = MONDAY) -> np.ndarray[Any, Any]:

@@ -34,7 +34,8 @@ from weekly_cli.failpoints import FILES, POINTS, VARIABLE
 from weekly_cli.files import records
 
 SYMBOLS = [f"S{number:02d}" for number in range(8)]
-SETTINGS = ("--benchmark", "S00", "--features", "returns,relative")
+CROSS = "rank(w_ret)"
+SETTINGS = ("--benchmark", "S00", "--features", "returns,relative", "--cross-section", CROSS)
 DIRECT, POOL = ("--strategy", "direct"), ("--strategy", "per-symbol", "--jobs", "1")
 TWO = (*POOL[:-1], "2")
 ORDER = (*DIRECT, "--order", "input")
@@ -59,7 +60,7 @@ def points(*stages: str) -> list[str]:
 
 #: Reached by this process itself. The journal says: which run, that all bundles are there, that a part is.
 IN_THE_PARENT = [
-    *(Trial(point) for point in points("lock", "work", "journal", "benchmarks", "part", "report")),
+    *(Trial(point) for point in points("lock", "work", "journal", "benchmarks", "panel", "placed", "part", "report")),
     *(Trial(point) for point in points("publish") if point != "publish:moved"),
     *(Trial(point, 2) for point in points("journal")),
     *(Trial(point, 1, FILE, POOL) for point in points("joined")),
@@ -74,7 +75,7 @@ IN_THE_PARENT = [
 ]
 #: Every point once; its later visits and its other outputs are for the soak, and for files that only a pool makes what
 #: they have in common with parts: that they are opened, and closed.
-ALIKE = {f"{file}:{step}" for file in ("bundle", "joined") for step in ("opened", "closed")}
+ALIKE = {f"{file}:{step}" for file in ("bundle", "panel", "placed", "joined") for step in ("opened", "closed")}
 ONCE_EACH = [
     trial
     for trial in list({trial.point: trial for trial in reversed(IN_THE_PARENT)}.values())[::-1]
@@ -102,7 +103,8 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wanted(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
-    return build(prices, tmp_path_factory.mktemp("wanted") / "out", benchmark=["S00"], features="returns,relative")
+    folder = tmp_path_factory.mktemp("wanted") / "out"
+    return build(prices, folder, benchmark=["S00"], features="returns,relative", cross_section=[CROSS])
 
 
 @pytest.fixture(scope="module")

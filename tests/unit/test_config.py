@@ -130,7 +130,8 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_is_read(tmp_path: Path, monk
     (tmp_path / "symbols.txt").write_text("A\nB\n")
     for name, row in SETTINGS.items():
         if row.kind.metavar.startswith("PATH"):
-            layer = {"input": Given("x", "INPUT")} | from_flags({name: ["~/x"] if row.kind.repeatable else "~/x"})
+            layer = {"input": Given("x", "INPUT"), "cross_section": Given("rank(w_ret)", "--cross-section", True)}
+            layer |= from_flags({name: ["~/x"] if row.kind.repeatable else "~/x"})
             assert str(tmp_path / "x") in getattr(resolved(layer), name)
     assert resolve({"input": "x", "symbols": "@~/symbols.txt"}).symbols == ("A", "B")
     assert resolve({"input": "~no-such-user/x"}).input == ("~no-such-user/x",)
@@ -247,6 +248,12 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("week", ["W-FRI"], "W-FRI"),
     ("available", "now", "next-week"),
     ("developing", "often", "true"),
+    ("cross_section", "rank w_ret", "rank(COLUMN) or zscore(COLUMN), with or without by GROUP, not 'rank w_ret'"),
+    ("cross_section", "rank(w_ret) by ", "by GROUP"),
+    ("cross_section", "mean(w_ret)", "rank(COLUMN)"),
+    ("cross_section", 3, "list"),
+    ("universe", 3, "text"),
+    ("min_group", 0, "at least 1"),
     ("every", "weekly", "week, 2W, 4W, month, quarter, not 'weekly'; did you mean week?"),
     ("every", "", "names no period"),
     ("every", 4, "list"),

@@ -151,6 +151,7 @@ def test_the_plan_of_a_small_dataset_is_literally_this() -> None:
         "worker_limits": [("strategy direct works in this process", 1)],
         "budget_reason": "60% of the memory available on the host",
         "last_day": None,
+        "bars_at_once": None,
     }
 
 
@@ -178,6 +179,7 @@ def test_the_plan_of_a_clustered_dataset_is_literally_this() -> None:
         ],
         "budget_reason": "--memory-limit",
         "last_day": None,
+        "bars_at_once": None,
     }
 
 
@@ -201,6 +203,7 @@ def test_the_plan_of_a_scattered_dataset_is_literally_this() -> None:
         ],
         "budget_reason": "60% of the memory available on the host",
         "last_day": None,
+        "bars_at_once": None,
     }
     assert (found.rows, found.budget_bytes) == (140_000, int(0.6 * 64 * GIB))
     assert found.disk_bytes > 140_000 * 40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from weekly_cli.compute.arrays import numpy_type
 from weekly_cli.compute.bars import Bars, Floats, Ints
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.features import Feature, Step, evaluate
+from weekly_cli.compute.features.cross import GIVEN
 from weekly_cli.compute.kernels import Panel
 from weekly_cli.compute.labels import Label, Labels, forward_return
 from weekly_cli.compute.panel import PanelShape
@@ -72,8 +73,37 @@ _NO_CLOSES: KeyedCloses = np.empty(0, np.int64), np.empty(0)
 
 
 @dataclass(frozen=True)
+class PlacedBars:
+    """Where the bars of some symbols stand among those of all symbols, of one clock.
+
+    Attributes
+    ----------
+    keys : int64[bars]
+        Ascending keys of (symbol of the task, period), computed by `bar_keys`.
+    columns : mapping of name to float[bars]
+        NaN: a bar has no place.
+    """
+
+    keys: Ints
+    columns: Mapping[str, NDArray[np.floating]]
+
+    def of_bars(self, name: str, keys: Ints) -> NDArray[np.floating]:
+        """Return the places of bars by their keys.
+
+        Raises
+        ------
+        RuntimeError
+            If a bar is not there: it was not a bar when the places were computed.
+        """
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        if not len(self.keys) or (self.keys[at] != keys).any():
+            raise RuntimeError(f"{name}: a bar has no place among those of all symbols")
+        return self.columns[name][at]
+
+
+@dataclass(frozen=True)
 class BenchmarkBars:
-    """The benchmarks' closes by clock, and which benchmark each symbol of a task is compared with.
+    """What other symbols' bars tell: the benchmarks' closes by clock, which one each symbol is compared with, places.
 
     Attributes
     ----------
@@ -81,10 +111,13 @@ class BenchmarkBars:
         By the name of its period: ascending keys of (benchmark, period), computed by `bar_keys`, and the closes.
     compared : mapping of benchmark name to int64[symbols]
         The number of each symbol's benchmark; -1: none.
+    placed : mapping of clock to PlacedBars
+        Where the symbols' bars stand among those of all symbols.
     """
 
     closes: Mapping[str, KeyedCloses]
     compared: Mapping[str, Ints]
+    placed: Mapping[str, PlacedBars] = field(default_factory=dict)
 
     def of_bars(self, every: str, name: str, codes: Ints, period: Ints) -> NDArray[np.float64]:
         """Return the close of each bar's benchmark in the bar's own period, NaN where there is none."""
@@ -194,6 +227,8 @@ def bar_panels(group: BarGroup, shape: PanelShape, benchmarks: BenchmarkBars) ->
         if name.startswith("benchmark:"):
             benchmark = name.removeprefix("benchmark:")
             return shape.panel(benchmarks.of_bars(clock.every, benchmark, group.codes, period))
+        if name.startswith(GIVEN):
+            return shape.panel(benchmarks.placed[clock.every].of_bars(name.removeprefix(GIVEN), group.keys))
         return shape.panel(facts[name])
 
     return given

@@ -53,14 +53,17 @@ def with_joins(schema: DatasetSchema, config: Config) -> DatasetSchema:
 
 
 def hashes(config: Config) -> list[tuple[str, str]]:
-    """Return the moment's column and the content's hash of each table that is joined.
+    """Return the moment's column and the content's hash of each table that is joined, and the universe's.
 
     Raises
     ------
     UsageError
         If one can't be read.
     """
-    return [(moment_of(spec), content_hash(path_of(spec), config.named("join"))) for spec in config.join]
+    joined = [(moment_of(spec), content_hash(path_of(spec), config.named("join"))) for spec in config.join]
+    if config.universe is not None:
+        joined.append(("universe", content_hash(config.universe, config.named("universe"))))
+    return joined
 
 
 def path_of(spec: str) -> str:

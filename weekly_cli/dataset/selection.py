@@ -37,10 +37,10 @@ def _asked_for(config: Config) -> tuple[str, ...]:
 def _pieces_in_question(footers: Footers, config: Config) -> list[int] | None:
     """Return the numbers of the pieces; None: all of them.
 
-    The last date of all rows tells which weeks are over, and sectors may name any symbol.
+    The last date of all rows tells which weeks are over, sectors may name any symbol, and a cross section takes all.
     """
     symbol, kind = footers.schema.roles["symbol"], plain_type(footers.schema.symbol_type)
-    takes_all = config.rows == "weekly" or config.label or config.sector_map is not None
+    takes_all = config.rows == "weekly" or config.label or config.sector_map is not None or config.cross_section
     if config.symbols is None or takes_all or symbol in footers.schema.derived or not is_text(kind):
         return None
     wanted = [name.encode(errors="surrogateescape") for name in _asked_for(config)]

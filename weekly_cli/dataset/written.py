@@ -11,7 +11,7 @@ from weekly_cli.dataset.roles import adjusted_column
 from weekly_cli.dataset.schema import DatasetSchema, is_text, plain_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files import discovery
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import SECTOR_COLUMNS, did_you_mean
 from weekly_cli.settings import Config
 
 
@@ -37,12 +37,13 @@ def written_columns(schema: DatasetSchema, config: Config) -> list[str]:
 
 
 def with_columns_read(schema: DatasetSchema, config: Config) -> DatasetSchema:
-    """Return the schema without the columns that nothing needs: not written, no role, no adjusted close, no sector."""
+    """Return the schema without the columns that nothing needs: not written, no role, no adjusted close, no group."""
     written = written_columns(schema, config)
     check_sectors(schema.arrow, schema.roles["symbol"], config)
+    check_groups(schema.arrow, schema.roles["symbol"], config)
     adjusted = (config.price, adjusted_column(schema, config))
     needed = {*written, *schema.roles.values(), *(name for name in adjusted if name is not None)}
-    needed |= {*config.sector_columns.values()}
+    needed |= {*config.sector_columns.values(), *config.group_columns.values()}
     needed |= set(schema.read_columns(needed))
     unread = tuple(name for name in schema.arrow.names if name not in needed)
     if not unread:
@@ -72,6 +73,29 @@ def check_sectors(columns: pa.Schema, symbol: str, config: Config) -> None:
             raise InputRefused(
                 f"column {name!r} of {config.where} is {'the symbol itself' if is_symbol else kind}, but {setting} "
                 "takes the symbol of an index to compare each symbol with; name another column"
+            )
+
+
+def check_groups(columns: pa.Schema, symbol: str, config: Config) -> None:
+    """Refuse groups of a cross section that are no columns, or can't tell a symbol's group.
+
+    Raises
+    ------
+    InputRefused
+    """
+    for by, name in config.group_columns.items():
+        setting = f"{config.named('cross_section')} by {by}"
+        if name not in columns.names:
+            of_map = f"; a file of symbol and {by} is --sector-map" if by in SECTOR_COLUMNS else ""
+            raise InputRefused(
+                f"{config.where} has no column {name!r} for {setting}; it has {', '.join(columns.names)}"
+                f"{did_you_mean(name, columns.names)}{of_map}"
+            )
+        kind, is_symbol = plain_type(columns.field(name).type), name == symbol
+        if is_symbol or not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+            raise InputRefused(
+                f"column {name!r} of {config.where} is {'the symbol itself' if is_symbol else kind}, but {setting} "
+                "takes text or whole numbers, one value a symbol; name another column"
             )
 
 

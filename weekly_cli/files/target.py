@@ -132,6 +132,10 @@ def check_target(output: Path, config: Config) -> Listing:
         raise OutputConflict(
             f"the output {output} would replace the sector map {config.sector_map}; choose another --output"
         )
+    if config.universe is not None and _holds(output, config.universe):
+        raise OutputConflict(
+            f"the output {output} would replace the universe {config.universe}; choose another --output"
+        )
     for spec in config.join:
         if _holds(output, spec.rpartition(":")[0]):
             raise OutputConflict(f"the output {output} would replace a table of --join {spec}; choose another --output")

@@ -173,11 +173,11 @@ class _Bundle(output_file.ParquetOutput):
         return ((place, tuple(groups)) for place, groups in enumerate(self._row_groups, self._first) if groups)
 
 
-def read_runs(runs: Runs, *, at_once: bool) -> Iterator[pa.Table]:
-    """Yield the runs of a range; with `at_once`, all runs of a bundle as one table."""
+def read_runs(runs: Runs, *, at_once: bool, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the runs of a range, all columns or some; with `at_once`, all runs of a bundle as one table."""
     for bundle, row_groups in runs:
         file = parquet.open_own(bundle)
         for groups in [row_groups] if at_once else [(group,) for group in row_groups]:
             with disk.reading(bundle):
-                table = file.read_row_groups(list(groups), use_threads=False)
+                table = file.read_row_groups(list(groups), columns, use_threads=False)
             yield table

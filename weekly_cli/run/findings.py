@@ -13,6 +13,7 @@ from weekly_cli.dataset.scan import Scan
 from weekly_cli.findings import Example, Finding, finding, merged
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.task import Outcome
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
 #: Volumes of some data are adjusted for splits, and chance moves a few of them like a split.
@@ -37,6 +38,18 @@ def with_suspects(
             continue  # all of the input is
         found[code] = _finding(code, suspicion, scan, column)
     return merged(found.values(), (*config.ignore, *_answered(config)))
+
+
+def missing_members(scan: Scan, wanted: Wanted) -> Iterator[Finding]:
+    """Yield a finding if the universe of a cross section has symbols that the input lacks."""
+    if wanted.universe is not None:
+        missing = wanted.universe.of(scan.symbols).missing
+        n_members = len(wanted.universe.symbols)
+        sentence = (
+            f"{len(missing):,} of {n_members:,} symbols of the universe are not in the input: the others are placed "
+        )
+        sentence += "without them, and survive"
+        yield finding("missing-members", len(missing), ({"symbol": one} for one in missing), sentence=sentence)
 
 
 def _answered(config: Config) -> Iterator[str]:

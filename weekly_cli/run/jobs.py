@@ -40,6 +40,7 @@ def make_job(
     return Job(
         schema=footers.schema.numbered() if plan.ordering else footers.schema,
         features=",".join(wanted.feature_names),
+        cross_section=config.cross_section,
         labels=wanted.labels,
         benchmark_names=comparisons.names,
         windows=config.windows,

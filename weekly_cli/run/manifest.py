@@ -49,7 +49,7 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "settings": {
             name: value
             for name, value in config.changing_values().items()
-            if name not in ("sector_map", "join") or (name == "sector_map" and config.sector_columns)
+            if name not in ("sector_map", "join", "universe") or (name == "sector_map" and config.sector_columns)
         },
         "features": [(one.name, one.version) for one in wanted.added],
         "schema": str(footers.schema.arrow),
@@ -115,6 +115,8 @@ def _paths_beside(config: Config) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if config.sector_map is not None and not config.sector_columns:
         found["sector_map"] = _absolute(config.sector_map)
+    if config.universe is not None:
+        found["universe"] = _absolute(config.universe)
     if config.join:
         found["join"] = [f"{_absolute(path_of(spec))}:{moment_of(spec)}" for spec in config.join]
     return found

@@ -255,18 +255,24 @@ def _refuse_wrong_ranges(pieces: Sequence[Piece], schema: DatasetSchema, kinds: 
                 ) from error
 
 
-def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[int]) -> Iterator[Chunk]:
-    """Yield a task's rows in input order, with the input columns in their working types.
+def read_fragments(
+    fragments: Fragments, schema: DatasetSchema, codes: Sequence[int], columns: Sequence[str] | None = None
+) -> Iterator[Chunk]:
+    """Yield a task's rows in input order, with the input columns, or some of them, in their working types.
 
     `codes` (ascending) are the wanted symbols' numbers in the planned task; a row's code is the position of its symbol
     in `codes`. If all symbols are wanted, they are read at once, so that each column is in one piece; if only some
     are, run by run, so that no more than one run of unwanted rows is in memory.
     """
-    input_columns = _input_columns(schema)
-    names, day = [column.name for column in input_columns], _day_column(schema)
+    input_columns, day = dict(enumerate(_input_columns(schema))), _day_column(schema)
+    stored = None
+    if columns is not None:
+        input_columns = {place: column for place, column in input_columns.items() if column.name in columns}
+        stored = list(dict.fromkeys([_CODE, day, *map(str, input_columns)]))
+    names = [column.name for column in input_columns.values()]
     wanted = np.array(codes)
     all_wanted = len(wanted) == fragments.symbols
-    for table in read_runs(fragments.runs, at_once=all_wanted):
+    for table in read_runs(fragments.runs, at_once=all_wanted, columns=stored):
         position = to_numpy(table.column(_CODE))
         if not all_wanted:
             numbers = position
@@ -274,7 +280,6 @@ def read_fragments(fragments: Fragments, schema: DatasetSchema, codes: Sequence[
             keep = wanted[position] == numbers
             table, position = table.take(positions(keep)), position[keep]
         arrays = [
-            table.column(str(place)).cast(schema.working_type(column.name))
-            for place, column in enumerate(input_columns)
+            table.column(str(place)).cast(schema.working_type(column.name)) for place, column in input_columns.items()
         ]
         yield Chunk(position, to_numpy(table.column(day)), pa.table(arrays, names=names))

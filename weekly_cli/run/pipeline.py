@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,37 +21,34 @@ from weekly_cli.events import Listener
 from weekly_cli.files.file_states import refuse_changed
 from weekly_cli.files.locations import location
 from weekly_cli.files.output_name import check_output_name
-from weekly_cli.files.store import OutputStore
 from weekly_cli.files.stores import connect, open_store
 from weekly_cli.files.target import place
 from weekly_cli.findings import Finding, merged
 from weekly_cli.run import resources
 from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse_findings, refuse_nothing
 from weekly_cli.run.comparisons import Comparisons, compare, write_benchmark_file
+from weekly_cli.run.context import MARK, RunContext
 from weekly_cli.run.default_output import refuse_other_input
 from weekly_cli.run.engines import Engine
 from weekly_cli.run.engines.choice import engines_of
 from weekly_cli.run.engines.holder import EngineHolder, StartEngine
 from weekly_cli.run.engines.prestart import takes_few_symbols
 from weekly_cli.run.fan_out import fan_out, nothing_worth_keeping
-from weekly_cli.run.findings import findings_of_run
+from weekly_cli.run.findings import findings_of_run, missing_members
 from weekly_cli.run.jobs import make_job, make_tasks
 from weekly_cli.run.manifest import Journal, ResumeState, identity
 from weekly_cli.run.order import in_input_order
-from weekly_cli.run.partition import Partitioned, partition
+from weekly_cli.run.partition import Partitioned
+from weekly_cli.run.placing import placed_tasks, plan_of_all
 from weekly_cli.run.plan import DIRECT_ROWS, Plan, check_disk, early_workers, make_plan
 from weekly_cli.run.report import Ran, Report, make_report
 from weekly_cli.run.resources import Resources
 from weekly_cli.run.sectors import with_sectors
-from weekly_cli.run.shuffle import shuffle
 from weekly_cli.run.stages import Stages
 from weekly_cli.run.task import Job, Outcome, Task, part_file
 from weekly_cli.run.timeline import make_timeline
 from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config, from_python, resolve
-
-#: By what stands beside this name, workers of a cluster see that they reach the work folder.
-_MARK = "cluster"
 
 
 def build(input: str | Path | Sequence[str | Path], output: str | Path = "daily_weekly", **settings: Any) -> Report:
@@ -88,19 +85,6 @@ def _without_paths(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What every stage of a run may use: the settings, this process's resources, the output, and the engine."""
-
-    config: Config
-    wanted: Wanted
-    resources: Resources
-    store: OutputStore
-    journal: Journal
-    stages: Stages
-    engines: EngineHolder
-
-
 def run(
     config: Config,
     listener: Listener = events.ignore,
@@ -123,17 +107,20 @@ def run(
         available = resources.probe()
         engines = engines_of(config, available, engine, start_engine)
         stack.callback(engines.close)
-        context = _Run(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
+        context = RunContext(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
         input_scan = _scan(context, _convert(context))
         input_scan = input_scan if last_day is None else replace(input_scan, last_day=last_day)
         plan, resumed = _plan(context, input_scan)
-        found = findings_in_plan(input_scan, plan, config)
+        found = findings_in_plan(input_scan, plan, config, context.wanted)
         refuse_findings(config, found)
-        wanted = _with_sectors(context, input_scan, plan)
+        of_all = plan_of_all(context, input_scan, plan)
+        wanted = _with_sectors(context, input_scan, of_all)
         comparisons = compare(config, wanted, input_scan.symbols, plan.selected, config.where)
         job = make_job(config, context.wanted, input_scan, plan, comparisons, store)
         partitioned = _partition(context, input_scan, plan, job, resumed)
         tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons)
+        if wanted.crosses and resumed.remaining_tasks(tasks):
+            tasks = placed_tasks(context, wanted, input_scan, plan, of_all, tasks)
         outcomes = _fan_out(context, input_scan, plan, resumed, tasks)
         found = findings_of_run(config, input_scan, plan, found, outcomes)
         refuse_findings(config, found)
@@ -166,17 +153,18 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
         each = _each(engines, footers, config, available)
         input_scan = scan_selected(footers, config, each, lambda _: None)
     plan = make_plan(input_scan, config, wanted, engines.capacity)
-    refuse_findings(config, findings_in_plan(input_scan, plan, config))
+    refuse_findings(config, findings_in_plan(input_scan, plan, config, wanted))
     return input_scan, plan
 
 
-def findings_in_plan(input_scan: Scan, plan: Plan, config: Config) -> tuple[Finding, ...]:
+def findings_in_plan(input_scan: Scan, plan: Plan, config: Config, wanted: Wanted) -> tuple[Finding, ...]:
     """Return the findings that footers and keys suffice for, without those that are ignored."""
     today = datetime.datetime.now(datetime.UTC).date()
-    return merged(findings_of_keys(input_scan, config, plan.selected, today), config.ignore)
+    found = (*findings_of_keys(input_scan, config, plan.selected, today), *missing_members(input_scan, wanted))
+    return merged(found, config.ignore)
 
 
-def _convert(run: _Run) -> Conversion:
+def _convert(run: RunContext) -> Conversion:
     """Write what is no long Parquet as such to the work folder."""
     conversion = find(run.config, place(run.config.output))
     if not conversion.is_needed:
@@ -192,7 +180,7 @@ def _convert(run: _Run) -> Conversion:
     return conversion
 
 
-def _scan(run: _Run, conversion: Conversion) -> Scan:
+def _scan(run: RunContext, conversion: Conversion) -> Scan:
     """Read footers and keys; the pool, if one will be needed, starts meanwhile."""
     config, stages = run.config, run.stages
     with stages.stage("scan") as summary:
@@ -202,7 +190,7 @@ def _scan(run: _Run, conversion: Conversion) -> Scan:
             run.engines.start_early(early_workers(footers, config, run.engines.capacity))
         total = footers.rows
         stages.progress("scan", 0, total)
-        each = _each(run.engines, footers, config, run.resources, run.store.address(_MARK))
+        each = _each(run.engines, footers, config, run.resources, run.store.address(MARK))
         input_scan = scan_selected(footers, config, each, lambda rows: stages.progress("scan", rows, total))
         summary.append(f"{input_scan.size} in {footers.files:,} files, {input_scan.layout}")
     return input_scan
@@ -230,7 +218,7 @@ def _wants_pool(footers: Footers, config: Config) -> bool:
     return not small and config.strategy != "direct"
 
 
-def _plan(run: _Run, input_scan: Scan) -> tuple[Plan, ResumeState]:
+def _plan(run: RunContext, input_scan: Scan) -> tuple[Plan, ResumeState]:
     """Decide on tasks and pool, and on which results of an earlier run can be used."""
     with run.stages.stage("plan") as summary:
         run_identity = identity(input_scan.footers, run.config, run.wanted)
@@ -250,7 +238,7 @@ def _plan(run: _Run, input_scan: Scan) -> tuple[Plan, ResumeState]:
     return plan, resumed
 
 
-def _plan_after(run: _Run, input_scan: Scan, resumed: ResumeState | None) -> Plan:
+def _plan_after(run: RunContext, input_scan: Scan, resumed: ResumeState | None) -> Plan:
     """Return the plan, given what an earlier run finished or crashed on."""
     if resumed is not None and resumed.crashed_in_process and run.config.strategy == "auto":
         plan = make_plan(input_scan, replace(run.config, strategy="batched"), run.wanted, run.engines.capacity)
@@ -258,7 +246,7 @@ def _plan_after(run: _Run, input_scan: Scan, resumed: ResumeState | None) -> Pla
     return make_plan(input_scan, run.config, run.wanted, run.engines.capacity, resumed.cuts if resumed else ())
 
 
-def _with_sectors(run: _Run, input_scan: Scan, plan: Plan) -> Wanted:
+def _with_sectors(run: RunContext, input_scan: Scan, plan: Plan) -> Wanted:
     """Return what is wanted, with the sector map that columns of the input tell."""
     if not (run.config.sector_columns and run.wanted.compares):
         return run.wanted
@@ -272,7 +260,7 @@ def _with_sectors(run: _Run, input_scan: Scan, plan: Plan) -> Wanted:
     return wanted
 
 
-def _partition(run: _Run, input_scan: Scan, plan: Plan, job: Job, resumed: ResumeState) -> Partitioned | None:
+def _partition(run: RunContext, input_scan: Scan, plan: Plan, job: Job, resumed: ResumeState) -> Partitioned | None:
     """Write the bundles, unless tasks read the input's row ranges or an earlier run's bundles can be used."""
     if not plan.partition:
         return None
@@ -282,14 +270,7 @@ def _partition(run: _Run, input_scan: Scan, plan: Plan, job: Job, resumed: Resum
     with stages.stage("partition") as summary:
         stages.progress("partition", 0, plan.rows)
         on_rows = partial(stages.progress, "partition", total=plan.rows)
-        cluster = run.engines.cluster
-        if cluster is None:
-            threads = run.resources.cpus
-            partitioned = partition(input_scan, plan, job.schema, run.store.address, threads, on_rows)
-        else:
-            cluster.resize(plan.workers)
-            cluster.check_reach(input_scan.footers.pieces[0].path, run.store.address(_MARK))
-            partitioned = shuffle(input_scan, plan, job.schema, run.store.address, cluster.each, on_rows)
+        partitioned = run.write_bundles(input_scan, plan, job.schema, run.store.address, on_rows)
         run.journal.partitioned(partitioned)
         run.store.worth_keeping = True
         summary.append(f"{len(plan.tasks):,} tasks' fragments, {partitioned.bytes_written / 2**20:,.0f} MiB")
@@ -297,7 +278,7 @@ def _partition(run: _Run, input_scan: Scan, plan: Plan, job: Job, resumed: Resum
 
 
 def _tasks(
-    run: _Run, input_scan: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons
+    run: RunContext, input_scan: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons
 ) -> Sequence[Task]:
     """Return the tasks; the benchmarks' bars, which all tasks may need, are computed once, here."""
     tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, run.store)
@@ -306,7 +287,9 @@ def _tasks(
     return tasks
 
 
-def _fan_out(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState, tasks: Sequence[Task]) -> Sequence[Outcome]:
+def _fan_out(
+    run: RunContext, input_scan: Scan, plan: Plan, resumed: ResumeState, tasks: Sequence[Task]
+) -> Sequence[Outcome]:
     """Run the remaining tasks, and refuse results that must not be published.
 
     Raises
@@ -318,9 +301,7 @@ def _fan_out(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState, task
     """
     config, store = run.config, run.store
     with run.stages.stage("fan out") as summary:
-        engine = run.engines.engine_for(plan)
-        if engine.cluster is not None and tasks:
-            engine.cluster.check_reach(input_scan.footers.pieces[0].path, store.address(_MARK))
+        engine = run.engine_for(plan, input_scan)
         outcomes = fan_out(resumed.remaining_tasks(tasks), engine, resumed, plan, run.journal, store, run.stages)
         rows, symbols = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("rows", "symbols"))
         summary.append(f"{rows:,} rows, {symbols:,} symbols")
@@ -332,7 +313,7 @@ def _fan_out(run: _Run, input_scan: Scan, plan: Plan, resumed: ResumeState, task
 
 
 def _order(
-    run: _Run, input_scan: Scan, plan: Plan, job: Job, outcomes: Sequence[Outcome]
+    run: RunContext, input_scan: Scan, plan: Plan, job: Job, outcomes: Sequence[Outcome]
 ) -> tuple[Mapping[str, int], Job]:
     """Return the parts to publish, in the order that is asked for, with their checksums, and what they share."""
     if plan.ordering is None:
@@ -356,7 +337,7 @@ def _order(
     return ordered.parts, ordered.job
 
 
-def _publish(run: _Run, input_scan: Scan, job: Job, outcomes: Sequence[Outcome], parts: Mapping[str, int]) -> int:
+def _publish(run: RunContext, input_scan: Scan, job: Job, outcomes: Sequence[Outcome], parts: Mapping[str, int]) -> int:
     """Switch the output, unless another process has written there, and return its size in bytes.
 
     Raises

@@ -31,9 +31,11 @@ from weekly_cli.run.sizes import (
     WORKER_BYTES,
     Ordering,
     Sizes,
+    bytes_of_one_machine,
     cant_hold,
     disk_bytes_of,
     ordering_of,
+    section_bars,
     worker_cant_hold,
 )
 from weekly_cli.run.wanted import Wanted
@@ -97,6 +99,8 @@ class Plan:
         Whether memory is worth more than the time that it takes to release it.
     last_day : int or None
         The rows after it are not read: no earlier one depends on them.
+    bars_at_once : int or None
+        How many bars of a cross section are held at a time; None: there is none.
     """
 
     strategy: str
@@ -116,6 +120,7 @@ class Plan:
     disk_bytes: int
     low_memory: bool
     last_day: int | None
+    bars_at_once: int | None = None
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -176,7 +181,7 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         strategy_reason=strategy_reason,
         partition=partition,
         partition_reason=partition_reason,
-        ordering=ordering_of(config, sizes, _of_one_machine(planned, resources), resources.cpus, columns, total)
+        ordering=ordering_of(config, sizes, bytes_of_one_machine(planned, resources), resources.cpus, columns, total)
         if reorder
         else None,
         tasks=tasks,
@@ -191,8 +196,9 @@ def make_plan(scan: Scan, config: Config, wanted: Wanted, resources: Resources, 
         if of_worker is None
         else sizes.cluster_chunk_rows(planned // resources.cpus, total, workers, len(tasks)),
         low_memory=min(budget, _PLENTY_BYTES if of_worker is None else 2 * of_worker) < _PLENTY_BYTES,
-        disk_bytes=disk_bytes_of(scan, config, columns, total, partition, len(tasks), reorder),
+        disk_bytes=disk_bytes_of(scan, config, wanted, total, partition, len(tasks), reorder),
         last_day=_last_day(config),
+        bars_at_once=section_bars(planned, workers if strategy != "direct" else 0, resources, wanted),
     )
 
 
@@ -200,12 +206,6 @@ def _last_day(config: Config) -> int | None:
     """Return the last day whose rows matter: labels look ahead, and a weekly row waits for the end of its week."""
     looks_ahead = config.label or config.rows == "weekly"
     return None if config.end is None or looks_ahead else day_of(config.end)
-
-
-def _of_one_machine(planned: int, resources: Resources) -> int:
-    """Return what this process may take while no worker runs; with a cluster, as much as one of its workers."""
-    most = planned if resources.worker_bytes is None else int(PLANNED * resources.worker_bytes)
-    return min(planned, most) - PARENT_BYTES
 
 
 def _budget(config: Config, resources: Resources) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from weekly_cli.compute.features import FAMILIES
+from weekly_cli.compute.features import CROSS, FAMILIES
 from weekly_cli.compute.features.developing import FAMILY as DEVELOPING
 from weekly_cli.errors import PluginFailed, UsageError
 from weekly_cli.files import sources
@@ -170,7 +170,7 @@ def _plugin_package(name: str, setting: str) -> Plugin:
 
 
 def _plugin(name: str, family: str, module: ModuleType, sha256: str, setting: str) -> Plugin:
-    if not family.isidentifier() or family in (*FAMILIES, DEVELOPING, "all"):
+    if not family.isidentifier() or family in (*FAMILIES, DEVELOPING, CROSS, "all"):
         raise UsageError(f"{setting}: {family} can't be a family's name, because it is taken or no word; rename {name}")
     features = features_of(vars(module), name, family)
     if not features:

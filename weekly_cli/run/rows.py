@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -44,19 +44,20 @@ class TaskRows:
     copyable_row_groups: Mapping[int, Piece] = field(default_factory=dict)
 
 
-def sorted_rows(task: Task) -> TaskRows:
+def sorted_rows(task: Task, columns: Sequence[str] | None = None) -> TaskRows:
+    """Return the rows of a task, with some of the input's columns, the date among them; None: all."""
+    schema = task.job.schema
     if task.fragments is not None:
-        chunks: list[Chunk] = list(read_fragments(task.fragments, task.job.schema, task.planned_codes))
+        chunks: list[Chunk] = list(read_fragments(task.fragments, schema, task.planned_codes, columns))
     else:
         alone = pa.cpu_count() > 1  # a worker has one thread
         until = task.job.last_day_read
-        chunks = list(
-            source.chunks(task.pieces or (), task.job.schema, task.symbols, use_threads=alone, last_day=until)
-        )
+        read = None if columns is None else [schema.roles["symbol"], *columns]
+        chunks = list(source.chunks(task.pieces or (), schema, task.symbols, read, use_threads=alone, last_day=until))
     codes = np.concatenate([np.empty(0, np.int32), *(chunk.codes for chunk in chunks)]).astype(np.int64)
     days = np.concatenate([np.empty(0, np.int32), *(chunk.days for chunk in chunks)]).astype(np.int64)
-    names = [name for name in task.job.schema.arrow.names if name != task.job.schema.roles["symbol"]]
-    empty = empty_table(pa.schema([(name, task.job.schema.working_type(name)) for name in names]))
+    names = [name for name in columns or schema.arrow.names if name != schema.roles["symbol"]]
+    empty = empty_table(pa.schema([(name, schema.working_type(name)) for name in names]))
     table = pa.concat_tables([chunk.table for chunk in chunks]).unify_dictionaries() if chunks else empty
     order = sort_order(codes, days)
     if order is not None:

@@ -6,7 +6,7 @@ a history of sectors has no one benchmark.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -61,15 +61,31 @@ def with_sectors(
 
 
 def sectors_of(chunks: Callable[[], Iterable[Chunk]], symbols: pa.Array, config: Config, where: str) -> pa.Table:
-    """Return the sector map of `symbols`, as text; memory grows with them, and not with the rows.
+    """Return the sector map of `symbols` that columns of rows tell, as `values_of_symbols` does."""
+    columns = config.sector_columns
+    settings = {name: f"{config.named('sector_map')} @{column}" for name, column in columns.items()}
+    return values_of_symbols(chunks, symbols, columns, settings, where)
+
+
+def values_of_symbols(
+    chunks: Callable[[], Iterable[Chunk]],
+    symbols: pa.Array,
+    columns: Mapping[str, str],
+    settings: Mapping[str, str],
+    where: str,
+) -> pa.Table:
+    """Return the one value that each symbol has in some columns, as text; memory grows with symbols, and not with rows.
 
     Parameters
     ----------
     chunks : callable
-        Returns rows with the columns that `config` names; it is called again to tell of a refusal.
+        Returns rows with these columns; it is called again to tell of a refusal.
     symbols : pa.Array
         Each once, as the codes of the rows count them.
-    config : Config
+    columns : mapping of name to column
+        By the names that they have in the result, beside `symbol`.
+    settings : mapping of name to text
+        What asked for each, in messages.
     where : str
         The rows in messages.
 
@@ -78,12 +94,12 @@ def sectors_of(chunks: Callable[[], Iterable[Chunk]], symbols: pa.Array, config:
     InputRefused
         If a symbol has two values.
     """
-    values = {name: _Values(len(symbols)) for name in config.sector_columns}
+    values = {name: _Values(len(symbols)) for name in columns}
     for chunk in chunks():
-        for name, column in config.sector_columns.items():
+        for name, column in columns.items():
             code = values[name].add(chunk.codes, chunk.table.column(column))
             if code is not None:
-                raise InputRefused(_sentence(chunks(), code, as_text(symbols[code]), column, config, where))
+                raise InputRefused(_sentence(chunks(), code, as_text(symbols[code]), column, settings[name], where))
     texts = {name: one.texts() for name, one in values.items()}
     return pa.table({"symbol": symbols.cast(pa.string()), **texts})
 
@@ -126,7 +142,7 @@ def numbered(column: pa.ChunkedArray, numbers: dict[str, int]) -> Ints:
     return np.concatenate(parts)
 
 
-def _sentence(chunks: Iterable[Chunk], code: int, symbol: str, column: str, config: Config, where: str) -> str:
+def _sentence(chunks: Iterable[Chunk], code: int, symbol: str, column: str, setting: str, where: str) -> str:
     """Return a sentence that tells a symbol's first two values, by date, and since when it has the second one."""
     numbers: dict[str, int] = {}
     first_days: dict[int, int] = {}
@@ -140,7 +156,7 @@ def _sentence(chunks: Iterable[Chunk], code: int, symbol: str, column: str, conf
     texts = list(numbers)
     (_, one), (day, other) = sorted((day, number) for number, day in first_days.items())[:2]
     return (
-        f"{config.named('sector_map')} @{column}: {symbol} has {texts[one]!r} in {where}, and {texts[other]!r} from "
+        f"{setting}: {symbol} has {texts[one]!r} in {where}, and {texts[other]!r} from "
         f"{as_date(day)} on; a symbol has one value, as a later one would look ahead: make the column constant, or "
         "give a file of symbol and sector"
     )

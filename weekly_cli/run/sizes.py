@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.files import output_name
 from weekly_cli.run.resources import Resources
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 
 #: Bytes of a worker and of the parent (with loky's own two processes) before they have any rows, as proportional set
@@ -44,6 +45,11 @@ _MOST_RANGE_ROWS = 2**18
 NUMBER_BYTES = 8
 #: Running bars, as bytes of a row: a task of 0.8 million rows took 160 MiB more with them.
 RUNNING_BYTES = 90
+#: Memory of a cross section per bar: its keys, the values and their order, and what each column takes.
+_BAR_BYTES, _BAR_COLUMN_BYTES = 110, 14
+_LEAST_BARS = 2**16
+#: On disk, the symbol and the period of a bar.
+_KEY_BYTES = 8
 #: Sizes are estimates, so a plan assigns only this share of the budget.
 PLANNED = 0.92
 #: What a worker of a Dask cluster takes beyond a worker of the pool.
@@ -92,6 +98,33 @@ def ordering_of(config: Config, sizes: Sizes, free_bytes: int, threads: int, n_f
     )
 
 
+def section_bars(planned: int, workers: int, resources: Resources, wanted: Wanted) -> int | None:
+    """Return how many bars of a cross section may be held at a time while workers wait; None: there is none."""
+    of_workers = workers * WORKER_BYTES if resources.worker_bytes is None else 0
+    free_bytes = bytes_of_one_machine(planned, resources) - of_workers
+    crosses = wanted.crosses
+    n_columns = len(crosses) + len({one.placed.name for one in crosses})
+    return max(_LEAST_BARS, free_bytes // (_BAR_BYTES + n_columns * _BAR_COLUMN_BYTES)) if crosses else None
+
+
+def _section_bytes(scan: Scan, wanted: Wanted, rows: int) -> int:
+    """Estimate the bytes on disk of a cross section's files: values and places of the bars of all symbols.
+
+    If `rows` are not all of the input's, the others may have to be sorted by symbol, too.
+    """
+    if not wanted.crosses:
+        return 0
+    bars = scan.rows / max(1.0, scan.calendar.sessions_a_week)
+    others = scan.footers.row_bytes * scan.rows if rows < scan.rows and scan.presence is None else 0.0
+    return int(others + bars * (2 * _KEY_BYTES + 8 * 2 * len(wanted.crosses)))
+
+
+def bytes_of_one_machine(planned: int, resources: Resources) -> int:
+    """Return what this process may take while no worker runs; with a cluster, as much as one of its workers."""
+    most = planned if resources.worker_bytes is None else int(PLANNED * resources.worker_bytes)
+    return min(planned, most) - PARENT_BYTES
+
+
 def cant_hold(budget: int, what: str, task_bytes: int) -> str:
     """Return a sentence that a budget can't hold something that takes so much in a worker, and which one could."""
     needed = int((task_bytes + PARENT_BYTES + WORKER_BYTES) / PLANNED)
@@ -115,10 +148,10 @@ _STORED_BYTES = {"zstd": 1.0, "snappy": 2.0, "lz4": 2.0, "none": 4.0}
 
 
 def disk_bytes_of(
-    scan: Scan, config: Config, n_features: int, rows: int, partition: bool, n_tasks: int, reorder: bool
+    scan: Scan, config: Config, wanted: Wanted, rows: int, partition: bool, n_tasks: int, reorder: bool
 ) -> int:
-    """Estimate the bytes of the bundles, the parts, and the file into which they are joined."""
-    footers = scan.footers
+    """Estimate the bytes of the bundles, the parts, the file into which they are joined, and a cross section."""
+    footers, n_features = scan.footers, len(wanted.columns)
     input_bytes = footers.row_bytes if config.compression == "none" else footers.file_bytes / max(1, footers.rows)
     if config.columns_out:
         input_bytes = min(input_bytes, footers.row_bytes)
@@ -130,4 +163,4 @@ def disk_bytes_of(
     bundles = footers.row_bytes if partition else 0.0
     if reorder:
         bundles += input_bytes + added + footers.row_bytes + n_features * (8 if config.dtype == "float64" else 4)
-    return int(rows * ((input_bytes + added) * copies + bundles))
+    return int(rows * ((input_bytes + added) * copies + bundles)) + _section_bytes(scan, wanted, rows)

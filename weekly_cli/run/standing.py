@@ -27,7 +27,7 @@ from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config
 
 #: Settings that name a file, whose content counts instead; a sector map may be columns of the input.
-_BY_CONTENT = ("sector_map", "symbol_map", "join")
+_BY_CONTENT = ("sector_map", "symbol_map", "join", "universe")
 
 Renames = tuple[tuple[str, str, int], ...]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.benchmark_file import read_benchmarks
 from weekly_cli.run.partition import Fragments
+from weekly_cli.run.place_files import read_places
 from weekly_cli.run.plugins import PluginName, features_in_worker
 from weekly_cli.run.repeats import NO_REPEATS, Repeats
 from weekly_cli.run.resources import peak_bytes
@@ -58,11 +59,13 @@ class Job:
     `features` are names of columns, `clocks` the week and the others that they are of. `unused_adjusted` is a column
     with an adjusted close beside the close that is used, `left_out` the columns that are read but not written,
     `last_day` the newest day of all of the input's rows, `last_day_read` the day after which rows are passed over, if
-    there is one.
+    there is one. `cross_section` has the columns that place bars among those of all symbols, as the settings do;
+    `placed_files` are where these places are, by clock, as soon as they are known.
     """
 
     schema: DatasetSchema
     features: str
+    cross_section: tuple[str, ...]
     labels: tuple[Label, ...]
     benchmark_names: tuple[str, ...]
     windows: tuple[tuple[str, tuple[int, ...]], ...]
@@ -88,6 +91,7 @@ class Job:
     metadata: Mapping[str, str]
     row_bytes: float
     low_memory: bool
+    placed_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def row_group_rows(self) -> int:
@@ -112,7 +116,7 @@ class Job:
             features_in_worker(self.plugins),
             [clock.every for clock in self.clocks],
             with_developing=any(name.startswith(PREFIX) for name in self.features.split(",")),
-        )
+        ).with_cross(self.cross_section)
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
@@ -245,7 +249,7 @@ def run_task(task: Task) -> Outcome:
     if task.job.refuses(rows.repeats):
         return Outcome(task.number, repeats=rows.repeats)
     stopwatch.stage("bars")
-    raw, adjusted, n_padding = _treated_prices(rows, task.job)
+    raw, adjusted, n_padding = treated_prices(rows, task.job)
     used = columns_as_used(raw, adjusted)
     of_clocks = bars_by_clock(rows.codes, rows.days, used, task.job.clocks)
     bars, quality = of_clocks["week"], quality_of(used)
@@ -254,7 +258,7 @@ def run_task(task: Task) -> Outcome:
     planned = np.array(task.planned_codes)
     suspects = {code: suspicion.named(planned) for code, suspicion in suspects.items()}
     quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
-    benchmarks = read_benchmarks(task)
+    benchmarks = replace(read_benchmarks(task), placed=read_places(task))
     if task.job.recipe().has_rows:
         rows = replace(rows, running=running_bars(rows.codes, rows.days, used, task.job.clocks[0]))
     del raw, adjusted, used, beside
@@ -288,15 +292,13 @@ def run_task(task: Task) -> Outcome:
     )
 
 
-def _treated_prices(rows: TaskRows, job: Job) -> tuple[dict[str, Floats], Floats | None, int]:
+def treated_prices(
+    rows: TaskRows, job: Job, roles: Collection[str] = (*PRICE_ROLES, "volume")
+) -> tuple[dict[str, Floats], Floats | None, int]:
     """Return the columns of which bars are made, the adjusted close, and the number of rows left out as padding."""
-    raw = {role: prices(rows.table.column(name)) for role, name in _price_columns(job)}
+    raw = {role: prices(rows.table.column(name)) for role, name in job.schema.roles.items() if role in roles}
     adjusted = None if job.price is None else prices(rows.table.column(job.price))
     return treated(rows.codes, raw, adjusted, job.treatment)
-
-
-def _price_columns(job: Job) -> Iterator[tuple[str, str]]:
-    return ((role, name) for role, name in job.schema.roles.items() if role in (*PRICE_ROLES, "volume"))
 
 
 def _histories(bars: Bars, n_symbols: int) -> Quality:
@@ -316,7 +318,7 @@ def _histories(bars: Bars, n_symbols: int) -> Quality:
 def closes_of_bars(task: Task) -> tuple[dict[str, Bars], Repeats]:
     """Return the bars of a task's symbols, whose closes alone are valid, and their repeated rows."""
     rows = sorted_rows(task)
-    raw, adjusted, _ = _treated_prices(rows, task.job)
+    raw, adjusted, _ = treated_prices(rows, task.job)
     used = columns_as_used({"close": raw["close"]}, adjusted)
     return bars_by_clock(rows.codes, rows.days, used, task.job.clocks), rows.repeats
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weekly_cli.compute.features import WEEK_END, Feature, Step, catalogue, columns_of_bars, with_week_end
+from weekly_cli.compute.features import (
+    CROSS,
+    WEEK_END,
+    CrossFeature,
+    Feature,
+    Step,
+    catalogue,
+    columns_of_bars,
+    with_week_end,
+)
 from weekly_cli.compute.features.developing import FAMILY, PREFIX
 from weekly_cli.compute.labels import Label, labels_named
 from weekly_cli.dataset.schema import DatasetSchema, name_collisions
@@ -17,7 +26,9 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.tables import read_table_file
 from weekly_cli.names import SECTOR_COLUMNS, benchmark_name, written_name
 from weekly_cli.run.plugins import Plugin, own_features, plugins_of, refuse_without_columns
+from weekly_cli.run.universe import Universe, read_universe
 from weekly_cli.settings import Config
+from weekly_cli.settings.lists import group_names
 
 _COLLISIONS_SHOWN = 5
 
@@ -40,6 +51,8 @@ class Wanted:
         Where features of the user's own come from.
     labels : tuple of Label
         The columns that look ahead; none of the features.
+    universe : Universe or None
+        Who takes part in a cross section; None: everybody.
     """
 
     features: tuple[Feature, ...]
@@ -48,6 +61,7 @@ class Wanted:
     sector_map: pa.Table | None
     plugins: tuple[Plugin, ...]
     labels: tuple[Label, ...]
+    universe: Universe | None = None
 
     @property
     def added(self) -> tuple[Feature | Label, ...]:
@@ -73,7 +87,13 @@ class Wanted:
     @property
     def compares(self) -> bool:
         """Whether any feature compares a symbol with another one."""
-        return any(feature.family == "relative" for feature in self.features)
+        placed = (feature.placed for feature in self.crosses)
+        return any(feature.family == "relative" for feature in (*self.features, *placed))
+
+    @property
+    def crosses(self) -> list[CrossFeature]:
+        """The features that place bars among those of all symbols."""
+        return [feature for feature in self.features if isinstance(feature, CrossFeature)]
 
     def refuse_collisions(self, schema: DatasetSchema, config: Config) -> None:
         """Refuse features whose names columns of the input that are written already use, unless they are replaced.
@@ -121,14 +141,28 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
     refuse_without_columns(plugins, config.every, config.named("every"))
     own = own_features(plugins)
     columns = catalogue(names, config.windows, own, config.every, with_developing=config.developing)
-    features = columns.select(_selection(config), config.named("features"))
+    columns = columns.with_cross(config.cross_section, config.named("cross_section"))
+    crosses = {one.name for one in columns.features if isinstance(one, CrossFeature)}
+    features = columns.select(_selection(config, crosses), config.named("features"))
     if config.rows == "weekly":
         features = with_week_end(features)
-    return Wanted(features, columns.steps, tuple(names), sector_map, plugins, labels_named(config.label))
+    universe = read_universe(config) if config.cross_section else None
+    _check_groups(config, sector_map)
+    return Wanted(features, columns.steps, tuple(names), sector_map, plugins, labels_named(config.label), universe)
 
 
-def _selection(config: Config) -> str:
-    """Return what selects the features: with all columns of the week to date, if it names none of them.
+def _check_groups(config: Config, sector_map: pa.Table | None) -> None:
+    """Refuse groups of a cross section that the sector map should tell and does not."""
+    for by in group_names(config.cross_section):
+        if sector_map is not None and by not in (*config.group_columns, *sector_map.column_names):
+            raise UsageError(
+                f"{config.named('cross_section')} by {by}: {config.named('sector_map')} {config.sector_map} has no "
+                f"column {by}; it has {', '.join(sector_map.column_names)}"
+            )
+
+
+def _selection(config: Config, crosses: Collection[str]) -> str:
+    """Return what selects the features: with all of the week to date, or of a cross section, if it names none of them.
 
     The key of weekly rows is not asked for: it is there without the week's columns too.
     """
@@ -136,8 +170,11 @@ def _selection(config: Config) -> str:
     if config.rows == "weekly" and "week" not in config.every:
         words = [word for word in words if word.strip() != WEEK_END.name] or words
     names = [word.strip().removeprefix("-") for word in words]
-    names_some = any(name == FAMILY or name.startswith(PREFIX) for name in names)
-    return ",".join([*words, FAMILY] if config.developing and not names_some else words)
+    if config.developing and not any(name == FAMILY or name.startswith(PREFIX) for name in names):
+        words.append(FAMILY)
+    if crosses and not any(name == CROSS or name in crosses for name in names):
+        words.append(CROSS)
+    return ",".join(words)
 
 
 def _read_sector_map(config: Config) -> pa.Table | None:

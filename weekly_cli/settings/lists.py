@@ -10,6 +10,7 @@ from typing import Any
 
 from weekly_cli.findings import KINDS
 from weekly_cli.names import (
+    CROSS_SECTION,
     FORWARD_RETURN,
     LABEL_PREFIX,
     PERIODS,
@@ -211,6 +212,37 @@ class Periods(Names):
     def schema(self) -> dict[str, Any]:
         """Return the schema of a text or a list of periods."""
         return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"enum": list(PERIODS)}}]}
+
+
+class CrossSection(Names):
+    """Columns among the bars of the same period: rank(COLUMN) or zscore(COLUMN), each with `by GROUP` or without."""
+
+    metavar, completer, example = "rank(COLUMN),...", "column names", ("rank(w_mom_12)", "zscore(w_vol_26) by sector")
+
+    def parse(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns from all texts."""
+        return self.check(list(super().parse(texts)))
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        """Return the columns, each once and written in one way."""
+        found = []
+        for text in (text.strip() for text in super().check(value)):
+            match = CROSS_SECTION.fullmatch(text)
+            if match is None:
+                raise ValueError(f"takes rank(COLUMN) or zscore(COLUMN), with or without by GROUP, not {text!r}")
+            how, column, by = match.groups()
+            found.append(f"{how}({column})" + (f" by {by}" if by else ""))
+        return tuple(dict.fromkeys(found))
+
+
+def group_names(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the groups that a cross section names, each once.
+
+    >>> group_names(["rank(w_ret)", "zscore(w_ret) by sector", "rank(w_ret) by sector"])
+    ('sector',)
+    """
+    matches = (CROSS_SECTION.fullmatch(text) for text in texts)
+    return tuple(dict.fromkeys(match[3] for match in matches if match is not None and match[3]))
 
 
 class Joins(Names):

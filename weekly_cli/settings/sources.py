@@ -158,6 +158,10 @@ def resolve(*layers: Layer) -> Config:
         typed = config.sources.get(name) in (name, SETTINGS[name].flag)
         if typed and not config.join:
             raise UsageError(f"{config.named(name)} is about tables that are joined; name one with --join")
+    for name in ("universe", "min_group"):
+        typed = config.sources.get(name) in (name, SETTINGS[name].flag)
+        if typed and not config.cross_section:
+            raise UsageError(f"{config.named(name)} is about columns among symbols; name one with --cross-section")
     if config.developing and config.rows == "weekly":
         developing, rows = config.named("developing"), config.named("rows")
         raise UsageError(f"{developing} adds columns of daily rows, and {rows} weekly has none; leave one of them out")

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import ALL
-from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS, PREFIX, SAME_AVAILABILITIES
+from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS, PREFIX, SAME_AVAILABILITIES, SECTOR_COLUMNS
 from weekly_cli.settings import kinds, lists
 from weekly_cli.settings.kinds import Kind
 
@@ -209,6 +209,19 @@ class Config:
         "Columns that look ahead, as targets for models: forward_return_4w, of any number of weeks.",
         changes_values=True,
     )  # fmt: skip
+    cross_section: tuple[str, ...] = _row(
+        (), lists.CrossSection(), FEATURES,
+        "Columns among all symbols' bars of the period: rank(w_mom_12), zscore(w_vol_26) by sector.",
+        changes_values=True,
+    )  # fmt: skip
+    universe: str | None = _row(
+        None, kinds.PathName(), FEATURES,
+        "CSV or Parquet with symbol, from and to: who is a member, and when; others have no place in a cross section.",
+        changes_values=True, example="members.csv",
+    )  # fmt: skip
+    min_group: int = _row(
+        2, kinds.Whole(1), FEATURES, "A cross section of fewer values than this has none.", changes_values=True
+    )
     developing: bool = _row(
         False, kinds.Switch(), FEATURES,
         "Columns of the week to date, as far as a row may know its own week.", changes_values=True,
@@ -370,6 +383,13 @@ class Config:
     def sector_columns(self) -> dict[str, str]:
         """The input's columns that are the sector map, by what they are in it; empty if it is a file, or none."""
         return {} if self.sector_map is None else lists.sector_columns(self.sector_map)
+
+    @property
+    def group_columns(self) -> dict[str, str]:
+        """The input's columns that tell groups of a cross section, by their names there; others are of a sector map."""
+        from_file = SECTOR_COLUMNS if self.sector_map is not None and not self.sector_columns else ()
+        names = (name for name in lists.group_names(self.cross_section) if name not in from_file)
+        return {name: self.sector_columns.get(name, name) for name in names}
 
     @property
     def where(self) -> str:

@@ -24,9 +24,10 @@ def plan(typed: Typed) -> int:
         from weekly_cli.run import estimate, pipeline
         from weekly_cli.run.wanted import wanted_by
     scan, run_plan = pipeline.plan_only(config)
-    findings = pipeline.findings_in_plan(scan, run_plan, config)
-    estimated = estimate.estimate(scan, run_plan, config, wanted_by(config))
-    lines = view.plan_lines(scan, run_plan) | view.estimate_lines(estimated, config.output)
+    wanted = wanted_by(config)
+    findings = pipeline.findings_in_plan(scan, run_plan, config, wanted)
+    estimated = estimate.estimate(scan, run_plan, config, wanted)
+    lines = view.plan_lines(scan, run_plan, wanted) | view.estimate_lines(estimated, config.output)
     if config.json:
         print_json({**lines, "estimate": asdict(estimated), "findings": [asdict(one) for one in findings]})
     else:

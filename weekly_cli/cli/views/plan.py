@@ -13,6 +13,7 @@ from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.findings import Finding
 from weekly_cli.run.estimate import Estimate
 from weekly_cli.run.plan import Plan
+from weekly_cli.run.wanted import Wanted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +47,7 @@ def _rounded(seconds: float) -> str:
     return f"{seconds:.1g} s" if seconds < 1 else duration(seconds)
 
 
-def plan_lines(scan: Scan, plan: Plan) -> dict[str, str]:
+def plan_lines(scan: Scan, plan: Plan, wanted: Wanted) -> dict[str, str]:
     """Return the lines that describe a plan, for the table and the JSON."""
     rows = [task.rows for task in plan.tasks]
     limits = "; ".join(f"{name}: {limit}" for name, limit in plan.worker_limits)
@@ -59,6 +60,7 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str]:
         **({"read_as": "; ".join(footers.schema.notes)} if footers.schema.notes else {}),
         **({"not_read": not_read(footers.skipped)} if footers.skipped else {}),
         "selected": f"{plan.rows:,} rows, {len(plan.selected):,} symbols",
+        **({"cross_section": _among(scan, wanted)} if wanted.crosses else {}),
         "strategy": f"{plan.strategy}: {plan.strategy_reason}",
         **({"cluster": cluster} if (cluster := of_cluster(plan.worker_limits)) else {}),
         "partition": f"{'yes' if plan.partition else 'no'}: {plan.partition_reason}",
@@ -68,3 +70,15 @@ def plan_lines(scan: Scan, plan: Plan) -> dict[str, str]:
         **({} if plan.ordering is None else {"order": "the input's: the finished rows are sorted once more"}),
         "disk": f"{mib(plan.disk_bytes)} beside the output while it works",
     }  # fmt: skip
+
+
+def _among(scan: Scan, wanted: Wanted) -> str:
+    """Return what is placed, and among whom."""
+    names = ", ".join(feature.name for feature in wanted.crosses)
+    if wanted.universe is None:
+        return f"{names}: among the bars of all {len(scan.symbols):,} symbols of the input"
+    members = wanted.universe.of(scan.symbols)
+    found = members.n_members - len(members.missing)
+    return (
+        f"{names}: among members of {wanted.universe.path}, {found:,} of whose {members.n_members:,} are in the input"
+    )

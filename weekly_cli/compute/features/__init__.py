@@ -7,8 +7,8 @@ generated tables and the tests take it from here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from weekly_cli.compute.features import (
@@ -25,16 +25,20 @@ from weekly_cli.compute.features import (
 )
 from weekly_cli.compute.features.bar import VISIBLE_FROM, WEEK_END
 from weekly_cli.compute.features.clock_columns import clock_columns
+from weekly_cli.compute.features.cross import FAMILY as CROSS
+from weekly_cli.compute.features.cross import CrossFeature, cross_features, placed_column
 from weekly_cli.compute.features.declare import Feature, Step, evaluate
 from weekly_cli.compute.features.own import own_steps
 from weekly_cli.errors import UsageError
 from weekly_cli.names import PERIODS, WINDOWS, did_you_mean, of_label
 
 __all__ = [
+    "CROSS",
     "FAMILIES",
     "VISIBLE_FROM",
     "WEEK_END",
     "Catalogue",
+    "CrossFeature",
     "Feature",
     "Step",
     "catalogue",
@@ -75,7 +79,7 @@ class Catalogue:
         The columns of plugins, those of other clocks too.
     """
 
-    steps: Mapping[str, Step]
+    steps: dict[str, Step]
     features: tuple[Feature, ...]
     every: tuple[str, ...]
     own: Sequence[Feature] = ()
@@ -116,6 +120,28 @@ class Catalogue:
             raise UsageError(f"{setting} {wanted} leaves no column; name a family ({known}) or a column")
         return tuple(feature for feature in self.features if feature.name in chosen)
 
+    def with_cross(self, texts: Sequence[str], setting: str = "--cross-section") -> Catalogue:
+        """Return the catalogue with columns among the bars of a period, each after the others of its clock.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            As `--cross-section` has them: "rank(w_mom_12)", "zscore(w_vol_26) by sector".
+        setting : str
+            Where they came from, for error messages.
+
+        Raises
+        ------
+        UsageError
+            If one is of no column of a bar that is a number, or two columns would have the same name.
+        """
+        if not texts:
+            return self
+        added = cross_features(texts, self.features, setting, lambda word: self._hint(word, ()))
+        every = list(PERIODS)
+        features = sorted((*self.features, *added), key=lambda one: (one.of_rows, every.index(one.every)))
+        return replace(self, steps=self.steps | {one.name: one for one in added}, features=tuple(features))
+
     def _named_by(self, word: str, setting: str) -> set[str]:
         if word == "all":
             return {feature.name for feature in self.features}
@@ -123,9 +149,13 @@ class Catalogue:
             return {feature.name for feature in self.features if feature.family == word}
         if any(feature.name == word for feature in self.features):
             return {word}
-        near = did_you_mean(word, [*self.families, *(feature.name for feature in self.features)])
-        hint = of_label(word) or _of_developing(word) or self._every_of(word) or near + _windows_of(word)
+        hint = self._hint(word, self.families) or _of_cross(word)
         raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")
+
+    def _hint(self, word: str, families: Sequence[str]) -> str:
+        """Return how to get a column that there is not, or what else may be meant."""
+        near = did_you_mean(word, [*families, *(feature.name for feature in self.features)])
+        return of_label(word) or _of_developing(word) or self._every_of(word) or near + _windows_of(word)
 
     def _every_of(self, word: str) -> str:
         """Return how to get a column of a clock that is not on; empty if it is none."""
@@ -140,6 +170,11 @@ def _of_developing(word: str) -> str:
     """Return how to get a column of the week to date; empty if it is none."""
     known = (developing.FAMILY, *(step.name for step in developing.steps() if isinstance(step, Feature)))
     return " (--developing adds it)" if word in known else ""
+
+
+def _of_cross(word: str) -> str:
+    """Return how to get the columns among the bars of a period; empty if it is not their family."""
+    return " (--cross-section adds it)" if word == CROSS else ""
 
 
 def _windows_of(word: str) -> str:

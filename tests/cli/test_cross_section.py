@@ -1,0 +1,332 @@
+"""Ranks and z-scores among all symbols' bars of a period: against pandas, on every route, and among whom."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from frames import ROUTES, build_by, build_here, daily, in_order, read, run_cli, shuffled, write
+
+from weekly_cli.files.writers import WRITERS
+from weekly_cli.run import plan, sizes
+
+SYMBOLS = [f"S{number:02d}" for number in range(14)]
+SECTORS = ("tech", "oil", None, "one of a kind")
+COLUMNS = ("rank(w_mom_4)", "zscore(w_vol_4)", "rank(w_close)", "rank(w_days)", "zscore(w_days)")
+BY_SECTOR = ("rank(w_mom_4) by sector", "zscore(w_mom_4) by sector")
+PLACED = "w_mom_4,w_vol_4,w_close,w_days"
+
+
+def market(n_days: int = 130, seed: int = 3) -> pa.Table:
+    """Histories that begin late, end early, have holes and bad prices; two are alike, and two never move."""
+    frame = daily(SYMBOLS, n_days, seed=seed).to_pandas()
+    rng = np.random.default_rng(seed)
+    twin = frame["symbol"] == "S05"
+    for name in ("open", "high", "low", "close"):
+        frame.loc[twin, name] = frame.loc[frame["symbol"] == "S04", name].to_numpy()
+        frame.loc[frame["symbol"].isin(["S06", "S07"]), name] = 7.0
+    frame.loc[rng.random(len(frame)) < 0.03, "close"] = np.nan
+    day = pd.to_datetime(frame["date"]).rank(method="dense").astype(int)
+    gone = (frame["symbol"] == "S01") & (day > n_days // 2)
+    late = (frame["symbol"] == "S02") & (day < n_days // 3)
+    hole = (frame["symbol"] == "S03") & day.between(40, 62)
+    frame = frame[~(gone | late | hole) & (rng.random(len(frame)) > 0.05)]
+    numbers = frame["symbol"].str[1:].astype(int)
+    frame["sector"] = [
+        SECTORS[0 if number < 6 else 1 if number < 11 else 2 if number < 13 else 3] for number in numbers
+    ]
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(market(), tmp_path_factory.mktemp("market") / "prices.parquet")
+
+
+def by_pandas(bars: pd.DataFrame, text: str, end: str = "w_week_end", least: int = 2) -> pd.Series[Any]:
+    """The column that `--cross-section` names, for a table of the bars of all symbols."""
+    how, _, rest = text.partition("(")
+    column, _, by = rest.partition(")")
+    keys = [end, by.removeprefix(" by ")] if by else [end]
+    groups = bars.groupby(keys)[column]
+    if how == "rank":
+        found = groups.rank(pct=True, method="average")
+    else:
+        values = bars[column].astype(np.float64)
+        of_groups = values.groupby([bars[key] for key in keys])
+        std = of_groups.transform("std", ddof=1).where(of_groups.transform("nunique") > 1)
+        found = (values - of_groups.transform("mean")) / std
+    return found.where(groups.transform("count") >= least)
+
+
+def name_of(text: str) -> str:
+    how, _, rest = text.partition("(")
+    column, _, by = rest.partition(")")
+    return f"{column}_{how}{by.replace(' by ', '_')}"
+
+
+def assert_same(found: pd.Series[Any], wanted: pd.Series[Any], text: str) -> None:
+    assert found.isna().tolist() == wanted.isna().tolist(), text
+    if text.startswith("rank"):
+        assert found.dropna().tolist() == wanted.dropna().astype(found.dtype).tolist(), text
+    else:
+        rtol = 1e-6 if found.dtype == np.float32 else 1e-9
+        assert np.allclose(found.dropna(), wanted.dropna(), rtol=rtol, atol=rtol), text
+    assert found.notna().sum() >= 20, text
+
+
+def weekly(source: Path, output: Path, **settings: Any) -> pd.DataFrame:
+    """The table of bars, with the input's sector."""
+    sectors = read(source).to_pandas().drop_duplicates("symbol").set_index("symbol")["sector"]
+    bars = build_here(source, output, rows="weekly", **settings).to_pandas()
+    return bars.assign(sector=bars["symbol"].map(sectors))
+
+
+# ---- values ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_columns_are_those_of_pandas(source: Path, tmp_path: Path, dtype: str) -> None:
+    texts = (*COLUMNS, *BY_SECTOR)
+    bars = weekly(source, tmp_path / "out", cross_section=texts, features=PLACED, dtype=dtype)
+    for text in texts:
+        assert_same(bars[name_of(text)], by_pandas(bars, text), text)
+    ranks = bars["w_close_rank"]
+    assert ranks.max() == 1
+    assert ranks.min() > 0
+    twins = bars.set_index(["symbol", "w_week_end"])["w_close_rank"].unstack(0)[["S06", "S07"]].dropna()
+    assert (twins["S06"] == twins["S07"]).all()
+    assert bars.loc[bars["symbol"].isin(["S11", "S13"]), "w_mom_4_rank_sector"].isna().all()
+
+
+def test_daily_rows_have_the_places_of_the_bar_that_they_see(source: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"cross_section": (*COLUMNS, *BY_SECTOR), "features": f"w_week_end,{PLACED}"}
+    bars = build_here(source, tmp_path / "bars", rows="weekly", **settings).to_pandas().drop(columns="visible_from")
+    days = build_here(source, tmp_path / "days", **settings).to_pandas()
+    names = [name_of(text) for text in settings["cross_section"]]
+    of_bars = days[["symbol", "w_week_end"]].merge(bars, how="left", on=["symbol", "w_week_end"])
+    pd.testing.assert_frame_equal(days[names], of_bars[names])
+    assert days.columns[-len(names) :].tolist() == names
+
+
+def test_months_and_weeks_each_among_their_own(source: Path, tmp_path: Path) -> None:
+    texts = ("rank(m_ret) by sector", "rank(w_ret)", "zscore(m_close)")
+    settings: dict[str, Any] = {"every": "week,month", "cross_section": texts}
+    built = build_here(source, tmp_path / "out", features="w_week_end,w_ret,m_month_end,m_ret,m_close", **settings)
+    assert built.column_names[-8:] == [
+        "w_week_end", "w_ret", "w_ret_rank", "m_month_end", "m_close", "m_ret", "m_ret_rank_sector", "m_close_zscore",
+    ]  # fmt: skip
+    days = built.to_pandas()
+    # S01, which is gone, is seen by no row in its last month; all others see each of theirs.
+    gone = days.loc[days["symbol"] == "S01", "m_month_end"].max()
+    months = days.dropna(subset=["m_month_end"]).drop_duplicates(["symbol", "m_month_end"])
+    months = months[months["m_month_end"] <= gone]
+    assert_same(months["m_ret_rank_sector"], by_pandas(months, texts[0], "m_month_end"), texts[0])
+    assert_same(months["m_close_zscore"], by_pandas(months, texts[2], "m_month_end"), texts[2])
+
+
+def test_a_symbol_that_is_gone_counts_in_its_last_week(source: Path, tmp_path: Path) -> None:
+    """No daily row sees its last bar, but other symbols stand above or below it."""
+    bars = weekly(source, tmp_path / "bars", cross_section=["rank(w_close)"], features="w_close")
+    last = bars.loc[bars["symbol"] == "S01", "w_week_end"].max()
+    days = build_here(source, tmp_path / "days", cross_section=["rank(w_close)"], features="w_week_end").to_pandas()
+    assert days.loc[days["symbol"] == "S01", "w_week_end"].max() < last
+    seen = days[days["w_week_end"] == last].drop_duplicates("symbol").set_index("symbol")["w_close_rank"]
+    wanted = by_pandas(bars, "rank(w_close)")[bars["w_week_end"] == last].astype(np.float32)
+    assert seen.to_dict() == {
+        symbol: rank for symbol, rank in zip(bars.loc[wanted.index, "symbol"], wanted, strict=True) if symbol != "S01"
+    }
+
+
+@pytest.mark.parametrize("least", [1, 5])
+def test_small_groups_have_no_places(source: Path, tmp_path: Path, least: int) -> None:
+    bars = weekly(source, tmp_path / "out", cross_section=BY_SECTOR, features="w_mom_4", min_group=least)
+    for text in BY_SECTOR:
+        assert_same(bars[name_of(text)], by_pandas(bars, text, least=least), text)
+    alone = bars[(bars["symbol"] == "S13") & bars["w_mom_4"].notna()]
+    assert alone["w_mom_4_rank_sector"].eq(1).all() == (least == 1)
+    assert alone["w_mom_4_zscore_sector"].isna().all()
+
+
+def test_columns_that_are_not_written_are_placed_too(source: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"benchmark": "S00", "cross_section": ["rank(w_rs_s00)", "zscore(w_natr_14)"]}
+    some = weekly(source, tmp_path / "some", features="w_ret", **settings)
+    every = weekly(source, tmp_path / "every", features="all", **settings)
+    for text in settings["cross_section"]:
+        assert_same(every[name_of(text)], by_pandas(every, text), text)
+        assert some[name_of(text)].equals(every[name_of(text)])
+    assert "w_rs_s00" not in some
+
+
+# ---- among whom ------------------------------------------------------------------------------------------
+
+
+SPANS = {
+    "S00": [("2022-02-01", "2022-04-15"), ("2022-03-01", "2022-03-10"), ("2022-06-10", None)],
+    "S01": [("2000-01-01", None)],
+    "S04": [("2022-03-04", "2022-03-04")],
+    "S05": [("2022-01-01", "2022-12-31")],
+    "S06": [("2022-01-01", None)],
+    "S08": [("2022-04-01", "2022-05-06")],
+    "GONE": [("2022-01-01", None)],
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_members_of_the_universe_alone_take_part(source: Path, tmp_path: Path, suffix: str) -> None:
+    rows = [(symbol, *span) for symbol, spans in SPANS.items() for span in spans]
+    frame = pd.DataFrame(rows, columns=["symbol", "from", "to"]).sample(frac=1, random_state=1)
+    path = tmp_path / f"members{suffix}"
+    if suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.assign(**{name: pd.to_datetime(frame[name]).dt.date for name in ("from", "to")}).to_parquet(path)
+    texts = ["rank(w_mom_4)", "zscore(w_close)"]
+    bars = weekly(source, tmp_path / "out", cross_section=texts, features=PLACED, universe=str(path))
+    end = pd.to_datetime(bars["w_week_end"])
+    member = [
+        any(pd.Timestamp(first) <= day <= pd.Timestamp(last or "2100-01-01") for first, last in SPANS.get(symbol, []))
+        for symbol, day in zip(bars["symbol"], end, strict=True)
+    ]
+    inside = bars[member]
+    assert set(inside["symbol"]) == set(SPANS) - {"GONE"}
+    assert len(inside[inside["symbol"] == "S04"]) == 1
+    for text in texts:
+        assert_same(inside[name_of(text)], by_pandas(inside, text), text)
+        assert bars[~np.array(member)][name_of(text)].isna().all()
+
+
+@pytest.mark.parametrize("route", ["direct", "partitioned", "clustered"])
+def test_whichever_symbols_and_days_are_written_all_take_part(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    settings: dict[str, Any] = {"benchmark": "S00", "cross_section": [*COLUMNS, *BY_SECTOR, "rank(w_rs_s00)"]}
+    every = build_here(source, tmp_path / "every", features=PLACED, **settings)
+    table = in_order(read(source)) if route == "clustered" else read(source)
+    again = write(table, tmp_path / "q.parquet", row_group_size=60)
+    for name, some in {
+        "symbols": {"symbols": ["S11", "S03", "S07"]},
+        "first": {"max_symbols": 2},
+        "days": {"start": "2022-04-01", "end": "2022-05-11"},
+    }.items():
+        build_by(route, again, tmp_path / name, monkeypatch, features=PLACED, **settings, **some)
+        written = read(tmp_path / name)
+        keys = pc.and_(
+            pc.is_in(every["symbol"], pc.unique(written["symbol"])), pc.is_in(every["date"], pc.unique(written["date"]))
+        )
+        assert written.equals(every.filter(keys)), name
+        assert 0 < written.num_rows < every.num_rows
+
+
+def test_what_comes_later_changes_no_place(source: Path, tmp_path: Path) -> None:
+    """The input of all symbols is cut after each day of two weeks."""
+    settings: dict[str, Any] = {"cross_section": [*COLUMNS, *BY_SECTOR], "features": "w_ret"}
+    whole = build_here(source, tmp_path / "whole", **settings)
+    for day in range(14):
+        until = pc.field("date") <= dt.date(2022, 4, 18) + dt.timedelta(days=day)
+        cut = write(read(source).filter(until), tmp_path / f"{day}.parquet")
+        assert build_here(cut, tmp_path / f"{day}", **settings).equals(whole.filter(until)), day
+
+
+# ---- the same bits ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("order", ["symbol", "input"])
+def test_every_route_and_writer_makes_the_same(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, writer: str, order: str
+) -> None:
+    settings: dict[str, Any] = {"cross_section": [*COLUMNS, *BY_SECTOR, "rank(q_ret)"], "every": "week,quarter"}
+    wanted = build_here(source, tmp_path / "wanted", features="w_ret,q_ret", **settings)
+    table = read(source)
+    table = shuffled(table) if route == "partitioned" else in_order(table) if route == "clustered" else table
+    again = write(table, tmp_path / "q.parquet", row_group_size=60)
+    monkeypatch.setattr(sizes, "_LEAST_BARS", 40)
+    monkeypatch.setattr(plan, "section_bars", lambda *_: 40)
+    build_by(
+        route, again, tmp_path / "out", monkeypatch, features="w_ret,q_ret", writer=writer, order=order, **settings
+    )
+    written = read(tmp_path / "out")
+    assert in_order(written).equals(wanted)
+    if order == "input":
+        assert written.select(table.column_names).equals(table)
+
+
+@pytest.mark.slow
+def test_a_pool_makes_the_same(source: Path, tmp_path: Path) -> None:
+    flags = ["--features", "w_ret", "--cross-section", ",".join([*COLUMNS, *BY_SECTOR]), "--quiet"]
+    for name, more in {"one": ["--strategy", "direct"], "pool": ["--strategy", "per-symbol", "--jobs", "2"]}.items():
+        done = run_cli("build", source, "-o", tmp_path / name, *flags, *more)
+        assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "pool").replace_schema_metadata().equals(read(tmp_path / "one").replace_schema_metadata())
+
+
+# ---- what is refused -------------------------------------------------------------------------------------
+
+
+def _changing(table: pa.Table) -> pa.Table:
+    late = pc.greater(table["date"], pa.scalar(dt.date(2022, 5, 2)))
+    return table.set_column(7, "sector", pc.if_else(late, "new", table["sector"]))
+
+
+REFUSED: dict[str, tuple[list[str], int, str]] = {
+    "no function": (["--cross-section", "w_ret"], 2, "--cross-section takes rank(COLUMN) or zscore(COLUMN)"),
+    "unknown": (["--cross-section", "rank(w_mom_21)"], 2, "w_mom_21 is no column"),
+    "near": (["--cross-section", "rank(w_mon_12)"], 2, "did you mean w_mom_12?"),
+    "a date": (["--cross-section", "rank(w_week_end)"], 2, "w_week_end is a date"),
+    "of rows": (["--developing", "--cross-section", "rank(wtd_ret)"], 2, "wtd_ret belongs to daily rows"),
+    "another clock": (["--cross-section", "rank(m_ret)"], 2, "(--every week,month adds it)"),
+    "one name": (["--cross-section", "rank(w_ret) by sector,rank(w_ret) by Sector"], 2, "w_ret_rank_sector already"),
+    "no such group": (["--cross-section", "rank(w_ret) by sektor"], 3, "no column 'sektor' for --cross-section by"),
+    "the symbol": (["--cross-section", "rank(w_ret) by symbol"], 3, "is the symbol itself"),
+    "a price": (["--cross-section", "rank(w_ret) by close"], 3, "one value a symbol; name another column"),
+    "a universe alone": (["--universe", "members.csv"], 2, "--universe is about columns among symbols"),
+    "a least alone": (["--min-group", "5"], 2, "--min-group is about columns among symbols"),
+    "no universe": (["--cross-section", "rank(w_ret)", "--universe", "nowhere.csv"], 2, "nowhere.csv can't be read"),
+    "the family": (["--features", "cross"], 2, "(--cross-section adds it)"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_makes_no_sense_is_refused(source: Path, tmp_path: Path, case: str) -> None:
+    flags, code, message = REFUSED[case]
+    done = run_cli("build", source, "-o", tmp_path / "out", *flags)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_group_that_changes_is_refused(source: Path, tmp_path: Path) -> None:
+    changing = write(_changing(read(source)), tmp_path / "p.parquet")
+    done = run_cli("build", changing, "-o", tmp_path / "out", "--cross-section", "rank(w_ret) by sector")
+    assert done.returncode == 3
+    assert "--cross-section by sector: S00 has 'tech' in" in done.stderr
+    assert "'new' from 2022-05-03 on" in done.stderr
+
+
+UNIVERSES: dict[str, tuple[str, str]] = {
+    "columns": ("symbol,start,end\nS00,2022-01-01,\n", "needs the columns symbol, from, to; it has symbol, start, end"),
+    "backwards": ("symbol,from,to\nS00,2022-01-05,2022-01-04\n", "row 1 (S00, from 2022-01-05, to 2022-01-04) ends"),
+    "no from": ("symbol,from,to\nS00,,2022-01-04\n", "row 1 (S00, to 2022-01-04) has no date in 'from'"),
+    "no symbol": ("symbol,from,to\n,2022-01-01,\n", "row 1 has no symbol"),
+    "no date": ("symbol,from,to\nS00,2022-01-01,soon\n", "'soon' in row 1 is no date"),
+    "a number": ("symbol,from,to\nS00,2022,2023\n", "it takes dates, or ISO 8601 text"),
+}
+
+
+@pytest.mark.parametrize("case", UNIVERSES)
+def test_a_universe_that_is_none_is_refused(source: Path, tmp_path: Path, case: str) -> None:
+    text, message = UNIVERSES[case]
+    (tmp_path / "members.csv").write_text(text, encoding="utf-8")
+    flags = ["--cross-section", "rank(w_ret)", "--universe", tmp_path / "members.csv"]
+    done = run_cli("build", source, "-o", tmp_path / "out", *flags)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -1,0 +1,100 @@
+"""Family `cross`: where a bar's value stands among the bars that all symbols have of the same period.
+
+A value is given: it takes other symbols' bars, which a task does not have. The input `cross:NAME` is the column NAME.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from weekly_cli.compute.features.declare import Feature
+from weekly_cli.compute.kernels import Panel
+from weekly_cli.errors import UsageError
+from weekly_cli.names import CROSS_SECTION, PERIODS, benchmark_name
+
+FAMILY, GIVEN = "cross", "cross:"
+RANK, ZSCORE = "rank", "zscore"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossFeature(Feature):
+    """A column of bars that says where a value stands among those of other symbols.
+
+    Attributes
+    ----------
+    placed : Feature
+        The column whose values are placed.
+    how : str
+        `RANK` or `ZSCORE`.
+    by : str
+        The column that tells a symbol's group; empty: all symbols are one.
+    """
+
+    placed: Feature
+    how: str
+    by: str
+
+
+def cross_features(
+    texts: Sequence[str], known: Sequence[Feature], setting: str, hint: Callable[[str], str]
+) -> tuple[CrossFeature, ...]:
+    """Return the columns that `--cross-section` names, which place some of the `known` ones.
+
+    Raises
+    ------
+    UsageError
+        If one is of no column of a bar that is a number, or two columns would have the same name.
+    """
+    by_name = {feature.name: feature for feature in known}
+    found: dict[str, CrossFeature] = {}
+    for text in texts:
+        match = CROSS_SECTION.fullmatch(text)
+        assert match is not None, text
+        how, column, by = match[1], match[2], match[3] or ""
+        placed = by_name.get(column)
+        if placed is None:
+            raise UsageError(
+                f"{setting} {text}: {column} is no column, as weekly-cli features lists them{hint(column)}"
+            )
+        if placed.of_rows or placed.stored == "date32":
+            what = "belongs to daily rows, and not to a bar" if placed.of_rows else "is a date, and no number"
+            raise UsageError(f"{setting} {text}: {column} {what}")
+        one = _feature(placed, how, by)
+        if one.name in by_name or one.name in found:
+            raise UsageError(f"{setting} {text}: there is a column {one.name} already; leave one of them out")
+        found[one.name] = one
+    return tuple(found.values())
+
+
+def _feature(placed: Feature, how: str, by: str) -> CrossFeature:
+    name = f"{placed.name}_{how}" + (f"_{benchmark_name(by)}" if by else "")
+    group = f"of the same {by} " if by else ""
+    bars = f"the bars {group}in the same {PERIODS[placed.every].noun}"
+    return CrossFeature(
+        name=name,
+        every=placed.every,
+        family=FAMILY,
+        formula=f"{_FORMULAS[how].format(column=placed.name, bars=bars)}; null with fewer values than --min-group",
+        first_bar=placed.first_bar,
+        looks_back=placed.looks_back,
+        whole_history=placed.whole_history,
+        inputs=(f"{GIVEN}{name}",),
+        function=_same,
+        parity=_PARITY[how],
+        version=placed.version,
+        placed=placed,
+        how=how,
+        by=by,
+    )
+
+
+_FORMULAS = {
+    RANK: "rank of {column} among {bars} that have a value, the mean rank of equal ones, / their number",
+    ZSCORE: "({column} - mean) / sample standard deviation, over {bars} that have a value; null where all are equal",
+}
+_PARITY = {RANK: "pandas groupby rank(pct=True)", ZSCORE: "pandas groupby mean and std"}
+
+
+def _same(values: Panel) -> Panel:
+    return values
