@@ -14,7 +14,9 @@ import pytest
 from frames import ROUTES, build_by, build_here, daily, in_order, read, run_cli, shuffled, write
 
 from weekly_cli.files.writers import WRITERS
-from weekly_cli.run import plan, sizes
+from weekly_cli.run import pipeline, plan, sizes
+from weekly_cli.run.standing import outdated
+from weekly_cli.settings import from_python, resolve
 
 SYMBOLS = [f"S{number:02d}" for number in range(14)]
 SECTORS = ("tech", "oil", None, "one of a kind")
@@ -330,3 +332,31 @@ def test_a_universe_that_is_none_is_refused(source: Path, tmp_path: Path, case: 
     done = run_cli("build", source, "-o", tmp_path / "out", *flags)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+# ---- what is said ----------------------------------------------------------------------------------------
+
+
+def test_plan_and_report_tell_of_members_that_are_missing(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "members.csv").write_text("symbol,from,to\nS00,2022-01-01,\nGONE,2022-01-01,\nLOST,2022-01-01,\n")
+    flags = ["--cross-section", "rank(w_ret)", "--universe", tmp_path / "members.csv"]
+    sentence = "missing-members: 2 of 3 symbols of the universe are not in the input"
+    planned = " ".join(run_cli("plan", source, "-o", tmp_path / "out", *flags).stdout.split())
+    assert sentence in planned
+    assert "cross section w_ret_rank: among members of" in planned
+    assert "1 of whose 3 are in the input" in planned
+    assert sentence in " ".join(run_cli("build", source, "-o", tmp_path / "out", *flags).stderr.split())
+    failed = run_cli("build", source, "-o", tmp_path / "new", *flags, "--fail-on", "missing-members")
+    assert failed.returncode == 3
+    assert "first: GONE; LOST" in failed.stderr
+
+
+def test_a_changed_universe_is_another_output(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "members.csv"
+    path.write_text("symbol,from,to\nS00,2022-01-01,\nS01,2022-01-01,\n")
+    given = {"input": str(source), "output": str(tmp_path / "out"), "universe": str(path)}
+    config = resolve(from_python({**given, "cross_section": "rank(w_ret)"}))
+    pipeline.run(config)
+    assert outdated(config) is None
+    path.write_text("symbol,from,to\nS00,2022-01-01,\nS02,2022-01-01,\n")
+    assert outdated(config) == "the input has changed"

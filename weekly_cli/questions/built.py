@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import empty_table, from_numpy, positions, text_array
-from weekly_cli.compute.features import Catalogue, catalogue
+from weekly_cli.compute.features import Catalogue, catalogue, placed_column
 from weekly_cli.dataset.dates import day_of, number_unit, session_days
 from weekly_cli.dataset.roles import find_roles
 from weekly_cli.dataset.schema import DateReading, is_text, plain_symbols
@@ -85,9 +85,10 @@ class Built:
         """Every column that a build with its settings may have."""
         config = self.config
         own = own_features(plugins_of(config))
-        return catalogue(
+        columns = catalogue(
             self.record["benchmarks"], config.windows, own, config.every, with_developing=config.developing
         )
+        return columns.with_cross([text for text in config.cross_section if placed_column(text) in columns.steps])
 
     @cached_property
     def _footers(self) -> list[pq.FileMetaData]:

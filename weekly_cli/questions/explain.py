@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from weekly_cli import __version__
 from weekly_cli.compute.clocks import Clock
-from weekly_cli.compute.features import Feature
+from weekly_cli.compute.features import CrossFeature, Feature
 from weekly_cli.dataset.as_of import path_of
 from weekly_cli.dataset.as_of_table import age_column
 from weekly_cli.dataset.dates import as_date, day_of
@@ -119,7 +119,8 @@ def _evaluated(row: Row, every: str) -> Evaluated:
     """Return the values of the output's columns of one clock."""
     steps = row.history.steps
     features = [step for name in row.history.built.features if isinstance(step := steps.get(name), Feature)]
-    names = [feature.name for feature in features if feature.every == every and not feature.of_rows]
+    own = (one for one in features if not isinstance(one, CrossFeature))
+    names = [feature.name for feature in own if feature.every == every and not feature.of_rows]
     return row.history.evaluated(row.clock, names, row.offset)
 
 
@@ -178,6 +179,8 @@ def _value(rows: Mapping[str, Row], evaluated: Mapping[str, Evaluated], running:
     if not isinstance(step, Feature):
         trouble = f"only a plugin computes it, or another version of weekly-cli than this one ({__version__})"
         return Value(name, stored, np.nan, None, trouble)
+    if isinstance(step, CrossFeature):
+        return Value(name, stored, np.nan, None, "its value takes the bars of all symbols; verify computes it")
     if row.bar < 0 and not step.of_rows:
         return Value(name, stored, np.nan, bool(np.isnan(stored)))
     value = running.value(step) if step.of_rows else float(evaluated[every].column(name)[row.bar])

@@ -11,7 +11,7 @@ import pyarrow as pa
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints, UsedColumns, bars_by_clock, columns_as_used
 from weekly_cli.compute.columns import BenchmarkBars, KeyedCloses, Recipe, arrow_type
-from weekly_cli.compute.features import catalogue
+from weekly_cli.compute.features import CrossFeature, catalogue
 from weekly_cli.compute.running import running_before
 from weekly_cli.compute.spans import blocks
 from weekly_cli.compute.treatment import Treatment, treated
@@ -109,6 +109,12 @@ def recomputation(
     InputRefused
         If the output's rows and the sector map do not suffice.
     """
+    crosses = [name for name in names if isinstance(built.catalogue.steps.get(name), CrossFeature)]
+    if crosses:
+        raise InputRefused(
+            f"{crosses[0]} of {built.name} takes the bars of all symbols, and is not computed for a next session; "
+            "leave it out with --features all,-cross"
+        )
     every = ("week", *(one for one in built.config.every if one != "week"))
     config = replace(built.config, features=",".join(names), every=every)
     comparing = sorted(set(names) & {one.name for one in built.catalogue.features if one.family == "relative"})

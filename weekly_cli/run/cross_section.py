@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.clocks import Clock
-from weekly_cli.compute.cross_section import placed
-from weekly_cli.compute.features import CrossFeature
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.locations import location
 from weekly_cli.run.engines import Engine
@@ -27,9 +25,9 @@ from weekly_cli.run.panels import PanelTask
 from weekly_cli.run.place_files import CODE, OPTIONS, PERIOD, extremes, panel_path
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.retry import TaskRetrier
+from weekly_cli.run.section import CrossSection
 from weekly_cli.run.stages import Stages
 from weekly_cli.run.task import Job, Outcome, Task, part_span
-from weekly_cli.run.universe import Memberships
 
 STAGE = "cross section"
 #: Of so many ranges as are held at once, a file of a task has a row group each: they are of unlike sizes, as symbols
@@ -37,32 +35,6 @@ STAGE = "cross section"
 _RANGES_AT_ONCE = 4
 #: Rows of a row group of places: whoever reads those of one symbol reads so many.
 _ROWS = 32 * 1024
-
-
-@dataclass(frozen=True)
-class CrossSection:
-    """What is placed, and among whom.
-
-    Attributes
-    ----------
-    features : sequence of CrossFeature
-    groups : mapping of column to int64[symbols]
-        The number of each symbol's group, -1: none; by the names in `by`.
-    memberships : Memberships or None
-        None: everybody takes part, always.
-    least : int
-        Groups of fewer values have no places.
-    selected : int64[symbols] or None
-        The number of each symbol among those that are written, -1: it is not; None: all are.
-    bars_at_once : int
-    """
-
-    features: Sequence[CrossFeature]
-    groups: Mapping[str, Ints]
-    memberships: Memberships | None
-    least: int
-    selected: Ints | None
-    bars_at_once: int
 
 
 def panel_cuts(clock: Clock, days: tuple[int, int], bars: int, at_once: int) -> tuple[int, ...]:
@@ -106,30 +78,47 @@ def write_places(
     cuts: Mapping[str, tuple[int, ...]],
     job: Job,
     section: CrossSection,
+    selected: Ints | None,
+    bars_at_once: int,
     address: Callable[[str], str],
 ) -> dict[str, tuple[str, ...]]:
-    """Run the second pass over the panels that belong to some parts; return the files of places by clock."""
+    """Run the second pass; return the files of places by clock.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        Those to which panels belong, in the order of their symbols.
+    cuts : mapping of clock to tuple of int
+        As the first pass had them.
+    job : Job
+    section : CrossSection
+    selected : int64[symbols] or None
+        The number of each symbol among those that are written, -1: it is not; None: all are.
+    bars_at_once : int
+    address : callable
+        Returns the path of the file with this name.
+    """
     clocks = {clock.every: clock for clock in job.clocks}
-    every = dict.fromkeys(feature.every for feature in section.features)
-    return {one: tuple(_of_clock(parts, clocks[one], cuts[one], section, address)) for one in every}
+    found = {}
+    for every in dict.fromkeys(feature.every for feature in section.features):
+        panels = [str(panel_path(part, every)) for part in parts]
+        of_ranges = enumerate(_joined(_ranges(panels, cuts[every]), bars_at_once))
+        files = {address(f"placed-{every}-{number:05d}.parquet"): groups for number, groups in of_ranges}
+        for path, groups in files.items():
+            _place(pa.concat_tables(_read(panels, groups)), clocks[every], section, selected, path)
+        found[every] = tuple(files)
+    return found
 
 
-def _of_clock(
-    parts: Sequence[str], clock: Clock, cuts: Sequence[int], section: CrossSection, address: Callable[[str], str]
-) -> Iterator[str]:
-    """Write the places of all bars of a clock, and yield the files: one at least."""
-    panels = [str(panel_path(part, clock.every)) for part in parts]
-    features = [feature for feature in section.features if feature.every == clock.every]
-    for number, groups in enumerate(_joined(_ranges(panels, cuts), section.bars_at_once)):
-        path = address(f"placed-{clock.every}-{number:05d}.parquet")
-        table = pa.concat_tables(_read(panels, groups))
-        codes, periods = (to_numpy(table.column(name)).astype(np.int64) for name in (CODE, PERIOD))
-        places = {
-            one.name: _places(one, table.column(one.placed.name), codes, periods, clock, section) for one in features
-        }
-        del table
-        _write(path, codes, periods, places, section.selected)
-        yield path
+def _place(table: pa.Table, clock: Clock, section: CrossSection, selected: Ints | None, path: str) -> None:
+    """Write the places of all bars of some periods."""
+    codes, periods = (to_numpy(table.column(name)).astype(np.int64) for name in (CODE, PERIOD))
+    places = {
+        one.name: section.places(one, to_numpy(table.column(one.placed.name)), codes, periods, clock)
+        for one in section.features
+        if one.every == clock.every
+    }
+    _write(path, codes, periods, places, selected)
 
 
 @dataclass(frozen=True)
@@ -172,21 +161,6 @@ def _read(panels: Sequence[str], groups: Sequence[_Group]) -> Iterator[pa.Table]
         file = parquet.open_own(panels[panel])
         with disk.reading(panels[panel]):
             yield file.read_row_groups(of_panel, use_threads=False)
-
-
-def _places(
-    feature: CrossFeature,
-    values: pa.ChunkedArray,
-    codes: Ints,
-    periods: Ints,
-    clock: Clock,
-    section: CrossSection,
-) -> NDArray[np.floating]:
-    """Return the places of bars, as they are stored."""
-    groups = section.groups[feature.by][codes] if feature.by else np.zeros(len(codes), np.int64)
-    if section.memberships is not None:
-        groups = np.where(section.memberships.at(codes, clock.end(periods)), groups, -1)
-    return placed(to_numpy(values), periods, groups, feature.how, section.least).astype(to_numpy(values).dtype)
 
 
 def _write(

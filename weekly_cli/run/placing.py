@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
@@ -21,15 +19,13 @@ from weekly_cli.dataset.source import Chunk
 from weekly_cli.run.accounting import refuse_duplicates
 from weekly_cli.run.comparisons import compare, write_benchmark_file
 from weekly_cli.run.context import RunContext
-from weekly_cli.run.cross_section import STAGE, CrossSection, panel_cuts, write_panels, write_places
+from weekly_cli.run.cross_section import STAGE, panel_cuts, write_panels, write_places
 from weekly_cli.run.fan_out import nothing_worth_keeping
 from weekly_cli.run.jobs import make_tasks
 from weekly_cli.run.plan import Plan, make_plan
-from weekly_cli.run.sectors import values_of_symbols
+from weekly_cli.run.section import CrossSection, section_of
 from weekly_cli.run.task import Job, Task
-from weekly_cli.run.universe import group_numbers
 from weekly_cli.run.wanted import Wanted
-from weekly_cli.settings import Config
 
 
 def plan_of_all(run: RunContext, scan: Scan, plan: Plan) -> Plan:
@@ -52,18 +48,15 @@ def placed_tasks(
     """
     with run.stages.stage(STAGE) as summary:
         everybody = tasks if of_all is plan else _tasks_of_all(run, wanted, scan, of_all, tasks[0].job)
-        section = _section(run, wanted, scan, plan, of_all)
+        section, at_once = _section(run, wanted, scan, of_all), int(of_all.bars_at_once or 1)
         bars = round(of_all.rows / max(1.0, scan.calendar.sessions_a_week))
         job = everybody[0].job
-        cuts = {
-            clock.every: panel_cuts(clock, (scan.first_day, scan.last_day), bars, section.bars_at_once)
-            for clock in job.clocks
-        }
+        cuts = {clock.every: panel_cuts(clock, (scan.first_day, scan.last_day), bars, at_once) for clock in job.clocks}
         outcomes = write_panels(everybody, cuts, run.engine_for(of_all, scan), of_all, run.stages)
         with nothing_worth_keeping(run.store):
             refuse_duplicates(run.config, scan, of_all, outcomes)
         parts = [outcome.part for outcome in outcomes if outcome.part is not None]
-        files = write_places(parts, cuts, job, section, run.store.address)
+        files = write_places(parts, cuts, job, section, _selected(plan, of_all), at_once, run.store.address)
         summary.append(f"{len(section.features):,} columns of {len(of_all.selected):,} symbols")
         if section.memberships is not None:
             summary.append(f", {section.memberships.n_members:,} in the universe")
@@ -91,43 +84,22 @@ def _tasks_of_all(run: RunContext, wanted: Wanted, scan: Scan, of_all: Plan, job
     return tasks
 
 
-def _section(run: RunContext, wanted: Wanted, scan: Scan, plan: Plan, of_all: Plan) -> CrossSection:
+def _section(run: RunContext, wanted: Wanted, scan: Scan, of_all: Plan) -> CrossSection:
+    schema, threads = scan.footers.schema, run.resources.cpus
     symbols = scan.symbols.take(from_numpy(of_all.selected))
-    selected = None
-    if of_all is not plan:
-        selected = np.full(len(symbols), -1)
-        selected[np.searchsorted(of_all.selected, plan.selected)] = np.arange(len(plan.selected))
-    return CrossSection(
-        features=wanted.crosses,
-        groups=_groups(run.config, wanted, scan, symbols, run.resources.cpus, plan.chunk_rows),
-        memberships=None if wanted.universe is None else wanted.universe.of(symbols),
-        least=run.config.min_group,
-        selected=selected,
-        bars_at_once=int(of_all.bars_at_once or 1),
-    )
+
+    def chunks(columns: list[str]) -> Iterator[Chunk]:
+        read = list(dict.fromkeys([*schema.key_columns, *columns]))
+        most = max(1, of_all.chunk_rows // threads)
+        return source.chunks_ahead(scan.footers.pieces, schema, symbols, most, threads, read)
+
+    return section_of(run.config, wanted, symbols, chunks, run.config.where)
 
 
-def _groups(
-    config: Config, wanted: Wanted, scan: Scan, symbols: pa.Array, threads: int, most_rows: int
-) -> dict[str, Ints]:
-    """Return the number of each symbol's group by the name in `by`, -1: none."""
-    used = dict.fromkeys(one.by for one in wanted.crosses if one.by)
-    columns = {by: column for by, column in config.group_columns.items() if by in used}
-    found: dict[str, Ints] = {}
-    if columns:
-        schema = scan.footers.schema
-        read = list(dict.fromkeys([*schema.key_columns, *columns.values()]))
-
-        def chunks() -> Iterator[Chunk]:
-            pieces, most = scan.footers.pieces, max(1, most_rows // threads)
-            return source.chunks_ahead(pieces, schema, symbols, most, threads, read)
-
-        settings = {by: f"{config.named('cross_section')} by {by}" for by in columns}
-        table = values_of_symbols(chunks, symbols, columns, settings, config.where)
-        found = {by: group_numbers(table.column(by).combine_chunks()) for by in columns}
-    of_map = [by for by in used if by not in columns]
-    if of_map and wanted.sector_map is not None:
-        listed = wanted.sector_map.column("symbol").combine_chunks().cast(symbols.type)
-        entries = pc.index_in(symbols, value_set=listed)
-        found |= {by: group_numbers(wanted.sector_map.column(by).combine_chunks().take(entries)) for by in of_map}
-    return found
+def _selected(plan: Plan, of_all: Plan) -> Ints | None:
+    """Return the number of each symbol that takes part among those that are written, -1: it is not; None: all are."""
+    if of_all is plan:
+        return None
+    numbers = np.full(len(of_all.selected), -1)
+    numbers[np.searchsorted(of_all.selected, plan.selected)] = np.arange(len(plan.selected))
+    return numbers

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.columns import arrow_type
-from weekly_cli.compute.features import VISIBLE_FROM, Feature, columns_of_bars
+from weekly_cli.compute.features import VISIBLE_FROM, CrossFeature, Feature, columns_of_bars
 from weekly_cli.compute.labels import Label
 from weekly_cli.dataset.convert import Conversion, converted
 from weekly_cli.dataset.each import in_threads
@@ -326,7 +326,8 @@ class _Verification:
         codes = codes[same[codes]]
         rows, table_rows = of_input.sampled(), of_table.sampled().in_order()
         table_rows = replace(table_rows, table=features_by_name(table_rows.table, self.wanted.columns, self.config))
-        features = tuple(feature for feature in self.wanted.features if feature.name in table_rows.table.column_names)
+        there = (feature for feature in self.wanted.features if feature.name in table_rows.table.column_names)
+        features = tuple(feature for feature in there if not isinstance(feature, CrossFeature))
         labels = tuple(label for label in self.wanted.labels if label.name in table_rows.table.column_names)
         sectors = sides.wanted.sector_map if self.config.sector_columns else None
         compares = compared(sides, codes)

@@ -126,6 +126,8 @@ class SampledSymbols:
             max_symbols=None,
             features=",".join([*self._counted, *self._names]),
             every=self._every,
+            cross_section=(),
+            universe=None,
             strategy="direct",
             compression="none",
             allow_empty=True,

@@ -44,6 +44,7 @@ __all__ = [
     "catalogue",
     "columns_of_bars",
     "evaluate",
+    "placed_column",
     "with_week_end",
 ]
 

@@ -67,6 +67,16 @@ def cross_features(
     return tuple(found.values())
 
 
+def placed_column(text: str) -> str:
+    """Return the column that is placed.
+
+    >>> placed_column("zscore(w_vol_26) by sector")
+    'w_vol_26'
+    """
+    match = CROSS_SECTION.fullmatch(text)
+    return "" if match is None else match[2]
+
+
 def _feature(placed: Feature, how: str, by: str) -> CrossFeature:
     name = f"{placed.name}_{how}" + (f"_{benchmark_name(by)}" if by else "")
     group = f"of the same {by} " if by else ""
