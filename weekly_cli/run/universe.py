@@ -87,7 +87,7 @@ def read_universe(config: Config) -> Universe | None:
     setting, path = config.named("universe"), config.universe
     named = f"{setting} {path}"
     sha256 = content_hash(path, setting)
-    table = read_table_file(path, setting, lambda name: name == _SYMBOL)
+    table = read_table_file(path, setting)
     missing = next((name for name in _COLUMNS if name not in table.column_names), None)
     if missing is not None:
         raise UsageError(
