@@ -33,8 +33,10 @@ from frames import (
 )
 from frames import ROUTES as BY_ROUTE
 
+import weekly_cli
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.run import plan, sizes
+from weekly_cli.verify import verify
 
 FEW = "w_week_end,w_close,w_ret"
 ROUTES = ("direct", "bundles", "pieces")
@@ -411,6 +413,22 @@ def test_own_columns_pass_through(tmp_path: Path, route: Callable[..., pa.Table]
     out = route(table, tmp_path)
     same_rows(out, expected)
     assert out.schema.field("own.column").type == expected.schema.field("own.column").type
+
+
+def test_keys_may_be_views(tmp_path: Path, route: Callable[..., pa.Table]) -> None:
+    """Arrow has few functions for views; the text of a table that is joined may be one, too."""
+    table = daily(["A", "B", "C"], 40, order="date")
+    for place in (0, 1):
+        views = pa.array(table.column(place).cast(pa.string()).to_pylist(), pa.string_view())
+        table = table.set_column(place, table.column_names[place], views)
+    known = {"symbol": ["A", "B"], "known": ["2022-01-20"] * 2, "note": ["of A", "a text that is not so short"]}
+    joined = write(pa.table(known, pa.schema([(name, pa.string_view()) for name in known])), tmp_path / "j.parquet")
+    out = route(table, tmp_path, join=[f"{joined}:known"])
+    same_rows(out, table)
+    assert set(out.column("note").to_pylist()) == {None, *known["note"]}
+    assert verify(tmp_path / "out").passed
+    some = weekly_cli.read(tmp_path / "out", symbols=["B"], start=datetime.date(2022, 1, 20))
+    assert set(some["symbol"]) == {"B"}
 
 
 @pytest.mark.parametrize("name", ["uuid", "json"])

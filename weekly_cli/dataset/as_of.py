@@ -18,7 +18,15 @@ from weekly_cli.compute.arrays import Column, from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.as_of_table import JoinedRows, JoinedTable, codes_and_days, keys_of, rows_of
 from weekly_cli.dataset.dates import session_days
-from weekly_cli.dataset.schema import DatasetSchema, DateReading, Derived, is_text, plain_type, symbol_codes
+from weekly_cli.dataset.schema import (
+    DatasetSchema,
+    DateReading,
+    Derived,
+    is_text,
+    plain_type,
+    symbol_codes,
+    working_type,
+)
 from weekly_cli.errors import UsageError
 from weekly_cli.files.tables import TableFile, content_hash
 from weekly_cli.names import ALIASES, did_you_mean, normal
@@ -95,9 +103,8 @@ def _described(spec: str, schema: DatasetSchema, config: Config) -> tuple[Joined
     if not (pa.types.is_temporal(kind) or is_text(kind)):
         raise UsageError(f"{named}: column {moment!r} of {path} is {kind}; it takes dates, timestamps or ISO 8601 text")
     symbol = _symbol_of(of_file, schema)
-    table = JoinedTable(
-        path, sha256, moment, symbol, plain_type(schema.symbol_type), config.join_same_day, config.join_max_age
-    ).with_bytes()
+    kind = working_type(plain_type(schema.symbol_type))
+    table = JoinedTable(path, sha256, moment, symbol, kind, config.join_same_day, config.join_max_age).with_bytes()
     rows = rows_of(table)
     columns = pa.schema([field.remove_metadata() for field in rows.columns.schema])
     if not len(columns):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from weekly_cli.compute.arrays import Column, from_numpy
 from weekly_cli.compute.bars import Ints
 from weekly_cli.dataset.dates import session_days
-from weekly_cli.dataset.schema import is_text, plain_type, symbol_codes
+from weekly_cli.dataset.schema import is_text, plain_type, symbol_codes, working_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.files.tables import TableFile, content_hash
 
@@ -142,7 +142,7 @@ def rows_of(table: JoinedTable) -> JoinedRows:
     for name in names:
         column = next(read)  # neither zip nor anything else may hold it while it is copied
         n_rows = len(column)
-        column = column.combine_chunks()
+        column = column.cast(working_type(column.type)).combine_chunks()
         columns[name] = column if order is None else column.take(from_numpy(order))
         del column
         pa.default_memory_pool().release_unused()

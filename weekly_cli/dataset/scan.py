@@ -25,7 +25,7 @@ from weekly_cli.dataset.dates import fitting_formats, session_days
 from weekly_cli.dataset.each import Each
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.keys import OFFENDERS_SHOWN, Keys, read_keys
-from weekly_cli.dataset.schema import DateReading, plain_symbols, plain_type, symbol_codes
+from weekly_cli.dataset.schema import DateReading, plain_symbols, plain_type, symbol_codes, working_type
 from weekly_cli.errors import InputRefused
 from weekly_cli.settings import Config
 
@@ -186,7 +186,7 @@ class _Fold:
     def __init__(self, footers: Footers, *, with_days: bool) -> None:
         self._footers = footers
         self._first_days = np.full(len(footers.pieces), np.iinfo(np.int64).max) if with_days else None
-        self._known: pa.Array = pa.nulls(0, plain_type(footers.schema.symbol_type))
+        self._known: pa.Array = pa.nulls(0, working_type(plain_type(footers.schema.symbol_type)))
         self._counts = np.zeros(0, np.int64)
         self._waiting: list[Keys] = []
         self._n_waiting = 0

@@ -188,6 +188,15 @@ def working_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
+def gatherable(table: pa.Table) -> pa.Table:
+    """Return a table with its columns in their working types, so that some of its rows can be taken."""
+    kinds = [working_type(kind) for kind in table.schema.types]
+    if kinds == table.schema.types:
+        return table
+    fields = [column.with_type(kind) for column, kind in zip(table.schema, kinds, strict=True)]
+    return table.cast(pa.schema(fields, metadata=table.schema.metadata))
+
+
 # ---- keys as numbers -------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from weekly_cli.compute.arrays import empty_table, from_numpy, positions, text_a
 from weekly_cli.compute.features import Catalogue, catalogue, placed_column
 from weekly_cli.dataset.dates import day_of, number_unit, session_days
 from weekly_cli.dataset.roles import find_roles
-from weekly_cli.dataset.schema import DateReading, is_text, plain_symbols
+from weekly_cli.dataset.schema import DateReading, gatherable, is_text, plain_symbols
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files import discovery, parquet
 from weekly_cli.files.locations import Location
@@ -163,6 +163,8 @@ class Built:
             if not groups:
                 continue
             table = parquet.open_parquet(path).read_row_groups(groups, read)
+            if any(keys.values()):
+                table = gatherable(table)
             if symbols is not None:
                 table, texts = self._only(table, symbols)
                 found.update(texts.unique().to_pylist())
@@ -181,7 +183,7 @@ class Built:
         """
         for read in self.readers(symbols):
             table = read(list(columns))
-            yield table if symbols is None else self._only(table, symbols)[0]
+            yield table if symbols is None else self._only(gatherable(table), symbols)[0]
 
     def readers(self, symbols: Sequence[str] | None = None) -> Iterator[Callable[[Sequence[str]], pa.Table]]:
         """Yield what reads some columns of a row group, for each one that may have rows of the symbols."""
@@ -215,7 +217,7 @@ class Built:
         for path in reversed(self.files):
             file = parquet.open_parquet(path)
             if file.num_row_groups:
-                table = file.read_row_group(file.num_row_groups - 1, list(dict.fromkeys([*columns, name])))
+                table = gatherable(file.read_row_group(file.num_row_groups - 1, list(dict.fromkeys([*columns, name]))))
                 symbols = plain_symbols(table.column(name).combine_chunks())
                 counts = symbols.value_counts()
                 most = counts.field("values")[int(np.argmax(counts.field("counts")))]

@@ -395,6 +395,4 @@ def _symbol_column(symbols: pa.Array, codes: NDArray[np.int64]) -> pa.Array:
         return symbols.take(from_numpy(codes))
     first, stop = int(codes[0]), int(codes[-1]) + 1
     texts = symbols.slice(first, stop - first)
-    if pa.types.is_string_view(texts.type):
-        texts = texts.cast(pa.large_string())
     return pa.DictionaryArray.from_arrays(from_numpy((codes - first).astype(np.int32)), texts)
