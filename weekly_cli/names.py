@@ -18,7 +18,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "open": ("open", "open_price", "px_open", "o"),
     "high": ("high", "high_price", "px_high", "h"),
     "low": ("low", "low_price", "px_low", "l"),
-    "close": ("close", "close_price", "px_last", "last", "c"),
+    "close": ("close", "close_price", "px_last", "c"),
     "volume": ("volume", "vol", "px_volume", "v"),
 }
 
@@ -27,7 +27,19 @@ FIELDS = frozenset(
     {name for role in (*PRICE_ROLES, "volume") for name in ALIASES[role] if len(name) > 1}
     | {"adj_close", "adjclose", "adjusted_close", "close_adj", "adj_open", "adj_high", "adj_low", "adj_volume"}
     | {"dividends", "dividend", "stock_splits", "splits", "split_factor", "capital_gains", "vwap", "turnover", "amount"}
-    | {"price", "value", "return", "returns", "change", "trades", "transactions", "average", "open_interest", "settle"}
+    | {
+        "last",
+        "price",
+        "value",
+        "return",
+        "returns",
+        "change",
+        "trades",
+        "transactions",
+        "average",
+        "open_interest",
+        "settle",
+    }
 )
 #: What else stands in columns beside prices: figures of one symbol, and no tickers.
 FIGURES = frozenset(
@@ -39,20 +51,22 @@ FIGURES = frozenset(
 
 #: Names that count where no column has one of the above.
 SECOND_ALIASES: dict[str, tuple[str, ...]] = {
-    "symbol": ("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),
-    "date": (
-        "time",
-        "datadate",
-        "tradedate",
-        "trade_dt",
-        "dt",
-        "price_date",
-        "pricing_date",
-        "business_date",
-        "caldt",
-        "as_of",
+    "symbol": (
+        *("ticker_symbol", "act_symbol", "ts_code", "ric", "permno", "isin", "figi", "cusip", "sedol", "gvkey"),
+        *("tckrsymb", "name"),
     ),
-    "close": ("price", "prc", "px", "closing_price", "close_px", "settle", "settlement", "settlement_price", "nav"),
+    "date": (
+        *("time", "datadate", "tradedate", "trade_dt", "traddt", "dt", "price_date", "pricing_date", "business_date"),
+        *("caldt", "as_of", "window_start"),
+    ),
+    "open": ("openprc", "prcod", "opnpric"),
+    "high": ("askhi", "prchd", "hghpric"),
+    "low": ("bidlo", "prcld", "lwpric"),
+    "close": (
+        *("last", "price", "prc", "prccd", "clspric", "px", "closing_price", "close_px", "settle", "settlement"),
+        *("settlement_price", "nav"),
+    ),
+    "volume": ("cshtrd", "tottrdqty", "ttltradgvol"),
 }
 #: Columns that together are a date: year, month and day.
 DATE_PARTS = (("year", "yyyy", "yr"), ("month", "mm", "mon"), ("day", "dd", "dayofmonth", "day_of_month"))

@@ -260,13 +260,34 @@ def test_a_file_without_columns_is_refused() -> None:
 
 
 def test_given_columns_are_exact_and_taken_from_the_other_roles() -> None:
-    columns = with_column("close", "Last") | {"Close": pa.float64()}
+    columns = with_column("close", "PX_LAST") | {"Close": pa.float64()}
     assert "Close" in roles_refused(columns)
-    found = roles_of(columns, close="Last", open="Close")
-    assert (found["close"], found["open"]) == ("Last", "Close")
-    said = roles_refused(columns, close="last")
-    for word in ("'last'", "--columns close=", "Last, "):
+    found = roles_of(columns, close="PX_LAST", open="Close")
+    assert (found["close"], found["open"]) == ("PX_LAST", "Close")
+    said = roles_refused(columns, close="px_last")
+    for word in ("'px_last'", "--columns close=", "PX_LAST, "):
         assert word in said
+
+
+#: Columns as vendors name them, and which ones are the roles.
+OF_VENDORS = {
+    "CRSP": "PERMNO date PRC VOL OPENPRC ASKHI BIDLO: PERMNO date OPENPRC ASKHI BIDLO PRC VOL",
+    "Compustat": "gvkey datadate prcod prchd prcld prccd cshtrd: gvkey datadate prcod prchd prcld prccd cshtrd",
+    "NSE": "SYMBOL OPEN HIGH LOW CLOSE LAST TOTTRDQTY TIMESTAMP: SYMBOL TIMESTAMP OPEN HIGH LOW CLOSE TOTTRDQTY",
+    "NSE since 2024": "TradDt TckrSymb OpnPric HghPric LwPric ClsPric TtlTradgVol: "
+    "TckrSymb TradDt OpnPric HghPric LwPric ClsPric TtlTradgVol",
+    "Polygon": "ticker volume open close high low window_start: ticker window_start open high low close volume",
+    "Kaggle": "date open high low close volume Name: Name date open high low close volume",
+    "MetaStock": "<TICKER> <DATE> <TIME> <OPEN> <HIGH> <LOW> <CLOSE> <VOL>: "
+    "<TICKER> <DATE> <OPEN> <HIGH> <LOW> <CLOSE> <VOL>",
+}
+
+
+@pytest.mark.parametrize("vendor", OF_VENDORS)
+def test_columns_of_vendors_are_known(vendor: str) -> None:
+    names, of_roles = (part.split() for part in OF_VENDORS[vendor].split(": "))
+    kinds = {name: SUITABLE[role] for role, name in zip(ROLES, of_roles, strict=True)}
+    assert roles_of({name: kinds.get(name, pa.float64()) for name in names}) == dict(zip(ROLES, of_roles, strict=True))
 
 
 WRONG_TYPES = [
