@@ -455,6 +455,7 @@ ELSEWHERE = {
     "--ignore": "test_findings_of_keys::test_what_is_known_is_not_said",
     "--engine": "test_cluster::test_a_scheduler_without_the_engine_is_refused",
     "--cross-section": "test_cross_section::test_columns_are_those_of_pandas",
+    "--available": "test_calendar::test_the_weeks_that_rows_see",
     "--join": "test_join::test_columns_are_those_of_merge_asof",
     "--s3-anonymous": "test_object_store::test_bad_credentials_and_public_buckets",
     "--s3-region": "test_object_store::test_what_a_store_says_is_said",

@@ -1,7 +1,7 @@
 """The reference implementation with TA-Lib's functions where a column claims parity, and who is compared with whom."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from oracles import oracles
 
 from weekly_cli.verify.reference import table as package
+from weekly_cli.verify.reference.table import Market
 
 SECTOR_COLUMNS = ("sector", "sector_equal_weight", "subsector")
 
@@ -52,11 +53,12 @@ def reference_table(
     end: str | None = None,
     every: Sequence[str] = ("week",),
     last_day: np.datetime64 | None = None,
+    market_of: Callable[[Any], Market] | None = None,
 ) -> pd.DataFrame:
     """Daily rows in, the same rows with every column of some clocks out, sorted by (symbol, date)."""
     peers = peers_of(list(df["symbol"].dropna().unique()), benchmarks, sector_map)
     formulas = {name: formula for one in every for name, formula in oracles({}, one).items()}
     return package.reference_table(
-        df, peers=peers, week=week, available=available, price=price, window=(start, end), formulas=formulas,
-        every=every, last_day=last_day,
+        df, peers=peers, market_of=market_of or (lambda _: Market(week)), available=available, price=price,
+        window=(start, end), formulas=formulas, every=every, last_day=last_day,
     )  # fmt: skip

@@ -77,6 +77,22 @@ def of_months() -> str:
     return str(table[shown].to_string(index=False, float_format="{:.4g}".format))
 
 
+def of_calendar() -> str:
+    """Build the sample with and without a calendar, and return a symbol's rows around a Good Friday."""
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        words = ("build", str(SAMPLE), "--available", "week-end", "--features", "bars", "--quiet", "--output")
+        _printed(folder, *words, "plain")
+        _printed(folder, *words, "out", "--calendar", "XNYS")
+        plain, table = (pd.read_parquet(Path(folder) / name) for name in ("plain", "out"))
+    table["weekday"] = pd.to_datetime(table["date"]).dt.day_name()
+    table["without --calendar"] = plain["w_week_end"]
+    table = table[(table["symbol"] == "BXA") & (table["date"] >= datetime.date(2023, 4, 5))].head(4)
+    shown = ["date", "weekday", "close", "w_week_end", "w_close", "without --calendar"]
+    return str(table[shown].to_string(index=False))
+
+
 def of_joined_rows() -> str:
     """Build the sample with a table of earnings as of each session, and return what pandas shows of some rows."""
     import pandas as pd

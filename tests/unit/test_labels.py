@@ -226,7 +226,7 @@ def test_verify_finds_labels_that_take_a_running_week_for_a_close(
     from weekly_cli.compute import labels
     from weekly_cli.run import task
 
-    def too_early(wanted: Any, last_day: int, anchor: str) -> Any:
+    def too_early(wanted: Any, last_day: int) -> Any:
         return labels.Labels(wanted, 10**6) if wanted else None
 
     monkeypatch.setattr(task, "labels_up_to", too_early)

@@ -8,7 +8,7 @@ bars that contain an unusable row are computed again from their usable values.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,12 +26,14 @@ Ints = NDArray[np.int64]
 class Bars:
     """Bars of one clock, sorted by (code, period): codes, periods and days are int64[bars], the prices float64[bars].
 
-    `days` counts the usable daily rows of a bar; `volume` is NaN throughout if the input has no volume.
+    `days` counts the usable daily rows of a bar, and `last_days` are the days of the last of them; `volume` is NaN
+    throughout if the input has no volume.
     """
 
     codes: Ints
     periods: Ints
     days: Ints
+    last_days: Ints
     open: Floats
     high: Floats
     low: Floats
@@ -57,6 +59,13 @@ class UsedColumns:
     def any_unusable(self) -> NDArray[np.bool_] | None:
         """The rows in which any column is unusable, bool[rows]; None: none."""
         return functools.reduce(_either, self.unusable.values())
+
+    def where(self, rows: slice | NDArray[np.bool_]) -> UsedColumns:
+        """Return those of some rows."""
+        return UsedColumns(
+            {role: column[rows] for role, column in self.columns.items()},
+            {role: None if flag is None else flag[rows] for role, flag in self.unusable.items()},
+        )
 
     def of_rows(self, rows: Ints) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_]]]:
         """Return the columns of some rows, and where they are unusable."""
@@ -113,7 +122,7 @@ def columns_as_used(raw: Mapping[str, Floats], adjusted: Floats | None) -> UsedC
 
 
 @np.errstate(all="ignore")  # a sum that overflows is stored as null
-def bars_of(codes: Ints, days: Ints, used: UsedColumns, clock: Clock) -> Bars:
+def bars_of(codes: Ints, days: Ints, used: UsedColumns, clock: SymbolClocks) -> Bars:
     """Return the bars of the usable rows.
 
     A bar has the first open, the highest high, the lowest low, the last close and the summed volume of its rows. A bar
@@ -125,26 +134,43 @@ def bars_of(codes: Ints, days: Ints, used: UsedColumns, clock: Clock) -> Bars:
         Position of the row's symbol in the task, and days since 1970-01-01: sorted by both, each pair once.
     used : UsedColumns
         Of these rows.
-    clock : Clock
+    clock : SymbolClocks
     """
-    period = clock.period(days)
+    period = clock.period(codes, days)
     starts = run_starts(codes, period)
-    bars = {"codes": codes[starts], "periods": period[starts], **_reduced(used.columns, starts)}
+    bars = {"codes": codes[starts], "periods": period[starts], **_reduced(days, used.columns, starts)}
     if used.any_unusable is None:
         return Bars(**bars)
     affected = np.logical_or.reduceat(used.any_unusable, starts)
     rows = np.flatnonzero(np.repeat(affected, bars["days"]))
     number = np.searchsorted(starts, rows, "right") - 1
-    recomputed, new_values = _of_usable_rows(number, *used.of_rows(rows))
+    recomputed, new_values = _of_usable_rows(number, days[rows], *used.of_rows(rows))
     for name, values in new_values.items():
         bars[name][recomputed] = values
     affected[recomputed] = False
     return Bars(**{name: values[~affected] for name, values in bars.items()})
 
 
-def bars_by_clock(codes: Ints, days: Ints, used: UsedColumns, clocks: Iterable[Clock]) -> dict[str, Bars]:
+def bars_by_clock(codes: Ints, days: Ints, used: UsedColumns, clocks: Iterable[SymbolClocks]) -> dict[str, Bars]:
     """Return the bars of each clock, by the name of its period."""
     return {clock.every: bars_of(codes, days, used, clock) for clock in clocks}
+
+
+def closes_by_clock(
+    codes: Ints, days: Ints, used: UsedColumns, clocks: Sequence[SymbolClocks]
+) -> list[dict[str, Bars]]:
+    """Return bars with which symbols that have other clocks are compared: for each of the distinct clocks, by period.
+
+    Only their closes are valid. Each is the newest one in the period by the day on which the clock takes it for
+    complete: no later one is known when a symbol with this clock first sees its own bar.
+    """
+    result: list[dict[str, Bars]] = [{} for _ in clocks[0].distinct]
+    for of_period in clocks:
+        for bars, clock in zip(result, of_period.distinct, strict=True):
+            known = days < clock.first_day_seen(clock.period(days)) + clock.lead_days
+            here = slice(None) if known.all() else known
+            bars[clock.every] = bars_of(codes[here], days[here], used.where(here), SymbolClocks((clock,)))
+    return result
 
 
 @np.errstate(all="ignore")
@@ -168,12 +194,13 @@ def _crossed_counts(outside: NDArray[np.bool_], below: NDArray[np.bool_]) -> Qua
     return Quality(high_below_low=int(below.sum()), close_outside_range=int(outside.sum()))
 
 
-def _reduced(columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[Any]]:
+def _reduced(days: Ints, columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[Any]]:
     """Return the days and prices of the bars that begin at `starts`."""
     close = columns["close"]
     ends = np.append(starts[1:], len(close))[: len(starts)]
     return {
         "days": ends - starts,
+        "last_days": days[ends - 1],
         "open": columns.get("open", close)[starts],
         "high": np.maximum.reduceat(columns.get("high", close), starts),
         "low": np.minimum.reduceat(columns.get("low", close), starts),
@@ -183,14 +210,14 @@ def _reduced(columns: Mapping[str, Floats], starts: Ints) -> dict[str, NDArray[A
 
 
 def _of_usable_rows(
-    number: Ints, columns: Mapping[str, Floats], bad: Mapping[str, NDArray[np.bool_]]
+    number: Ints, days: Ints, columns: Mapping[str, Floats], bad: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[Ints, dict[str, NDArray[Any]]]:
     """Return the numbers of the bars with a usable row, and their days and prices."""
     usable = ~bad["close"]
     number = number[usable]
     starts = run_starts(number)
     columns = {role: np.where(bad[role], np.nan, column)[usable] for role, column in columns.items()}
-    return number[starts], _reduced(_filled(columns, starts), starts)
+    return number[starts], _reduced(days[usable], _filled(columns, starts), starts)
 
 
 def _filled(columns: Mapping[str, Floats], starts: Ints) -> dict[str, Floats]:

@@ -4,10 +4,14 @@ Days are counted from 1970-01-01, a Thursday, as in Arrow's date32. A period is 
 anchor's weekday, like pandas' anchored weekly offsets ("W-FRI" is Saturday to Friday); a month's and a quarter's is
 that of the calendar. Numbers of periods ascend with time: week 0 ends on the first anchor day on or after 1970-01-01
 minus three days, month 0 is January 1970 and quarter 0 begins with it. The periods "2W" and "4W" begin with week 0.
+
+With an exchange's calendar a period is complete at its last session's close. That changes from when on its bar is seen,
+and never which days a bar is made of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,6 +33,17 @@ _LEAST_LOOKED_UP = 1024
 Days = TypeVar("Days", int, "NDArray[np.int32]", "NDArray[np.int64]")
 
 
+@dataclass(frozen=True, eq=False)
+class LastSessions:
+    """The last session of consecutive periods, from period number `first` on: int32[periods], days since 1970-01-01.
+
+    A period without a session, or that the calendar does not cover, has its last day.
+    """
+
+    first: int
+    days: NDArray[np.int32]
+
+
 @dataclass(frozen=True)
 class Clock:
     """Which period a day is in, and which one's bar it may see.
@@ -44,11 +59,14 @@ class Clock:
         The last day of the week, one of `names.ANCHORS`; months and quarters do not depend on it.
     available : str
         One of `names.AVAILABILITIES`.
+    sessions : LastSessions, optional
+        With "week-end" a bar is known from the last session of its period on, where a calendar tells it.
     """
 
     every: str
     anchor: str
     available: str
+    sessions: LastSessions | None = None
 
     @property
     def lead_days(self) -> int:
@@ -107,10 +125,13 @@ class Clock:
         >>> Clock("week", "W-FRI", "next-week").newest_seen(friday)
         -1
         """
-        return self.period(day + self.lead_days) - 1
+        if self.sessions is None:
+            return self.period(day + self.lead_days) - 1
+        own = self.period(day)
+        return own - (self._complete_on(own) > day)
 
-    def newest_over(self, day: int) -> int:
-        """Return the number of the newest period that is over when `day` is."""
+    def newest_over(self, day: Days) -> Days:
+        """Return the number of the newest period that is over when `day` is, whatever the calendar."""
         return self.period(day + 1) - 1
 
     def first_day_seen(self, period: Days) -> Days:
@@ -119,7 +140,18 @@ class Clock:
         >>> Clock("week", "W-FRI", "next-week").first_day_seen(0)  # 1970-01-03, a Saturday
         2
         """
-        return self.end(period) + 1 - self.lead_days
+        if self.sessions is None:
+            return self.end(period) + 1 - self.lead_days
+        return self._complete_on(period)
+
+    def _complete_on(self, period: Days) -> Days:
+        """Return the last session of a period; its last day where no calendar tells that."""
+        assert self.sessions is not None
+        at, end = np.asarray(period, np.int64) - self.sessions.first, self.end(period)
+        covered = (at >= 0) & (at < len(self.sessions.days))
+        place = np.where(covered, at, 0)
+        last = np.where(covered, self.sessions.days[place] if len(self.sessions.days) else 0, end)
+        return last.astype(period.dtype) if isinstance(period, np.ndarray) else int(last)
 
     def _week(self, day: Days) -> Days:
         return (day + (_EPOCH_WEEKDAY - ANCHORS.index(self.anchor) + DAYS_PER_WEEK - 1)) // DAYS_PER_WEEK
@@ -136,3 +168,74 @@ class Clock:
                 months: NDArray[np.int64] = self._months(np.arange(first, last + 1))[day - first]
                 return months
         return self._months(day)
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolClocks:
+    """The clocks of one period that symbols have: mostly all the same, at most a few different ones.
+
+    Days and periods are int64[n], and `codes` the position of each one's symbol.
+
+    Attributes
+    ----------
+    distinct : tuple of Clock
+        They differ in the week's last day and in the calendar alone.
+    of_symbol : int array [symbols], optional
+        The position of each symbol's clock; None: all have the first one.
+    """
+
+    distinct: tuple[Clock, ...]
+    of_symbol: NDArray[np.int64] | None = None
+
+    @property
+    def every(self) -> str:
+        """The period: one of `names.PERIODS`."""
+        return self.distinct[0].every
+
+    @property
+    def lead_days(self) -> int:
+        """How many days before the day after its period a bar may be seen."""
+        return self.distinct[0].lead_days
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether a calendar tells from when on a bar may be seen."""
+        return any(clock.sessions is not None for clock in self.distinct)
+
+    def of(self, code: int) -> Clock:
+        """Return the clock of one symbol."""
+        return self.distinct[0 if self.of_symbol is None else int(self.of_symbol[code])]
+
+    def period(self, codes: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of the period that contains each day."""
+        return self._each(Clock.period, codes, days)
+
+    def end(self, codes: NDArray[np.int64], periods: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the last day of each period."""
+        return self._each(Clock.end, codes, periods)
+
+    def newest_seen(self, codes: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of the newest period whose bar may be seen on each day."""
+        return self._each(Clock.newest_seen, codes, days)
+
+    def newest_over(self, codes: NDArray[np.int64], day: int) -> NDArray[np.int64]:
+        """Return the number of the newest period of each symbol that is over when `day` is."""
+        return self._each(Clock.newest_over, codes, np.full(len(codes), day))
+
+    def first_day_seen(self, codes: NDArray[np.int64], periods: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the first day on which the bar of each period may be seen."""
+        return self._each(Clock.first_day_seen, codes, periods)
+
+    def _each(
+        self,
+        method: Callable[[Clock, NDArray[np.int64]], NDArray[np.int64]],
+        codes: NDArray[np.int64],
+        values: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        if self.of_symbol is None:
+            return method(self.distinct[0], values)
+        result, of_values = np.empty_like(values), self.of_symbol[codes]
+        for number in np.unique(self.of_symbol).tolist():
+            here = of_values == number
+            result[here] = method(self.distinct[number], values[here])
+        return result

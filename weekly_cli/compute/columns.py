@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import numpy_type
 from weekly_cli.compute.bars import Bars, Floats, Ints
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features import Feature, Step, evaluate
 from weekly_cli.compute.features.cross import GIVEN
 from weekly_cli.compute.kernels import Panel
@@ -30,13 +30,13 @@ class Recipe:
 
     Attributes
     ----------
-    clocks : tuple of Clock
+    clocks : tuple of SymbolClocks
         The week, whose bars the labels belong to, and further ones.
     """
 
     features: tuple[Feature, ...]
     steps: Mapping[str, Step]
-    clocks: tuple[Clock, ...]
+    clocks: tuple[SymbolClocks, ...]
     dtype: str
     prefix: str = PREFIX
     date_type: str = "date"
@@ -53,7 +53,7 @@ class Recipe:
         return any(feature.of_rows for feature in self.features)
 
     @property
-    def used(self) -> tuple[Clock, ...]:
+    def used(self) -> tuple[SymbolClocks, ...]:
         """The clocks that have a column."""
         having = {feature.every for feature in self.features} | ({"week"} if self.labels is not None else set())
         return tuple(clock for clock in self.clocks if clock.every in having)
@@ -150,7 +150,7 @@ class BarColumn:
 class BarGroup:
     """The bars of one clock that a contiguous range of symbols has: those at `place` among all."""
 
-    clock: Clock
+    clock: SymbolClocks
     bars: Bars
     place: slice
     per_symbol: Ints
@@ -170,6 +170,11 @@ class BarGroup:
         """What `bar_keys` gives for each."""
         return bar_keys(self.codes, self.periods)
 
+    @property
+    def first_days_seen(self) -> Ints:
+        """The first day on which each may be seen: never before the last of its rows, whatever a calendar says."""
+        return np.maximum(self.clock.first_day_seen(self.codes, self.periods), self.bars.last_days[self.place])
+
     def fact(self, name: str) -> NDArray[np.generic]:
         """Return an attribute of `Bars` for each."""
         values: NDArray[np.generic] = getattr(self.bars, name)[self.place]
@@ -179,7 +184,7 @@ class BarGroup:
 class BarGroups:
     """The bars of one clock of all symbols of a task, for ranges of them."""
 
-    def __init__(self, clock: Clock, bars: Bars, n_symbols: int) -> None:
+    def __init__(self, clock: SymbolClocks, bars: Bars, n_symbols: int) -> None:
         self._clock, self._bars = clock, bars
         self._starts = np.searchsorted(bars.codes, np.arange(n_symbols + 1))
 
@@ -210,7 +215,8 @@ def columns_of(group: BarGroup, recipe: Recipe, benchmarks: BenchmarkBars) -> tu
 def labels_of(group: BarGroup, recipe: Recipe) -> Iterator[BarColumn]:
     """Yield the labels of some weekly bars."""
     if recipe.labels is not None:
-        close, newest = group.bars.close[group.place], recipe.labels.newest
+        close = group.bars.close[group.place]
+        newest = group.clock.newest_over(group.codes, recipe.labels.last_day)
         for label in recipe.labels.wanted:
             values = forward_return(group.keys, group.periods, close, group.per_symbol, label.n_weeks, newest)
             yield as_stored(label, values, recipe.dtype)
@@ -220,8 +226,8 @@ def bar_panels(group: BarGroup, shape: PanelShape, benchmarks: BenchmarkBars) ->
     """Return what gives the inputs of all steps by name: the panels of some bars, and of their benchmarks."""
     clock, period = group.clock, group.periods
     facts = {name: group.fact(name) for name in ("days", "open", "high", "low", "close", "volume")}
-    facts |= {PERIODS[clock.every].end: clock.end(period), "bar_number": shape.bar_number}
-    facts["visible_from"] = clock.first_day_seen(period)
+    facts |= {PERIODS[clock.every].end: clock.end(group.codes, period), "bar_number": shape.bar_number}
+    facts["visible_from"] = group.first_days_seen
 
     def given(name: str) -> Panel:
         if name.startswith("benchmark:"):

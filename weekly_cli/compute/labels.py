@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from weekly_cli.compute.bars import Floats, Ints
-from weekly_cli.compute.clocks import Clock
 from weekly_cli.names import FORWARD_RETURN, LABEL_PREFIX
 
 
@@ -46,17 +45,17 @@ class Labels:
     Attributes
     ----------
     wanted : tuple of Label
-    newest : int
-        The newest week that is over. The last week of the data may go on, and its close is none yet.
+    last_day : int
+        How far the data reach: a week that is not over by then may go on, and its close is none yet.
     """
 
     wanted: tuple[Label, ...]
-    newest: int
+    last_day: int
 
 
-def labels_up_to(wanted: tuple[Label, ...], last_day: int, clock: Clock) -> Labels | None:
+def labels_up_to(wanted: tuple[Label, ...], last_day: int) -> Labels | None:
     """Return which labels to compute where the data reach to `last_day`; None: none."""
-    return Labels(wanted, clock.newest_over(last_day)) if wanted else None
+    return Labels(wanted, last_day) if wanted else None
 
 
 def labels_named(names: Sequence[str]) -> tuple[Label, ...]:
@@ -69,7 +68,7 @@ def labels_named(names: Sequence[str]) -> tuple[Label, ...]:
     return tuple(Label(int(match[1])) for match in matches if match is not None)
 
 
-def forward_return(keys: Ints, week: Ints, close: Floats, bars_per_symbol: Ints, n_weeks: int, newest: int) -> Floats:
+def forward_return(keys: Ints, week: Ints, close: Floats, bars_per_symbol: Ints, n_weeks: int, newest: Ints) -> Floats:
     """Return each bar's forward return, NaN where it is not known yet or the history ends before.
 
     Parameters
@@ -79,8 +78,8 @@ def forward_return(keys: Ints, week: Ints, close: Floats, bars_per_symbol: Ints,
     close : float64[bars]
     bars_per_symbol : int64[symbols]
     n_weeks : int
-    newest : int
-        The newest week that is over.
+    newest : int64[bars]
+        The newest week of the symbol that is over.
     """
     counts = bars_per_symbol[bars_per_symbol > 0]
     history_ends = np.repeat(week[np.cumsum(counts) - 1], counts)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Floats, Ints, UsedColumns, run_starts
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features.declare import RUNNING, Feature
 from weekly_cli.names import AVAILABILITIES
 
@@ -40,7 +40,7 @@ class RunningBars:
 
 
 @np.errstate(all="ignore")  # a sum that overflows is stored as null
-def running_bars(codes: Ints, days: Ints, used: UsedColumns, clock: Clock) -> RunningBars:
+def running_bars(codes: Ints, days: Ints, used: UsedColumns, clock: SymbolClocks) -> RunningBars:
     """Return the running bar of each row: of the rows of its week up to the day before it, or up to the row itself.
 
     The latter where a bar may be seen on the last day of its week. Parameters are those of `bars.bars_of`, and so is
@@ -50,7 +50,7 @@ def running_bars(codes: Ints, days: Ints, used: UsedColumns, clock: Clock) -> Ru
     is_usable = ~np.isnan(values["close"])
     for column in values.values():
         column[~is_usable] = np.nan
-    starts = run_starts(codes, clock.period(days))
+    starts = run_starts(codes, clock.period(codes, days))
     steps = _steps(starts, len(codes))
     count = _so_far(is_usable.astype(np.float64), steps, np.add)
     close = values["close"]
@@ -66,7 +66,9 @@ def running_bars(codes: Ints, days: Ints, used: UsedColumns, clock: Clock) -> Ru
     return _known(bars, starts, lead_days=clock.lead_days)
 
 
-def running_before(codes: Ints, days: Ints, of_rows: tuple[Ints, Ints, UsedColumns], clock: Clock) -> RunningBars:
+def running_before(
+    codes: Ints, days: Ints, of_rows: tuple[Ints, Ints, UsedColumns], clock: SymbolClocks
+) -> RunningBars:
     """Return what is known of some weeks before some days: the running bar of the newest row before each day.
 
     Parameters
@@ -75,15 +77,18 @@ def running_before(codes: Ints, days: Ints, of_rows: tuple[Ints, Ints, UsedColum
         Symbols, and days that need have no row.
     of_rows : int64[rows], int64[rows], UsedColumns
         Codes, days and prices of daily rows, sorted.
-    clock : Clock
+    clock : SymbolClocks
     """
     row_codes, row_days, used = of_rows
-    with_itself = running_bars(row_codes, row_days, used, replace(clock, available=AVAILABILITIES[-1]))
+    including_itself = replace(
+        clock, distinct=tuple(replace(one, available=AVAILABILITIES[-1]) for one in clock.distinct)
+    )
+    with_itself = running_bars(row_codes, row_days, used, including_itself)
     keys, wanted = (code * _KEY_DAYS + day for code, day in ((row_codes, row_days), (codes, days)))
     at = np.searchsorted(keys, wanted, "left") - 1
     there = at >= 0
     there[there] = row_codes[at[there]] == codes[there]
-    there[there] = clock.period(row_days[at[there]]) == clock.period(days[there])
+    there[there] = clock.period(row_codes[at[there]], row_days[at[there]]) == clock.period(codes[there], days[there])
     known = {}
     for field in fields(with_itself):
         known[field.name] = np.full(len(codes), np.nan)

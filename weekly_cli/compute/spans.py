@@ -167,14 +167,14 @@ def blocks(
         rows = slice(int(row_starts[first]), int(row_starts[stop]))
         if rows.start == rows.stop:
             continue
-        newest = [clock.newest_seen(days[rows]) for clock in recipe.used]
+        of_block = [of_clock.of_symbols(first, stop) for of_clock in groups]
+        newest = [_newest_seen(group, codes[rows], days[rows]) for group in of_block]
         starts = run_starts(codes[rows], *newest)
         spans = codes[rows][starts]
         seen: list[SeenBars] = []
         of_rows: list[BarColumn] = []
         unseen: list[SeenBars] = []
-        for of_clock, periods in zip(groups, newest, strict=True):
-            group = of_clock.of_symbols(first, stop)
+        for group, periods in zip(of_block, newest, strict=True):
             at = np.searchsorted(group.keys, bar_keys(spans, periods[starts]), "right") - 1
             columns, of_bars = columns_of(group, recipe, benchmarks)
             seen.append(SeenBars(_of_same_symbol(at, group.codes, spans), tuple(columns)))
@@ -186,12 +186,29 @@ def blocks(
         yield Block(rows.start, rows.stop, starts + rows.start, bounds, tuple(seen), tuple(of_rows), tuple(unseen))
 
 
+def _newest_seen(group: BarGroup, codes: Ints, days: Ints) -> Ints:
+    """Return the newest period whose bar each row may see.
+
+    A calendar may take a period for complete though its bar has a row of a later day: rows before that do not see it.
+    """
+    newest = group.clock.newest_seen(codes, days)
+    if group.clock.has_sessions:
+        complete = group.clock.first_day_seen(group.codes, group.periods)
+        last = group.bars.last_days[group.place]
+        late = np.flatnonzero(last > complete)
+        keys = bar_keys(codes, days)
+        first, stop = (np.searchsorted(keys, bar_keys(group.codes[late], bound[late])) for bound in (complete, last))
+        change = np.bincount(first, minlength=len(days) + 1) - np.bincount(stop, minlength=len(days) + 1)
+        newest -= np.cumsum(change)[: len(days)]
+    return newest
+
+
 def _of_rows(
     group: BarGroup, rows: tuple[Ints, Ints], running: RunningBars, of_bars: Mapping[str, Floats], recipe: Recipe
 ) -> Iterator[BarColumn]:
     """Yield the columns of rows, whose codes and days are `rows`; `of_bars` are their inputs of weekly bars."""
     codes, days = rows
-    before = np.searchsorted(group.keys, bar_keys(codes, group.clock.period(days)), "left") - 1
+    before = np.searchsorted(group.keys, bar_keys(codes, group.clock.period(codes, days)), "left") - 1
     before = _of_same_symbol(before, group.codes, codes)
     for feature in recipe.features:
         if feature.of_rows:

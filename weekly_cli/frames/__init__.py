@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Floats, Ints, bars_by_clock, columns_as_used
+from weekly_cli.compute.bars import Floats, Ints, bars_by_clock, closes_by_clock, columns_as_used
 from weekly_cli.compute.columns import BenchmarkBars, Recipe, arrow_type
 from weekly_cli.compute.labels import labels_up_to
 from weekly_cli.compute.running import running_bars
@@ -27,8 +27,8 @@ from weekly_cli.frames.incoming import Frame, take
 from weekly_cli.frames.keys import WHERE, Keys, columns_of, keys_of, refuse_repeated
 from weekly_cli.frames.wording import in_python
 from weekly_cli.names import PRICE_ROLES
-from weekly_cli.run.benchmark_file import keyed_closes
-from weekly_cli.run.clocks import clocks_of
+from weekly_cli.run.benchmark_file import keyed_closes, numbered, numbers_for
+from weekly_cli.run.clocks import run_clocks
 from weekly_cli.run.comparisons import compare
 from weekly_cli.run.rows import sort_order
 from weekly_cli.run.sectors import sectors_of
@@ -58,6 +58,7 @@ class FrameSettings(TypedDict, total=False):
     every: str | Sequence[str]
     week: str
     available: str
+    calendar: str
     developing: bool
     benchmark: str | Sequence[str]
     price: str
@@ -168,13 +169,17 @@ def _values(
     n_symbols = len(keys.symbols)
     comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
-    clocks = clocks_of(config)
-    labels = labels_up_to(wanted.labels, int(keys.days.max()) if len(keys.days) else 0, clocks[0])
+    first, last = (int(keys.days.min()), int(keys.days.max())) if len(keys.days) else (0, 0)
+    clocks = run_clocks(config, wanted.calendars, keys.symbols, (first, last)).every
+    labels = labels_up_to(wanted.labels, last)
     recipe = Recipe(wanted.features, wanted.steps, clocks, config.dtype, labels=labels)
     used = columns_as_used(prices_by_role, adjusted)
     bars = bars_by_clock(keys.codes, keys.days, used, clocks)
     running = running_bars(keys.codes, keys.days, used, clocks[0]) if recipe.has_rows else None
-    benchmarks = BenchmarkBars(keyed_closes([(np.arange(n_symbols), bars)]), compared)
+    compared = {name: numbers_for(numbers, clocks[0]) for name, numbers in compared.items()}
+    differ = bool(compared) and (clocks[0].of_symbol is not None or clocks[0].has_sessions)
+    of_clocks = closes_by_clock(keys.codes, keys.days, used, clocks) if differ else [bars]
+    benchmarks = BenchmarkBars(keyed_closes(numbered(np.arange(n_symbols), of_clocks)), compared)
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.added])
     batches = [
         pa.record_batch(block.arrays(), schema=schema)

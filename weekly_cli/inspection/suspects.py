@@ -8,6 +8,7 @@ import numpy as np
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Floats, Ints, bars_of, columns_as_used, quality_of
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.suspects import Suspects, Suspicion, find_suspects
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset import source
@@ -70,7 +71,7 @@ def _suspects_of(scan: Scan, config: Config, numbers: Ints) -> Suspects:
     treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
     raw, adjusted, _ = treated(codes, raw, adjusted, treatment)
     used = columns_as_used(raw, adjusted)
-    bars = bars_of(codes, days, used, weekly_clock(config))
+    bars = bars_of(codes, days, used, SymbolClocks((weekly_clock(config),)))
     return find_suspects(
         (codes, days), raw, adjusted, (bars, quality_of(used)), None if beside is None else columns[beside]
     )

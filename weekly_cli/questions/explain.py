@@ -25,7 +25,6 @@ from weekly_cli.questions.seen_bar import Row, calendar, in_words, seen_bar, sum
 from weekly_cli.questions.step_formulas import write
 from weekly_cli.questions.why_null import too_early, why_null
 from weekly_cli.questions.workings import At, Evaluated, Working, needed_steps, workings
-from weekly_cli.run.clocks import clocks_of
 from weekly_cli.run.plugins import have_changed, plugins_of, refuse_others
 from weekly_cli.settings.kinds import Date
 
@@ -69,7 +68,7 @@ def explain(
     refuse_others(plugins_of(built.config), built.name, built.features)
     found = history(built, symbol)
     wanted = None if feature is None else feature_of(built, feature, found.steps)
-    clocks = {clock.every: clock for clock in clocks_of(built.config)}
+    clocks = {clock.every: clock.of(0) for clock in found.rows.clocks}
     rows = {every: _row(found, day, clock) for every, clock in clocks.items()}
     evaluated = {every: _evaluated(row, every) for every, row in rows.items()}
     known = (found.steps.get(name) for name in built.features)
@@ -133,8 +132,10 @@ def _row(found: History, day: int, clock: Clock) -> Row:
             f"{found.built.name} has no row of {found.symbol} on {in_words(day)}; the nearest "
             f"{'is' if len(near) == 1 else 'are'} of {' and '.join(map(in_words, near))}"
         )
-    newest = clock.newest_seen(day)
-    bar = int(np.searchsorted(rows.bars[clock.every].periods, newest, "right")) - 1
+    newest, bars = clock.newest_seen(day), rows.bars[clock.every]
+    bar = int(np.searchsorted(bars.periods, newest, "right")) - 1
+    if bar >= 0 and bars.last_days[bar] > day:  # a row that the calendar has no session for
+        newest, bar = newest - 1, bar - 1
     offset = _offset(found, f"{PERIODS[clock.every].prefix}bars", at, bar)
     return Row(found, clock, at, day, clock.period(day), newest, bar, offset)
 

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import text_array
-from weekly_cli.compute.bars import Bars, Floats, Ints, bars_by_clock, columns_as_used
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.bars import Bars, Floats, Ints, bars_by_clock, closes_by_clock, columns_as_used
+from weekly_cli.compute.clocks import Clock, SymbolClocks
 from weekly_cli.compute.columns import BarGroup, BenchmarkBars, as_stored, bar_panels
 from weekly_cli.compute.features import CrossFeature, Feature, Step
 from weekly_cli.compute.panel import PanelShape
@@ -28,10 +28,10 @@ from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import InputRefused, UsageError, WeeklyError
 from weekly_cli.names import PRICE_ROLES, benchmark_name, did_you_mean, of_label
 from weekly_cli.questions.built import Built, history_of
+from weekly_cli.questions.clocks import clocks_of
 from weekly_cli.questions.sectors import sectors_of_output
 from weekly_cli.questions.workings import Evaluated, needed_steps
 from weekly_cli.run.benchmark_file import keyed_closes
-from weekly_cli.run.clocks import clocks_of
 from weekly_cli.run.plugins import refusal
 from weekly_cli.run.wanted import wanted_by
 
@@ -54,6 +54,8 @@ class DailyRows:
         Rows that `--drop-padding` leaves out.
     bars : mapping of clock to Bars
         By the name of its period, at least the week's.
+    clocks : tuple of SymbolClocks
+        Those of the bars, of this one symbol.
     """
 
     days: Ints
@@ -63,10 +65,13 @@ class DailyRows:
     unusable: Mapping[str, Bools]
     padding: Bools
     bars: Mapping[str, Bars]
+    clocks: tuple[SymbolClocks, ...]
 
 
-def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyRows:
-    """Read a symbol's rows and make its bars.
+def daily_rows(
+    built: Built, symbol: str, columns: Sequence[str] = (), others: tuple[SymbolClocks, ...] | None = None
+) -> DailyRows:
+    """Read a symbol's rows and make its bars, or, with clocks of `others`, those with which these are compared.
 
     Raises
     ------
@@ -92,11 +97,13 @@ def daily_rows(built: Built, symbol: str, columns: Sequence[str] = ()) -> DailyR
     adjusted = None if config.price is None else prices(table.column(config.price))
     treated_raw, treated_adjusted, _ = treated(codes, raw, adjusted, treatment)
     used = columns_as_used(treated_raw, treated_adjusted)
-    bars = bars_by_clock(codes, days, used, clocks_of(built.config))
+    clocks = clocks_of(built, text_array([symbol]), days) if others is None else others
+    of_others = None if others is None else closes_by_clock(codes, days, used, others)[0]
+    bars = of_others or bars_by_clock(codes, days, used, clocks)
     nowhere = np.zeros(len(days), bool)
     flags = {role: nowhere if flag is None else flag for role, flag in used.unusable.items()}
     padding = np.isnan(treated_raw["close"]) & ~np.isnan(raw["close"])
-    return DailyRows(days, table, raw, used.columns, flags, padding, bars)
+    return DailyRows(days, table, raw, used.columns, flags, padding, bars, clocks)
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class History:
     @cached_property
     def peers(self) -> Mapping[str, Peer]:
         """With whom the symbol is compared, by what replaces `{b}`."""
-        return {name: _peer(self.built, self.symbol, name) for name in self.built.record["benchmarks"]}
+        return {name: _peer(self, name) for name in self.built.record["benchmarks"]}
 
     def evaluated(self, clock: Clock, features: Sequence[str], n_older: int) -> Evaluated:
         """Return the values of features of one clock, and of all that they are made of, at its bars of these rows.
@@ -141,7 +148,9 @@ class History:
         needed = list(dict.fromkeys(each for name in features for each in needed_steps(name, steps)))
         used = [name.removeprefix("benchmark:") for name in needed if name.startswith("benchmark:")]
         benchmarks = _benchmark_bars({name: self.peers[name] for name in used})
-        given = bar_panels(BarGroup(clock, bars, slice(0, len(bars.periods)), n_bars), shape, benchmarks)
+        given = bar_panels(
+            BarGroup(SymbolClocks((clock,)), bars, slice(0, len(bars.periods)), n_bars), shape, benchmarks
+        )
         older = {"bar_number": float(n_older)}
         return Evaluated(needed, steps, lambda name: given(name) + older.get(name, 0.0))
 
@@ -169,7 +178,8 @@ class Peer:
     is_none: bool = False
 
 
-def _peer(built: Built, symbol: str, name: str) -> Peer:
+def _peer(found: History, name: str) -> Peer:
+    built, symbol = found.built, found.symbol
     compared = next((each for each in built.config.benchmark if benchmark_name(each) == name), None)
     if compared is None:
         try:
@@ -186,7 +196,7 @@ def _peer(built: Built, symbol: str, name: str) -> Peer:
         if compared is None:
             return Peer(trouble=f"the sector map has no {name} for {symbol}, so its columns are null", is_none=True)
     try:
-        return Peer(compared, daily_rows(built, compared).bars)
+        return Peer(compared, daily_rows(built, compared, others=found.rows.clocks).bars)
     except UsageError:
         return Peer(
             compared, trouble=f"{built.name} has no rows of {compared}, the symbol that {symbol} is compared with"

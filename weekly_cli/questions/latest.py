@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from weekly_cli import __version__
 from weekly_cli.compute.arrays import from_numpy, known, to_numpy
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.labels import labels_named
 from weekly_cli.dataset.dates import as_date, day_of
@@ -31,10 +32,10 @@ from weekly_cli.dataset.schema import as_text, plain_type, symbol_codes, working
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.names import PERIODS, did_you_mean, of_label
 from weekly_cli.questions.built import Built, open_output
+from weekly_cli.questions.clocks import clocks_with_calendars
 from weekly_cli.questions.histories import Histories, histories, newest_columns
 from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
-from weekly_cli.questions.recomputed import Recomputation, price_columns, recomputation
-from weekly_cli.run.clocks import clocks_of, weekly_clock
+from weekly_cli.questions.recomputed import Recomputation, before_session, price_columns, recomputation
 from weekly_cli.run.plugins import have_changed, plugins_of, recorded_plugins, refusal, refuse_others
 
 _WEEK_END = "w_week_end"
@@ -142,15 +143,18 @@ def latest(
     refuse_others(plugins_of(built.config), built.name, built.features)
     names = _chosen(built, features)
     ends = ends_of(built, symbols)
+    timing = clocks_with_calendars(built, ends.symbols, ends.days)
     sessions = (
-        next_sessions(built, ends, of_all=symbols is None) if session is None else all_on(built, ends, day_of(session))
+        next_sessions(built, ends, timing, of_all=symbols is None)
+        if session is None
+        else all_on(built, ends, day_of(session))
     )
     is_new = np.full(len(sessions), _WEEK_END not in built.features)
-    for clock in clocks_of(built.config):
-        before = replace(clock, available="next-week")
-        is_new |= before.newest_seen(sessions) > clock.newest_seen(ends.last)
+    clocks, every = timing.every, np.arange(len(sessions))
+    for clock in clocks:
+        is_new |= before_session(clock).newest_seen(every, sessions) > clock.newest_seen(every, ends.last)
     of_rows = {name for name in names if _is_of_rows(built.catalogue.steps.get(name))}
-    question = _Question(built, symbols, ends, sessions, is_new | bool(of_rows), of_rows)
+    question = _Question(built, symbols, ends, sessions, is_new | bool(of_rows), of_rows, clocks)
     columns = _columns(question, [_WEEK_END, *(name for name in names if name != _WEEK_END)], sector_map)
     week_end = columns.column(_WEEK_END)
     seen = known(week_end)
@@ -198,7 +202,7 @@ def _chosen(built: Built, features: str) -> list[str]:
 class _Question:
     """What is asked: which symbols (None: all), where they end, their sessions, and whose values are in no row yet.
 
-    The columns `of_rows` are in none ever.
+    The columns `of_rows` are in none ever. `clocks` are those of the symbols.
     """
 
     built: Built
@@ -207,6 +211,7 @@ class _Question:
     sessions: Ints
     is_new: NDArray[np.bool_]
     of_rows: Collection[str]
+    clocks: tuple[SymbolClocks, ...]
 
 
 def _columns(question: _Question, names: Sequence[str], sector_map: str | None) -> pa.Table:
@@ -241,7 +246,7 @@ def _with_days(table: pa.Table) -> pa.Table:
 def _recomputation(question: _Question, names: Sequence[str], sector_map: str | None) -> Recomputation:
     every = question.ends.symbols if question.symbols is None else ends_of(question.built).symbols
     selected = symbol_codes(question.ends.symbols, every).astype(np.int64)
-    return recomputation(question.built, names, (every, selected), sector_map)
+    return recomputation(question.built, names, (every, selected), sector_map, question.clocks)
 
 
 def _with_new(computing: Recomputation, rows: Histories, table: pa.Table, first: int, question: _Question) -> pa.Table:
@@ -255,17 +260,30 @@ def _with_new(computing: Recomputation, rows: Histories, table: pa.Table, first:
     here = slice(first, first + len(rows.symbols))
     new = np.flatnonzero(question.is_new[here])
     last = question.ends.last[here][new]
-    days = np.stack([last + weekly_clock(question.built.config).lead_days, question.sessions[here][new]], axis=1)
-    computed = computing.columns(rows, first, np.repeat(new, 2), days.ravel())
-    of_rows = computed.take(from_numpy(2 * np.arange(len(new))))
+    of_rows, of_sessions = _computed(computing, rows, first, new, (last, question.sessions[here][new]))
     stored = table.drop_columns(list(question.of_rows)).take(from_numpy(new))
     _check(question.built, rows.symbols.take(from_numpy(new)), last, stored, of_rows)
-    of_sessions = computed.take(from_numpy(2 * np.arange(len(new)) + 1))
     if len(new) == len(rows.symbols):
         return of_sessions
     order = np.arange(len(rows.symbols))
     order[new] = len(order) + np.arange(len(new))
     return pa.concat_tables([table, of_sessions.select(table.column_names)]).take(from_numpy(order))
+
+
+def _computed(
+    computing: Recomputation, rows: Histories, first: int, symbols: Ints, days: tuple[Ints, Ints]
+) -> tuple[pa.Table, pa.Table]:
+    """Return the columns that the newest rows of some symbols see, and those that their sessions may see."""
+    last, sessions = days
+    week = computing.recipe.clocks[0]
+    if week.has_sessions:
+        of_rows = computing.columns(rows, first, symbols, last, of_output=True)
+        return of_rows, computing.columns(rows, first, symbols, sessions)
+    # What a row knows by its own rule is what is known before the day after `lead_days`: one computation for both.
+    both = np.stack([last + week.lead_days, sessions], axis=1).ravel()
+    computed = computing.columns(rows, first, np.repeat(symbols, 2), both)
+    of_each = 2 * np.arange(len(symbols))
+    return computed.take(from_numpy(of_each)), computed.take(from_numpy(of_each + 1))
 
 
 def _check(built: Built, symbols: pa.Array, last: Ints, stored: pa.Table, computed: pa.Table) -> None:

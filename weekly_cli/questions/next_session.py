@@ -17,6 +17,7 @@ from weekly_cli.dataset.schema import as_text
 from weekly_cli.errors import UsageError
 from weekly_cli.questions.built import Built
 from weekly_cli.questions.histories import histories, newest_rows
+from weekly_cli.run.clocks import RunClocks
 
 #: A history of fewer rows than four weeks have does not tell its weekdays: it has those of most others, too.
 _LEAST_ROWS = 20
@@ -26,11 +27,20 @@ _MONDAY_TO_FRIDAY = np.array([True] * 5 + [False] * 2)
 
 @dataclass(frozen=True)
 class Ends:
-    """Where the histories end: each symbol, its newest row's day, and the rows of each weekday, int64[symbols, 7]."""
+    """Where the histories end: each symbol, its newest row's day, and the rows of each weekday, int64[symbols, 7].
+
+    `first_day` is the first day of all rows.
+    """
 
     symbols: pa.Array
     last: Ints
     weekdays: Ints
+    first_day: int
+
+    @property
+    def days(self) -> Ints:
+        """The first and the last day of all rows; empty if there are none."""
+        return np.array([self.first_day, int(self.last.max())]) if len(self.last) else self.last
 
 
 def ends_of(built: Built, symbols: Sequence[str] | None = None) -> Ends:
@@ -41,19 +51,36 @@ def ends_of(built: Built, symbols: Sequence[str] | None = None) -> Ends:
     UsageError
         If the output has no such symbol.
     """
+    first_days: list[int] = []
     texts, last, weekdays = [], [np.empty(0, np.int64)], [np.empty((0, DAYS_PER_WEEK), np.int64)]
     for rows in histories(built, [], symbols):
         n_symbols = len(rows.symbols)
         texts.append(rows.symbols)
+        first_days.append(int(rows.days.min()))
         last.append(rows.days[newest_rows(rows.codes, n_symbols)])
         cells = rows.codes * DAYS_PER_WEEK + weekday(rows.days)
         weekdays.append(np.bincount(cells, minlength=n_symbols * DAYS_PER_WEEK).reshape(-1, DAYS_PER_WEEK))
     known_symbols = pa.concat_arrays(texts) if texts else pa.array([], pa.large_string())
     built.refuse_missing(symbols or (), {as_text(symbol) for symbol in known_symbols} if symbols else ())
-    return Ends(known_symbols, np.concatenate(last), np.concatenate(weekdays))
+    first_day = min(first_days, default=0)
+    return Ends(known_symbols, np.concatenate(last), np.concatenate(weekdays), first_day)
 
 
-def next_sessions(built: Built, ends: Ends, *, of_all: bool) -> Ints:
+def next_sessions(built: Built, ends: Ends, timing: RunClocks, *, of_all: bool) -> Ints:
+    """Return the first session after each symbol's newest row.
+
+    Where no calendar tells it, that is the first day that is a weekday on which the symbol has rows.
+    """
+    sessions = _by_weekdays(built, ends, of_all=of_all)
+    for number, exchange in enumerate(timing.exchanges):
+        here = timing.exchange_of_symbol == number
+        at = np.searchsorted(exchange.sessions, ends.last, "right")
+        here &= (at < len(exchange.sessions)) & (ends.last >= exchange.first_day)
+        sessions[here] = exchange.sessions[at[here]]
+    return sessions
+
+
+def _by_weekdays(built: Built, ends: Ends, *, of_all: bool) -> Ints:
     """Return the first day after each symbol's newest row that is a weekday on which it has rows."""
     used, tells = used_weekdays(ends.weekdays), _tells(ends)
     if not tells.all():

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Ints, UsedColumns, bars_by_clock, columns_as_used
+from weekly_cli.compute.bars import Ints, UsedColumns, bars_by_clock, closes_by_clock, columns_as_used
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BenchmarkBars, KeyedCloses, Recipe, arrow_type
 from weekly_cli.compute.features import CrossFeature, catalogue
 from weekly_cli.compute.running import running_before
@@ -21,8 +22,7 @@ from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS
 from weekly_cli.questions.built import Built
 from weekly_cli.questions.histories import Histories, histories
 from weekly_cli.questions.sectors import sectors_of_output
-from weekly_cli.run.benchmark_file import keyed_closes
-from weekly_cli.run.clocks import clocks_of
+from weekly_cli.run.benchmark_file import keyed_closes, numbered, numbers_for
 from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.run.wanted import wanted_by
 
@@ -35,7 +35,7 @@ class Recomputation:
     ----------
     built : Built
     recipe : Recipe
-        Its bars are seen from the day after their period on, with any `--available`.
+        Its clocks are those of the build, of the symbols of `numbers`.
     benchmarks : mapping of clock to KeyedCloses
         The keys and the closes of the benchmarks' bars.
     numbers : mapping of benchmark name to int64[symbols]
@@ -47,7 +47,7 @@ class Recomputation:
     benchmarks: Mapping[str, KeyedCloses]
     numbers: Mapping[str, Ints]
 
-    def columns(self, rows: Histories, first: int, codes: Ints, days: Ints) -> pa.Table:
+    def columns(self, rows: Histories, first: int, codes: Ints, days: Ints, *, of_output: bool = False) -> pa.Table:
         """Return the weekly columns that some symbols see on some days.
 
         Parameters
@@ -58,18 +58,29 @@ class Recomputation:
             The position of its first symbol among those of `numbers`.
         codes, days : int64[n]
             The symbols, by their position in `rows`, and the days; ascending.
+        of_output : bool
+            Whether they see what a row of the output sees on the day, and not what is known before the day.
         """
-        used, clocks = _used(self.built, rows), self.recipe.clocks
+        used, n_symbols = _used(self.built, rows), len(rows.symbols)
+        here = slice(first, first + n_symbols)
+        clocks = tuple(
+            clock if clock.of_symbol is None else replace(clock, of_symbol=clock.of_symbol[here])
+            for clock in (self.recipe.clocks if of_output else map(before_session, self.recipe.clocks))
+        )
         bars = bars_by_clock(rows.codes, rows.days, used, clocks)
         running = (
             running_before(codes, days, (rows.codes, rows.days, used), clocks[0]) if self.recipe.has_rows else None
         )
-        n_symbols = len(rows.symbols)
-        compared = {name: numbers[first : first + n_symbols] for name, numbers in self.numbers.items()}
+        compared = {name: numbers_for(numbers[here], clocks[0]) for name, numbers in self.numbers.items()}
         benchmarks = BenchmarkBars(self.benchmarks, compared)
-        computed = blocks(bars, codes, days, n_symbols, self.recipe, benchmarks, running)
+        computed = blocks(bars, codes, days, n_symbols, replace(self.recipe, clocks=clocks), benchmarks, running)
         schema = pa.schema([(one.name, arrow_type(one, self.recipe.dtype)) for one in self.recipe.features])
         return pa.Table.from_batches([pa.record_batch(block.arrays(), schema=schema) for block in computed], schema)
+
+
+def before_session(clock: SymbolClocks) -> SymbolClocks:
+    """Return a clock by which a bar is seen from the day after its period on: what is known before a session."""
+    return replace(clock, distinct=tuple(replace(one, available="next-week", sessions=None) for one in clock.distinct))
 
 
 def price_columns(built: Built) -> list[str]:
@@ -91,7 +102,11 @@ def price_columns(built: Built) -> list[str]:
 
 
 def recomputation(
-    built: Built, names: Sequence[str], symbols: tuple[pa.Array, Ints], sector_map: str | None
+    built: Built,
+    names: Sequence[str],
+    symbols: tuple[pa.Array, Ints],
+    sector_map: str | None,
+    clocks: tuple[SymbolClocks, ...],
 ) -> Recomputation:
     """Return what computes the weekly columns `names`.
 
@@ -103,6 +118,8 @@ def recomputation(
         All symbols of the output, and the positions among them of those for which it computes.
     sector_map : str or None
         Where the sector map is, if not where the build has read it.
+    clocks : tuple of SymbolClocks
+        Those of the symbols for which it computes.
 
     Raises
     ------
@@ -116,7 +133,7 @@ def recomputation(
             "leave it out with --features all,-cross"
         )
     every = ("week", *(one for one in built.config.every if one != "week"))
-    config = replace(built.config, features=",".join(names), every=every)
+    config = replace(built.config, features=",".join(names), every=every, calendar=None, calendar_map=None)
     comparing = sorted(set(names) & {one.name for one in built.catalogue.features if one.family == "relative"})
     of_sectors = catalogue(SECTOR_COLUMNS, config.windows, every=every).features
     sectors = {one.name for one in of_sectors if one.family == "relative"}
@@ -133,21 +150,23 @@ def recomputation(
             f"{', '.join(comparing[:2])}{', ...' if len(comparing) > 2 else ''} of {built.name} can't be computed for "
             f"its next session: {error}; put it back, or leave the columns out with --features all,-relative"
         ) from error
-    clocks = tuple(replace(clock, available="next-week") for clock in clocks_of(config))
     recipe = Recipe(wanted.features, wanted.steps, clocks, config.dtype)
-    return Recomputation(built, recipe, _benchmarks(built, symbols[0], compared), compared.numbers)
+    return Recomputation(built, recipe, _benchmarks(built, symbols[0], compared, clocks), compared.numbers)
 
 
-def _benchmarks(built: Built, symbols: pa.Array, compared: Comparisons) -> dict[str, KeyedCloses]:
+def _benchmarks(
+    built: Built, symbols: pa.Array, compared: Comparisons, clocks: tuple[SymbolClocks, ...]
+) -> dict[str, KeyedCloses]:
     """Return the keys and the closes of the benchmarks' bars, by clock."""
     numbers = {as_text(symbols[at]): number for number, at in enumerate(compared.symbols)}
     every = histories(built, price_columns(built), list(numbers)) if numbers else ()
     return keyed_closes(
-        (
-            np.array([numbers[as_text(symbol)] for symbol in rows.symbols]),
-            bars_by_clock(rows.codes, rows.days, _used(built, rows), clocks_of(built.config)),
-        )
+        of_one
         for rows in every
+        for of_one in numbered(
+            np.array([numbers[as_text(symbol)] for symbol in rows.symbols]),
+            closes_by_clock(rows.codes, rows.days, _used(built, rows), clocks),
+        )
     )
 
 

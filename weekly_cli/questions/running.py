@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from weekly_cli.compute.bars import Bars, UsedColumns
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features import Feature, catalogue
 from weekly_cli.compute.features.developing import weekly_column
 from weekly_cli.compute.running import running_bars
@@ -64,12 +65,17 @@ def running_week(row: Row, features: list[Feature]) -> RunningWeek:
     """Return the running week of a row, with what these features of rows are made of."""
     rows, clock = row.history.rows, row.clock
     of_rows = running_bars(
-        np.zeros(len(rows.days), np.int64), rows.days, UsedColumns(rows.used, rows.unusable), clock
+        np.zeros(len(rows.days), np.int64), rows.days, UsedColumns(rows.used, rows.unusable), SymbolClocks((clock,))
     ).of(slice(row.at, row.at + 1))
     if np.isnan(of_rows.days[0]):
         return RunningWeek(None, row.offset)
     n_before = int(np.searchsorted(row.bars.periods, row.own))
-    own = {"codes": [0], "periods": [row.own], **{one.name: getattr(of_rows, one.name) for one in fields(of_rows)}}
+    own = {
+        "codes": [0],
+        "periods": [row.own],
+        "last_days": [row.day],
+        **{one.name: getattr(of_rows, one.name) for one in fields(of_rows)},
+    }
     bars = Bars(**{one.name: np.append(getattr(row.bars, one.name)[:n_before], own[one.name]) for one in fields(Bars)})
     names = [weekly_column(feature.name) for feature in features]
     is_own = (clock.period(rows.days) == row.own) & ~rows.unusable["close"]

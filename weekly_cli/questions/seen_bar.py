@@ -65,8 +65,10 @@ class Row:
         return self.clock.end(period)
 
     def seen_from(self, period: int) -> int:
-        """Return the first day on which a period's bar may be seen."""
-        return self.clock.first_day_seen(period)
+        """Return the first day on which a period's bar may be seen: never before the last of its rows."""
+        at = int(np.searchsorted(self.bars.periods, period))
+        is_bar = at < len(self.bars.periods) and self.bars.periods[at] == period
+        return max(self.clock.first_day_seen(period), int(self.bars.last_days[at]) if is_bar else 0)
 
     def row_from(self, day: int) -> int | None:
         """Return the day of the symbol's first row on or after a day."""
@@ -175,9 +177,12 @@ def summary(row: Row) -> str:
     shown = f"{in_words(row.day)} shows the {noun} that ended on {in_words(row.end(period))}"
     if period == row.own:
         option = {"week": "week-end"}.get(row.clock.every, "period-end")
+        ends, last = "it ends on this day", "day"
+        if row.day != row.end(period):
+            ends, last = "the calendar has no later session in it", "session"
         return (
-            f"{in_words(row.day)} shows its own {noun}: it ends on this day, and --available {option} lets the row of "
-            f"a {noun}'s last day see that day's close."
+            f"{in_words(row.day)} shows its own {noun}: {ends}, and --available {option} lets the row of a {noun}'s "
+            f"last {last} see that day's close."
         )
     empty = min(row.newest, row.own - 1) - period
     between = f"the {empty:,} {row.clock.nouns} after that have" if empty > 1 else f"the {noun} after that has"
@@ -194,6 +199,13 @@ def _why_not_own(row: Row) -> str:
     if row.newest == row.own:
         return f"its own {noun}, which ends on this day, has no usable row of {row.history.symbol}"
     begins = in_words(row.seen_from(row.own))
+    if row.seen_from(row.own) > row.clock.first_day_seen(row.own):
+        return (
+            f"its own {noun} has a row on {begins}, after the last session that the calendar has in it, so that "
+            f"{noun}'s bar is seen from then on"
+        )
+    if row.seen_from(row.own) < end:
+        return f"its own {noun} has its last session on {begins}, and that {noun}'s bar is seen from then on"
     if row.day == end:
         return (
             f"its own {noun} ends on this very day, whose close nobody knows when the day begins, so that {noun}'s bar "
@@ -220,7 +232,8 @@ def visible(row: Row, bar: SeenBar) -> str:
     used = [day.date for day in bar.days if day.is_used]
     last = f"its last row is that of {in_words(used[-1])}" if used else "its rows are not in this output"
     if row.clock.available == "week-end":
-        rule = f"from its last day on (--available {'week-end' if row.clock.every == 'week' else 'period-end'})"
+        last_day = "last day" if row.clock.sessions is None else "last session"
+        rule = f"from its {last_day} on (--available {'week-end' if row.clock.every == 'week' else 'period-end'})"
         earlier = "a row of an earlier day would know closes of days to come"
     else:
         rule = "from the day after its last day on"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Bars, Ints
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BenchmarkBars, KeyedCloses, bar_keys
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.locations import Location
@@ -43,6 +44,25 @@ def keyed_closes(bars: Iterable[tuple[Ints, Mapping[str, Bars]]]) -> dict[str, K
     return result
 
 
+def numbered(benchmarks: Ints, of_clocks: Sequence[Mapping[str, Bars]]) -> Iterator[tuple[Ints, Mapping[str, Bars]]]:
+    """Yield the bars of benchmarks for each of the distinct clocks, with the benchmarks' numbers for that one."""
+    for number, bars in enumerate(of_clocks):
+        yield benchmarks * len(of_clocks) + number, bars
+
+
+def numbers_for(benchmarks: Ints, week: SymbolClocks) -> Ints:
+    """Return the number of each symbol's benchmark for the symbol's clock; -1 stays -1.
+
+    Parameters
+    ----------
+    benchmarks : int64[symbols]
+    week : SymbolClocks
+        Those of the symbols.
+    """
+    of_symbol = 0 if week.of_symbol is None else week.of_symbol
+    return np.where(benchmarks < 0, -1, benchmarks * len(week.distinct) + of_symbol)
+
+
 def write_benchmarks(closes: Mapping[str, KeyedCloses], path: Location) -> None:
     """Write the benchmarks' closes of every clock; `keyed_closes` makes them."""
     parts = [(np.full(len(keys), _EVERY.index(every)), keys, close) for every, (keys, close) in closes.items()]
@@ -56,7 +76,8 @@ def write_benchmarks(closes: Mapping[str, KeyedCloses], path: Location) -> None:
 
 def read_benchmarks(task: Task) -> BenchmarkBars:
     """Return the benchmarks' bars, and with which of them a task's symbols are compared."""
-    compared = {name: np.array(numbers, np.int64) for name, numbers in task.compared.items()}
+    week = task.clocks[0]
+    compared = {name: numbers_for(np.array(numbers, np.int64), week) for name, numbers in task.compared.items()}
     if task.job.benchmark_file is None:
         return BenchmarkBars({}, compared)
     with disk.reading(task.job.benchmark_file):

@@ -1,22 +1,149 @@
-"""The clocks of a run, as its settings have them."""
+"""The clocks of a run, as its settings, calendars and symbols have them."""
 
 from __future__ import annotations
 
-from weekly_cli.compute.clocks import Clock
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.clocks import Clock, LastSessions, SymbolClocks
+from weekly_cli.dataset.dates import as_date
+from weekly_cli.dataset.exchange import Calendars, Exchange, exchange_of
+from weekly_cli.dataset.scan import Scan
+from weekly_cli.dataset.schema import as_text
 from weekly_cli.names import PERIODS
 from weekly_cli.settings import Config
 
+#: How far beyond the data a period may reach: a quarter.
+_LONGEST_DAYS = 92
+
+
+@dataclass(frozen=True, eq=False)
+class RunClocks:
+    """The clocks of a run's symbols, and the calendars that they have.
+
+    Attributes
+    ----------
+    every : tuple of SymbolClocks
+        The week's, with or without columns, and those of the further periods whose columns are asked for.
+    exchanges : tuple of Exchange
+        The calendars in use.
+    exchange_of_symbol : int64[symbols]
+        The position of each symbol's calendar among them; -1: it has none.
+    """
+
+    every: tuple[SymbolClocks, ...]
+    exchanges: tuple[Exchange, ...]
+    exchange_of_symbol: Ints
+
+    def noted(self, scan: Scan) -> Scan:
+        """Return a scan with a note of the calendars, which the plan and the report tell."""
+        notes = tuple(self._notes(scan))
+        if not notes:
+            return scan
+        schema = replace(scan.footers.schema, notes=(*scan.footers.schema.notes, *notes))
+        return replace(scan, footers=replace(scan.footers, schema=schema))
+
+    def _notes(self, scan: Scan) -> Iterator[str]:
+        counts = np.bincount(self.exchange_of_symbol + 1, minlength=len(self.exchanges) + 1).tolist()
+        shares = [f"{one.name} of {count:,} symbols" for one, count in zip(self.exchanges, counts[1:], strict=True)]
+        if shares:
+            yield "calendar: " + ", ".join([*shares, *([f"none of {counts[0]:,}"] if counts[0] else [])])
+        for one in self.exchanges:
+            beyond = [
+                *([f"before {as_date(one.first_day)}"] if one.first_day > scan.first_day else []),
+                *([f"after {as_date(one.last_day)}"] if one.last_day < scan.last_day else []),
+            ]
+            if beyond:
+                yield f"{one.name} tells no sessions {' and '.join(beyond)}: weeks end there on their last day"
+
+    @property
+    def of_symbol(self) -> Ints | None:
+        """The position of each symbol's clock among the distinct ones; None: all have the first one."""
+        return self.every[0].of_symbol
+
+
+def clocks_of_scan(config: Config, calendars: Calendars | None, scan: Scan, selected: Ints) -> RunClocks:
+    """Return the clocks of the `selected` symbols of a scan, in their order."""
+    return run_clocks(config, calendars, scan.symbols.take(from_numpy(selected)), (scan.first_day, scan.last_day))
+
+
+def periods_of(config: Config) -> tuple[str, ...]:
+    """Return the week, and the further periods whose columns are asked for."""
+    return tuple(every for every in PERIODS if every == "week" or every in config.every)
+
+
+def bound(clocks: Sequence[SymbolClocks], of_symbol: Ints | None) -> tuple[SymbolClocks, ...]:
+    """Return the same clocks for other symbols."""
+    return tuple(replace(clock, of_symbol=of_symbol) for clock in clocks)
+
+
+def run_clocks(config: Config, calendars: Calendars | None, symbols: pa.Array, span: tuple[int, int]) -> RunClocks:
+    """Return the clocks of some symbols.
+
+    Parameters
+    ----------
+    config : Config
+    calendars : Calendars or None
+    symbols : pa.Array
+    span : (int, int)
+        The first and the last day of the data; a calendar is read as far as these, and the periods around them, reach.
+
+    Raises
+    ------
+    UsageError
+        If the sessions of a calendar can't be made.
+    """
+    names: list[str | None] = [None if calendars is None else calendars.default] * len(symbols)
+    if calendars is not None and calendars.listed:
+        names = calendars.of(map(as_text, symbols))
+    used = sorted({name for name in names if name is not None})
+    begin, end = span[0] - _LONGEST_DAYS, span[1] + _LONGEST_DAYS
+    exchanges = tuple(exchange_of(name, begin, end) for name in used)
+    number = {name: place for place, name in enumerate(used)}
+    exchange_of_symbol = np.array([-1 if name is None else number[name] for name in names], np.int64)
+    kinds, of_symbol = _kinds(config, exchange_of_symbol)
+    every = tuple(
+        SymbolClocks(
+            tuple(_clock(one, anchor, config.available, exchanges[at] if at >= 0 else None) for anchor, at in kinds),
+            of_symbol if len(kinds) > 1 else None,
+        )
+        for one in periods_of(config)
+    )
+    return RunClocks(every, exchanges, exchange_of_symbol)
+
+
+def _kinds(config: Config, exchange_of_symbol: Ints) -> tuple[list[tuple[str, int]], Ints]:
+    """Return the distinct pairs of anchor and calendar, and which of them each symbol has.
+
+    Only where bars may be seen on the last day of their period does the calendar make a difference.
+    """
+    matters = config.available == "week-end"
+    numbers = exchange_of_symbol if matters else np.full(len(exchange_of_symbol), -1)
+    distinct, of_symbol = np.unique(numbers, return_inverse=True)
+    return [(config.week, number) for number in distinct.tolist()] or [(config.week, -1)], of_symbol
+
+
+def _clock(every: str, anchor: str, available: str, exchange: Exchange | None) -> Clock:
+    clock = Clock(every, anchor, available)
+    return clock if exchange is None else replace(clock, sessions=_last_sessions(clock, exchange))
+
+
+def _last_sessions(clock: Clock, exchange: Exchange) -> LastSessions:
+    """Return the last session of each period, in which the calendar tells all of them."""
+    first, last = clock.period(exchange.first_day), clock.period(exchange.last_day + 1) - 1
+    periods = np.arange(first, last + 1)
+    stops = np.searchsorted(exchange.sessions, clock.end(periods), "right")
+    has_session = np.diff(stops, prepend=0) > 0
+    ends = clock.end(periods)
+    ends[has_session] = exchange.sessions[stops[has_session] - 1]
+    return LastSessions(first, ends.astype(np.int32))
+
 
 def weekly_clock(config: Config) -> Clock:
-    """Return the week, and when its bar may be seen."""
-    return clock_of("week", config)
-
-
-def clock_of(every: str, config: Config) -> Clock:
-    """Return one of the clocks."""
-    return Clock(every, config.week, config.available)
-
-
-def clocks_of(config: Config) -> tuple[Clock, ...]:
-    """Return the week, with or without columns, and the further clocks whose columns are asked for."""
-    return tuple(clock_of(every, config) for every in PERIODS if every == "week" or every in config.every)
+    """Return the week as the settings have it, without any calendar."""
+    return Clock("week", config.week, config.available)

@@ -17,7 +17,7 @@ from weekly_cli.dataset.selection import find_symbol, pieces_of
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.locations import location
 from weekly_cli.names import benchmark_name
-from weekly_cli.run.benchmark_file import keyed_closes, write_benchmarks
+from weekly_cli.run.benchmark_file import keyed_closes, numbered, write_benchmarks
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.task import Job, Task, closes_of_bars
@@ -106,8 +106,11 @@ def write_benchmark_file(scan: Scan, plan: Plan, comparisons: Comparisons, tasks
 
 def _benchmark_bars(
     scan: Scan, plan: Plan, benchmarks: Ints, tasks: Sequence[Task], job: Job
-) -> Iterator[tuple[Ints, dict[str, Bars]]]:
-    """Yield (benchmark's number by code, bars by clock): from the bundles if they contain them, else from the input."""
+) -> Iterator[tuple[Ints, Mapping[str, Bars]]]:
+    """Yield (benchmark's number by code, bars by clock): from the bundles if they contain them, else from the input.
+
+    A benchmark has a number for each of the distinct clocks.
+    """
     place = np.searchsorted(plan.selected, benchmarks)
     selected = np.append(plan.selected, -1)[place] == benchmarks
     bundled = selected & plan.partition
@@ -116,7 +119,8 @@ def _benchmark_bars(
         if len(in_task):
             in_task = in_task[np.argsort(place[in_task])]
             codes = tuple((place[in_task] - planned.first).tolist())
-            yield in_task, closes_of_bars(_task(scan, job, benchmarks[in_task], codes, task.fragments))[0]
+            bars, _ = closes_of_bars(_task(scan, job, benchmarks[in_task], codes, task.fragments))
+            yield from numbered(in_task, bars)
     rest = np.flatnonzero(~bundled)
     if len(rest):
         rest = rest[np.argsort(benchmarks[rest])]
@@ -127,7 +131,7 @@ def _benchmark_bars(
                 f"{repeats.surplus:,} rows of the benchmarks in {scan.footers.where} repeat a date; {remedy} "
                 "--on-duplicates first or last"
             )
-        yield rest, bars
+        yield from numbered(rest, bars)
 
 
 def _task(scan: Scan, job: Job, benchmarks: Ints, codes: Sequence[int], fragments: Fragments | None) -> Task:

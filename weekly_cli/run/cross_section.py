@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy, to_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.locations import location
 from weekly_cli.run.engines import Engine
@@ -37,12 +37,12 @@ _RANGES_AT_ONCE = 4
 _ROWS = 32 * 1024
 
 
-def panel_cuts(clock: Clock, days: tuple[int, int], bars: int, at_once: int) -> tuple[int, ...]:
+def panel_cuts(clock: SymbolClocks, days: tuple[int, int], bars: int, at_once: int) -> tuple[int, ...]:
     """Return the periods at which ranges begin, but for the first one.
 
     Parameters
     ----------
-    clock : Clock
+    clock : SymbolClocks
     days : (int, int)
         The first and the last day of the input.
     bars : int
@@ -52,7 +52,7 @@ def panel_cuts(clock: Clock, days: tuple[int, int], bars: int, at_once: int) -> 
     """
     if bars <= at_once:
         return ()
-    first, last = (clock.period(day) for day in days)
+    first, last = (clock.distinct[0].period(day) for day in days)
     ranges = min(-(-_RANGES_AT_ONCE * bars // at_once), last - first + 1)
     return tuple(np.unique(np.linspace(first, last + 1, ranges + 1).astype(int)).tolist()[1:-1])
 
@@ -110,7 +110,7 @@ def write_places(
     return found
 
 
-def _place(table: pa.Table, clock: Clock, section: CrossSection, selected: Ints | None, path: str) -> None:
+def _place(table: pa.Table, clock: SymbolClocks, section: CrossSection, selected: Ints | None, path: str) -> None:
     """Write the places of all bars of some periods."""
     codes, periods = (to_numpy(table.column(name)).astype(np.int64) for name in (CODE, PERIOD))
     places = {

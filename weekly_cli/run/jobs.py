@@ -7,6 +7,7 @@ import json
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
+from weekly_cli.compute.bars import Ints
 from weekly_cli.compute.treatment import Treatment
 from weekly_cli.dataset.dates import day_of
 from weekly_cli.dataset.pandas_metadata import for_columns
@@ -15,7 +16,7 @@ from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.written import columns_left_out
 from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.files.store import OutputStore
-from weekly_cli.run.clocks import clocks_of
+from weekly_cli.run.clocks import RunClocks, bound
 from weekly_cli.run.comparisons import Comparisons
 from weekly_cli.run.manifest import conventions
 from weekly_cli.run.partition import Partitioned
@@ -28,7 +29,13 @@ from weekly_cli.settings import Config
 
 
 def make_job(
-    config: Config, wanted: Wanted, scan: Scan, plan: Plan, comparisons: Comparisons, store: OutputStore
+    config: Config,
+    wanted: Wanted,
+    scan: Scan,
+    plan: Plan,
+    comparisons: Comparisons,
+    clocks: RunClocks,
+    store: OutputStore,
 ) -> Job:
     """Return what all tasks have in common."""
     footers = scan.footers
@@ -46,7 +53,7 @@ def make_job(
         windows=config.windows,
         plugins=tuple(PluginName(one.name, one.sha256) for one in wanted.plugins),
         benchmark_file=store.address("benchmarks.parquet") if comparisons.symbols else None,
-        clocks=clocks_of(config),
+        clocks=bound(clocks.every, None),
         price=config.price,
         treatment=Treatment(config.negative_prices, config.drop_padding, config.adjust_volume),
         unused_adjusted=adjusted_column(footers.schema, config),
@@ -70,9 +77,18 @@ def make_job(
 
 
 def make_tasks(
-    scan: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons, store: OutputStore
+    scan: Scan,
+    plan: Plan,
+    job: Job,
+    partitioned: Partitioned | None,
+    comparisons: Comparisons,
+    clock_numbers: Ints | None,
+    store: OutputStore,
 ) -> list[Task]:
-    """Return the tasks of a plan, with the locations of their rows and of their parts."""
+    """Return the tasks of a plan, with the locations of their rows and of their parts.
+
+    `clock_numbers` are the positions of the symbols' clocks among the job's distinct ones; None: all have the first.
+    """
     return [
         Task(
             number=number,
@@ -83,6 +99,9 @@ def make_tasks(
             planned_codes=range(planned.stop - planned.first),
             part=store.address(part_name(planned.first, planned.stop)),
             compared=comparisons.of(planned.first, planned.stop),
+            clock_numbers=None
+            if clock_numbers is None
+            else tuple(clock_numbers[planned.first : planned.stop].tolist()),
         )
         for number, planned in enumerate(plan.tasks)
     ]

@@ -41,15 +41,17 @@ _MOST_NAMED_INPUTS = 20
 def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
     """Return 32 hexadecimal digits that differ where the input, a setting, a feature or the tool differs.
 
-    The input is represented by its files' names and row group sizes, not by its bytes or its location; the sector map
-    and the symbol map by their content. A sector map of columns is a part of the input.
+    The input is represented by its files' names and row group sizes, not by its bytes or its location; the sector map,
+    the symbol map and the calendar map by their content, and calendars by the version of the library that has them. A
+    sector map of columns is a part of the input.
     """
     names = _names_of_files(footers)
     facts = {
         "settings": {
             name: value
             for name, value in config.changing_values().items()
-            if name not in ("sector_map", "join", "universe") or (name == "sector_map" and config.sector_columns)
+            if name not in ("sector_map", "join", "universe", "calendar_map")
+            or (name == "sector_map" and config.sector_columns)
         },
         "features": [(one.name, one.version) for one in wanted.added],
         "schema": str(footers.schema.arrow),
@@ -60,6 +62,8 @@ def fingerprint(footers: Footers, config: Config, wanted: Wanted) -> str:
         "joined": [(moment, sha256) for moment, sha256 in hashes(config)],
         "version": __version__,
     }
+    if wanted.calendars is not None:
+        facts["calendars"] = asdict(wanted.calendars)
     if wanted.plugins:
         facts["plugins"] = [plugin.sha256 for plugin in wanted.plugins]
     return _digest(facts)[:32]
@@ -117,6 +121,8 @@ def _paths_beside(config: Config) -> dict[str, Any]:
         found["sector_map"] = _absolute(config.sector_map)
     if config.universe is not None:
         found["universe"] = _absolute(config.universe)
+    if config.calendar_map is not None:
+        found["calendar_map"] = _absolute(config.calendar_map)
     if config.join:
         found["join"] = [f"{_absolute(path_of(spec))}:{moment_of(spec)}" for spec in config.join]
     return found

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Bars, Ints, bars_by_clock, columns_as_used
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BarColumn, BarGroups, BenchmarkBars, Recipe, columns_of
 from weekly_cli.compute.features import CrossFeature, Step
 from weekly_cli.compute.panel import symbol_groups
@@ -92,7 +92,7 @@ def recipe_of_placed(job: Job) -> Recipe:
 
 
 def values_of_bars(
-    bars: Bars, clock: Clock, n_symbols: int, recipe: Recipe, benchmarks: BenchmarkBars
+    bars: Bars, clock: SymbolClocks, n_symbols: int, recipe: Recipe, benchmarks: BenchmarkBars
 ) -> list[BarColumn]:
     """Return the columns that are placed, for all bars of a clock: as they are stored, NaN where they are missing."""
     groups = BarGroups(clock, bars, n_symbols)

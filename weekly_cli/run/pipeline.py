@@ -26,6 +26,7 @@ from weekly_cli.files.target import place
 from weekly_cli.findings import Finding, merged
 from weekly_cli.run import resources
 from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse_findings, refuse_nothing
+from weekly_cli.run.clocks import RunClocks, clocks_of_scan
 from weekly_cli.run.comparisons import Comparisons, compare, write_benchmark_file
 from weekly_cli.run.context import MARK, RunContext
 from weekly_cli.run.default_output import refuse_other_input
@@ -116,9 +117,11 @@ def run(
         of_all = plan_of_all(context, input_scan, plan)
         wanted = _with_sectors(context, input_scan, of_all)
         comparisons = compare(config, wanted, input_scan.symbols, plan.selected, config.where)
-        job = make_job(config, context.wanted, input_scan, plan, comparisons, store)
+        clocks = clocks_of_scan(config, wanted.calendars, input_scan, plan.selected)
+        input_scan = clocks.noted(input_scan)
+        job = make_job(config, context.wanted, input_scan, plan, comparisons, clocks, store)
         partitioned = _partition(context, input_scan, plan, job, resumed)
-        tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons)
+        tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons, clocks)
         if wanted.crosses and resumed.remaining_tasks(tasks):
             tasks = placed_tasks(context, wanted, input_scan, plan, of_all, tasks)
         outcomes = _fan_out(context, input_scan, plan, resumed, tasks)
@@ -154,7 +157,7 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
         input_scan = scan_selected(footers, config, each, lambda _: None)
     plan = make_plan(input_scan, config, wanted, engines.capacity)
     refuse_findings(config, findings_in_plan(input_scan, plan, config, wanted))
-    return input_scan, plan
+    return clocks_of_scan(config, wanted.calendars, input_scan, plan.selected).noted(input_scan), plan
 
 
 def findings_in_plan(input_scan: Scan, plan: Plan, config: Config, wanted: Wanted) -> tuple[Finding, ...]:
@@ -278,10 +281,16 @@ def _partition(run: RunContext, input_scan: Scan, plan: Plan, job: Job, resumed:
 
 
 def _tasks(
-    run: RunContext, input_scan: Scan, plan: Plan, job: Job, partitioned: Partitioned | None, comparisons: Comparisons
+    run: RunContext,
+    input_scan: Scan,
+    plan: Plan,
+    job: Job,
+    partitioned: Partitioned | None,
+    comparisons: Comparisons,
+    clocks: RunClocks,
 ) -> Sequence[Task]:
     """Return the tasks; the benchmarks' bars, which all tasks may need, are computed once, here."""
-    tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, run.store)
+    tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, clocks.of_symbol, run.store)
     if job.benchmark_file is not None:
         write_benchmark_file(input_scan, plan, comparisons, tasks, job)
     return tasks

@@ -78,7 +78,7 @@ def _tasks_of_all(run: RunContext, wanted: Wanted, scan: Scan, of_all: Plan, job
         low_memory=of_all.low_memory,
     )
     partitioned = run.write_bundles(scan, of_all, job.schema, address, lambda _: None) if of_all.partition else None
-    tasks = make_tasks(scan, of_all, job, partitioned, comparisons, run.store)
+    tasks = make_tasks(scan, of_all, job, partitioned, comparisons, None, run.store)
     if job.benchmark_file is not None:
         write_benchmark_file(scan, of_all, comparisons, tasks, job)
     return tasks

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import empty_table, from_numpy, positions
 from weekly_cli.compute.bars import Bars, Ints, run_starts
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.running import RunningBars
 from weekly_cli.dataset import source
 from weekly_cli.dataset.source import Chunk, Piece
@@ -121,15 +122,14 @@ def _one_a_session(task: Task, codes: Ints, days: Ints, table: pa.Table) -> Task
     return TaskRows(codes, days, table.take(from_numpy(rows)), repeats)
 
 
-def a_row_a_bar(bars: Bars, job: Job, repeats: Repeats) -> TaskRows:
+def a_row_a_bar(bars: Bars, week: SymbolClocks, job: Job, repeats: Repeats) -> TaskRows:
     """Return one row for each bar, on the first day that may see it, which is then the newest bar that the row sees.
 
-    A bar counts once its week is over: the data reach its last day, whichever symbol has a row there. What a week has
-    so far would be another bar tomorrow.
+    A bar counts once its week is over: the data reach its last day, or the last session that lets a bar be seen,
+    whichever symbol has a row there. What a week has so far would be another bar tomorrow.
     """
-    week = job.clocks[0]
-    is_over = week.end(bars.periods) <= job.last_day
-    days = week.first_day_seen(bars.periods)
+    days = np.maximum(week.first_day_seen(bars.codes, bars.periods), bars.last_days)
+    is_over = days + week.lead_days - 1 <= job.last_day
     keep = is_over & _inside(days, job)
     return TaskRows(bars.codes[keep], days[keep], pa.table({}), repeats)
 

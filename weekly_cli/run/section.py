@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Bars, Ints
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BarColumn, BenchmarkBars, PlacedBars, Recipe, bar_keys
 from weekly_cli.compute.cross_section import placed
 from weekly_cli.compute.features import CrossFeature
@@ -43,15 +43,15 @@ class CrossSection:
     memberships: Memberships | None
     least: int
 
-    def groups_of(self, feature: CrossFeature, codes: Ints, periods: Ints, clock: Clock) -> Ints:
+    def groups_of(self, feature: CrossFeature, codes: Ints, periods: Ints, clock: SymbolClocks) -> Ints:
         """Return the number of each bar's group, -1: it does not take part."""
         groups = self.groups[feature.by][codes] if feature.by else np.zeros(len(codes), np.int64)
         if self.memberships is not None:
-            groups = np.where(self.memberships.at(codes, clock.end(periods)), groups, -1)
+            groups = np.where(self.memberships.at(codes, clock.end(codes, periods)), groups, -1)
         return groups
 
     def places(
-        self, feature: CrossFeature, values: NDArray[np.floating], codes: Ints, periods: Ints, clock: Clock
+        self, feature: CrossFeature, values: NDArray[np.floating], codes: Ints, periods: Ints, clock: SymbolClocks
     ) -> NDArray[np.floating]:
         """Return the places of all bars of some periods, in the type of their values."""
         groups = self.groups_of(feature, codes, periods, clock)

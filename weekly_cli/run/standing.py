@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from weekly_cli import __version__
@@ -27,7 +28,7 @@ from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config
 
 #: Settings that name a file, whose content counts instead; a sector map may be columns of the input.
-_BY_CONTENT = ("sector_map", "symbol_map", "join", "universe")
+_BY_CONTENT = ("sector_map", "symbol_map", "calendar_map", "join", "universe")
 
 Renames = tuple[tuple[str, str, int], ...]
 
@@ -82,7 +83,8 @@ def _input_digest(
 ) -> str:
     files = [(str(path.absolute()), state.size_bytes, state.modified_ns) for path, state in states.items()]
     sector_map = None if wanted.sector_map is None else wanted.sector_map.to_pydict()
-    return _digest([files, sector_map, renames, joined])
+    calendars = [] if wanted.calendars is None else [asdict(wanted.calendars)]
+    return _digest([files, sector_map, renames, joined, *calendars])
 
 
 def _settings_digest(config: Config, wanted: Wanted) -> str:

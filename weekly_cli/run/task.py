@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Bars, Floats, Quality, bars_by_clock, columns_as_used, quality_of
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.bars import Bars, Floats, Quality, bars_by_clock, closes_by_clock, columns_as_used, quality_of
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BenchmarkBars, Recipe
 from weekly_cli.compute.features import catalogue, columns_of_bars
 from weekly_cli.compute.features.developing import PREFIX
@@ -35,12 +35,14 @@ from weekly_cli.files.part_writer import InputRowGroup, PartWriter
 from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.benchmark_file import read_benchmarks
+from weekly_cli.run.clocks import bound
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.place_files import read_places
 from weekly_cli.run.plugins import PluginName, features_in_worker
 from weekly_cli.run.repeats import NO_REPEATS, Repeats
 from weekly_cli.run.resources import peak_bytes
 from weekly_cli.run.rows import TaskRows, a_row_a_bar, sorted_rows, within_window
+from weekly_cli.run.stopwatch import Stopwatch
 
 #: Rows of an output row group: about forty symbols of ten years, so that a query for one symbol skips the rest, and
 #: one of its columns fits into a core's L2 cache while it is computed. Wide rows get fewer, because the input columns
@@ -56,11 +58,11 @@ SHORT_HISTORY_BARS = 52
 class Job:
     """What all tasks of a run have in common; fields that are named as in `Config` mean the same.
 
-    `features` are names of columns, `clocks` the week and the others that they are of. `unused_adjusted` is a column
-    with an adjusted close beside the close that is used, `left_out` the columns that are read but not written,
-    `last_day` the newest day of all of the input's rows, `last_day_read` the day after which rows are passed over, if
-    there is one. `cross_section` has the columns that place bars among those of all symbols, as the settings do;
-    `placed_files` are where these places are, by clock, as soon as they are known.
+    `features` are names of columns, `clocks` the week and the others that they are of, for any symbol.
+    `unused_adjusted` is a column with an adjusted close beside the close that is used, `left_out` the columns that are
+    read but not written, `last_day` the newest day of all of the input's rows, `last_day_read` the day after which rows
+    are passed over, if there is one. `cross_section` has the columns that place bars among those of all symbols, as the
+    settings do; `placed_files` are where these places are, by clock, as soon as they are known.
     """
 
     schema: DatasetSchema
@@ -71,7 +73,7 @@ class Job:
     windows: tuple[tuple[str, tuple[int, ...]], ...]
     plugins: tuple[PluginName, ...]
     benchmark_file: str | None
-    clocks: tuple[Clock, ...]
+    clocks: tuple[SymbolClocks, ...]
     price: str | None
     treatment: Treatment
     unused_adjusted: str | None
@@ -120,7 +122,7 @@ class Job:
         features = columns.select(self.features)
         if self.rows == "weekly":
             features = columns_of_bars(features)
-        labels = labels_up_to(self.labels, self.last_day, self.clocks[0])
+        labels = labels_up_to(self.labels, self.last_day)
         return Recipe(features, columns.steps, self.clocks, self.dtype, self.prefix, self.date_type, labels)
 
     def output_schema(self, n_symbols: int = 0) -> pa.Schema:
@@ -144,6 +146,8 @@ class Task:
         The number of each symbol in the task as planned (and partitioned), ascending.
     compared : mapping of benchmark name to tuple of int
         The number of each symbol's benchmark in the benchmark file; -1: none.
+    clock_numbers : tuple of int, optional
+        The position of each symbol's clock among the job's distinct ones; None: all have the first one.
     retries : int
         How often it, or the task it was cut from, has failed or been cut off.
     """
@@ -156,12 +160,22 @@ class Task:
     planned_codes: Sequence[int]
     part: str
     compared: Mapping[str, tuple[int, ...]]
+    clock_numbers: tuple[int, ...] | None = None
     retries: int = 0
 
     @property
     def span(self) -> tuple[int, int]:
         """The task's range of the run's symbols, as first and stop."""
         return part_span(self.part)
+
+    @property
+    def clocks(self) -> tuple[SymbolClocks, ...]:
+        """The clocks of its symbols: the week's, and those of the other periods of its features."""
+        return bound(self.job.clocks, None if self.clock_numbers is None else np.array(self.clock_numbers, np.int64))
+
+    def recipe(self) -> Recipe:
+        """Return which columns to compute for its symbols, and how."""
+        return replace(self.job.recipe(), clocks=self.clocks)
 
     def cut(self, first: int, stop: int) -> Task:
         """Return a task for its symbols from `first` to `stop`."""
@@ -172,6 +186,7 @@ class Task:
             planned_codes=self.planned_codes[first:stop],
             part=str(path.with_name(part_name(begin + first, begin + stop))),
             compared={name: numbers[first:stop] for name, numbers in self.compared.items()},
+            clock_numbers=None if self.clock_numbers is None else self.clock_numbers[first:stop],
         )
 
 
@@ -217,24 +232,6 @@ class Outcome:
     rejected: tuple[tuple[str, str], ...] = ()
 
 
-class _Stopwatch:
-    """Seconds by stage; a stage lasts until the next one begins."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._stage, self._since = "", time.perf_counter()
-        self._cpu = time.process_time()
-
-    def stage(self, name: str) -> None:
-        now = time.perf_counter()
-        if self._stage:
-            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
-        self._stage, self._since = name, now
-
-    def cpu_seconds(self) -> float:
-        return time.process_time() - self._cpu
-
-
 def run_task(task: Task) -> Outcome:
     """Run a task and write its part.
 
@@ -243,7 +240,7 @@ def run_task(task: Task) -> Outcome:
     InputRefused
         If the rows can't be read.
     """
-    started_at, stopwatch = time.monotonic(), _Stopwatch()
+    started_at, stopwatch = time.monotonic(), Stopwatch()
     stopwatch.stage("read")
     rows = sorted_rows(task)
     if task.job.refuses(rows.repeats):
@@ -251,7 +248,8 @@ def run_task(task: Task) -> Outcome:
     stopwatch.stage("bars")
     raw, adjusted, n_padding = treated_prices(rows, task.job)
     used = columns_as_used(raw, adjusted)
-    of_clocks = bars_by_clock(rows.codes, rows.days, used, task.job.clocks)
+    clocks = task.clocks
+    of_clocks = bars_by_clock(rows.codes, rows.days, used, clocks)
     bars, quality = of_clocks["week"], quality_of(used)
     beside = None if task.job.unused_adjusted is None else prices(rows.table.column(task.job.unused_adjusted))
     suspects = find_suspects((rows.codes, rows.days), raw, adjusted, (bars, quality), beside)
@@ -260,11 +258,11 @@ def run_task(task: Task) -> Outcome:
     quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
     benchmarks = replace(read_benchmarks(task), placed=read_places(task))
     if task.job.recipe().has_rows:
-        rows = replace(rows, running=running_bars(rows.codes, rows.days, used, task.job.clocks[0]))
+        rows = replace(rows, running=running_bars(rows.codes, rows.days, used, clocks[0]))
     del raw, adjusted, used, beside
     n_daily = len(rows.codes)
     weekly = task.job.rows == "weekly"
-    rows = a_row_a_bar(bars, task.job, rows.repeats) if weekly else within_window(rows, task.job)
+    rows = a_row_a_bar(bars, clocks[0], task.job, rows.repeats) if weekly else within_window(rows, task.job)
     written, checksum = _write(task, rows, of_clocks, benchmarks, stopwatch)
     stopwatch.stage("")
     if task.job.low_memory:  # keeping freed memory saves 6 % of the time and takes 50 % more memory
@@ -315,12 +313,12 @@ def _histories(bars: Bars, n_symbols: int) -> Quality:
 # ---- benchmarks ------------------------------------------------------------------------------------------
 
 
-def closes_of_bars(task: Task) -> tuple[dict[str, Bars], Repeats]:
-    """Return the bars of a task's symbols, whose closes alone are valid, and their repeated rows."""
+def closes_of_bars(task: Task) -> tuple[list[dict[str, Bars]], Repeats]:
+    """Return what `closes_by_clock` gives for a task's symbols and the job's clocks, and their repeated rows."""
     rows = sorted_rows(task)
     raw, adjusted, _ = treated_prices(rows, task.job)
     used = columns_as_used({"close": raw["close"]}, adjusted)
-    return bars_by_clock(rows.codes, rows.days, used, task.job.clocks), rows.repeats
+    return closes_by_clock(rows.codes, rows.days, used, task.job.clocks), rows.repeats
 
 
 # ---- writing ---------------------------------------------------------------------------------------------
@@ -346,13 +344,15 @@ def _repeats(kind: pa.DataType) -> bool:
 
 
 def _write(
-    task: Task, rows: TaskRows, bars: Mapping[str, Bars], benchmarks: BenchmarkBars, stopwatch: _Stopwatch
+    task: Task, rows: TaskRows, bars: Mapping[str, Bars], benchmarks: BenchmarkBars, stopwatch: Stopwatch
 ) -> tuple[int, int]:
     """Write the part and return its size and checksum."""
     job = task.job
     with part_file(location(task.part), job, len(task.symbols)) as output:
         stopwatch.stage("features")
-        computed_blocks = blocks(bars, rows.codes, rows.days, len(task.symbols), job.recipe(), benchmarks, rows.running)
+        computed_blocks = blocks(
+            bars, rows.codes, rows.days, len(task.symbols), task.recipe(), benchmarks, rows.running
+        )
         copyable_row_groups = [
             (first, first + piece.rows_in_group) for first, piece in rows.copyable_row_groups.items()
         ]

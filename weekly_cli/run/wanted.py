@@ -20,6 +20,7 @@ from weekly_cli.compute.features import (
 )
 from weekly_cli.compute.features.developing import FAMILY, PREFIX
 from weekly_cli.compute.labels import Label, labels_named
+from weekly_cli.dataset.exchange import Calendars, calendars_of
 from weekly_cli.dataset.schema import DatasetSchema, name_collisions
 from weekly_cli.dataset.written import written_columns
 from weekly_cli.errors import InputRefused, UsageError
@@ -53,6 +54,8 @@ class Wanted:
         The columns that look ahead; none of the features.
     universe : Universe or None
         Who takes part in a cross section; None: everybody.
+    calendars : Calendars or None
+        Which symbols have which exchange's calendar.
     """
 
     features: tuple[Feature, ...]
@@ -62,6 +65,7 @@ class Wanted:
     plugins: tuple[Plugin, ...]
     labels: tuple[Label, ...]
     universe: Universe | None = None
+    calendars: Calendars | None = None
 
     @property
     def added(self) -> tuple[Feature | Label, ...]:
@@ -148,7 +152,8 @@ def wanted_by(config: Config, sector_map: pa.Table | None = None) -> Wanted:
         features = with_week_end(features)
     universe = read_universe(config) if config.cross_section else None
     _check_groups(config, sector_map)
-    return Wanted(features, columns.steps, tuple(names), sector_map, plugins, labels_named(config.label), universe)
+    beside = (universe, calendars_of(config))
+    return Wanted(features, columns.steps, tuple(names), sector_map, plugins, labels_named(config.label), *beside)
 
 
 def _check_groups(config: Config, sector_map: pa.Table | None) -> None:

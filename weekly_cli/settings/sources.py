@@ -145,6 +145,13 @@ def resolve(*layers: Layer) -> Config:
     config = Config(**values, sources={name: one.name for name, one in given.items()})
     if config.start and config.end and config.end < config.start:
         raise UsageError(f"{config.named('end')} {config.end} is before {config.named('start')} {config.start}")
+    early = next((name for name in ("calendar_map", "calendar") if getattr(config, name)), None)
+    if config.cross_section and config.available == "week-end" and early is not None:
+        raise UsageError(
+            f"{config.named('cross_section')} compares bars that are known at the same time, and with "
+            f"{config.named(early)} symbols may see theirs on other days; leave one of them out, or take "
+            f"{SETTINGS['available'].flag} next-week"
+        )
     if config.columns_out and config.rows == "weekly":
         columns, rows = config.named("columns_out"), config.named("rows")
         raise UsageError(f"{rows} weekly writes no column of the input but the symbol; leave out {columns}")

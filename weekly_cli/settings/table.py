@@ -236,6 +236,15 @@ class Config:
         "When a bar can be seen: from the day after its period, or from its last day on; also next-period, period-end.",
         changes_values=True,
     )  # fmt: skip
+    calendar: str | None = _row(
+        None, kinds.Word(), FEATURES,
+        "The exchange's calendar (XNYS): with --available week-end a bar is seen from its last session on.",
+        changes_values=True, example="XNYS",
+    )  # fmt: skip
+    calendar_map: str | None = _row(
+        None, kinds.PathName(), FEATURES, "CSV or Parquet with symbol and calendar, for exchanges that differ.",
+        changes_values=True, example="calendars.csv",
+    )  # fmt: skip
     benchmark: tuple[str, ...] = _row(
         (), lists.Benchmarks(), FEATURES, "Symbols to compare all others with: SPY,QQQ.", changes_values=True
     )

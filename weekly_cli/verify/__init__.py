@@ -331,5 +331,7 @@ class _Verification:
         labels = tuple(label for label in self.wanted.labels if label.name in table_rows.table.column_names)
         sectors = sides.wanted.sector_map if self.config.sector_columns else None
         compares = compared(sides, codes)
-        sample = SampledSymbols(self.config, sides.scan, codes, rows, compares, features, labels, sectors)
+        sample = SampledSymbols(
+            self.config, sides.scan, codes, rows, compares, features, labels, sectors, self.wanted.calendars
+        )
         return sample, table_rows.where(np.isin(table_rows.codes, codes))

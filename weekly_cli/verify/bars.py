@@ -2,19 +2,19 @@
 
 Memory holds a byte for each pair of a symbol and a week of either side. A week of the input counts at first if any of
 its rows has a usable close; only the symbols whose weeks then differ from the table's are read again, with all that the
-settings say about rows and prices.
+settings say about rows and prices. Where a calendar or the symbol tells what a week is, all symbols are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weekly_cli.compute.bars import Ints, usable_values
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features import VISIBLE_FROM, WEEK_END
 from weekly_cli.dataset import source
 from weekly_cli.dataset.dates import as_date, session_days
@@ -22,16 +22,17 @@ from weekly_cli.dataset.each import in_order
 from weekly_cli.dataset.schema import prices, symbol_codes
 from weekly_cli.dataset.selection import pieces_of
 from weekly_cli.names import written_name
-from weekly_cli.run.clocks import weekly_clock
+from weekly_cli.run.clocks import clocks_of_scan
 from weekly_cli.verify.proof import MAX_LISTED, Check, of_the_table
 from weekly_cli.verify.rebuild import needed_columns
-from weekly_cli.verify.reference import weeks_with_bars
+from weekly_cli.verify.reference import markets_of, weeks_with_bars
 from weekly_cli.verify.rows import Sides, Tally, batches_of, rows_of
 
 _BATCH_ROWS = 256 * 1024
 #: uint8[symbols, weeks]: how many rows each symbol has for each week of the calendar; 2 stands for more.
 Weeks = NDArray[np.uint8]
-_ROWS = ("no row", "one row", "several rows")
+_ROWS = ("no row", "one row", "several rows", "one row, first seen on another day,")
+_OTHER_DAY = 3
 
 
 def check_bars(check: Check, sides: Sides, of_table: Tally, threads: int) -> NDArray[np.bool_]:
@@ -47,11 +48,13 @@ def check_bars(check: Check, sides: Sides, of_table: Tally, threads: int) -> NDA
     calendar = _Calendar(sides)
     expected = calendar.counted(_weeks_of_input(calendar, threads))
     with of_the_table():
-        found = _weeks_of_table(calendar, check)
+        found, seen = _weeks_of_table(calendar, check)
     same: NDArray[np.bool_] = (expected == found).all(axis=1)
+    same[sides.selected] &= not calendar.differs
     messages: list[str] = []
     for batch in batches_of(sides, np.flatnonzero(~same)):
-        exact = calendar.counted(_exact_weeks(calendar, batch))
+        exact, exact_seen = _exact_weeks(calendar, batch)
+        exact[(exact == 1) & (found == 1) & (exact_seen != seen)] = _OTHER_DAY
         same[batch] = (exact[batch] == found[batch]).all(axis=1)
         messages += [calendar.difference(code, exact[code], found[code]) for code in batch[~same[batch]].tolist()]
         if len(messages) >= MAX_LISTED:
@@ -67,20 +70,27 @@ class _Calendar:
 
     sides: Sides
 
+    @cached_property
+    def clock(self) -> SymbolClocks:
+        """The week of each symbol of the scan, and when its bar may be seen."""
+        sides = self.sides
+        every = np.arange(len(sides.scan.symbols))
+        return clocks_of_scan(sides.config, sides.wanted.calendars, sides.scan, every).every[0]
+
     @property
-    def clock(self) -> Clock:
-        """The week, and when its bar may be seen."""
-        return weekly_clock(self.sides.config)
+    def differs(self) -> bool:
+        """Whether symbols have other weeks than others, or other days from which on they see bars."""
+        return self.clock.has_sessions or self.clock.of_symbol is not None
 
     @property
     def first(self) -> int:
         """The number of the first week."""
-        return self.clock.period(self.sides.scan.first_day)
+        return min(clock.period(self.sides.scan.first_day) for clock in self.clock.distinct)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Symbols and weeks."""
-        last = self.clock.period(self.sides.scan.last_day)
+        last = max(clock.period(self.sides.scan.last_day) for clock in self.clock.distinct)
         return len(self.sides.scan.symbols), last - self.first + 1
 
     def empty(self) -> Weeks:
@@ -89,9 +99,9 @@ class _Calendar:
 
     def counted(self, weeks: Weeks) -> Weeks:
         """Return the weeks of these that a table has: over, seen within the dates asked for, of a symbol asked for."""
-        number = self.first + np.arange(self.shape[1])
-        is_over = self.clock.end(number) <= self.sides.scan.last_day
-        inside = self.sides.window(self.clock.first_day_seen(number))
+        clock, number = self.clock.distinct[0], self.first + np.arange(self.shape[1])
+        is_over = clock.end(number) <= self.sides.scan.last_day
+        inside = self.sides.window(clock.first_day_seen(number))
         result = self.empty()
         result[self.sides.selected] = weeks[self.sides.selected]
         result[:, ~(is_over & inside)] = 0
@@ -100,7 +110,7 @@ class _Calendar:
     def difference(self, code: int, expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> str:
         """Return a description of the first week in which a symbol's rows differ."""
         week = int(np.argmax(expected != found))
-        day = self.clock.end(self.first + week)
+        day = self.clock.of(code).end(self.first + week)
         of_input, of_table = (_ROWS[int(weeks[week])] for weeks in (expected, found))
         return f"{self.sides.named(code, day)}: {of_table} of that week in the table, {of_input} by the input"
 
@@ -132,34 +142,47 @@ def _usable_weeks(calendar: _Calendar, begin: int, end: int) -> Ints:
         for name in closes:
             values = prices(table.column(name))
             usable &= usable_values(np.abs(values) if config.negative_prices == "absolute" else values, "close")
-        weeks = calendar.clock.period(days[usable].astype(np.int64)) - calendar.first
+        weeks = calendar.clock.period(codes[usable], days[usable].astype(np.int64)) - calendar.first
         found.append(np.unique(codes[usable] * calendar.shape[1] + weeks))
     return np.concatenate(found)
 
 
-def _exact_weeks(calendar: _Calendar, codes: Ints) -> Weeks:
-    """Return the weeks of some symbols that have a bar by the reference implementation."""
+def _exact_weeks(calendar: _Calendar, codes: Ints) -> tuple[Weeks, Ints]:
+    """Return the weeks of some symbols that have a row by the reference implementation, and the days of these rows."""
     sides, result = calendar.sides, calendar.empty()
+    seen_from = np.zeros(calendar.shape, np.int64)
+    markets = markets_of(sides.scan, sides.config, sides.wanted.calendars)
     schema = sides.scan.footers.schema
     rows = rows_of(sides, codes, pieces_of(sides.scan, codes), schema, needed_columns(sides.scan, sides.config))
-    for code, days in weeks_with_bars(rows, sides.scan, sides.config):
-        result[code, calendar.clock.period(days) - calendar.first] = 1
-    return result
+    for code, ends, seen in weeks_with_bars(rows, sides.scan, sides.config, markets):
+        wanted = (seen + calendar.clock.lead_days - 1 <= sides.scan.last_day) & sides.window(seen)
+        places = calendar.clock.of(code).period(ends[wanted]) - calendar.first
+        result[code, places] = 1
+        seen_from[code, places] = seen[wanted]
+    return result, seen_from
 
 
 # ---- the table -------------------------------------------------------------------------------------------
 
 
-def _weeks_of_table(calendar: _Calendar, check: Check) -> Weeks:
-    """Return the weeks of the table's rows; rows whose two days contradict each other, or the input's, are findings."""
+def _weeks_of_table(calendar: _Calendar, check: Check) -> tuple[Weeks, Ints]:
+    """Return the weeks of the table's rows, and their days.
+
+    Rows whose two days contradict each other, or the input's, are findings.
+    """
     sides, result = calendar.sides, calendar.empty()
+    seen_from = np.zeros(calendar.shape, np.int64)
     schema, clock = sides.table.schema, calendar.clock
     columns = [schema.roles["symbol"], VISIBLE_FROM.name, written_name(WEEK_END.name, sides.config.prefix)]
     for _, _, table in source.tables(sides.table.pieces, schema, columns, _BATCH_ROWS):
         codes = symbol_codes(table.column(columns[0]), sides.scan.symbols).astype(np.int64)
         seen, ends = (session_days(table.column(name))[0].astype(np.int64) for name in columns[1:])
-        weeks = clock.period(ends)
-        wrong = (clock.end(weeks) != ends) | (clock.first_day_seen(weeks) != seen)
+        known = np.maximum(codes, 0)
+        weeks = clock.period(known, ends)
+        first_seen = clock.first_day_seen(known, weeks)
+        wrong = (clock.end(known, weeks) != ends) | (
+            (seen < first_seen) if clock.has_sessions else (seen != first_seen)
+        )
         places = weeks - calendar.first
         wrong |= (places < 0) | (places >= calendar.shape[1]) | (codes < 0)
         if wrong.any() and len(check.findings) < MAX_LISTED:
@@ -170,4 +193,5 @@ def _weeks_of_table(calendar: _Calendar, check: Check) -> Weeks:
             )
         np.add.at(result, (codes[~wrong], places[~wrong]), 1)
         np.minimum(result, 2, out=result)
-    return result
+        seen_from[codes[~wrong], places[~wrong]] = seen[~wrong]
+    return result, seen_from

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features import VISIBLE_FROM, Feature
 from weekly_cli.compute.labels import Label
 from weekly_cli.dataset.dates import session_days
+from weekly_cli.dataset.exchange import Calendars
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import AS_THEY_ARE, DatasetSchema, as_text, symbol_codes, working_type
 from weekly_cli.files import output_file, parquet, records
 from weekly_cli.names import PERIODS, written_name
 from weekly_cli.run import pipeline
+from weekly_cli.run.clocks import clocks_of_scan
 from weekly_cli.run.comparisons import Comparisons, compare
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import Refuted
@@ -47,6 +51,8 @@ class SampledSymbols:
         The labels that it has.
     sectors : pa.Table or None
         The sector map that columns of the complete input tell.
+    calendars : Calendars or None
+        Which symbols have which exchange's calendar.
     """
 
     config: Config
@@ -57,6 +63,13 @@ class SampledSymbols:
     features: tuple[Feature, ...]
     labels: tuple[Label, ...]
     sectors: pa.Table | None = None
+    calendars: Calendars | None = None
+
+    @cached_property
+    def clocks(self) -> tuple[SymbolClocks, ...]:
+        """The clocks of all symbols of the scan, the week's first."""
+        every = np.arange(len(self.scan.symbols))
+        return clocks_of_scan(self.config, self.calendars, self.scan, every).every
 
     @property
     def peers(self) -> Ints:

@@ -13,11 +13,10 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import to_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features import Feature
 from weekly_cli.compute.warmup import settled_from
 from weekly_cli.names import written_name
-from weekly_cli.run.clocks import clocks_of
 from weekly_cli.verify.proof import Check, WarmUp
 from weekly_cli.verify.rebuild import SampledSymbols, counted
 from weekly_cli.verify.rows import Rows
@@ -31,7 +30,7 @@ def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp
     `rebuilt` are the rows of a build of the complete sample.
     """
     n_columns, moving, symbols = 0, list[WarmUp](), set[int]()
-    for clock in clocks_of(sample.config):
+    for clock in sample.clocks:
         columns = [one for one in sample.features if one.every == clock.every and _measured(one)]
         measured = _of_clock(clock, columns, sample, rebuilt) if columns else None
         if measured is not None:
@@ -49,13 +48,14 @@ def measure(check: Check, sample: SampledSymbols, rebuilt: Rows) -> tuple[WarmUp
 
 
 def _of_clock(
-    clock: Clock, columns: Sequence[Feature], sample: SampledSymbols, rebuilt: Rows
+    clock: SymbolClocks, columns: Sequence[Feature], sample: SampledSymbols, rebuilt: Rows
 ) -> tuple[list[WarmUp], Ints] | None:
     """Return the columns of one clock that change, and the symbols that lost a year; None: no symbol could."""
     rows = sample.rows
     first, last = (_by_code(rows, len(sample.scan.symbols), which) for which in (np.minimum, np.maximum))
     # Keep complete periods: half a bar is a different bar, for every column.
-    begin = clock.end(clock.period(first + YEAR_DAYS)) + 1
+    every = np.arange(len(first))
+    begin = clock.end(every, clock.period(every, first + YEAR_DAYS)) + 1
     whole_years = last >= begin
     begins, long = begin[rows.codes], whole_years[rows.codes]
     if not (long & np.isin(rows.codes, sample.codes)).any():

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from weekly_cli.compute.bars import Ints
+from weekly_cli.dataset.exchange import Calendars
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DateReading, plain_symbols
 from weekly_cli.errors import PluginFailed
@@ -21,9 +22,17 @@ from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
 from weekly_cli.verify.reference.ahead import label_columns
 from weekly_cli.verify.reference.columns import formulas_of, rounding
+from weekly_cli.verify.reference.exchange import Markets
 from weekly_cli.verify.reference.formulas import Values, is_relative
 from weekly_cli.verify.reference.running import running_columns
-from weekly_cli.verify.reference.table import as_meant, period_bars, reference_table, session_date, usable_rows
+from weekly_cli.verify.reference.table import (
+    as_meant,
+    first_seen,
+    period_bars,
+    reference_table,
+    session_date,
+    usable_rows,
+)
 from weekly_cli.verify.rows import Rows, Sides
 
 TOLERANCE = 1e-9
@@ -55,12 +64,27 @@ def check_reference(check: Check, sides: Sides, sample: SampledSymbols, table_ro
         check.findings.append(f"and {len(findings) - MAX_LISTED} columns more")
 
 
-def weeks_with_bars(rows: Rows, scan: Scan, config: Config) -> Iterator[tuple[int, Ints]]:
-    """Yield each symbol's code with the last days of its weeks that have a bar, int64[bars] days since 1970-01-01."""
+def weeks_with_bars(rows: Rows, scan: Scan, config: Config, markets: Markets) -> Iterator[tuple[int, Ints, Ints]]:
+    """Yield each symbol's code with its weeks that have a bar: their last days, and the first ones that see the bar.
+
+    Both are int64[bars], days since 1970-01-01.
+    """
     price = None if config.price is None else _ADJUSTED
     for code, of_one in _daily(rows, scan, config).groupby("code", sort=False):
-        ends = period_bars(of_one, config.week, price).index.to_numpy("datetime64[D]")
-        yield int(str(code)), ends.astype(np.int64)
+        market = markets.of(of_one["symbol"].iloc[0])
+        ends = pd.DatetimeIndex(period_bars(of_one, market.week, price).index)
+        seen = first_seen(of_one, market, price, "week", config.available)
+        yield int(str(code)), _days(ends), _days(seen)
+
+
+def _days(dates: pd.DatetimeIndex) -> Ints:
+    return dates.to_numpy("datetime64[D]").astype(np.int64)
+
+
+def markets_of(scan: Scan, config: Config, calendars: Calendars | None) -> Markets:
+    """Return what a week is to each symbol."""
+    first, last = (pd.Timestamp(np.datetime64(day, "D")) for day in (scan.first_day, scan.last_day))
+    return Markets(config.week, calendars, first, last)
 
 
 def _daily(rows: Rows, scan: Scan, config: Config) -> pd.DataFrame:
@@ -85,6 +109,7 @@ def _daily(rows: Rows, scan: Scan, config: Config) -> pd.DataFrame:
 def _truth(sample: SampledSymbols) -> pd.DataFrame:
     config = sample.config
     frame = _daily(sample.rows, sample.scan, config)
+    markets = markets_of(sample.scan, config, sample.calendars)
     values = plain_symbols(sample.scan.symbols).to_pylist()
     peers = pd.DataFrame(index=pd.Index(frame["symbol"].unique(), dtype=object))
     of_numbers = np.array([*(values[code] for code in sample.comparisons.symbols), None], object)
@@ -109,44 +134,45 @@ def _truth(sample: SampledSymbols) -> pd.DataFrame:
         frame,
         last_day=np.datetime64(sample.scan.last_day, "D") if weekly else None,
         peers=peers,
-        week=config.week,
+        market_of=markets.of,
         available=config.available,
         price=None if config.price is None else _ADJUSTED,
         window=(None if config.start is None else str(config.start), None if config.end is None else str(config.end)),
         formulas=known | roundings,
         every=every,
     )
-    beside = [_labels(sample, frame, truth)] if config.label else []
-    beside += [_running(sample, frame, truth)] if config.developing else []
+    beside = [_labels(sample, frame, truth, markets)] if config.label else []
+    beside += [_running(sample, frame, truth, markets)] if config.developing else []
     return pd.concat([truth, *beside], axis=1)
 
 
-def _running(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def _running(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame, markets: Markets) -> pd.DataFrame:
     """Return the week to date of the rows of `truth`, from the daily rows in `frame`."""
     config = sample.config
     price = None if config.price is None else _ADJUSTED
     found = []
     for _, of_one in frame.groupby("code", sort=False):
-        rows = usable_rows(of_one, config.week, price)
-        closes = period_bars(of_one, config.week, price)["close"]
+        week = markets.of(of_one["symbol"].iloc[0]).week
+        rows = usable_rows(of_one, week, price)
+        closes = period_bars(of_one, week, price)["close"]
         keys = [of_one["code"].to_numpy(), session_date(of_one["date"])]
         found.append(running_columns(rows, closes, config.available).set_index(keys))
     wanted = pd.MultiIndex.from_arrays([truth["code"].to_numpy(), session_date(truth["date"])])
     return pd.concat(found).reindex(wanted).reset_index(drop=True)
 
 
-def _labels(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def _labels(sample: SampledSymbols, frame: pd.DataFrame, truth: pd.DataFrame, markets: Markets) -> pd.DataFrame:
     """Return the labels of the rows of `truth`, from the daily rows in `frame`."""
     config = sample.config
     price = None if config.price is None else _ADJUSTED
-    closes = {
-        symbol: period_bars(of_one, config.week, price)["close"]
-        for symbol, of_one in frame.groupby("symbol", sort=False)
-    }
+    closes, seen = {}, {}
+    for symbol, of_one in frame.groupby("symbol", sort=False):
+        market = markets.of(symbol)
+        closes[symbol] = period_bars(of_one, market.week, price)["close"]
+        seen[symbol] = first_seen(of_one, market, price, "week", config.available)
     last_day = np.datetime64(sample.scan.last_day, "D")
-    days_before = 1 if config.available == "week-end" else 0
     dates = session_date(truth["date"])
-    return label_columns(closes, truth["symbol"], dates, config.label, last_day, days_before)
+    return label_columns(closes, seen, truth["symbol"], dates, config.label, last_day)
 
 
 def _own(bars: pd.DataFrame, reference: Callable[[pd.DataFrame], Any], end: str) -> Values:

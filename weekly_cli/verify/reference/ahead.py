@@ -12,11 +12,11 @@ import pandas as pd
 
 def label_columns(
     closes: Mapping[Any, pd.Series[Any]],
+    first_seen: Mapping[Any, pd.DatetimeIndex],
     symbols: pd.Series[Any],
     dates: pd.Series[Any],
     labels: Sequence[str],
     last_day: np.datetime64,
-    days_before: int,
 ) -> pd.DataFrame:
     """Return a column for each label, float64 with NaN where there is no return.
 
@@ -24,21 +24,21 @@ def label_columns(
     ----------
     closes : mapping of symbol to Series
         The closes of its bars by week_end.
+    first_seen : mapping of symbol to DatetimeIndex
+        The first day on which each of these bars may be seen.
     symbols, dates : Series
         Those of the rows.
     labels : sequence of str
         Such as forward_return_4w.
     last_day : datetime64
         How far the data reach.
-    days_before : int
-        How many days before the day after its week a bar may be seen.
     """
 
     @cache
-    def forward_return(symbol: Any, seen: pd.Timestamp, n_weeks: int) -> float:
-        """Return the label of rows that see the bars of weeks that ended before `seen`."""
+    def forward_return(symbol: Any, day: pd.Timestamp, n_weeks: int) -> float:
+        """Return the label of a row of a day."""
         history = closes[symbol]
-        to_come = history[history.index >= seen]
+        to_come = history[first_seen[symbol] > day]
         if to_come.empty:
             return np.nan
         exit_day = to_come.index[0] + pd.Timedelta(weeks=n_weeks)
@@ -46,8 +46,7 @@ def label_columns(
             return np.nan  # not over yet, or the symbol has ended
         return float(history[history.index <= exit_day].iloc[-1] / to_come.iloc[0] - 1)
 
-    seen = dates + pd.Timedelta(days=days_before)
-    rows = list(zip(symbols, seen, strict=True))
+    rows = list(zip(symbols, dates, strict=True))
     columns = {}
     for label in labels:
         n_weeks = int(label.removeprefix("forward_return_").removesuffix("w"))

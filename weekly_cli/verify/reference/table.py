@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,44 @@ END_OF = {
     "month": "m_month_end",
     "quarter": "q_quarter_end",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """What a week is to a symbol: its last day, and the sessions of its exchange, of which the last day is known."""
+
+    week: str = "W-FRI"
+    sessions: pd.DatetimeIndex | None = None
+    covered_to: pd.Timestamp | None = None
+
+
+def complete_on(ends: pd.DatetimeIndex, every: str, market: Market) -> pd.DatetimeIndex:
+    """Return the last session of the periods with these last days, or that day where a calendar tells of no session."""
+    if market.sessions is None:
+        return ends
+    sessions = market.sessions.to_series()
+    last = sessions.groupby(period_end(sessions, every, market.week).to_numpy()).max()
+    last = last[last.index <= market.covered_to]
+    return pd.DatetimeIndex(last.reindex(ends).fillna(ends.to_series())).as_unit("us")
+
+
+def first_seen(daily: pd.DataFrame, market: Market, price: str | None, every: str, available: str) -> pd.DatetimeIndex:
+    """Return the first day on which each bar of one symbol may be seen: not before the last of its usable rows."""
+    rows = usable_rows(daily, market.week, price)
+    dates = session_date(daily["date"])
+    last = dates[rows["close"].notna()].groupby(period_end(dates, every, market.week)).max()
+    ends = pd.DatetimeIndex(last.index).as_unit("us")
+    if available == "next-week":
+        return ends + pd.Timedelta(days=1)
+    return pd.DatetimeIndex(np.maximum(complete_on(ends, every, market), last.to_numpy())).as_unit("us")
+
+
+def known_closes(daily: pd.DataFrame, market: Market, price: str | None, every: str, available: str) -> pd.Series[Any]:
+    """Return the closes that a symbol of `market` compares itself with: none of a day after its own period is over."""
+    dates = session_date(daily["date"])
+    ends = pd.DatetimeIndex(period_end(dates, every, market.week)).as_unit("us")
+    until = ends if available == "next-week" else complete_on(ends, every, market)
+    return period_bars(daily[dates.to_numpy() <= until], market.week, price, every)["close"]
 
 
 def usable(x: pd.Series[Any], at_least: float | None = None) -> pd.Series[Any]:
@@ -129,7 +168,7 @@ def reference_table(
     df: pd.DataFrame,
     *,
     peers: pd.DataFrame,
-    week: str = "W-FRI",
+    market_of: Callable[[Any], Market] = lambda _: Market(),
     available: str = "next-week",
     price: str | None = None,
     window: tuple[str | None, str | None] = (None, None),
@@ -148,6 +187,8 @@ def reference_table(
         Columns symbol, date, close, and any of open, high, low, volume.
     peers : pandas.DataFrame
         The symbol to compare with, missing if there is none: one row per symbol (the index), one column per name {b}.
+    market_of : callable
+        Returns what a week is to a symbol.
     window : tuple of str or None
         First and last date of the output; the bars are computed from all rows.
     every : sequence of str
@@ -171,24 +212,32 @@ def reference_table(
 
     compared: dict[Any, dict[str, Any]] = {symbol: dict(row) for symbol, row in peers.iterrows()}
     rows_of = dict(list(daily.groupby("symbol", sort=False, observed=True)))
-    tables = {one: _tables(rows_of, daily.iloc[:0], compared, peers, (week, price), formulas, one) for one in every}
-    lag = pd.Timedelta(days=1 if available == "next-week" else 0)
+    markets = {symbol: market_of(symbol) for symbol in rows_of}
+    tables = {
+        one: _tables(rows_of, daily.iloc[:0], compared, peers, (markets, price, available), formulas, one)
+        for one in every
+    }
+    seen_of = {
+        (one, symbol): first_seen(rows, markets[symbol], price, one, available)
+        for one in every
+        for symbol, rows in rows_of.items()
+    }
     if last_day is not None:
         owners = [daily.iloc[:0]]
         for symbol, rows in rows_of.items():
-            ends = tables["week"][symbol][END_OF["week"]]
-            over = ends[ends <= last_day]
-            owners.append(rows.iloc[np.zeros(len(over), int)].assign(date=(over + lag).to_numpy()))
+            seen = seen_of["week", symbol]
+            over = seen[seen <= last_day + np.timedelta64(1 if available == "next-week" else 0, "D")]
+            owners.append(rows.iloc[np.zeros(len(over), int)].assign(date=over.to_numpy()))
         daily = pd.concat(owners, ignore_index=True)
         rows_of = dict(list(daily.groupby("symbol", sort=False, observed=True)))
     pieces = []
     for one in every:
-        seen = [tables[one][None]]  # without rows: it provides the columns if the dataset is empty
+        found = [tables[one][None]]  # without rows: it provides the columns if the dataset is empty
         for symbol, rows in rows_of.items():
             table = tables[one][symbol]
-            at = (table[END_OF[one]] + lag).searchsorted(session_date(rows["date"]), side="right") - 1  # -1: none yet
-            seen.append(table.reindex(at))
-        pieces.append(pd.concat(seen, ignore_index=True))
+            at = seen_of[one, symbol].searchsorted(session_date(rows["date"]), side="right") - 1  # -1: none yet
+            found.append(table.reindex(at))
+        pieces.append(pd.concat(found, ignore_index=True))
     out = pd.concat([daily, *pieces], axis=1)
 
     dates = session_date(out["date"])
@@ -202,15 +251,22 @@ def _tables(
     no_rows: pd.DataFrame,
     compared: Mapping[Any, Mapping[str, Any]],
     peers: pd.DataFrame,
-    settings: tuple[str, str | None],
+    settings: tuple[Mapping[Any, Market], str | None, str],
     formulas: Mapping[str, Formula],
     every: str,
 ) -> dict[Any, pd.DataFrame]:
     """Return the columns of each symbol's bars by clock, and under None those of no bars."""
-    bars_of = {symbol: period_bars(rows, *settings, every) for symbol, rows in rows_of.items()}
-    no_bars = period_bars(no_rows, *settings, every)
+    markets, price, available = settings
+    bars_of = {symbol: period_bars(rows, markets[symbol].week, price, every) for symbol, rows in rows_of.items()}
+    no_bars = period_bars(no_rows, "W-FRI", price, every)
+    known: dict[Any, pd.Series[Any]] = {}
     tables = {None: columns_of_bars(no_bars, {str(b): no_bars["close"] for b in peers}, formulas, every)}
     for symbol, bars in bars_of.items():
-        closes = {b: bars_of.get(peer, no_bars)["close"] for b, peer in compared[symbol].items()}
+        market, closes = markets[symbol], {}
+        for b, peer in compared[symbol].items():
+            key = peer, market.week, id(market.sessions)
+            if peer in rows_of and key not in known:
+                known[key] = known_closes(rows_of[peer], market, price, every, available)
+            closes[b] = known.get(key, no_bars["close"])
         tables[symbol] = columns_of_bars(bars, closes, formulas, every)
     return tables
