@@ -15,7 +15,7 @@ from frames import build, parts, read, report_here, write
 
 from weekly_cli.cli.views.plan import plan_lines
 from weekly_cli.errors import InputRefused
-from weekly_cli.run import pipeline, plan, sizes
+from weekly_cli.run import cuts, pipeline, sizes
 from weekly_cli.run import rows as task_rows
 from weekly_cli.run.report import Report
 from weekly_cli.run.wanted import wanted_by
@@ -48,9 +48,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def built(route: str, source: str, output: Path, monkeypatch: pytest.MonkeyPatch, way: Way) -> Report:
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 16)
     monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 50)
-    monkeypatch.setattr(plan, "_MOST_DECODED", ROUTES[route])
+    monkeypatch.setattr(cuts, "_MOST_DECODED", ROUTES[route])
     monkeypatch.setattr(task_rows, "LEAST_COPIED_ROWS", 1)
     strategy = "direct" if route == "direct" else "adaptive"
     report = report_here(source, output, strategy=strategy, **{"features": FEW, **way.settings})

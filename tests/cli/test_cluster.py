@@ -46,7 +46,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 
 @pytest.fixture(autouse=True)
 def small_tasks_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekly_cli.run.plan._LEAST_TASK_ROWS", 1)
+    monkeypatch.setattr("weekly_cli.run.cuts.LEAST_TASK_ROWS", 1)
     monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 200)
 
 

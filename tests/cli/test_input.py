@@ -35,7 +35,7 @@ from frames import ROUTES as BY_ROUTE
 
 import weekly_cli
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.run import plan, sizes
+from weekly_cli.run import cuts, sizes
 from weekly_cli.verify import verify
 
 FEW = "w_week_end,w_close,w_ret"
@@ -45,7 +45,7 @@ ROUTES = ("direct", "bundles", "pieces")
 @pytest.fixture(params=ROUTES)
 def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pa.Table]:
     """Build by one of the three ways that rows reach a task; several tasks and several chunks for the latter two."""
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 16)
     monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 50)
 
     def run(table: pa.Table, folder: Path, symbol: str = "symbol", **settings: Any) -> pa.Table:
@@ -526,7 +526,7 @@ def test_duplicates_are_refused_with_counts_offenders_and_files(tmp_path: Path) 
 def test_on_duplicates_keeps_the_first_or_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, strategy: str
 ) -> None:
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 4)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 4)
     monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 7)
     source, rows = repeated(tmp_path / "in")
     report = report_here(source, tmp_path / "out", on_duplicates=keep, strategy=strategy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 from frames import ROUTES, build, build_by, build_here, daily, in_order, read, run_cli, shuffled, write
 
 import weekly_cli
-from weekly_cli.errors import OutputConflict, UsageError
+from weekly_cli.dataset.footers import read_footers
+from weekly_cli.errors import BudgetError, OutputConflict, UsageError
 from weekly_cli.files.writers import WRITERS
+from weekly_cli.settings import from_python, resolve
 from weekly_cli.verify import verify
 
 SYMBOLS = ["AAA", "BBB", "CCC"]
@@ -240,3 +243,64 @@ def test_a_joined_table_is_never_replaced(built: Path) -> None:
     with pytest.raises(OutputConflict, match="would replace a table of --join"):
         build_here(built.with_name("p.parquet"), table, join=f"{table}:known_at", overwrite=True)
     assert table.read_bytes() == before
+
+
+# ---- memory ----------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_the_budget_cannot_hold_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its footer; with the limit that the message names, the same build runs."""
+    rows = facts(SYMBOLS, 1000)
+    large = pa.Table.from_pandas(rows[["symbol", "known_at", "eps"]], preserve_index=False)
+    pq.write_table(pa.concat_tables([large] * 1200), tmp_path / "facts.parquet")
+    source = write(daily(SYMBOLS), tmp_path / "p.parquet")
+    job: dict[str, Any] = {"features": "w_ret", "join": f"{tmp_path / 'facts.parquet'}:known_at"}
+    with monkeypatch.context() as patched:
+        patched.setattr("weekly_cli.dataset.as_of.rows_of", lambda table: pytest.fail("it was read"))
+        with pytest.raises(BudgetError, match=r"facts.parquet:known_at \(about 73 MiB while it is read\)") as caught:
+            build_here(source, tmp_path / "out", memory_limit="310MiB", **job)
+    (limit,) = re.findall(r"pass --memory-limit (\d+MiB) or more$", str(caught.value))
+    assert build_here(source, tmp_path / "out", memory_limit=limit, **job)["eps"].null_count < 180
+
+
+def test_the_plan_tells_what_tables_take(built: Path) -> None:
+    words = ("plan", built.with_name("p.parquet"), "--join", f"{built.with_name('facts.parquet')}:known_at", "--json")
+    assert "tables to join 0.0 MiB in a process" in run_cli(*words).stdout
+
+
+def test_rows_in_order_need_no_sorting(tmp_path: Path) -> None:
+    """In any order of the file, and with rows that have no date or no symbol, the joined columns are the same."""
+    known = facts(SYMBOLS)
+    source = write(daily(SYMBOLS), tmp_path / "p.parquet")
+    job: dict[str, Any] = {"features": "w_ret", "join": f"{tmp_path / 'facts.parquet'}:known_at"}
+    tables = []
+    unusable = pd.DataFrame({"symbol": [None, "AAA"], "known_at": [known["known_at"][0], None], "eps": 99.0})
+    in_order_of_time = known.sort_values("known_at", kind="stable")
+    by_symbol = in_order_of_time.sort_values("symbol", kind="stable")
+    for rows in (known, in_order_of_time, by_symbol, pd.concat([unusable, by_symbol, unusable])):
+        rows.to_parquet(tmp_path / "facts.parquet", index=False)
+        tables.append(build_here(source, tmp_path / "out", **job).select(JOINED))
+    assert all(table.equals(tables[0]) for table in tables[1:])
+    assert tables[0]["eps"].null_count < len(tables[0])
+
+
+@pytest.mark.parametrize(
+    ("moments", "told"),
+    [
+        (["2022-01-03", "2022-01-04"], "as of known_at, "),
+        (["2022-01-03T09:30", "2022-01-04T00:00"], "as of the days of known_at, whose times do not count, "),
+        (pd.to_datetime(["2022-01-03", "2022-01-04"]), "as of known_at, "),
+        (pd.to_datetime(["2022-01-03 16:10", None]), "as of the days of known_at, whose times order the rows of a day"),
+        # midnight in its zone, which is none in UTC; and the other way round
+        (pd.to_datetime(["2022-01-03", "2022-01-04"]).tz_localize("Asia/Tokyo"), "as of known_at, "),
+        (pd.to_datetime(["2022-01-03"] * 2).tz_localize("UTC").tz_convert("Asia/Tokyo"), "as of the days of known_at"),
+    ],
+)
+def test_times_within_a_day_are_told_of(tmp_path: Path, moments: Any, told: str) -> None:
+    pd.DataFrame({"known_at": moments, "rate": [1.0, 2.0]}).to_parquet(tmp_path / "macro.parquet", index=False)
+    source = write(daily(SYMBOLS), tmp_path / "p.parquet")
+    config = resolve(from_python({"input": str(source), "join": f"{tmp_path / 'macro.parquet'}:known_at"}))
+    (note,) = [note for note in read_footers(config, None).schema.notes if "macro" in note]
+    assert told in note

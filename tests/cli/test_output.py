@@ -55,7 +55,7 @@ from weekly_cli.errors import BudgetError, InputRefused, OutputConflict
 from weekly_cli.events import Event, StageEnded
 from weekly_cli.files import switch
 from weekly_cli.files.fast.row_groups import RowGroupFile
-from weekly_cli.run import bundles, fan_out, pipeline, plan, sizes
+from weekly_cli.run import bundles, cuts, fan_out, pipeline, sizes
 from weekly_cli.run import rows as rows_room
 from weekly_cli.run import task as worker
 from weekly_cli.run.pipeline import plan_only
@@ -87,7 +87,7 @@ def made(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
 
 
 def fewer_rows_a_task(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", rows)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", rows)
 
 
 # ---- readers ---------------------------------------------------------------------------------------------

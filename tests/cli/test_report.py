@@ -30,7 +30,7 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import Finding
 from weekly_cli.names import printable
-from weekly_cli.run import plan
+from weekly_cli.run import cuts
 from weekly_cli.run.recorded import read_report
 from weekly_cli.run.report import REPORT_VERSION, Report
 from weekly_cli.run.timeline import MemorySample, TaskRecord
@@ -118,7 +118,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("odd")
     source = write(daily(symbols()[::8], 12), folder / "prices.parquet")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "_LEAST_TASK_ROWS", 1)
+        patch.setattr(cuts, "LEAST_TASK_ROWS", 1)
         return report_here(source, folder / "out", strategy="per-symbol", features="w_close")
 
 

@@ -17,7 +17,7 @@ from frames import build_here, business_days, daily, read, report_here, run_cli,
 from rounds import soaked
 
 from weekly_cli.errors import InputRefused, UsageError
-from weekly_cli.run import plan
+from weekly_cli.run import cuts
 from weekly_cli.verify import verify
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ PLAIN = daily(SYMBOLS, 40, order="symbol")
 
 @pytest.fixture(params=soaked(["adaptive"], ["direct"]))
 def strategy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 16)
     return str(request.param)
 
 

@@ -28,7 +28,7 @@ from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.files.fast.sorting import ascending
 from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.files.writers import WRITERS
-from weekly_cli.run import plan
+from weekly_cli.run import cuts
 from weekly_cli.run import rows as rows_room
 from weekly_cli.run import task as worker
 from weekly_cli.settings.table import COMPRESSIONS
@@ -94,7 +94,7 @@ def test_both_writers_make_the_same_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, name: str
 ) -> None:
     table, files, settings = CASES[case]
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 500)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 500)
     monkeypatch.setattr(worker, "ROW_GROUP_ROWS", files.get("rows", worker.ROW_GROUP_ROWS))
     monkeypatch.setattr(rows_room, "LEAST_COPIED_ROWS", files.get("copied", rows_room.LEAST_COPIED_ROWS))
     options = {key: value for key, value in files.items() if key not in ("rows", "copied")}
@@ -282,7 +282,7 @@ def test_what_rows_ascend_by(symbols: pa.Array, days: pa.Array, wanted: list[str
 
 def test_files_say_what_they_ascend_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a row group taken over, too, after nested columns, whose leaves count, and in a file joined of parts."""
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 500)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 500)
     monkeypatch.setattr(rows_room, "LEAST_COPIED_ROWS", 70)
     table = mixed()
     nested = pa.array([{"a": 1, "b": 2}] * table.num_rows)

@@ -169,6 +169,40 @@ def test_a_limit_holds_for_long_texts_behind_a_dictionary(tmp_path: Path) -> Non
     assert held.peak_mib <= 640
 
 
+def facts(path: Path, n_rows: int, symbols: int) -> Path:
+    """A table to join in no order, with three numbers and a text of 40 characters a row."""
+    rng = np.random.default_rng(3)
+    names = pa.array([f"S{number:06d}" for number in range(symbols)])
+    texts = pa.array([f"{number:040d}" for number in range(100)])
+    seconds = rng.integers(0, 86_400 * 800, n_rows) * 1_000_000
+    columns = {f"value_{number}": rng.random(n_rows) for number in range(3)}
+    table = {
+        "symbol": names.take(pa.array(rng.integers(0, symbols, n_rows))),
+        "known_at": pa.array(seconds).cast(pa.timestamp("us")),
+        **columns,
+        "text": texts.take(pa.array(rng.integers(0, 100, n_rows))),
+    }
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+@pytest.mark.alone
+@pytest.mark.soak
+@pytest.mark.parametrize("layout", ["symbol", "date"])
+@pytest.mark.parametrize("limit", [1000, 2400])
+def test_a_limit_holds_for_a_large_table_to_join(tmp_path: Path, layout: str, limit: int) -> None:
+    """The table takes 340 MiB: with the smaller limit in one process, else in each worker that reads rows by symbol."""
+    table = panel(1500, 800)
+    if layout == "symbol":
+        table = table.sort_by([("symbol", "ascending"), ("date", "ascending")])
+    pq.write_table(table, tmp_path / "p.parquet", row_group_size=50_000)
+    joined = facts(tmp_path / "facts.parquet", 5_000_000, 1500)
+    options = ("--join", f"{joined}:known_at", "--memory-limit", f"{limit}MiB", "--jobs", 2, *FEW)
+    held = held_by(tmp_path / "p.parquet", tmp_path / "out", *options)
+    assert held.peak_mib <= limit
+    assert held.workers == 2
+
+
 @pytest.mark.alone
 @pytest.mark.soak
 def test_a_limit_holds_for_one_symbol_of_a_million_rows_among_a_thousand_small_ones(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def undisturbed(prices: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Ta
 
 @pytest.fixture(autouse=True)
 def tasks_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekly_cli.run.plan._LEAST_TASK_ROWS", 1)
-    monkeypatch.setattr("weekly_cli.run.plan._TASKS_PER_WORKER", 4)
+    monkeypatch.setattr("weekly_cli.run.cuts.LEAST_TASK_ROWS", 1)
+    monkeypatch.setattr("weekly_cli.run.cuts._TASKS_PER_WORKER", 4)
 
 
 def poisoned(

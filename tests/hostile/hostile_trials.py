@@ -25,7 +25,7 @@ from weekly_cli.files import parquet, writers
 from weekly_cli.files.fast.column_chunks import ColumnChunk
 from weekly_cli.files.fast.row_groups import RowGroupFile
 from weekly_cli.names import printable
-from weekly_cli.run import plan
+from weekly_cli.run import cuts
 from weekly_cli.run import rows as rows_room
 from weekly_cli.run.engines import pool
 
@@ -178,7 +178,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
     writers.WRITERS["fast"] = _CopiesCounted
     rows_room.LEAST_COPIED_ROWS = 8  # so that small files take the way on which pages are taken over as they are
-    plan._LEAST_TASK_ROWS = 16
+    cuts.LEAST_TASK_ROWS = 16
     pool.Pool = _one_pool()  # type: ignore[assignment, misc]
     for folder in map(Path, folders):
         _tell({"name": folder.name})

@@ -16,7 +16,7 @@ from odd_symbols import symbols
 from rounds import soaked
 
 from weekly_cli.names import benchmark_name
-from weekly_cli.run import plan, sizes
+from weekly_cli.run import cuts, sizes
 from weekly_cli.settings.table import STRATEGIES
 
 ODD = symbols()
@@ -27,7 +27,7 @@ FEW = "w_close,w_ret,w_volume"
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tasks and several chunks, in this process."""
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 256)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 256)
     monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 1000)
 
 

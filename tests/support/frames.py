@@ -24,7 +24,7 @@ from forks import ForkServer
 import weekly_cli
 from weekly_cli import events
 from weekly_cli.events import Listener
-from weekly_cli.run import pipeline, plan, sizes
+from weekly_cli.run import cuts, pipeline, sizes
 from weekly_cli.run import rows as task_rows
 from weekly_cli.run.engines.in_process import InProcess
 from weekly_cli.run.report import Report
@@ -141,7 +141,7 @@ ROUTES = {"direct": "date", "clustered": "symbol", "partitioned": "date"}
 
 def build_by(route: str, source: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Report:
     """Build by one of the three routes; several tasks and several chunks for the latter two."""
-    monkeypatch.setattr(plan, "_LEAST_TASK_ROWS", 16)
+    monkeypatch.setattr(cuts, "LEAST_TASK_ROWS", 16)
     monkeypatch.setattr(sizes, "_MOST_CHUNK_ROWS", 50)
     monkeypatch.setattr(task_rows, "LEAST_COPIED_ROWS", 1)
     report = report_here(source, output, strategy="direct" if route == "direct" else "adaptive", **settings)

@@ -18,15 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import weekly_cli
+from weekly_cli.dataset.as_of_table import JoinedTable
 from weekly_cli.dataset.footers import Footers
 from weekly_cli.dataset.scan import Presence, Scan
-from weekly_cli.dataset.schema import DatasetSchema
+from weekly_cli.dataset.schema import DatasetSchema, Derived
 from weekly_cli.dataset.source import Piece
 from weekly_cli.errors import BudgetError, InputRefused
 from weekly_cli.run import pipeline
-from weekly_cli.run.plan import DIRECT_ROWS, Plan, TaskPlan, check_disk, make_plan
+from weekly_cli.run.cuts import TaskPlan
+from weekly_cli.run.plan import DIRECT_ROWS, Plan, check_disk, make_plan
 from weekly_cli.run.resources import Resources, requested_workers
-from weekly_cli.run.sizes import PARENT_BYTES, WORKER_BYTES
+from weekly_cli.run.sizes import PARENT_BYTES, WORKER_BYTES, tables_bytes
 from weekly_cli.run.wanted import wanted_by
 from weekly_cli.settings import Config, from_python, resolve
 from weekly_cli.settings.table import STRATEGIES
@@ -150,6 +152,7 @@ def test_the_plan_of_a_small_dataset_is_literally_this() -> None:
         "workers_reason": "strategy direct works in this process",
         "worker_limits": [("strategy direct works in this process", 1)],
         "budget_reason": "60% of the memory available on the host",
+        "tables_bytes": 0,
         "last_day": None,
         "bars_at_once": None,
     }
@@ -178,6 +181,7 @@ def test_the_plan_of_a_clustered_dataset_is_literally_this() -> None:
             ("number of tasks", 3),
         ],
         "budget_reason": "--memory-limit",
+        "tables_bytes": 0,
         "last_day": None,
         "bars_at_once": None,
     }
@@ -202,6 +206,7 @@ def test_the_plan_of_a_scattered_dataset_is_literally_this() -> None:
             ("number of tasks", 2),
         ],
         "budget_reason": "60% of the memory available on the host",
+        "tables_bytes": 0,
         "last_day": None,
         "bars_at_once": None,
     }
@@ -321,10 +326,27 @@ def scans(draw: st.DrawFn, rows: st.SearchStrategy[list[int]] = ROWS) -> Scan:
     counts = draw(rows)
     row_bytes = draw(st.sampled_from([20.0, 56.5, 900.0]))
     if draw(st.booleans()):
-        return scan_of(counts, row_bytes=row_bytes)
+        return joining(scan_of(counts, row_bytes=row_bytes), *draw(TABLES))
     cuts = draw(st.lists(st.integers(1, max(1, sum(counts))), max_size=12))
     found = clustered(counts, cuts, draw(st.permutations(range(len(counts)))))
-    return dataclasses.replace(found, footers=dataclasses.replace(found.footers, row_bytes=row_bytes))
+    found = dataclasses.replace(found, footers=dataclasses.replace(found.footers, row_bytes=row_bytes))
+    return joining(found, *draw(TABLES))
+
+
+#: What a table to join takes while it is held, and beyond that while it is read.
+TABLES = st.just((0, 0)) | st.tuples(st.integers(1, GIB), st.integers(0, GIB))
+
+
+def joining(scan: Scan, held: int, reading: int) -> Scan:
+    """The scan with a column of a table that takes so many bytes; 0: without."""
+    if not held:
+        return scan
+    table = JoinedTable("facts.parquet", "", "known_at", "symbol", pa.string(), False, None, held, held + reading)
+    derived = {"eps": Derived("as of", ("symbol", "date"), as_of=(table, "eps"))}
+    schema = dataclasses.replace(
+        scan.footers.schema, arrow=scan.footers.schema.arrow.append(pa.field("eps", pa.float64())), derived=derived
+    )
+    return dataclasses.replace(scan, footers=dataclasses.replace(scan.footers, schema=schema))
 
 
 @st.composite
@@ -363,8 +385,13 @@ def test_tasks_cover_every_selected_symbol_once_and_in_order(data: st.DataObject
     assert plan.workers == min(limit for _, limit in plan.worker_limits) >= 1
     assert plan.workers_reason in [name for name, limit in plan.worker_limits if limit == plan.workers]
     assert plan.strategy == config.strategy or config.strategy == "auto"
-    needed = PARENT_BYTES + plan.task_bytes + (plan.workers * WORKER_BYTES if plan.strategy != "direct" else 0)
-    assert needed <= plan.budget_bytes
+    of_workers = plan.workers * WORKER_BYTES if plan.strategy != "direct" else 0
+    assert PARENT_BYTES + plan.task_bytes + of_workers <= plan.budget_bytes
+    if plan.tasks:  # the tables are here while rows are partitioned, else in each process with a task
+        tables = tables_bytes(scan.footers.schema)
+        joining_here = PARENT_BYTES + tables.held + max(tables.reading, of_workers if plan.partition else 0)
+        in_tasks = (0 if plan.partition else plan.workers) * (tables.held + max(tables.reading, plan.task_bytes))
+        assert max(joining_here, PARENT_BYTES + of_workers + in_tasks) <= plan.budget_bytes
     assert plan.chunk_rows > 0
     assert (plan.disk_bytes > 0) == bool(plan.tasks)
 
@@ -405,6 +432,18 @@ def test_a_refused_budget_names_a_limit_that_works(data: st.DataObject, scan: Sc
         assert limit is not None
         assert limit > config.memory_limit
         make_plan(scan, dataclasses.replace(config, memory_limit=limit), wanted_by(config), resources(cpus))
+
+
+def test_tables_to_join_are_in_each_task_or_are_joined_here_if_they_are_large() -> None:
+    """Rows in order of symbols need no partition, unless so many tables would take too much of the budget."""
+    scan = clustered([70_000] * 4, [70_000, 140_000, 210_000])
+    job: dict[str, Any] = {"strategy": "per-symbol", "jobs": 2, "memory_limit": GIB}
+    assert not plan_of(joining(scan, 50 * MIB, 40 * MIB), **job).partition
+    found = plan_of(joining(scan, 300 * MIB, 200 * MIB), **job)
+    assert found.partition and found.workers == 2
+    assert found.partition_reason == "the tables to join take 300 MiB in each process that reads the input"
+    with pytest.raises(BudgetError, match=r"beside the tables to join \(600 MiB\); pass --memory-limit"):
+        plan_of(joining(scan, 400 * MIB, 200 * MIB), **job | {"memory_limit": 700 * MIB})
 
 
 def test_a_refused_budget_names_the_largest_symbol_and_its_rows() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import Column, from_numpy
 from weekly_cli.compute.bars import Ints
-from weekly_cli.dataset.as_of_table import JoinedRows, JoinedTable, codes_and_days, keys_of, rows_of
+from weekly_cli.dataset.as_of_table import JoinedRows, JoinedTable, codes_and_days, keys_of, rows_of, while_reading
 from weekly_cli.dataset.dates import session_days
 from weekly_cli.dataset.schema import (
     DatasetSchema,
@@ -58,6 +58,20 @@ def with_joins(schema: DatasetSchema, config: Config) -> DatasetSchema:
         arrow = pa.schema([*schema.arrow, *added])
         schema = replace(schema, arrow=arrow, derived={**schema.derived, **how}, notes=(*schema.notes, note))
     return schema
+
+
+def expected_bytes(spec: str, config: Config) -> int:
+    """Estimate what a table will take while it is read, by its footer alone.
+
+    Raises
+    ------
+    UsageError
+        If it can't be read.
+    """
+    file = TableFile(path_of(spec), config.named("join"))
+    keys = {moment_of(spec), *(name for name in file.names if normal(name) in ALIASES["symbol"])}
+    n_rows, size = file.expected_size([name for name in file.names if name not in keys])
+    return while_reading(n_rows, size)
 
 
 def hashes(config: Config) -> list[tuple[str, str]]:
@@ -110,7 +124,9 @@ def _described(spec: str, schema: DatasetSchema, config: Config) -> tuple[Joined
     if not len(columns):
         raise UsageError(f"{named}: {path} has no column beside its keys; there is nothing to join")
     whose = f"by symbol ({len(rows.symbols):,} of them)" if rows.symbols is not None else "for all symbols"
-    note = f"{path}: {len(columns):,} columns as of {moment}, {whose}"
+    of_day = "order the rows of a day" if pa.types.is_timestamp(kind) else "do not count"
+    as_of = f"the days of {moment}, whose times {of_day}" if rows.has_times else moment
+    note = f"{path}: {len(columns):,} columns as of {as_of}, {whose}"
     return (
         table,
         columns,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import Column, from_numpy
@@ -23,10 +24,10 @@ from weekly_cli.files.tables import TableFile, content_hash
 _KEY_DAYS = 2**32
 #: Half of the above: days before 1970 are negative.
 _DAY_ZERO = 2**31
-#: What a table takes for each row: to be sorted, before its columns are read; what allocators keep of that for a while;
-#: and an order of rows. Of 8 million rows with four numbers each, of 305 MiB, a process took 611 MiB more while it read
-#: them, and 400 MiB afterwards.
-_SORT_BYTES, _KEPT_BYTES, _ORDER_BYTES = 64, 16, 8
+#: What a table takes for each row: to be sorted, before its columns are read; beside the columns while they are read;
+#: and afterwards, which is what allocators keep for a while. Eight million rows with four numbers each, of 305 MiB with
+#: their keys, took 611 MiB at most, and 400 MiB afterwards.
+_SORT_BYTES, _READING_BYTES, _KEPT_BYTES = 64, 48, 16
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,14 @@ class JoinedTable:
     def with_bytes(self) -> JoinedTable:
         """Return the same with the bytes that it takes; it is read."""
         rows = rows_of(self)
-        columns, n_rows = [column.nbytes for column in rows.columns.columns], len(rows.keys)
-        held = sum(columns) + rows.keys.nbytes + _KEPT_BYTES * n_rows
-        reading = max(_SORT_BYTES * n_rows, held + _ORDER_BYTES * n_rows + 2 * max(columns, default=0))
-        return replace(self, held_bytes=held, reading_bytes=reading)
+        columns, n_rows = sum(column.nbytes for column in rows.columns.columns), len(rows.keys)
+        held = columns + rows.keys.nbytes + _KEPT_BYTES * n_rows
+        return replace(self, held_bytes=held, reading_bytes=while_reading(n_rows, columns))
+
+
+def while_reading(n_rows: int, columns: int) -> int:
+    """Return the bytes that a table takes while it is read: its rows, and the bytes of its columns but for the keys."""
+    return max(_SORT_BYTES * n_rows, columns + _READING_BYTES * n_rows)
 
 
 def age_column(path: str) -> str:
@@ -95,12 +100,15 @@ class JoinedRows:
         Those besides symbol and moment.
     n_left_out : int
         How many rows have no date or no symbol, and are not here.
+    has_times : bool
+        Whether a moment is not the beginning of its day.
     """
 
     symbols: pa.Array | None
     keys: Ints
     columns: pa.Table
     n_left_out: int
+    has_times: bool
 
 
 def keys_of(codes: NDArray[np.integer], days: NDArray[np.integer]) -> Ints:
@@ -135,7 +143,7 @@ def rows_of(table: JoinedTable) -> JoinedRows:
     if content_hash(table.path, "--join") != table.sha256:
         raise InputRefused(f"{table.path} was changed while it was being read; run the same command again")
     file = TableFile(table.path, "--join", lambda name: name == table.symbol)
-    symbols, keys, order = _sorted_keys(table, file)
+    symbols, keys, order, has_times = _sorted_keys(table, file)
     pa.default_memory_pool().release_unused()  # allocators keep what was freed, which here is as much as stays
     names = [name for name in file.schema.names if name not in (table.moment, table.symbol)]
     n_rows, columns, read = len(keys), {}, file.columns(names)
@@ -146,11 +154,14 @@ def rows_of(table: JoinedTable) -> JoinedRows:
         columns[name] = column if order is None else column.take(from_numpy(order))
         del column
         pa.default_memory_pool().release_unused()
-    return JoinedRows(symbols, keys, pa.table(columns), n_rows - len(keys))
+    return JoinedRows(symbols, keys, pa.table(columns), n_rows - len(keys), has_times)
 
 
-def _sorted_keys(table: JoinedTable, file: TableFile) -> tuple[pa.Array | None, Ints, Ints | None]:
-    """Return the symbols, the keys in order, and the rows that have them in this order; None: it is the file's."""
+def _sorted_keys(table: JoinedTable, file: TableFile) -> tuple[pa.Array | None, Ints, Ints | None, bool]:
+    """Return the symbols, the keys in order, the rows that have them in this order, and whether moments have times.
+
+    The order is None if it is the file's.
+    """
     repeated = [table.symbol] if table.symbol and is_text(plain_type(file.schema.field(table.symbol).type)) else []
     columns = file.columns([table.moment, *([table.symbol] if table.symbol else [])], repeated)
     moments = next(columns)
@@ -163,17 +174,17 @@ def _sorted_keys(table: JoinedTable, file: TableFile) -> tuple[pa.Array | None, 
         keep &= usable
     keys = keys_of(codes, days)
     del codes, days
-    instants = _instants(moments)
+    instants, has_times = _instants(moments), _has_times(moments)
     if keep.all():
         kept = None
     else:
         kept = np.flatnonzero(keep)
         keys, instants = keys[kept], None if instants is None else instants[kept]
     if _is_sorted(keys, instants):
-        return symbols, keys, kept
+        return symbols, keys, kept, has_times
     # stable: of equal ones the last in the file counts
     order = np.argsort(keys, kind="stable") if instants is None else np.lexsort((instants, keys))
-    return symbols, keys[order], order if kept is None else kept[order]
+    return symbols, keys[order], order if kept is None else kept[order], has_times
 
 
 def _coded(column: pa.ChunkedArray, table: JoinedTable) -> tuple[pa.Array, NDArray[np.int32]]:
@@ -198,6 +209,18 @@ def _instants(moments: Column) -> NDArray[np.int64] | None:
     if not pa.types.is_timestamp(moments.type):
         return None
     return np.asarray(moments.cast(pa.int64()).fill_null(0))
+
+
+def _has_times(moments: pa.ChunkedArray) -> bool:
+    """Tell whether a moment is not the beginning of its day: a timestamp as its own zone shows it, or a text."""
+    kind = moments.type
+    if is_text(kind):
+        texts = moments.cast(plain_type(kind)) if pa.types.is_dictionary(kind) else moments
+        return bool(pc.any(pc.match_substring(texts, ":")).as_py())
+    if not pa.types.is_timestamp(kind):
+        return False
+    local = moments if kind.tz is None else pc.local_timestamp(moments)
+    return bool(pc.any(pc.not_equal(local, pc.floor_temporal(local, unit="day"))).as_py())
 
 
 def _is_sorted(keys: Ints, instants: NDArray[np.int64] | None) -> bool:

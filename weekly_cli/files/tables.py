@@ -67,18 +67,26 @@ class TableFile:
             for name in names:
                 yield file.read([name]).column(name)
 
-    def memory_bytes(self, names: Sequence[str]) -> int:
-        """Estimate what some columns take in memory, without reading them; of a CSV all columns."""
+    @property
+    def names(self) -> list[str]:
+        """The names of its columns; none of a CSV, of which no more than its size is known before it is read."""
+        return self.schema.names if self._is_parquet else []
+
+    def expected_size(self, names: Sequence[str]) -> tuple[int, int]:
+        """Estimate its rows, and the bytes that some columns take in memory, without reading them.
+
+        A CSV has no rows here, and all columns count.
+        """
         with self._reading():
             if not self._is_parquet:
-                return self._path.stat().st_size
+                return 0, int(self._path.stat().st_size)
             footer = pq.ParquetFile(source_of(self._path)).metadata
         chunks = (
             footer.row_group(group).column(column)
             for group in range(footer.num_row_groups)
             for column in range(footer.num_columns)
         )
-        return sum(
+        return footer.num_rows, sum(
             _bytes_of(chunk)
             for chunk in chunks
             if any(chunk.path_in_schema == name or chunk.path_in_schema.startswith(f"{name}.") for name in names)

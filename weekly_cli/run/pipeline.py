@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weekly_cli import events
+from weekly_cli.dataset.as_of_table import forget
 from weekly_cli.dataset.convert import Conversion, convert, converted, find
 from weekly_cli.dataset.each import Each, in_threads
 from weekly_cli.dataset.findings import findings_of_keys
@@ -37,6 +38,7 @@ from weekly_cli.run.engines.prestart import takes_few_symbols
 from weekly_cli.run.fan_out import fan_out, nothing_worth_keeping
 from weekly_cli.run.findings import findings_of_run, missing_members
 from weekly_cli.run.jobs import make_job, make_tasks
+from weekly_cli.run.joined import refuse_large_tables
 from weekly_cli.run.manifest import Journal, ResumeState, identity
 from weekly_cli.run.order import in_input_order
 from weekly_cli.run.partition import Partitioned
@@ -109,6 +111,7 @@ def run(
         engines = engines_of(config, available, engine, start_engine)
         stack.callback(engines.close)
         context = RunContext(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
+        refuse_large_tables(config, available)
         input_scan = _scan(context, _convert(context))
         input_scan = input_scan if last_day is None else replace(input_scan, last_day=last_day)
         plan, resumed = _plan(context, input_scan)
@@ -150,6 +153,7 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
     refuse_other_input(config)
     wanted, available = wanted_by(config), resources.probe()
     output = place(config.output)
+    refuse_large_tables(config, available)
     engines = engines_of(config, available)
     with contextlib.closing(engines), converted(config, output) as conversion:
         footers = _footers(config, conversion)
@@ -291,6 +295,8 @@ def _tasks(
 ) -> Sequence[Task]:
     """Return the tasks; the benchmarks' bars, which all tasks may need, are computed once, here."""
     tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, clocks.of_symbol, run.store)
+    if plan.strategy != "direct":
+        forget()  # the tables that were joined here; the workers' memory is needed for tasks
     if job.benchmark_file is not None:
         write_benchmark_file(input_scan, plan, comparisons, tasks, job)
     return tasks
@@ -328,6 +334,7 @@ def _order(
     if plan.ordering is None:
         return {outcome.part: outcome.checksum for outcome in outcomes if outcome.part is not None}, job
     run.engines.close()  # the workers' memory is needed here
+    forget()
     stages, rows = run.stages, sum(outcome.rows for outcome in outcomes)
     with stages.stage("order") as summary:
         ordered = in_input_order(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from weekly_cli.dataset.as_of import tables_of
 from weekly_cli.dataset.scan import Scan
+from weekly_cli.dataset.schema import DatasetSchema
 from weekly_cli.files import output_name
 from weekly_cli.run.resources import Resources
 from weekly_cli.run.wanted import Wanted
@@ -65,8 +67,49 @@ class Ordering:
 
 
 @dataclass(frozen=True)
+class TablesBytes:
+    """What the tables that are joined take in a process that reads the input's rows.
+
+    Attributes
+    ----------
+    held : int
+        For as long as it reads.
+    reading : int
+        Beyond that, while it reads the tables themselves, before it has rows.
+    """
+
+    held: int = 0
+    reading: int = 0
+
+
+NO_TABLES = TablesBytes()
+
+
+def tables_bytes(schema: DatasetSchema) -> TablesBytes:
+    """Return what the tables that are joined take, which are read one after the other."""
+    tables = {table for table, _ in tables_of(schema).values()}
+    return TablesBytes(
+        held=sum(table.held_bytes for table in tables),
+        reading=max((table.reading_bytes - table.held_bytes for table in tables), default=0),
+    )
+
+
+@dataclass(frozen=True)
 class Sizes:
+    """Sizes of what is done with rows of so many bytes, in processes that hold these tables."""
+
     row_bytes: float
+    tables: TablesBytes = NO_TABLES
+
+    def beside_tables(self, size: int) -> int:
+        """Return the bytes of something, and of the tables that are there before it."""
+        return self.tables.held + max(self.tables.reading, size)
+
+    @property
+    def least_chunk_bytes(self) -> int:
+        """What a process takes that partitions the rows in the smallest chunks, beside tables."""
+        row = _CHUNK_COPIES * self.row_bytes + _CHUNK_NUMBERS_BYTES_PER_ROW
+        return int(_BUNDLES_BYTES + _LEAST_CHUNK_ROWS * row)
 
     def task_bytes(self, rows: int, decoded_rows: int) -> int:
         return int(
@@ -75,10 +118,16 @@ class Sizes:
         )  # fmt: skip
 
     def most_rows(self, worker_bytes: int) -> int:
-        return int((worker_bytes - _WORKING_BYTES) / (_COPIES * self.row_bytes + _NUMBERS_BYTES_PER_ROW))
+        free = worker_bytes - self.tables.held
+        if free < self.tables.reading:
+            return 0
+        return int((free - _WORKING_BYTES) / (_COPIES * self.row_bytes + _NUMBERS_BYTES_PER_ROW))
 
     def chunk_rows(self, free_bytes: int, rows: int) -> int:
-        fits = int((free_bytes - _BUNDLES_BYTES) / (_CHUNK_COPIES * self.row_bytes + _CHUNK_NUMBERS_BYTES_PER_ROW))
+        fits = int(
+            (free_bytes - self.tables.held - _BUNDLES_BYTES)
+            / (_CHUNK_COPIES * self.row_bytes + _CHUNK_NUMBERS_BYTES_PER_ROW)
+        )
         wanted = min(max(_MOST_CHUNK_ROWS, rows // _MANY_CHUNKS), int(_MOST_CHUNK_BYTES / self.row_bytes))
         return min(wanted, max(_LEAST_CHUNK_ROWS, fits))
 

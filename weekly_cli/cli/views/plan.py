@@ -66,7 +66,8 @@ def plan_lines(scan: Scan, plan: Plan, wanted: Wanted) -> dict[str, str]:
         "partition": f"{'yes' if plan.partition else 'no'}: {plan.partition_reason}",
         "tasks": f"{len(rows):,}" + (f" of {min(rows):,} to {max(rows):,} rows" if rows else ""),
         "workers": f"{plan.workers}, limited by {plan.workers_reason} ({limits})",
-        "memory": f"budget {mib(plan.budget_bytes)} ({plan.budget_reason}), largest task {mib(plan.task_bytes)}",
+        "memory": f"budget {mib(plan.budget_bytes)} ({plan.budget_reason}), largest task {mib(plan.task_bytes)}"
+        + (f", tables to join {mib(plan.tables_bytes)} in a process" if plan.tables_bytes else ""),
         **({} if plan.ordering is None else {"order": "the input's: the finished rows are sorted once more"}),
         "disk": f"{mib(plan.disk_bytes)} beside the output while it works",
     }  # fmt: skip
