@@ -117,8 +117,8 @@ def _described(spec: str, schema: DatasetSchema, config: Config) -> tuple[Joined
     if not (pa.types.is_temporal(kind) or is_text(kind)):
         raise UsageError(f"{named}: column {moment!r} of {path} is {kind}; it takes dates, timestamps or ISO 8601 text")
     symbol = _symbol_of(of_file, schema)
-    kind = working_type(plain_type(schema.symbol_type))
-    table = JoinedTable(path, sha256, moment, symbol, kind, config.join_same_day, config.join_max_age).with_bytes()
+    compared = working_type(plain_type(schema.symbol_type))
+    table = JoinedTable(path, sha256, moment, symbol, compared, config.join_same_day, config.join_max_age).with_bytes()
     rows = rows_of(table)
     columns = pa.schema([field.remove_metadata() for field in rows.columns.schema])
     if not len(columns):

@@ -215,8 +215,7 @@ def _has_times(moments: pa.ChunkedArray) -> bool:
     """Tell whether a moment is not the beginning of its day: a timestamp as its own zone shows it, or a text."""
     kind = moments.type
     if is_text(kind):
-        texts = moments.cast(plain_type(kind)) if pa.types.is_dictionary(kind) else moments
-        return bool(pc.any(pc.match_substring(texts, ":")).as_py())
+        return bool(pc.any(pc.match_substring(moments.cast(pa.large_string()), ":")).as_py())
     if not pa.types.is_timestamp(kind):
         return False
     local = moments if kind.tz is None else pc.local_timestamp(moments)
