@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from frames import ROUTES, build_by, build_here, daily, in_order, read, run_cli, shuffled, write
 
@@ -17,6 +18,7 @@ from weekly_cli.files.writers import WRITERS
 from weekly_cli.run import pipeline, plan, sizes
 from weekly_cli.run.standing import outdated
 from weekly_cli.settings import from_python, resolve
+from weekly_cli.verify import Proof, verify
 
 SYMBOLS = [f"S{number:02d}" for number in range(14)]
 SECTORS = ("tech", "oil", None, "one of a kind")
@@ -360,3 +362,59 @@ def test_a_changed_universe_is_another_output(source: Path, tmp_path: Path) -> N
     assert outdated(config) is None
     path.write_text("symbol,from,to\nS00,2022-01-01,\nS02,2022-01-01,\n")
     assert outdated(config) == "the input has changed"
+
+
+# ---- verify ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def audited(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an output that has columns of two clocks, and of columns that it does not have."""
+    folder = tmp_path_factory.mktemp("audited")
+    (folder / "members.csv").write_text(
+        "symbol,from,to\n" + "".join(f"S{number:02d},2022-02-01,\n" for number in range(12)), encoding="utf-8"
+    )
+    build_here(
+        source, folder / "out.parquet", every="week,month", features="w_mom_4,w_close,m_month_end,m_ret",
+        universe=str(folder / "members.csv"), cross_section=[*COLUMNS, *BY_SECTOR, "rank(m_ret)", "rank(w_natr_14)"],
+    )  # fmt: skip
+    return folder
+
+
+def failing(proof: Proof) -> list[tuple[str, str]]:
+    return [(check.name, finding) for check in proof.checks for finding in check.findings]
+
+
+@pytest.mark.slow
+def test_verify_audits_the_places(audited: Path) -> None:
+    proof = verify(audited / "out.parquet")
+    assert failing(proof) == []
+    (check,) = (check for check in proof.checks if check.name == "cross section")
+    assert "9 columns of 14 symbols placed again by pandas among" in check.did
+    assert "all symbols cut after 2022-" in check.did
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", ["daily", "weekly"])
+def test_verify_audits_each_kind_of_rows(source: Path, tmp_path: Path, rows: str) -> None:
+    settings: dict[str, Any] = {"cross_section": [*COLUMNS, "rank(w_rs_s00)"], "benchmark": "S00", "prefix": "wk_"}
+    build_here(source, tmp_path / "out", features="w_ret", rows=rows, symbols=["S03", "S07"], **settings)
+    assert failing(verify(tmp_path / "out", dates=1)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", ["w_mom_4_rank", "m_ret_rank", "w_vol_4_zscore", "w_mom_4_zscore_sector"])
+def test_one_wrong_place_is_found(audited: Path, tmp_path: Path, source: Path, column: str) -> None:
+    table = pq.read_table(audited / "out.parquet")
+    values = table[column].to_pylist()
+    row = next(number for number, value in enumerate(values) if value is not None and number > 700)
+    values[row] += 1e-4
+    place = table.column_names.index(column)
+    changed = table.set_column(place, table.field(place), pa.array(values, table.field(place).type))
+    pq.write_table(changed, tmp_path / "x.parquet")
+    found = failing(verify(tmp_path / "x.parquet", source, dates=0))
+    of_check = [finding for name, finding in found if name == "cross section"]
+    key = f"{table['symbol'][row]} {table['date'][row]}: {column} is "
+    assert len(of_check) == 2
+    assert all(finding.startswith(key) for finding in of_check)
+    assert of_check[1].endswith(" by pandas")

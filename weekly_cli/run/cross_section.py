@@ -99,15 +99,20 @@ def write_places(
         Returns the path of the file with this name.
     """
     clocks = {clock.every: clock for clock in job.clocks}
-    found = {}
+    found: dict[str, list[str]] = {}
     for every in dict.fromkeys(feature.every for feature in section.features):
-        panels = [str(panel_path(part, every)) for part in parts]
-        of_ranges = enumerate(_joined(_ranges(panels, cuts[every]), bars_at_once))
-        files = {address(f"placed-{every}-{number:05d}.parquet"): groups for number, groups in of_ranges}
-        for path, groups in files.items():
-            _place(pa.concat_tables(_read(panels, groups)), clocks[every], section, selected, path)
-        found[every] = tuple(files)
-    return found
+        for number, table in enumerate(panel_tables(parts, every, cuts[every], bars_at_once)):
+            found.setdefault(every, []).append(address(f"placed-{every}-{number:05d}.parquet"))
+            _place(table, clocks[every], section, selected, found[every][-1])
+            del table
+    return {every: tuple(files) for every, files in found.items()}
+
+
+def panel_tables(parts: Sequence[str], every: str, cuts: Sequence[int], at_once: int) -> Iterator[pa.Table]:
+    """Yield the values of all symbols' bars of a clock, of as many periods as may be held; once at least."""
+    panels = [str(panel_path(part, every)) for part in parts]
+    for groups in _joined(_ranges(panels, cuts), at_once):
+        yield pa.concat_tables(_read(panels, groups))
 
 
 def _place(table: pa.Table, clock: SymbolClocks, section: CrossSection, selected: Ints | None, path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from weekly_cli.run.joined import refuse_large_tables
 from weekly_cli.run.manifest import Journal, ResumeState, identity
 from weekly_cli.run.order import in_input_order
 from weekly_cli.run.partition import Partitioned
-from weekly_cli.run.placing import placed_tasks, plan_of_all
+from weekly_cli.run.placing import Placing, placed_tasks, plan_of_all
 from weekly_cli.run.plan import DIRECT_ROWS, Plan, check_disk, early_workers, make_plan
 from weekly_cli.run.report import Ran, Report, make_report
 from weekly_cli.run.resources import Resources
@@ -94,11 +94,14 @@ def run(
     engine: Engine | None = None,
     start_engine: StartEngine | None = None,
     last_day: int | None = None,
+    until: int | None = None,
+    on_panels: Callable[[Placing], None] | None = None,
 ) -> Report:
     """Do what the settings ask for, send events to `listener`, and return the report.
 
     `engine` is a pool that is already started; the run ends it. `start_engine` starts one with a given number of
-    workers, whatever the settings choose. `last_day` is how far the data reach where the input is only some of them.
+    workers, whatever the settings choose. `last_day` is how far the data reach where the input is only some of them,
+    `until` the day after which rows are passed over, as if the input ended there. `on_panels` gets what is placed.
     """
     connect(config)
     store = open_store(config)
@@ -113,8 +116,10 @@ def run(
         context = RunContext(config, wanted_by(config), available, store, Journal(store), Stages(listener), engines)
         refuse_large_tables(config, available)
         input_scan = _scan(context, _convert(context))
-        input_scan = input_scan if last_day is None else replace(input_scan, last_day=last_day)
+        reaches = last_day if until is None else until
+        input_scan = input_scan if reaches is None else replace(input_scan, last_day=reaches)
         plan, resumed = _plan(context, input_scan)
+        plan = plan if until is None else replace(plan, last_day=until)
         found = findings_in_plan(input_scan, plan, config, context.wanted)
         refuse_findings(config, found)
         of_all = plan_of_all(context, input_scan, plan)
@@ -126,7 +131,7 @@ def run(
         partitioned = _partition(context, input_scan, plan, job, resumed)
         tasks = _tasks(context, input_scan, plan, job, partitioned, comparisons, clocks)
         if wanted.crosses and resumed.remaining_tasks(tasks):
-            tasks = placed_tasks(context, wanted, input_scan, plan, of_all, tasks)
+            tasks = placed_tasks(context, wanted, input_scan, plan, of_all, tasks, on_panels)
         outcomes = _fan_out(context, input_scan, plan, resumed, tasks)
         found = findings_of_run(config, input_scan, plan, found, outcomes)
         refuse_findings(config, found)

@@ -6,10 +6,11 @@ be another number. If not all are selected, the others are read for this stage a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
@@ -19,7 +20,7 @@ from weekly_cli.dataset.source import Chunk
 from weekly_cli.run.accounting import refuse_duplicates
 from weekly_cli.run.comparisons import compare, write_benchmark_file
 from weekly_cli.run.context import RunContext
-from weekly_cli.run.cross_section import STAGE, panel_cuts, write_panels, write_places
+from weekly_cli.run.cross_section import STAGE, panel_cuts, panel_tables, write_panels, write_places
 from weekly_cli.run.fan_out import nothing_worth_keeping
 from weekly_cli.run.jobs import make_tasks
 from weekly_cli.run.plan import Plan, make_plan
@@ -28,18 +29,50 @@ from weekly_cli.run.task import Job, Task
 from weekly_cli.run.wanted import Wanted
 
 
+@dataclass(frozen=True)
+class Placing:
+    """What the first pass has left to be placed.
+
+    Attributes
+    ----------
+    section : CrossSection
+    parts : sequence of str
+        Those to which panels belong.
+    cuts : mapping of clock to tuple of int
+        The periods at which ranges begin.
+    bars_at_once : int
+    """
+
+    section: CrossSection
+    parts: Sequence[str]
+    cuts: Mapping[str, tuple[int, ...]]
+    bars_at_once: int
+
+    def tables(self, every: str) -> Iterator[pa.Table]:
+        """Yield the values of all symbols' bars of a clock, some periods at a time."""
+        return panel_tables(self.parts, every, self.cuts[every], self.bars_at_once)
+
+
 def plan_of_all(run: RunContext, scan: Scan, plan: Plan) -> Plan:
     """Return the plan of whoever takes part in a cross section: the run's own one, unless symbols are selected."""
     if not run.wanted.crosses or len(plan.selected) == len(scan.symbols):
         return plan
     config = replace(run.config, symbols=None, max_symbols=None, order="symbol")
-    return make_plan(scan, config, run.wanted, run.engines.capacity)
+    return replace(make_plan(scan, config, run.wanted, run.engines.capacity), last_day=plan.last_day)
 
 
 def placed_tasks(
-    run: RunContext, wanted: Wanted, scan: Scan, plan: Plan, of_all: Plan, tasks: Sequence[Task]
+    run: RunContext,
+    wanted: Wanted,
+    scan: Scan,
+    plan: Plan,
+    of_all: Plan,
+    tasks: Sequence[Task],
+    on_panels: Callable[[Placing], None] | None = None,
 ) -> Sequence[Task]:
     """Return the tasks of a plan with the places of their bars, which are computed and written.
+
+    `on_panels` is called before, with the values that are placed.
 
     Raises
     ------
@@ -56,6 +89,8 @@ def placed_tasks(
         with nothing_worth_keeping(run.store):
             refuse_duplicates(run.config, scan, of_all, outcomes)
         parts = [outcome.part for outcome in outcomes if outcome.part is not None]
+        if on_panels is not None:
+            on_panels(Placing(section, parts, cuts, at_once))
         files = write_places(parts, cuts, job, section, _selected(plan, of_all), at_once, run.store.address)
         summary.append(f"{len(section.features):,} columns of {len(of_all.selected):,} symbols")
         if section.memberships is not None:

@@ -49,7 +49,7 @@ NUMBER_BYTES = 8
 RUNNING_BYTES = 90
 #: Memory of a cross section per bar: its keys, the values and their order, and what each column takes.
 _BAR_BYTES, _BAR_COLUMN_BYTES = 110, 14
-_LEAST_BARS = 2**16
+_LEAST_BARS, _MOST_BARS = 2**16, 2**21
 #: On disk, the symbol and the period of a bar.
 _KEY_BYTES = 8
 #: Sizes are estimates, so a plan assigns only this share of the budget.
@@ -153,7 +153,8 @@ def section_bars(planned: int, workers: int, resources: Resources, wanted: Wante
     free_bytes = bytes_of_one_machine(planned, resources) - of_workers
     crosses = wanted.crosses
     n_columns = len(crosses) + len({one.placed.name for one in crosses})
-    return max(_LEAST_BARS, free_bytes // (_BAR_BYTES + n_columns * _BAR_COLUMN_BYTES)) if crosses else None
+    fits = int(free_bytes // (_BAR_BYTES + n_columns * _BAR_COLUMN_BYTES))
+    return min(_MOST_BARS, max(_LEAST_BARS, fits)) if crosses else None
 
 
 def _section_bytes(scan: Scan, wanted: Wanted, rows: int) -> int:

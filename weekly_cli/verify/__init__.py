@@ -46,6 +46,7 @@ from weekly_cli.verify.decoding import check_decoding
 from weekly_cli.verify.joined import check_joined
 from weekly_cli.verify.lookahead import check_lookahead, check_values
 from weekly_cli.verify.order import check_input_order
+from weekly_cli.verify.placed import check_placed
 from weekly_cli.verify.proof import Check, Proof, checking, of_the_table
 from weekly_cli.verify.rebuild import SampledSymbols, chosen, compared, features_by_name, needed_columns
 from weekly_cli.verify.reference import check_reference
@@ -164,7 +165,7 @@ class _Verification:
         read = self._rows(sides, codes)
         why = self._without_sample(n_symbols, codes, read)
         if why or read is None:
-            return self._not_checked(why, *_OF_THE_SAMPLE)
+            return self._not_checked(why, *_OF_THE_SAMPLE, *(["cross section"] if sides.wanted.crosses else []))
         if conversion.is_needed:
             with self._checking("conversion") as check:
                 check_conversion(check, sides, conversion, codes, read[0].sampled())
@@ -182,6 +183,9 @@ class _Verification:
                 check_lookahead(check, sides, sample, rebuilt, n_dates, seed)
         with self._checking("reference") as check:
             check_reference(check, sides, sample, table_rows)
+        if sides.wanted.crosses:
+            with self._checking("cross section") as check:
+                check_placed(check, sides, sample, table_rows, n_dates, seed)
         if rebuilt is None:
             return self._not_checked("the sample could not be built again", "warm-up")
         with self._checking("warm-up") as check:
