@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from frames import ROUTES, build_by, build_here, daily, in_order, read, run_cli, shuffled, write
 
+from weekly_cli.errors import InputRefused
 from weekly_cli.files.writers import WRITERS
+from weekly_cli.questions.explain import explain
+from weekly_cli.questions.latest import latest
 from weekly_cli.run import pipeline, plan, sizes
 from weekly_cli.run.standing import outdated
 from weekly_cli.settings import from_python, resolve
@@ -418,3 +422,110 @@ def test_one_wrong_place_is_found(audited: Path, tmp_path: Path, source: Path, c
     assert len(of_check) == 2
     assert all(finding.startswith(key) for finding in of_check)
     assert of_check[1].endswith(" by pandas")
+
+
+# ---- questions -------------------------------------------------------------------------------------------
+
+
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "weeks": {},
+    "months, by sector, members": {"every": "week,month", "universe": True, "cross_section": ["rank(m_ret) by sector"]},
+    "compared": {"benchmark": "S00", "cross_section": ["rank(w_rs_s00)"]},
+    "old": {"cross_section": ["rank(w_ret)", "zscore(w_ret)"]},
+    "as in the input": {"order": "input"},
+}
+
+
+@pytest.mark.parametrize("case", QUESTIONS)
+def test_latest_has_the_places_that_the_next_session_sees(source: Path, tmp_path: Path, case: str) -> None:
+    """The next session's row, once it is there, sees the same."""
+    settings = {"cross_section": [*COLUMNS, *BY_SECTOR], "features": "w_week_end,w_mom_4", **QUESTIONS[case]}
+    if "universe" in settings:
+        settings["universe"] = str(tmp_path / "members.csv")
+        (tmp_path / "members.csv").write_text(
+            "symbol,from,to\n" + "".join(f"{one},2022-02-01,\n" for one in SYMBOLS[:9])
+        )
+    table = read(source)
+    if case == "old":
+        table = table.set_column(1, "date", pc.subtract(table["date"], pa.scalar(dt.timedelta(weeks=2800))))
+    days = pc.unique(table["date"]).sort()
+    friday = next(day for day in days[::-1] if day.as_py().weekday() == 4)
+    until = table.filter(pc.less_equal(table["date"], friday))
+    more = table.filter(pc.equal(table["date"], friday)).drop_columns(["date"])
+    monday = pa.array([friday.as_py() + dt.timedelta(days=3)] * more.num_rows, table["date"].type)
+    rows = more.append_column("date", monday).select(table.column_names)
+    build_here(write(until, tmp_path / "until.parquet"), tmp_path / "until", **settings)
+    build_here(write(pa.concat_tables([until, rows]), tmp_path / "more.parquet"), tmp_path / "more", **settings)
+    wanted = read(tmp_path / "more").filter(pc.equal(read(tmp_path / "more")["date"], monday[0])).sort_by("symbol")
+    every = latest(str(tmp_path / "until"))
+    found = every.table.filter(pc.is_in(every.table["symbol"], wanted["symbol"]))
+    assert every.computed.sum() > 5
+    names = [name for name in wanted.column_names if name.startswith(("w_", "m_"))]
+    assert found.select(names).equals(wanted.select(names))
+    some = latest(str(tmp_path / "until"), symbols=["S04", "S08"]).table
+    assert some.equals(every.table.filter(pc.is_in(every.table["symbol"], pa.array(["S04", "S08"]))))
+
+
+def test_latest_of_some_symbols_says_that_others_are_missing(source: Path, tmp_path: Path) -> None:
+    friday = read(source).filter(pc.less_equal(read(source)["date"], dt.date(2022, 6, 10)))
+    path = write(friday, tmp_path / "p.parquet")
+    settings: dict[str, Any] = {"cross_section": ["rank(w_ret)"], "features": "w_ret", "symbols": ["S00", "S04"]}
+    build_here(path, tmp_path / "out", **settings)
+    with pytest.raises(InputRefused, match="was built with --symbols: it lacks the symbols among which w_ret_rank is"):
+        latest(str(tmp_path / "out"))
+    assert latest(str(tmp_path / "out"), features="all,-cross").table.num_rows == 2
+
+
+EXPLAINED = {
+    "w_close_rank": "S08", "w_mom_4_rank_sector": "S08", "w_vol_4_zscore": "S04", "w_mom_4_zscore_sector": "S07",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_a_place_is_explained(audited: Path, name: str) -> None:
+    table = read(audited / "out.parquet").to_pandas()
+    row = table[(table["symbol"] == EXPLAINED[name]) & table[name].notna()].iloc[-20]
+    found = explain(audited / "out.parquet", row["symbol"], row["date"], name)
+    assert found.feature is not None
+    assert found.feature.value.agrees, found.feature
+    (line,) = found.feature.workings
+    assert line.value == pytest.approx(row[name])
+    numbers = [repr(term.values[0]) for term in line.terms]
+    assert eval(line.template.format(*numbers)) == pytest.approx(row[name], rel=1e-6)
+    (note,) = (note for note in found.notes if "take part" in note)
+    assert re.search(
+        r"^w_\w+ is [-\d.e]+; of \d+ bars of that week, \d+( of its sector)? have a value and take part; next to it ",
+        note,
+    )
+    others = explain(audited / "out.parquet", row["symbol"], row["date"])
+    assert others.not_compared[name] == f"it takes the bars of all symbols: --feature {name} reads them"
+    assert not others.differing
+
+
+NULLS = {
+    ("S13", "w_mom_4_rank_sector"): "S13 is no member of the universe on that day",
+    ("S11", "w_mom_4_rank_sector"): "S11 has no sector",
+    ("S00", "w_mom_4_rank"): "w_mom_4 is null",
+}
+
+
+@pytest.mark.parametrize("case", NULLS)
+def test_it_is_explained_why_there_is_no_place(audited: Path, case: tuple[str, str]) -> None:
+    symbol, name = case
+    table = read(audited / "out.parquet").to_pandas()
+    rows = table[(table["symbol"] == symbol) & table["w_close"].notna() & table[name].isna()]
+    row = rows.iloc[0 if symbol == "S00" else -1]
+    found = explain(audited / "out.parquet", symbol, row["date"], name).feature
+    assert found is not None
+    assert found.null == NULLS[case]
+
+
+def test_a_command_explains_and_charts_and_compares(audited: Path) -> None:
+    out = audited / "out.parquet"
+    day = read(out).filter(pc.equal(read(out)["symbol"], "S08"))["date"][-1].as_py()
+    said = " ".join(run_cli("explain", out, "S08", str(day), "--feature", "w_close_rank").stdout.split())
+    assert "smaller values" in said
+    assert "have a value and take part; next to it below" in said
+    for words in (["chart", out, "S08"], ["diff", out, out], ["inspect", out], ["latest", out]):
+        done = run_cli(*words)
+        assert done.returncode == 0, done.stderr

@@ -87,6 +87,21 @@ class PlacedBars:
     keys: Ints
     columns: Mapping[str, NDArray[np.floating]]
 
+    def renumbered(self, numbers: Ints) -> PlacedBars:
+        """Return the places of some symbols' bars; `numbers` has each symbol's new number, ascending, or -1."""
+        old = (self.keys + _KEY_PERIODS // 2) // _KEY_PERIODS  # periods before 1970 are negative
+        codes = numbers[old]
+        own = codes >= 0
+        keys = bar_keys(codes[own], (self.keys - old * _KEY_PERIODS)[own])
+        return PlacedBars(keys, {name: column[own] for name, column in self.columns.items()})
+
+    def of_symbols(self, first: int, stop: int) -> PlacedBars:
+        """Return the places of the bars of the symbols from `first` to `stop`, which are numbered from 0 on."""
+        bounds = np.array([first, stop]) * _KEY_PERIODS - _KEY_PERIODS // 2
+        rows = slice(*np.searchsorted(self.keys, bounds).tolist())
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return PlacedBars(self.keys[rows] - first * _KEY_PERIODS, columns)
+
     def of_bars(self, name: str, keys: Ints) -> NDArray[np.floating]:
         """Return the places of bars by their keys.
 

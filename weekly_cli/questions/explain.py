@@ -20,6 +20,9 @@ from weekly_cli.names import PERIODS
 from weekly_cli.questions.built import open_output
 from weekly_cli.questions.explanation import ExplainedFeature, Explanation, SeenBar, Value
 from weekly_cli.questions.history import History, Peer, feature_of, history
+from weekly_cli.questions.next_session import ends_of
+from weekly_cli.questions.placed import Place, place_of
+from weekly_cli.questions.recomputed import bars_of_columns
 from weekly_cli.questions.running import RunningWeek, running_week
 from weekly_cli.questions.seen_bar import Row, calendar, in_words, seen_bar, summary, visible
 from weekly_cli.questions.step_formulas import write
@@ -73,7 +76,10 @@ def explain(
     evaluated = {every: _evaluated(row, every) for every, row in rows.items()}
     known = (found.steps.get(name) for name in built.features)
     running = running_week(rows["week"], [step for step in known if isinstance(step, Feature) and step.of_rows])
-    values = {name: _value(rows, evaluated, running, name) for name in built.features}
+    places = {}
+    if isinstance(wanted, CrossFeature) and rows[wanted.every].bar >= 0:
+        places[wanted.name] = _place(rows[wanted.every], wanted)
+    values = {name: _value(rows, evaluated, running, places, name) for name in built.features}
     every = wanted.every if wanted is not None else built.config.every[0]
     row = rows[every]
     compared = [value for value in values.values() if value.agrees is not None]
@@ -93,13 +99,14 @@ def explain(
         calendar=calendar(row),
         feature=None
         if wanted is None
-        else _explained(row, bar, evaluated[every], running, values[wanted.name], wanted),
+        else _explained(row, bar, evaluated[every], running, places.get(wanted.name), values[wanted.name], wanted),
         values=() if wanted is not None else tuple(_few(found, values)),
         n_compared=len(compared),
         differing=differing,
         not_compared={name: value.trouble for name, value in values.items() if value.agrees is None},
         conclusion=_conclusion(row, len(compared), differing),
         notes=(
+            *(place.note for place in places.values() if place.note),
             *([running.note] if wanted is not None and wanted.of_rows and running.note else []),
             *_notes(found),
             *_joined(row),
@@ -172,7 +179,13 @@ def _stored(row: Row, name: str) -> float:
     )
 
 
-def _value(rows: Mapping[str, Row], evaluated: Mapping[str, Evaluated], running: RunningWeek, name: str) -> Value:
+def _value(
+    rows: Mapping[str, Row],
+    evaluated: Mapping[str, Evaluated],
+    running: RunningWeek,
+    places: Mapping[str, Place],
+    name: str,
+) -> Value:
     """Return a value as it is stored and as its daily rows give it; the row and its values are given by clock."""
     every = _every(rows["week"].history, name)
     row = rows[every]
@@ -180,11 +193,14 @@ def _value(rows: Mapping[str, Row], evaluated: Mapping[str, Evaluated], running:
     if not isinstance(step, Feature):
         trouble = f"only a plugin computes it, or another version of weekly-cli than this one ({__version__})"
         return Value(name, stored, np.nan, None, trouble)
-    if isinstance(step, CrossFeature):
-        return Value(name, stored, np.nan, None, "its value takes the bars of all symbols; verify computes it")
+    if isinstance(step, CrossFeature) and name not in places:
+        return Value(name, stored, np.nan, None, f"it takes the bars of all symbols: --feature {name} reads them")
     if row.bar < 0 and not step.of_rows:
         return Value(name, stored, np.nan, bool(np.isnan(stored)))
-    value = running.value(step) if step.of_rows else float(evaluated[every].column(name)[row.bar])
+    if name in places:
+        value = places[name].value
+    else:
+        value = running.value(step) if step.of_rows else float(evaluated[every].column(name)[row.bar])
     computed = row.history.as_stored(step, value)
     for peer in _peers(row.history, step):
         if peer.bars is None and not peer.is_none:
@@ -212,9 +228,30 @@ def _few(found: History, values: Mapping[str, Value]) -> Iterator[Value]:
             yield value
 
 
+def _place(row: Row, feature: CrossFeature) -> Place:
+    """Return where the bar that a row sees stands among those of all symbols."""
+    symbols = ends_of(row.history.built).symbols
+    clocks = row.history.rows.clocks
+    bars = bars_of_columns(row.history.built, [feature.name], symbols, clocks)
+    clock = next(clock for clock in clocks if clock.every == feature.every)
+    return place_of(bars, feature, row.history.symbol, clock, int(row.bars.periods[row.bar]))
+
+
 def _explained(
-    row: Row, bar: SeenBar | None, evaluated: Evaluated, running: RunningWeek, value: Value, feature: Feature
+    row: Row,
+    bar: SeenBar | None,
+    evaluated: Evaluated,
+    running: RunningWeek,
+    place: Place | None,
+    value: Value,
+    feature: Feature,
 ) -> ExplainedFeature:
+    if isinstance(feature, CrossFeature):
+        null = "" if not np.isnan(value.stored) else "the row sees no bar" if place is None else place.null
+        lines = () if place is None else place.workings
+        return ExplainedFeature(
+            feature.name, feature.family, feature.formula, feature.first_bar, feature.window, value, null, lines
+        )
     if not feature.of_rows:
         return _feature(row, bar, evaluated, feature, value)
     null = running.why_null(feature) if np.isnan(value.stored) else ""

@@ -18,7 +18,7 @@ from weekly_cli.compute.arrays import text_array
 from weekly_cli.compute.bars import Bars, Floats, Ints, bars_by_clock, closes_by_clock, columns_as_used
 from weekly_cli.compute.clocks import Clock, SymbolClocks
 from weekly_cli.compute.columns import BarGroup, BenchmarkBars, as_stored, bar_panels
-from weekly_cli.compute.features import CrossFeature, Feature, Step
+from weekly_cli.compute.features import Feature, Step
 from weekly_cli.compute.panel import PanelShape
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.as_of import path_of
@@ -241,8 +241,6 @@ def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
     feature = steps.get(own)
     if own in built.of_plugins:
         raise refusal("--feature", name, built.record)
-    if isinstance(feature, CrossFeature) and own in built.features:
-        raise UsageError(f"--feature {name}: it takes the bars of all symbols, and is not explained by those of one")
     if own not in built.features or not isinstance(feature, Feature):
         hint = of_label(name) or did_you_mean(name, names)
         raise UsageError(f"--feature {name}: {built.name} has no such weekly column{hint}")

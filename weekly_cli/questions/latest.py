@@ -33,9 +33,10 @@ from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.names import PERIODS, did_you_mean, of_label
 from weekly_cli.questions.built import Built, open_output
 from weekly_cli.questions.clocks import clocks_with_calendars
+from weekly_cli.questions.daily_prices import price_columns
 from weekly_cli.questions.histories import Histories, histories, newest_columns
 from weekly_cli.questions.next_session import Ends, all_on, ends_of, next_sessions
-from weekly_cli.questions.recomputed import Recomputation, before_session, price_columns, recomputation
+from weekly_cli.questions.recomputed import Recomputation, before_session, recomputation
 from weekly_cli.run.plugins import have_changed, plugins_of, recorded_plugins, refusal, refuse_others
 
 _WEEK_END = "w_week_end"

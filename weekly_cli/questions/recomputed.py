@@ -9,22 +9,23 @@ import numpy as np
 import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Ints, UsedColumns, bars_by_clock, closes_by_clock, columns_as_used
+from weekly_cli.compute.bars import Ints, bars_by_clock
 from weekly_cli.compute.clocks import SymbolClocks
-from weekly_cli.compute.columns import BenchmarkBars, KeyedCloses, Recipe, arrow_type
+from weekly_cli.compute.columns import BenchmarkBars, KeyedCloses, PlacedBars, Recipe, arrow_type
 from weekly_cli.compute.features import CrossFeature, catalogue
 from weekly_cli.compute.running import running_before
 from weekly_cli.compute.spans import blocks
-from weekly_cli.compute.treatment import Treatment, treated
-from weekly_cli.dataset.schema import as_text, prices
 from weekly_cli.errors import InputRefused, WeeklyError
-from weekly_cli.names import PRICE_ROLES, SECTOR_COLUMNS
+from weekly_cli.names import SECTOR_COLUMNS
 from weekly_cli.questions.built import Built
-from weekly_cli.questions.histories import Histories, histories
+from weekly_cli.questions.daily_prices import benchmarks_of, used_prices
+from weekly_cli.questions.histories import Histories
+from weekly_cli.questions.placed import AllBars, all_bars
 from weekly_cli.questions.sectors import sectors_of_output
-from weekly_cli.run.benchmark_file import keyed_closes, numbered, numbers_for
+from weekly_cli.run.benchmark_file import numbers_for
 from weekly_cli.run.comparisons import Comparisons, compare
-from weekly_cli.run.wanted import wanted_by
+from weekly_cli.run.wanted import Wanted, wanted_by
+from weekly_cli.settings import Config
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,15 @@ class Recomputation:
         The keys and the closes of the benchmarks' bars.
     numbers : mapping of benchmark name to int64[symbols]
         The number of each symbol's benchmark; -1: none.
+    places : mapping of clock to PlacedBars
+        Where the bars of these symbols stand among those of all symbols.
     """
 
     built: Built
     recipe: Recipe
     benchmarks: Mapping[str, KeyedCloses]
     numbers: Mapping[str, Ints]
+    places: Mapping[str, PlacedBars]
 
     def columns(self, rows: Histories, first: int, codes: Ints, days: Ints, *, of_output: bool = False) -> pa.Table:
         """Return the weekly columns that some symbols see on some days.
@@ -61,7 +65,7 @@ class Recomputation:
         of_output : bool
             Whether they see what a row of the output sees on the day, and not what is known before the day.
         """
-        used, n_symbols = _used(self.built, rows), len(rows.symbols)
+        used, n_symbols = used_prices(self.built, rows), len(rows.symbols)
         here = slice(first, first + n_symbols)
         clocks = tuple(
             clock if clock.of_symbol is None else replace(clock, of_symbol=clock.of_symbol[here])
@@ -72,7 +76,8 @@ class Recomputation:
             running_before(codes, days, (rows.codes, rows.days, used), clocks[0]) if self.recipe.has_rows else None
         )
         compared = {name: numbers_for(numbers[here], clocks[0]) for name, numbers in self.numbers.items()}
-        benchmarks = BenchmarkBars(self.benchmarks, compared)
+        places = {every: of_all.of_symbols(first, first + n_symbols) for every, of_all in self.places.items()}
+        benchmarks = BenchmarkBars(self.benchmarks, compared, places)
         computed = blocks(bars, codes, days, n_symbols, replace(self.recipe, clocks=clocks), benchmarks, running)
         schema = pa.schema([(one.name, arrow_type(one, self.recipe.dtype)) for one in self.recipe.features])
         return pa.Table.from_batches([pa.record_batch(block.arrays(), schema=schema) for block in computed], schema)
@@ -81,24 +86,6 @@ class Recomputation:
 def before_session(clock: SymbolClocks) -> SymbolClocks:
     """Return a clock by which a bar is seen from the day after its period on: what is known before a session."""
     return replace(clock, distinct=tuple(replace(one, available="next-week", sessions=None) for one in clock.distinct))
-
-
-def price_columns(built: Built) -> list[str]:
-    """Return the columns of which an output's bars are made.
-
-    Raises
-    ------
-    InputRefused
-        If `--columns-out` has left out their close.
-    """
-    close = built.record["price"]
-    if "close" in built.record.get("roles_left_out", ()) or close not in built.schema.names:
-        raise InputRefused(
-            f"{built.name} has no column {close}, of which the next session's bar would be made; build it with that in "
-            "--columns-out"
-        )
-    columns = [name for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")]
-    return list(dict.fromkeys([*columns, *([built.config.price] if built.config.price else [])]))
 
 
 def recomputation(
@@ -126,56 +113,57 @@ def recomputation(
     InputRefused
         If the output's rows and the sector map do not suffice.
     """
-    crosses = [name for name in names if isinstance(built.catalogue.steps.get(name), CrossFeature)]
-    if crosses:
-        raise InputRefused(
-            f"{crosses[0]} of {built.name} takes the bars of all symbols, and is not computed for a next session; "
-            "leave it out with --features all,-cross"
-        )
+    config, wanted, compared = _asked(built, names, symbols, sector_map)
+    recipe = Recipe(wanted.features, wanted.steps, clocks, config.dtype)
+    places = {}
+    if wanted.crosses:
+        places = all_bars(built, config, wanted, symbols[0], clocks).places_of(symbols[1])
+    closes = benchmarks_of(built, symbols[0], compared, clocks)
+    return Recomputation(built, recipe, closes, compared.numbers, places)
+
+
+def bars_of_columns(built: Built, names: Sequence[str], symbols: pa.Array, clocks: tuple[SymbolClocks, ...]) -> AllBars:
+    """Return what the columns `names` place: the bars of all symbols of an output.
+
+    Raises
+    ------
+    InputRefused
+        If the output's rows and the sector map do not suffice.
+    """
+    config, wanted, _ = _asked(built, names, (symbols, np.arange(len(symbols))), None)
+    return all_bars(built, config, wanted, symbols, clocks)
+
+
+def _asked(
+    built: Built, names: Sequence[str], symbols: tuple[pa.Array, Ints], sector_map: str | None
+) -> tuple[Config, Wanted, Comparisons]:
+    """Return the settings of the build for some of its columns, what they ask for, and whom they compare."""
     every = ("week", *(one for one in built.config.every if one != "week"))
-    config = replace(built.config, features=",".join(names), every=every, calendar=None, calendar_map=None)
-    comparing = sorted(set(names) & {one.name for one in built.catalogue.features if one.family == "relative"})
-    of_sectors = catalogue(SECTOR_COLUMNS, config.windows, every=every).features
+    known = built.catalogue.features
+    crosses = [one for one in known if isinstance(one, CrossFeature) and one.name in names]
+    taken = {*names, *(one.placed.name for one in crosses)}
+    comparing = sorted(taken & {one.name for one in known if one.family == "relative"})
+    of_sectors = catalogue(SECTOR_COLUMNS, built.config.windows, every=every).features
     sectors = {one.name for one in of_sectors if one.family == "relative"}
+    of_map = bool(sectors.intersection(comparing) or any(one.by for one in crosses))
     config = replace(
-        config,
-        benchmark=config.benchmark if comparing else (),
-        sector_map=(sector_map or config.sector_map) if sectors.intersection(comparing) else None,
+        built.config,
+        features=",".join(names),
+        every=every,
+        calendar=None,
+        calendar_map=None,
+        cross_section=tuple(one.text for one in crosses),
+        benchmark=built.config.benchmark if comparing else (),
+        sector_map=(sector_map or built.config.sector_map) if of_map else None,
     )
     try:
-        wanted = wanted_by(config, sectors_of_output(built, config, symbols[0].take(from_numpy(symbols[1]))))
-        compared = compare(config, wanted, *symbols, built.name)
+        of_whom = symbols[0] if crosses else symbols[0].take(from_numpy(symbols[1]))
+        wanted = wanted_by(config, sectors_of_output(built, config, of_whom))
+        return config, wanted, compare(config, wanted, *symbols, built.name)
     except WeeklyError as error:
+        needing = [*comparing, *(one.name for one in crosses)]
+        families = "-relative,-cross" if crosses else "-relative"
         raise InputRefused(
-            f"{', '.join(comparing[:2])}{', ...' if len(comparing) > 2 else ''} of {built.name} can't be computed for "
-            f"its next session: {error}; put it back, or leave the columns out with --features all,-relative"
+            f"{', '.join(needing[:2])}{', ...' if len(needing) > 2 else ''} of {built.name} can't be computed for "
+            f"its next session: {error}; put it back, or leave the columns out with --features all,{families}"
         ) from error
-    recipe = Recipe(wanted.features, wanted.steps, clocks, config.dtype)
-    return Recomputation(built, recipe, _benchmarks(built, symbols[0], compared, clocks), compared.numbers)
-
-
-def _benchmarks(
-    built: Built, symbols: pa.Array, compared: Comparisons, clocks: tuple[SymbolClocks, ...]
-) -> dict[str, KeyedCloses]:
-    """Return the keys and the closes of the benchmarks' bars, by clock."""
-    numbers = {as_text(symbols[at]): number for number, at in enumerate(compared.symbols)}
-    every = histories(built, price_columns(built), list(numbers)) if numbers else ()
-    return keyed_closes(
-        of_one
-        for rows in every
-        for of_one in numbered(
-            np.array([numbers[as_text(symbol)] for symbol in rows.symbols]),
-            closes_by_clock(rows.codes, rows.days, _used(built, rows), clocks),
-        )
-    )
-
-
-def _used(built: Built, rows: Histories) -> UsedColumns:
-    config = built.config
-    raw = {
-        role: prices(rows.table.column(name)) for role, name in built.roles.items() if role in (*PRICE_ROLES, "volume")
-    }
-    adjusted = None if config.price is None else prices(rows.table.column(config.price))
-    treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
-    raw, adjusted, _ = treated(rows.codes, raw, adjusted, treatment)
-    return columns_as_used(raw, adjusted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -33,15 +33,16 @@ def sectors_of_output(built: Built, config: Config, symbols: pa.Array, only: str
                 f"{built.name} lacks the column {name!r} of its --sector-map @{name}, which --columns-out has left out "
                 "(latest takes such a map as a file, too, with --sector-map)"
             )
+    columns = list(config.sector_columns.values())
+    return sectors_of(lambda: chunks_of(built, symbols, columns, only), symbols, config, built.name)
+
+
+def chunks_of(built: Built, symbols: pa.Array, columns: Sequence[str], only: str | None = None) -> Iterator[Chunk]:
+    """Yield rows of symbols with some columns; with `only`, those of one symbol."""
     keys = [built.roles["symbol"], built.roles["date"]]
-    columns = list(dict.fromkeys([*keys, *config.sector_columns.values()]))
-
-    def chunks() -> Iterator[Chunk]:
-        codes_of = SymbolCodes(symbols)
-        for table in built.row_groups(columns, None if only is None else [only]):
-            days = session_days(table.column(keys[1]), built.dates)[0]
-            codes = codes_of(table.column(keys[0]))
-            table = table.filter(pa.array(codes >= 0))
-            yield Chunk(codes[codes >= 0], days[codes >= 0], table)
-
-    return sectors_of(chunks, symbols, config, built.name)
+    codes_of = SymbolCodes(symbols)
+    for table in built.row_groups(list(dict.fromkeys([*keys, *columns])), None if only is None else [only]):
+        days = session_days(table.column(keys[1]), built.dates)[0]
+        codes = codes_of(table.column(keys[0]))
+        table = table.filter(pa.array(codes >= 0))
+        yield Chunk(codes[codes >= 0], days[codes >= 0], table)

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.clocks import Clock
 from weekly_cli.compute.columns import arrow_type
 from weekly_cli.compute.features import CrossFeature
 from weekly_cli.dataset.dates import as_date, session_days
@@ -28,7 +29,6 @@ from weekly_cli.files import parquet, records
 from weekly_cli.files.tables import read_table_file
 from weekly_cli.names import written_name
 from weekly_cli.run import pipeline
-from weekly_cli.run.clocks import clock_of
 from weekly_cli.run.place_files import CODE, PERIOD
 from weekly_cli.run.placing import Placing
 from weekly_cli.settings import Config
@@ -135,7 +135,7 @@ class _Panels:
         config = self._sides.config
         members = None if config.universe is None else _spans(config, self._sides.scan.symbols)
         for every in dict.fromkeys(one.every for one in self._features):
-            clock = clock_of(every, config)
+            clock = Clock(every, config.week, config.available)
             for table in placing.tables(every):
                 frame = table.to_pandas()
                 ends = clock.end(frame[PERIOD].to_numpy().astype(np.int64))

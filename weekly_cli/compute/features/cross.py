@@ -35,6 +35,11 @@ class CrossFeature(Feature):
     how: str
     by: str
 
+    @property
+    def text(self) -> str:
+        """The column as `--cross-section` names it."""
+        return f"{self.how}({self.placed.name})" + (f" by {self.by}" if self.by else "")
+
 
 def cross_features(
     texts: Sequence[str], known: Sequence[Feature], setting: str, hint: Callable[[str], str]
