@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -529,3 +530,19 @@ def test_a_command_explains_and_charts_and_compares(audited: Path) -> None:
     for words in (["chart", out, "S08"], ["diff", out, out], ["inspect", out], ["latest", out]):
         done = run_cli(*words)
         assert done.returncode == 0, done.stderr
+
+
+LISTED: dict[str, tuple[list[str], list[str]]] = {
+    "a column": (["w_vol_26_zscore_sector"], ["w_vol_26_zscore_sector"]),
+    "the family": (["cross"], ["w_mom_12_rank", "w_vol_26_zscore_sector"]),
+    "those that are named": (["cross", "--every", "month", "--cross-section", "rank(m_ret) by x"], ["m_ret_rank_x"]),
+}
+
+
+@pytest.mark.parametrize("case", LISTED)
+def test_features_lists_them(case: str) -> None:
+    words, wanted = LISTED[case]
+    rows = json.loads(run_cli("features", *words, "--json").stdout)
+    assert [row["column"] for row in rows] == wanted
+    assert {row["family"] for row in rows} == {"cross"}
+    assert "null with fewer values than --min-group" in rows[0]["formula"]

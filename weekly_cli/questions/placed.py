@@ -150,9 +150,8 @@ def place_of(bars: AllBars, feature: CrossFeature, symbol: str, clock: SymbolClo
         return Place(place, (), "", null)
     others = np.flatnonzero((groups == groups[own]) & ~np.isnan(of_bars))
     section = of_bars[others].astype(np.float64)
-    counted = (
-        f"{feature.placed.name} is {number(value, 6)}; of {len(codes):,} bars of that {PERIODS[clock.every].noun}, "
-    )
+    noun = PERIODS[clock.every].noun
+    counted = f"{feature.placed.name} is {number(value, 6)}; of {len(codes):,} bars of that {noun}, "
     counted += f"{len(others):,}{group} have a value and take part"
     if len(others) < bars.section.least:
         return Place(place, (), counted, f"its group has {len(others):,} values, fewer than {bars.section.least}")

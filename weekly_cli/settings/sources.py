@@ -165,12 +165,6 @@ def resolve(*layers: Layer) -> Config:
         typed = config.sources.get(name) in (name, SETTINGS[name].flag)
         if typed and not config.join:
             raise UsageError(f"{config.named(name)} is about tables that are joined; name one with --join")
-    if config.cross_section and config.available == "week-end" and (config.calendar or config.calendar_map):
-        named, available = config.named("calendar" if config.calendar else "calendar_map"), config.named("available")
-        raise UsageError(
-            f"{named} with {available} week-end lets a row see its week before other symbols have closed it, which "
-            f"{config.named('cross_section')} takes; leave out {named}, or pass {SETTINGS['available'].flag} next-week"
-        )
     for name in ("universe", "min_group"):
         typed = config.sources.get(name) in (name, SETTINGS[name].flag)
         if typed and not config.cross_section:

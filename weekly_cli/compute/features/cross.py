@@ -5,7 +5,8 @@ A value is given: it takes other symbols' bars, which a task does not have. The 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from weekly_cli.compute.features.declare import Feature
@@ -15,6 +16,8 @@ from weekly_cli.names import CROSS_SECTION, PERIODS, benchmark_name
 
 FAMILY, GIVEN = "cross", "cross:"
 RANK, ZSCORE = "rank", "zscore"
+#: What is shown where no column is named.
+EXAMPLES = (f"{RANK}(w_mom_12)", f"{ZSCORE}(w_vol_26) by sector")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,18 @@ def placed_column(text: str) -> str:
     """
     match = CROSS_SECTION.fullmatch(text)
     return "" if match is None else match[2]
+
+
+def texts_of(name: str, columns: Collection[str]) -> tuple[str, ...]:
+    """Return how `--cross-section` names the column of this name, if it is one that places one of `columns`.
+
+    >>> texts_of("w_vol_26_zscore_sector", ["w_vol_26"]), texts_of("w_vol_26", ["w_vol_26"])
+    (('zscore(w_vol_26) by sector',), ())
+    """
+    match = re.fullmatch(rf"(.+)_({RANK}|{ZSCORE})(?:_(.+))?", name)
+    if match is None or match[1] not in columns:
+        return ()
+    return (f"{match[2]}({match[1]})" + (f" by {match[3]}" if match[3] else ""),)
 
 
 def _feature(placed: Feature, how: str, by: str) -> CrossFeature:
