@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from weekly_cli.compute.clocks import Clock
+from weekly_cli.compute.clocks import Clock, SymbolClocks
 from weekly_cli.compute.cross_section import members, placed
 from weekly_cli.run.cross_section import panel_cuts
 
@@ -81,8 +81,9 @@ def test_members_are_within_one_of_their_spans() -> None:
 def test_ranges_of_periods_cover_all_of_them(every: str) -> None:
     clock = Clock(every, "W-FRI", "next-week")
     days = (18_000, 21_000)
-    assert panel_cuts(clock, days, 100, 100) == ()
-    cuts = panel_cuts(clock, days, 1000, 100)
+    clocks = SymbolClocks((clock,))
+    assert panel_cuts(clocks, days, 100, 100) == ()
+    cuts = panel_cuts(clocks, days, 1000, 100)
     assert len(cuts) == 39
     assert clock.period(days[0]) < cuts[0] < cuts[-1] <= clock.period(days[1])
-    assert len(panel_cuts(clock, days, 10**9, 1)) == clock.period(days[1]) - clock.period(days[0])
+    assert len(panel_cuts(clocks, days, 10**9, 1)) == clock.period(days[1]) - clock.period(days[0])
