@@ -133,6 +133,14 @@ _ROWS = (
         "choose the anchor that fits with --week", in_plan=True,
     ),
     FindingKind(
+        "missing-sessions", "sessions of the calendar are without a row of a symbol that has begun and not ended",
+        "their days are in no bar", "add them, or give the symbol its own calendar with --calendar-map",
+    ),
+    FindingKind(
+        "unscheduled-sessions", "rows are on days on which their calendar has no session",
+        "they are in their week's bar, which is not seen before them", "leave them out, or choose another --calendar",
+    ),
+    FindingKind(
         "missing-role", "prices are not in the input", "columns that need them are made of closes, or null",
         "name them with --columns if they have other names", in_plan=True,
     ),

@@ -425,6 +425,7 @@ HELPS = {
     "future-dates": (in_the_future, "", "--end 2022-12-31"),
     "padding": (with_holidays, "", "--drop-padding"),
     "negative-prices": (negative, "", "--negative-prices absolute"),
+    "unscheduled-sessions": (lambda table: table, "--calendar XNYS", "--calendar 24/5"),
     "adjusted-price-raw-volume": (split_in_the_volume, "--price adj_close", "--adjust-volume --price adj_close"),
 }
 
@@ -456,6 +457,8 @@ ELSEWHERE = {
     "--engine": "test_cluster::test_a_scheduler_without_the_engine_is_refused",
     "--cross-section": "test_cross_section::test_columns_are_those_of_pandas",
     "--available": "test_calendar::test_the_weeks_that_rows_see",
+    "--calendar": "test_calendar::test_data_that_accord_with_their_calendars_have_nothing_to_find",
+    "--calendar-map": "test_calendar::test_a_calendar_of_its_own_ends_what_another_one_finds",
     "--join": "test_join::test_columns_are_those_of_merge_asof",
     "--s3-anonymous": "test_object_store::test_bad_credentials_and_public_buckets",
     "--s3-region": "test_object_store::test_what_a_store_says_is_said",

@@ -18,6 +18,7 @@ import weekly_cli
 from weekly_cli.dataset.dates import day_of
 from weekly_cli.dataset.exchange import Calendars, exchange_of
 from weekly_cli.errors import UsageError
+from weekly_cli.findings import Finding
 from weekly_cli.questions.explain import explain
 from weekly_cli.questions.latest import latest
 from weekly_cli.verify import verify
@@ -250,6 +251,48 @@ def test_engines_and_frames_give_the_same(folder: Path, tmp_path: Path) -> None:
     added_here = weekly_cli.add_weekly_features(spy, calendar="XNYS", available="week-end", features="w_close,w_rsi_14")
     mine = read(folder / "out").to_pandas()[lambda daily: daily["symbol"] == "SPY"]
     np.testing.assert_array_equal(added_here["w_rsi_14"].to_numpy(), mine["w_rsi_14"].to_numpy(np.float32))
+
+
+# ---- findings --------------------------------------------------------------------------------------------
+
+
+def found_in(source: Path, output: Path, **settings: Any) -> dict[str, Finding]:
+    given = {"features": "w_close", "ignore": "shifted-dates,wrong-anchor", **settings}
+    return {one.code: one for one in report_of(source, output, **given).findings}
+
+
+def test_data_that_accord_with_their_calendars_have_nothing_to_find(folder: Path, tmp_path: Path) -> None:
+    prices, calendars = folder / "prices.parquet", str(folder / "map.csv")
+    assert not found_in(prices, tmp_path / "out", calendar="XNYS", calendar_map=calendars)
+    assert not found_in(prices, tmp_path / "out"), "silent without a calendar"
+    assert not found_in(prices, tmp_path / "out", calendar_map=calendars), "and for symbols without one"
+
+
+@pytest.mark.parametrize("strategy", ["auto", "per-symbol"])
+def test_missing_and_unscheduled_sessions_are_found(folder: Path, tmp_path: Path, strategy: str) -> None:
+    daily = frame()
+    kept = daily[~((daily["symbol"] == "SPY") & daily["date"].isin(pd.to_datetime(["2024-03-12", "2024-11-29"])))]
+    first = kept[kept["symbol"].isin(["SPY", "LEUMI"])].groupby("symbol").head(1)
+    extra = first.assign(date=pd.to_datetime(["2024-12-25", "2025-04-12"]))
+    rows = pd.concat([kept, extra]).sort_values(["symbol", "date"])
+    source = write(table_of(rows), tmp_path / "in.parquet", row_group_size=100)
+    settings = {"calendar": "XNYS", "calendar_map": str(folder / "map.csv"), "strategy": strategy}
+    found = found_in(source, tmp_path / "out", available="week-end", **settings)
+    assert {code: one.count for code, one in found.items()} == {"missing-sessions": 2, "unscheduled-sessions": 2}
+    assert found["missing-sessions"].examples == (
+        {"symbol": "SPY", "date": "2024-03-12"},
+        {"symbol": "SPY", "date": "2024-11-29"},
+    )
+    assert {example["symbol"] for example in found["unscheduled-sessions"].examples} == {"SPY", "LEUMI"}
+
+
+def test_a_calendar_of_its_own_ends_what_another_one_finds(folder: Path, tmp_path: Path) -> None:
+    found = found_in(folder / "prices.parquet", tmp_path / "out", calendar="24/7")
+    assert found["missing-sessions"].help == "add them, or give the symbol its own calendar with --calendar-map"
+    listed = {symbol: name for symbol, (name, *_) in SPANS.items() if name != "24/7"}
+    pd.DataFrame(listed.items(), columns=["symbol", "calendar"]).to_parquet(tmp_path / "map.parquet")
+    calendars = str(tmp_path / "map.parquet")
+    assert not found_in(folder / "prices.parquet", tmp_path / "out", calendar="24/7", calendar_map=calendars)
 
 
 # ---- the commands ----------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weekly_cli.compute.clocks import Clock, LastSessions, SymbolClocks
+from weekly_cli.compute.suspects import Suspicion
+from weekly_cli.compute.suspects.scheduled import find_unscheduled, schedule_of
 from weekly_cli.dataset.dates import as_date, day_of
 from weekly_cli.dataset.exchange import Exchange, exchange_of
 from weekly_cli.names import ANCHORS, PERIODS
@@ -145,6 +147,36 @@ def test_symbols_with_several_clocks_have_each_its_own(seed: int, every: str) ->
         found = getattr(clocks, name)(codes, values)
         pairs = zip(codes.tolist(), values.tolist(), strict=True)
         assert found.tolist() == [getattr(clocks.of(code), name)(value) for code, value in pairs], name
+
+
+# ---- findings --------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_sessions_without_a_row_and_rows_without_a_session_are_counted(seed: int) -> None:
+    """Of each symbol between its first row and its last, as far as its calendar reaches."""
+    rng = np.random.default_rng(seed)
+    exchanges = [made(seed + number, 200) for number in range(2)]
+    schedules = [schedule_of(one.first_day, one.last_day, one.sessions) for one in exchanges]
+    of_symbol = rng.integers(-1, 2, 5)
+    missing, strays, rows = [], [], []
+    for code, number in enumerate(of_symbol.tolist()):
+        exchange = exchanges[max(number, 0)]
+        days = np.arange(exchange.first_day - 40, exchange.last_day + 40)
+        sessions = set(exchange.sessions.tolist())
+        days = days[rng.random(len(days)) < np.where(np.isin(days, exchange.sessions), 0.9, 0.1)]
+        rows += [(code, day) for day in days.tolist()]
+        if number >= 0 and len(days):
+            inside = range(max(days[0], exchange.first_day), min(days[-1], exchange.last_day) + 1)
+            missing += [(code, day) for day in inside if day in sessions and day not in days]
+            strays += [(code, day) for day in inside if day not in sessions and day in days]
+    codes, days = (np.array([row[place] for row in rows], np.int64) for place in (0, 1))
+    found = find_unscheduled((codes, days), schedules, of_symbol)
+    for code, expected in (("missing-sessions", missing), ("unscheduled-sessions", strays)):
+        suspicion = found.get(code, Suspicion(0))
+        assert suspicion.count == len(expected)
+        assert [example[:2] for example in suspicion.first] == expected[: len(suspicion.first)]
+        assert len(suspicion.first) == min(3, len(expected))
 
 
 def test_a_symbol_that_no_map_lists_has_the_default() -> None:

@@ -66,6 +66,11 @@ class RunClocks:
         """The position of each symbol's clock among the distinct ones; None: all have the first one."""
         return self.every[0].of_symbol
 
+    @property
+    def schedule_of_symbol(self) -> Ints | None:
+        """The position of each symbol's calendar; None: all have the first one, or none has any."""
+        return self.exchange_of_symbol if (self.exchange_of_symbol != 0).any() else None
+
 
 def clocks_of_scan(config: Config, calendars: Calendars | None, scan: Scan, selected: Ints) -> RunClocks:
     """Return the clocks of the `selected` symbols of a scan, in their order."""

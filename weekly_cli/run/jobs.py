@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Ints
+from weekly_cli.compute.suspects.scheduled import schedule_of
 from weekly_cli.compute.treatment import Treatment
 from weekly_cli.dataset.dates import day_of
 from weekly_cli.dataset.pandas_metadata import for_columns
@@ -20,7 +21,7 @@ from weekly_cli.run.clocks import RunClocks, bound
 from weekly_cli.run.comparisons import Comparisons
 from weekly_cli.run.manifest import conventions
 from weekly_cli.run.partition import Partitioned
-from weekly_cli.run.plan import Plan
+from weekly_cli.run.plan import Plan, TaskPlan
 from weekly_cli.run.plugins import PluginName
 from weekly_cli.run.standing import recognized_by
 from weekly_cli.run.task import Job, Task, part_name
@@ -54,6 +55,7 @@ def make_job(
         plugins=tuple(PluginName(one.name, one.sha256) for one in wanted.plugins),
         benchmark_file=store.address("benchmarks.parquet") if comparisons.symbols else None,
         clocks=bound(clocks.every, None),
+        schedules=tuple(schedule_of(one.first_day, one.last_day, one.sessions) for one in clocks.exchanges),
         price=config.price,
         treatment=Treatment(config.negative_prices, config.drop_padding, config.adjust_volume),
         unused_adjusted=adjusted_column(footers.schema, config),
@@ -82,12 +84,12 @@ def make_tasks(
     job: Job,
     partitioned: Partitioned | None,
     comparisons: Comparisons,
-    clock_numbers: Ints | None,
+    clocks: RunClocks | None,
     store: OutputStore,
 ) -> list[Task]:
     """Return the tasks of a plan, with the locations of their rows and of their parts.
 
-    `clock_numbers` are the positions of the symbols' clocks among the job's distinct ones; None: all have the first.
+    `clocks` are those of the symbols; None: all have the job's first one.
     """
     return [
         Task(
@@ -99,9 +101,13 @@ def make_tasks(
             planned_codes=range(planned.stop - planned.first),
             part=store.address(part_name(planned.first, planned.stop)),
             compared=comparisons.of(planned.first, planned.stop),
-            clock_numbers=None
-            if clock_numbers is None
-            else tuple(clock_numbers[planned.first : planned.stop].tolist()),
+            clock_numbers=None if clocks is None else _of_task(clocks.of_symbol, planned),
+            schedule_numbers=None if clocks is None else _of_task(clocks.schedule_of_symbol, planned),
         )
         for number, planned in enumerate(plan.tasks)
     ]
+
+
+def _of_task(numbers: Ints | None, planned: TaskPlan) -> tuple[int, ...] | None:
+    """Return the numbers of a task's symbols."""
+    return None if numbers is None else tuple(numbers[planned.first : planned.stop].tolist())

@@ -299,7 +299,7 @@ def _tasks(
     clocks: RunClocks,
 ) -> Sequence[Task]:
     """Return the tasks; the benchmarks' bars, which all tasks may need, are computed once, here."""
-    tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, clocks.of_symbol, run.store)
+    tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, clocks, run.store)
     if plan.strategy != "direct":
         forget()  # the tables that were joined here; the workers' memory is needed for tasks
     if job.benchmark_file is not None:

@@ -16,7 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from weekly_cli.compute.arrays import from_numpy
-from weekly_cli.compute.bars import Bars, Floats, Quality, bars_by_clock, closes_by_clock, columns_as_used, quality_of
+from weekly_cli.compute.bars import (
+    Bars,
+    Floats,
+    Ints,
+    Quality,
+    bars_by_clock,
+    closes_by_clock,
+    columns_as_used,
+    quality_of,
+)
 from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BenchmarkBars, Recipe
 from weekly_cli.compute.features import catalogue, columns_of_bars
@@ -26,6 +35,7 @@ from weekly_cli.compute.row_groups import row_groups
 from weekly_cli.compute.running import running_bars
 from weekly_cli.compute.spans import blocks
 from weekly_cli.compute.suspects import Suspects, find_suspects
+from weekly_cli.compute.suspects.scheduled import Schedule, find_unscheduled
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import DatasetSchema, is_text, prices
 from weekly_cli.dataset.source import Piece
@@ -58,7 +68,8 @@ SHORT_HISTORY_BARS = 52
 class Job:
     """What all tasks of a run have in common; fields that are named as in `Config` mean the same.
 
-    `features` are names of columns, `clocks` the week and the others that they are of, for any symbol.
+    `features` are names of columns, `clocks` the week and the others that they are of, for any symbol,
+    `schedules` the sessions of the exchanges whose calendars they have.
     `unused_adjusted` is a column with an adjusted close beside the close that is used, `left_out` the columns that are
     read but not written, `last_day` the newest day of all of the input's rows, `last_day_read` the day after which rows
     are passed over, if there is one. `cross_section` has the columns that place bars among those of all symbols, as the
@@ -74,6 +85,7 @@ class Job:
     plugins: tuple[PluginName, ...]
     benchmark_file: str | None
     clocks: tuple[SymbolClocks, ...]
+    schedules: tuple[Schedule, ...]
     price: str | None
     treatment: Treatment
     unused_adjusted: str | None
@@ -146,8 +158,9 @@ class Task:
         The number of each symbol in the task as planned (and partitioned), ascending.
     compared : mapping of benchmark name to tuple of int
         The number of each symbol's benchmark in the benchmark file; -1: none.
-    clock_numbers : tuple of int, optional
-        The position of each symbol's clock among the job's distinct ones; None: all have the first one.
+    clock_numbers, schedule_numbers : tuple of int, optional
+        The position of each symbol's clock among the job's distinct ones, and of its exchange's sessions, -1: it has
+        none. None: all have the first one.
     retries : int
         How often it, or the task it was cut from, has failed or been cut off.
     """
@@ -161,6 +174,7 @@ class Task:
     part: str
     compared: Mapping[str, tuple[int, ...]]
     clock_numbers: tuple[int, ...] | None = None
+    schedule_numbers: tuple[int, ...] | None = None
     retries: int = 0
 
     @property
@@ -172,6 +186,11 @@ class Task:
     def clocks(self) -> tuple[SymbolClocks, ...]:
         """The clocks of its symbols: the week's, and those of the other periods of its features."""
         return bound(self.job.clocks, None if self.clock_numbers is None else np.array(self.clock_numbers, np.int64))
+
+    @property
+    def of_schedules(self) -> Ints:
+        """The position of each symbol's sessions among the job's, -1: it has none."""
+        return np.array(self.schedule_numbers or [0] * len(self.symbols), np.int64)
 
     def recipe(self) -> Recipe:
         """Return which columns to compute for its symbols, and how."""
@@ -187,6 +206,7 @@ class Task:
             part=str(path.with_name(part_name(begin + first, begin + stop))),
             compared={name: numbers[first:stop] for name, numbers in self.compared.items()},
             clock_numbers=None if self.clock_numbers is None else self.clock_numbers[first:stop],
+            schedule_numbers=None if self.schedule_numbers is None else self.schedule_numbers[first:stop],
         )
 
 
@@ -254,6 +274,8 @@ def run_task(task: Task) -> Outcome:
     beside = None if task.job.unused_adjusted is None else prices(rows.table.column(task.job.unused_adjusted))
     suspects = find_suspects((rows.codes, rows.days), raw, adjusted, (bars, quality), beside)
     planned = np.array(task.planned_codes)
+    if task.job.schedules:
+        suspects = {**suspects, **find_unscheduled((rows.codes, rows.days), task.job.schedules, task.of_schedules)}
     suspects = {code: suspicion.named(planned) for code, suspicion in suspects.items()}
     quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
     benchmarks = replace(read_benchmarks(task), placed=read_places(task))
