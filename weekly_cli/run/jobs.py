@@ -19,9 +19,10 @@ from weekly_cli.files.parquet import METADATA_KEY
 from weekly_cli.files.store import OutputStore
 from weekly_cli.run.clocks import RunClocks, bound
 from weekly_cli.run.comparisons import Comparisons
+from weekly_cli.run.cuts import TaskPlan
 from weekly_cli.run.manifest import conventions
 from weekly_cli.run.partition import Partitioned
-from weekly_cli.run.plan import Plan, TaskPlan
+from weekly_cli.run.plan import Plan
 from weekly_cli.run.plugins import PluginName
 from weekly_cli.run.standing import recognized_by
 from weekly_cli.run.task import Job, Task, part_name
