@@ -20,6 +20,8 @@ from weekly_cli.compute.clocks import SymbolClocks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+#: A history shorter than the longest window, a year, leaves at least one column empty.
+SHORT_HISTORY_BARS = 52
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,17 @@ def quality_of(used: UsedColumns) -> Quality:
         others = crossed({role: np.where(flags[role], np.nan, column)[usable] for role, column in columns.items()})
         quality = _crossed_counts(*others) + Quality(**counts)
     return quality + _crossed_counts(outside, below)
+
+
+def quality_of_histories(bars: Bars, n_symbols: int) -> Quality:
+    """Count the weeks without a bar inside of histories, and the histories of less than a year."""
+    per_symbol = np.bincount(bars.codes, minlength=n_symbols)
+    gaps = bars.periods[1:] - bars.periods[:-1] - 1
+    inside = bars.codes[1:] == bars.codes[:-1]
+    return Quality(
+        weeks_without_bar=int(gaps[inside].sum()),
+        short_histories=int((per_symbol < SHORT_HISTORY_BARS).sum()),
+    )
 
 
 def _crossed_counts(outside: NDArray[np.bool_], below: NDArray[np.bool_]) -> Quality:

@@ -22,12 +22,13 @@ from weekly_cli.files import disk, output_file, parquet
 from weekly_cli.files.locations import location
 from weekly_cli.run.engines import Engine
 from weekly_cli.run.panels import PanelTask
+from weekly_cli.run.part_names import part_span
 from weekly_cli.run.place_files import CODE, OPTIONS, PERIOD, extremes, panel_path
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.retry import TaskRetrier
 from weekly_cli.run.section import CrossSection
 from weekly_cli.run.stages import Stages
-from weekly_cli.run.task import Job, Outcome, Task, part_span
+from weekly_cli.run.task import Job, Outcome, Task
 
 STAGE = "cross section"
 #: Of so many ranges as are held at once, a file of a task has a row group each: they are of unlike sizes, as symbols

@@ -21,11 +21,12 @@ from weekly_cli.run.clocks import RunClocks, bound
 from weekly_cli.run.comparisons import Comparisons
 from weekly_cli.run.cuts import TaskPlan
 from weekly_cli.run.manifest import conventions
+from weekly_cli.run.part_names import part_name
 from weekly_cli.run.partition import Partitioned
 from weekly_cli.run.plan import Plan
 from weekly_cli.run.plugins import PluginName
 from weekly_cli.run.standing import recognized_by
-from weekly_cli.run.task import Job, Task, part_name
+from weekly_cli.run.task import Job, Task
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 

@@ -28,9 +28,10 @@ from weekly_cli.files import discovery, disk, parquet
 from weekly_cli.files.locations import Location, is_local, location
 from weekly_cli.files.store import OutputStore
 from weekly_cli.names import PREFIX, PRICE_ROLES, written_name
+from weekly_cli.run.part_names import part_span
 from weekly_cli.run.partition import Fragments, Partitioned
 from weekly_cli.run.repeats import Repeats
-from weekly_cli.run.task import Outcome, Task, part_span
+from weekly_cli.run.task import Outcome, Task
 from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config, from_python, resolve
 

@@ -25,6 +25,7 @@ from weekly_cli.compute.bars import (
     closes_by_clock,
     columns_as_used,
     quality_of,
+    quality_of_histories,
 )
 from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BenchmarkBars, Recipe
@@ -46,6 +47,7 @@ from weekly_cli.files.writers import new_writer
 from weekly_cli.names import PRICE_ROLES
 from weekly_cli.run.benchmark_file import read_benchmarks
 from weekly_cli.run.clocks import bound
+from weekly_cli.run.part_names import part_name, part_span
 from weekly_cli.run.partition import Fragments
 from weekly_cli.run.place_files import read_places
 from weekly_cli.run.plugins import PluginName, features_in_worker
@@ -60,8 +62,6 @@ from weekly_cli.run.stopwatch import Stopwatch
 ROW_GROUP_ROWS = 128 * 1024
 _ROW_GROUP_OWN_BYTES = 16 * 2**20
 _LEAST_ROW_GROUP_ROWS = 4 * 1024
-#: A history shorter than the longest window, a year, leaves at least one column empty.
-SHORT_HISTORY_BARS = 52
 
 
 @dataclass(frozen=True)
@@ -210,17 +210,6 @@ class Task:
         )
 
 
-def part_name(first: int, stop: int) -> str:
-    """Return the name of the part with the run's symbols from `first` to `stop`."""
-    return f"part-{first:09d}-{stop:09d}.parquet"
-
-
-def part_span(part: str) -> tuple[int, int]:
-    """Return a part's range of the run's symbols, as first and stop; an attempt's mark may follow them."""
-    _, first, stop, *_ = location(part).stem.split("-")
-    return int(first), int(stop)
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What a task returns; the seconds are by stage, the peak is that of the worker process.
@@ -277,7 +266,7 @@ def run_task(task: Task) -> Outcome:
     if task.job.schedules:
         suspects = {**suspects, **find_unscheduled((rows.codes, rows.days), task.job.schedules, task.of_schedules)}
     suspects = {code: suspicion.named(planned) for code, suspicion in suspects.items()}
-    quality += _histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
+    quality += quality_of_histories(bars, len(task.symbols)) + Quality(unusable_close=-n_padding)
     benchmarks = replace(read_benchmarks(task), placed=read_places(task))
     if task.job.recipe().has_rows:
         rows = replace(rows, running=running_bars(rows.codes, rows.days, used, clocks[0]))
@@ -319,17 +308,6 @@ def treated_prices(
     raw = {role: prices(rows.table.column(name)) for role, name in job.schema.roles.items() if role in roles}
     adjusted = None if job.price is None else prices(rows.table.column(job.price))
     return treated(rows.codes, raw, adjusted, job.treatment)
-
-
-def _histories(bars: Bars, n_symbols: int) -> Quality:
-    """Count the weeks without a bar inside of histories, and the histories of less than a year."""
-    per_symbol = np.bincount(bars.codes, minlength=n_symbols)
-    gaps = bars.periods[1:] - bars.periods[:-1] - 1
-    inside = bars.codes[1:] == bars.codes[:-1]
-    return Quality(
-        weeks_without_bar=int(gaps[inside].sum()),
-        short_histories=int((per_symbol < SHORT_HISTORY_BARS).sum()),
-    )
 
 
 # ---- benchmarks ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weekly_cli.run.task import part_span
+from weekly_cli.run.part_names import part_span
 
 if TYPE_CHECKING:
     from weekly_cli.dataset.scan import Scan

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from weekly_cli.cli.views.layout import dates, finding_lines, grid, mib, not_read, of_cluster, table_of
+from weekly_cli.compute.bars import SHORT_HISTORY_BARS
 from weekly_cli.dataset.schema import roles_in_words
 from weekly_cli.files.objects.filesystems import CONNECTION
 from weekly_cli.names import LABEL_PREFIX
 from weekly_cli.run.repeats import differences
 from weekly_cli.run.report import Report
-from weekly_cli.run.task import SHORT_HISTORY_BARS
 
 if TYPE_CHECKING:
     import pyarrow as pa
