@@ -29,7 +29,7 @@ from weekly_cli.errors import UsageError
 from weekly_cli.files import charts
 from weekly_cli.questions import chart_page
 from weekly_cli.questions.built import open_output
-from weekly_cli.questions.chart import NO_WEEK, Chart, chart_of
+from weekly_cli.questions.chart import NO_PERIOD, Chart, chart_of
 from weekly_cli.questions.chart_figure import (
     DAY_MS,
     ENOUGH_LEVELS,
@@ -37,8 +37,8 @@ from weekly_cli.questions.chart_figure import (
     enough,
     figure,
     log_levels,
+    mark_data,
     step_data,
-    week_data,
 )
 from weekly_cli.questions.chart_panels import panels_of
 from weekly_cli.questions.chart_picture import subtitles_of
@@ -133,7 +133,7 @@ def test_a_part_of_the_time_begins_with_the_values_that_its_first_row_sees(outpu
     inside = [number for number, date in enumerate(rows["date"]) if start <= date <= end]
     assert part.to_dict()["daily"]["date"] == [str(rows["date"][number]) for number in inside]
     assert float(part.steps.values["w_close"][0]) == rows["w_close"][inside[0]]
-    assert part.steps.week_ends[0] == NO_WEEK  # it became visible on Monday, and 2023-03-01 is a Wednesday
+    assert part.steps.ends[0] == NO_PERIOD  # it became visible on Monday, and 2023-03-01 is a Wednesday
     assert len(part.visible) == 8
 
 
@@ -142,7 +142,7 @@ def test_without_the_weeks_end_nothing_is_marked_and_that_is_said(output: Path, 
     chart = chart_of(open_output(tmp_path / "out"), "AAA")
     assert "weeks are not marked: the output has no w_week_end" in chart.caption
     assert chart.to_dict()["weeks"] is None
-    assert len(panels_in(chart)) == 2 and not any(map(len, week_data(chart).values()))
+    assert len(panels_in(chart)) == 2 and not any(map(len, mark_data(chart).values()))
     assert [panel.names for panel in chart.panels] == [("w_sma_20",), ("w_rsi_14",)]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from frames import ROUTES, build, build_by, daily, read, run_cli, write
 from reference_job import reference_table
@@ -19,6 +20,8 @@ import weekly_cli
 from weekly_cli.compute.clocks import Clock
 from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.names import AVAILABILITIES, SAME_AVAILABILITIES
+from weekly_cli.questions.built import open_output
+from weekly_cli.questions.chart import chart_of
 from weekly_cli.questions.diff import diff
 from weekly_cli.questions.latest import latest
 from weekly_cli.verify import verify
@@ -322,3 +325,84 @@ def test_a_frame_gets_what_the_command_writes(prices: Path, out: Path) -> None:
     written = pl.from_arrow(read(out))
     assert isinstance(written, pl.DataFrame)
     assert held.sort("symbol", "date").select(written.columns).equals(written)
+
+
+@pytest.fixture(scope="module")
+def of_months(prices: Path) -> Path:
+    build(prices, prices.parent / "months", every="month")
+    return prices.parent / "months"
+
+
+def test_a_chart_of_months_marks_them(of_months: Path, out: Path, tmp_path: Path) -> None:
+    """On the first row that sees each; with weeks beside them, if their columns are what is drawn."""
+    drawn = chart_of(open_output(str(of_months)), "AAA")
+    assert [panel.names[0] for panel in drawn.panels] == ["m_close", "m_rsi_14", "m_macd"]
+    assert drawn.caption.endswith("1,044 rows, 48 months became visible")
+    assert drawn.convention == "a month is visible from the day after its last one"
+    found = drawn.to_dict()
+    assert (found["every"], found["periods"]) == ("month", 48)
+    assert "weeks" not in found and "week_end" not in found["steps"]
+    rows = read(of_months).filter(pc.field("symbol") == "AAA")
+    first: dict[str, str] = {}
+    for date, end in zip(rows["date"].to_pylist(), rows["m_month_end"].to_pylist(), strict=True):
+        if end is not None:
+            first.setdefault(str(end), str(date)[:10])
+    steps = found["steps"]
+    marked = {end: date for end, date in zip(steps["period_end"], steps["date"], strict=True) if end is not None}
+    assert marked == first
+    assert chart_of(open_output(str(out)), "AAA", "m_close,m_sma_6").every == "month"
+    assert chart_of(open_output(str(out)), "AAA", "w_close,m_close").every == "week"
+    months = run_cli("chart", of_months, "AAA", "--start", "2024-06-01").stdout.splitlines()
+    (marks,) = [line for line in months if line.strip().startswith("months")]
+    assert len(marks.split()) == 1 + 20
+    page = tmp_path / "months.html"
+    done = run_cli("chart", of_months, "AAA", "-o", page)
+    assert done.returncode == 0, done.stderr
+    assert '"newest": "newest month seen"' in page.read_text(encoding="utf-8").replace('"newest":"', '"newest": "')
+
+
+@pytest.mark.parametrize(
+    ("every", "told", "when"),
+    [
+        ("2W", "3 bars of two weeks became visible", "W-FRI: two weeks are visible from the day after their last one"),
+        ("quarter", "1 quarter became visible", "a quarter is visible from the day after its last one"),
+    ],
+)
+def test_a_chart_says_what_is_visible_and_when(tmp_path: Path, every: str, told: str, when: str) -> None:
+    build(write(daily(["A"], 70), tmp_path / "p.parquet"), tmp_path / "out", every=every, features="bars")
+    drawn = chart_of(open_output(str(tmp_path / "out")), "A", start=dt.date(2022, 2, 20))
+    assert drawn.caption.endswith(told)
+    assert drawn.convention == when
+
+
+def test_latest_says_of_what_its_columns_are(of_months: Path, out: Path) -> None:
+    told = " ".join(run_cli("latest", of_months).stdout.split())
+    assert "3 of 43 columns of months are shown" in told
+    assert "m_close m_ret m_rsi_14" in told
+    told = " ".join(run_cli("latest", out, "--features", "returns").stdout.split())
+    assert "columns of weeks, months and quarters are shown" in told
+    assert "3 of 55 weekly columns" not in told
+
+
+def test_the_table_of_latest_has_the_columns_that_fit(of_months: Path) -> None:
+    """At 80 columns, names that are longer leave room for fewer, and no date is cut off."""
+    done = run_cli("latest", of_months, "--features", "m_month_end,m_macd_signal,m_volume_ratio_12")
+    heading, first, *_ = done.stdout.splitlines()
+    assert heading.split()[-2:] == ["m_month_end", "m_macd_signal"]
+    assert "…" not in heading + first
+    assert "2 of 3 columns of months are shown" in " ".join(done.stdout.split())
+
+
+def test_the_json_of_explain_names_the_last_day_of_any_period(out: Path) -> None:
+    job = ("explain", out, "AAA", "2024-05-15", "--json")
+    week = json.loads(run_cli(*job).stdout)
+    month = json.loads(run_cli(*job, "--feature", "m_close").stdout)
+    assert (week["every"], week["bar"]["period_end"], week["own_period_end"]) == ("week", "2024-05-10", "2024-05-17")
+    assert week["bar"]["week_end"] == "2024-05-10" and week["own_week_end"] == "2024-05-17"
+    assert week["calendar"][-1]["week_end"] == week["calendar"][-1]["period_end"]
+    assert (month["every"], month["bar"]["period_end"], month["own_period_end"]) == (
+        "month",
+        "2024-04-30",
+        "2024-05-31",
+    )
+    assert "week_end" not in month["bar"] and "own_week_end" not in month

@@ -158,7 +158,7 @@ def test_week_end_lets_a_friday_see_its_own_week(prices: pa.Table, tmp_path: Pat
     found = explained(prices, tmp_path, "2022-06-10", available="week-end")
     assert found.summary.startswith("Friday 2022-06-10 shows its own week: it ends on this day, and --available")
     assert found.bar is not None
-    assert found.bar.week_end == found.date == found.bar.seen_from
+    assert found.bar.period_end == found.date == found.bar.seen_from
     thursday = weekly_cli.explain(tmp_path / "out", "AAA", "2022-06-09")
     assert "its own week is not over before Friday 2022-06-10" in thursday.summary
     assert thursday.bar is not None

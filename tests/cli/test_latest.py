@@ -143,8 +143,8 @@ def test_only_some_symbols_and_columns(friday: Path) -> None:
         assert row == {name: every[symbol][name] for name in row}
     for arguments, message in (
         ({"symbols": ["SPX"]}, "has no symbol SPX; did you mean SPY"),
-        ({"features": "w_rsi_15"}, "no weekly column w_rsi_15.*did you mean w_rsi"),
-        ({"features": "w_rs_subsector"}, "no weekly column w_rs_subsector"),
+        ({"features": "w_rsi_15"}, "no column w_rsi_15 that build added.*did you mean w_rsi"),
+        ({"features": "w_rs_subsector"}, "no column w_rs_subsector that build added"),
     ):
         with pytest.raises(UsageError, match=message):
             latest(str(friday), **arguments)

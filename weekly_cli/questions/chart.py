@@ -1,4 +1,7 @@
-"""What a chart of one symbol shows: the daily price, the weekly columns as steps, and when each week became visible."""
+"""What a chart of one symbol shows: the daily price, weekly columns as steps, and when each week became visible.
+
+Of an output without weeks, or of columns of months, months are marked, and so on.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,22 @@ from weekly_cli.compute.bars import usable_values
 from weekly_cli.dataset.dates import as_date, day_of, session_days
 from weekly_cli.dataset.schema import prices
 from weekly_cli.errors import UsageError
+from weekly_cli.names import PERIODS
 from weekly_cli.questions.built import Built, history_of
-from weekly_cli.questions.chart_panels import WEEK_END, Panel, chosen_columns, panels_of
+from weekly_cli.questions.chart_panels import Panel, chosen_columns, end_column, every_of, panels_of
 
 Days = NDArray[np.int32]
 Floats = NDArray[np.floating[Any]]
 #: From this ratio of the highest to the lowest price on, equal distances are equal ratios.
 _LOG_RATIO = 8.0
-_WHEN = {
-    "next-week": "a week is visible from the day after its last one",
-    "week-end": "a week is visible from its last day on",
+_WHEN = {"next-week": "from the day after {its} last one", "week-end": "from {its} last day on"}
+#: What is visible then: of two or four weeks, both or all.
+_SEEN = {
+    "week": "a week is visible",
+    "2W": "two weeks are visible",
+    "4W": "four weeks are visible",
+    "month": "a month is visible",
+    "quarter": "a quarter is visible",
 }
 
 
@@ -37,18 +46,19 @@ class Steps:
     ----------
     rows : int64[steps]
         The daily row from which on the values are there.
-    week_ends : int32[steps]
-        The week that became visible on that row, in days since 1970-01-01; `NO_WEEK` where none did.
+    ends : int32[steps]
+        The last day of the week or month that became visible on that row, in days since 1970-01-01; `NO_PERIOD` where
+        none did.
     values : mapping of column to float[steps]
         In the output's own type, NaN where null; integers as float64.
     """
 
     rows: NDArray[np.int64]
-    week_ends: Days
+    ends: Days
     values: Mapping[str, Floats]
 
 
-NO_WEEK = np.iinfo(np.int32).min
+NO_PERIOD = np.iinfo(np.int32).min
 
 
 @dataclass(frozen=True)
@@ -69,8 +79,10 @@ class Chart:
         The price's first.
     week, available : str
         The settings of the build.
-    has_weeks : bool
-        Whether the output has the column that says which week a row sees.
+    every : str
+        Of what is marked when it became visible, one of `names.PERIODS`: that of the first column that is drawn.
+    is_marked : bool
+        Whether the output has the column that says which of them a row sees.
     """
 
     output: str
@@ -82,7 +94,8 @@ class Chart:
     panels: tuple[Panel, ...]
     week: str
     available: str
-    has_weeks: bool
+    every: str
+    is_marked: bool
 
     @property
     def price_label(self) -> str:
@@ -91,8 +104,8 @@ class Chart:
 
     @property
     def visible(self) -> NDArray[np.int64]:
-        """The steps at which a week became visible."""
-        return np.flatnonzero(self.steps.week_ends != NO_WEEK)
+        """The steps at which a week, or a month, became visible."""
+        return np.flatnonzero(self.steps.ends != NO_PERIOD)
 
     @property
     def is_log(self) -> bool:
@@ -106,23 +119,32 @@ class Chart:
         """What is drawn, in a line."""
         first, last = as_date(self.days[0]), as_date(self.days[-1])
         rows = f"{len(self.days):,} row{'' if len(self.days) == 1 else 's'}"
-        return f"{first} to {last}, {rows}, {self._weeks}" + (", logarithmic scale" if self.is_log else "")
+        return f"{first} to {last}, {rows}, {self._marks}" + (", logarithmic scale" if self.is_log else "")
 
     @property
-    def _weeks(self) -> str:
-        if not self.has_weeks:
-            return f"weeks are not marked: the output has no {WEEK_END}"
+    def _marks(self) -> str:
+        period = PERIODS[self.every]
+        if not self.is_marked:
+            return f"{period.nouns} are not marked: the output has no {end_column(self.every)}"
         count = len(self.visible)
-        return f"{count:,} week{'' if count == 1 else 's'} became visible"
+        noun = period.noun if count == 1 else period.nouns
+        if period.noun == period.nouns:  # two weeks
+            noun = f"bar{'' if count == 1 else 's'} of {period.nouns}"
+        return f"{count:,} {noun} became visible"
 
     @property
     def convention(self) -> str:
-        """When a week is visible."""
-        return f"{self.week}: {_WHEN[self.available]}"
+        """When what is marked is visible."""
+        its = "their" if PERIODS[self.every].noun == PERIODS[self.every].nouns else "its"
+        when = f"{_SEEN[self.every]} {_WHEN[self.available].format(its=its)}"
+        return f"{self.week}: {when}" if PERIODS[self.every].end == PERIODS["week"].end else when
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is drawn as plain values: daily rows, and steps by the row on which each begins."""
         dates = [str(as_date(day)) for day in self.days]
+        ends = [None if day == NO_PERIOD else str(as_date(day)) for day in self.steps.ends]
+        count = len(self.visible) if self.is_marked else None
+        of_weeks = self.every == "week"
         return {
             "output": self.output,
             "symbol": self.symbol,
@@ -130,12 +152,15 @@ class Chart:
             "week": self.week,
             "available": self.available,
             "rows": len(self.days),
-            "weeks": len(self.visible) if self.has_weeks else None,
+            "every": self.every,
+            "periods": count,
+            **({"weeks": count} if of_weeks else {}),
             "panels": [list(panel.names) for panel in self.panels],
             "daily": {"date": dates, "price": plain(self.prices)},
             "steps": {
                 "date": [dates[row] for row in self.steps.rows],
-                "week_end": [None if day == NO_WEEK else str(as_date(day)) for day in self.steps.week_ends],
+                "period_end": ends,
+                **({"week_end": ends} if of_weeks else {}),
                 **{name: plain(values) for name, values in self.steps.values.items()},
             },
         }
@@ -175,15 +200,17 @@ def chart_of(
         )
     if start is not None and end is not None and end < start:
         raise UsageError(f"--end {end} is before --start {start}")
-    columns = chosen_columns(features, built.features, built.catalogue, built.name)
-    has_weeks = WEEK_END in built.features
+    columns = chosen_columns(features, built.features, built.catalogue, built.name, built.config.every[0])
+    every = every_of(columns[0]) if columns else built.config.every[0]
+    end_name = end_column(every)
+    is_marked = end_name in built.features
     price = str(built.record["price"])
     if price not in built.schema.names:
         raise UsageError(
             f"{built.name} was built without the daily {price}, which a chart needs; build it with that one"
         )
-    read = [built.roles["date"], price, *map(built.column_of, [*columns, *([WEEK_END] if has_weeks else [])])]
-    # All rows, though not all are drawn: whether a week became visible on a row shows in the row before it.
+    read = [built.roles["date"], price, *map(built.column_of, [*columns, *([end_name] if is_marked else [])])]
+    # All rows, though not all are drawn: whether a period became visible on a row shows in the row before it.
     table = built.with_own_names(history_of(built, symbol, list(dict.fromkeys(read))))
     days = session_days(table.column(built.roles["date"]), built.dates)[0]
     inside = _between(days, start, end)
@@ -198,11 +225,12 @@ def chart_of(
         price=price,
         days=days[inside],
         prices=np.where(usable_values(daily, "close"), daily, np.nan)[inside],
-        steps=_steps(table, columns, has_weeks, inside),
+        steps=_steps(table, columns, end_name if is_marked else None, inside),
         panels=panels_of(columns),
         week=str(built.record["week"]),
         available=str(built.record["available"]),
-        has_weeks=has_weeks,
+        every=every,
+        is_marked=is_marked,
     )
 
 
@@ -215,20 +243,20 @@ def _between(days: Days, start: datetime.date | None, end: datetime.date | None)
     return inside
 
 
-def _steps(table: pa.Table, columns: tuple[str, ...], has_weeks: bool, inside: NDArray[np.bool_]) -> Steps:
-    ends = _week_ends(table) if has_weeks else np.full(table.num_rows, NO_WEEK, np.int32)
+def _steps(table: pa.Table, columns: tuple[str, ...], end_name: str | None, inside: NDArray[np.bool_]) -> Steps:
+    nothing = np.full(table.num_rows, NO_PERIOD, np.int32)
+    ends = nothing if end_name is None else _ends(table.column(end_name))
     values = {name: _values(table.column(name)) for name in columns}
-    is_new_week = _differs(ends) & (ends != NO_WEEK)
-    is_step = np.logical_or.reduce([is_new_week, *map(_differs, values.values())])[inside]
+    is_new = _differs(ends) & (ends != NO_PERIOD)
+    is_step = np.logical_or.reduce([is_new, *map(_differs, values.values())])[inside]
     is_step[0] = True
     rows = np.flatnonzero(is_step)
-    newly_seen = np.where(is_new_week, ends, NO_WEEK).astype(np.int32)
+    newly_seen = np.where(is_new, ends, NO_PERIOD).astype(np.int32)
     return Steps(rows, newly_seen[inside][rows], {name: column[inside][rows] for name, column in values.items()})
 
 
-def _week_ends(table: pa.Table) -> Days:
-    column = table.column(WEEK_END)
-    return np.where(known(column), to_numpy(column.cast(pa.date32()), 0), NO_WEEK).astype(np.int32)
+def _ends(column: pa.ChunkedArray) -> Days:
+    return np.where(known(column), to_numpy(column.cast(pa.date32()), 0), NO_PERIOD).astype(np.int32)
 
 
 def _values(column: pa.ChunkedArray) -> Floats:

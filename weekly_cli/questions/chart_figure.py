@@ -31,11 +31,12 @@ INK, MUTED, DAILY_COLOR, FAINT, GRID = "#1f2933", "#5b6673", "#4a5560", "#b8c0c8
 #: Lets-Plot does not tell where a panel is; only the background of one has this colour.
 PANEL_COLOR = "#fffffe"
 _DASHES = ("solid", "dashed", "dotted")
-#: Of steps, in Lets-Plot's unit of 2.2 pixels: where few weeks are in view, and where many are.
+#: Of steps, in Lets-Plot's unit of 2.2 pixels: where few weeks or months are in view, and where many are.
 STEP_SIZES = (0.8, 0.55)
-#: In one view, no more weeks than this are marked: their marks would be one band.
+#: In one view, no more of them than this are marked: their marks would be one band.
 MOST_MARKS = 120
 DAY_MS = 86_400_000
+_PERIOD_DAYS = {"week": 7.0, "2W": 14.0, "4W": 28.0, "month": 30.4, "quarter": 91.3}
 #: One date for so many pixels, at most.
 DATE_PIXELS = 76
 #: Distances of dates on the axis: in days, for Lets-Plot, and the format. Years are those of the calendar.
@@ -71,12 +72,12 @@ def height_of(chart: Chart) -> int:
 def figure(chart: Chart, *, interactive: bool = False) -> Any:
     """Return a chart's figure, a `lets_plot.plot.subplots.SupPlotsSpec`.
 
-    It is as a picture shows it; `interactive` ones have the marks of all weeks, of which a page chooses.
+    It is as a picture shows it; `interactive` ones have all marks, of which a page chooses.
     """
     lp = lets_plot()
     panels = [_panel(chart, number) for number in range(len(chart.panels))]
     if len(chart.visible):
-        panels.insert(1, _strip(chart, 0 if interactive else lowest_level(weeks_of(chart))))
+        panels.insert(1, _strip(chart, 0 if interactive else lowest_level(periods_of(chart))))
     heights = _heights(chart)
     grid = lp.gggrid(panels, ncol=1, heights=heights, align=True, vspace=0)
     return grid + lp.ggsize(WIDTH, sum(heights))
@@ -89,9 +90,14 @@ def span_of(chart: Chart) -> tuple[float, float]:
     return (first - margin) * DAY_MS, (last + margin) * DAY_MS
 
 
-def weeks_of(chart: Chart) -> float:
-    """Return how many weeks a chart spans."""
-    return float(chart.days[-1] - chart.days[0]) / DAYS_PER_WEEK
+def period_days(chart: Chart) -> float:
+    """Return how many days of the calendar a week has, or what else is marked."""
+    return _PERIOD_DAYS[chart.every]
+
+
+def periods_of(chart: Chart) -> float:
+    """Return how many weeks, or months, a chart spans."""
+    return float(chart.days[-1] - chart.days[0]) / period_days(chart)
 
 
 def log_levels(low: float, high: float) -> list[list[float]]:
@@ -134,15 +140,15 @@ def step_data(chart: Chart, name: str) -> Data:
     return {"x": times[is_drawn], "y": np.where(is_end, before, values)[is_drawn], "run": runs[is_drawn]}
 
 
-def week_data(chart: Chart) -> Data:
-    """Return when weeks became visible, with levels: every 2 ** n-th week has the level n or above."""
+def mark_data(chart: Chart) -> Data:
+    """Return when weeks or months became visible, with levels: every 2 ** n-th one has the level n or above."""
     levels = [(number & -number).bit_length() - 1 if number else 99 for number in range(len(chart.visible))]
     return {"x": _times(chart.days[chart.steps.rows[chart.visible]]), "level": np.array(levels, np.int64)}
 
 
-def lowest_level(weeks: float) -> int:
-    """Return from which level on weeks are marked if so many are in view."""
-    return max(0, math.ceil(math.log2(max(1.0, weeks) / MOST_MARKS)))
+def lowest_level(periods: float) -> int:
+    """Return from which level on they are marked if so many are in view."""
+    return max(0, math.ceil(math.log2(max(1.0, periods) / MOST_MARKS)))
 
 
 def _times(days: Days) -> NDArray[np.float64]:
@@ -186,7 +192,7 @@ def _panel(chart: Chart, number: int) -> Any:
         lines += _layer(lp.geom_area, _corners(step_data(chart, name)), name, 99, fill=FAINT, alpha=0.55, size=0)
     if is_price:
         lines += _prices(chart)
-    size = STEP_SIZES[weeks_of(chart) > MOST_MARKS]
+    size = STEP_SIZES[periods_of(chart) > MOST_MARKS]
     for place, name in enumerate(panel.columns):
         look = {"color": PALETTE[place % len(PALETTE)], "linetype": _DASHES[place // len(PALETTE) % len(_DASHES)]}
         lines += _layer(lp.geom_step, step_data(chart, name), name, place + 1, size=size, **look)
@@ -224,10 +230,10 @@ def _literal(label: str) -> str:
 
 
 def _strip(chart: Chart, lowest: int) -> Any:
-    """Return the marks of weeks. Lets-Plot gives a panel 50 pixels, of which the strip shows the first few."""
+    """Return the marks. Lets-Plot gives a panel 50 pixels, of which the strip shows the first few."""
     lp = lets_plot()
 
-    data = week_data(chart)
+    data = mark_data(chart)
     marks = lp.geom_segment(
         lp.aes(x="x", xend="x"),
         data=_rows(data, data["level"] >= lowest),

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from weekly_cli.errors import UsageError
+from weekly_cli.names import PERIODS
 from weekly_cli.questions.chart import Chart
 from weekly_cli.questions.chart_figure import (
     DATE_PIXELS,
@@ -23,6 +24,7 @@ from weekly_cli.questions.chart_figure import (
     figure,
     height_of,
     log_levels,
+    period_days,
     prices_drawn,
     span_of,
 )
@@ -106,8 +108,10 @@ def _drawn(chart: Chart) -> dict[str, Any]:
         "height": height_of(chart),
         "span": span_of(chart),
         "daily": shown["daily"],
-        "steps": shown["steps"],
+        "steps": {name: values for name, values in shown["steps"].items() if name != "week_end"},
         "columns": {"price": chart.price_label, "weekly": list(chart.steps.values)},
+        "newest": f"newest {PERIODS[chart.every].noun} seen",
+        "periodDays": period_days(chart),
         "spacings": SPACINGS,
         "datePixels": DATE_PIXELS,
         "mostMarks": MOST_MARKS,

@@ -10,15 +10,14 @@ from weekly_cli.compute.features import Catalogue
 from weekly_cli.errors import UsageError
 from weekly_cli.names import PERIODS, did_you_mean
 
-WEEK_END = "w_week_end"
 #: What names of columns begin with, of weeks and of longer periods.
 _CLOCK = f"(?:{'|'.join(period.prefix for period in PERIODS.values())})"
 #: Columns on the scale of the price.
 _OF_PRICE = re.compile(rf"{_CLOCK}(open|high|low|close|sma_\d+)")
 _MACD = re.compile(rf"({_CLOCK}macd)(_signal|_hist)?")
 _ENDS = tuple(f"{period.prefix}{period.end}" for period in PERIODS.values())
-#: What is drawn unless something is asked for: of each pattern, the first column that the output has.
-_DEFAULTS = ("w_close", r"w_sma_\d+", r"w_rsi_\d+", "w_macd", "w_macd_signal", "w_macd_hist")
+#: What is drawn unless something is asked for, of one clock: of each pattern, the first column that the output has.
+_DEFAULTS = ("close", r"sma_\d+", r"rsi_\d+", "macd", "macd_signal", "macd_hist")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,23 @@ class Panel:
         return (*self.columns, *self.bars)
 
 
-def chosen_columns(wanted: str | None, features: Sequence[str], catalogue: Catalogue, output: str) -> tuple[str, ...]:
+def end_column(every: str) -> str:
+    """Return the name of the column with the last days of a clock's bars.
+
+    >>> end_column("week"), end_column("month")
+    ('w_week_end', 'm_month_end')
+    """
+    return f"{PERIODS[every].prefix}{PERIODS[every].end}"
+
+
+def every_of(column: str) -> str:
+    """Return the clock of a column by its name; that of the week for others, such as the week to date."""
+    return next((every for every, period in PERIODS.items() if column.startswith(period.prefix)), "week")
+
+
+def chosen_columns(
+    wanted: str | None, features: Sequence[str], catalogue: Catalogue, output: str, every: str
+) -> tuple[str, ...]:
     """Return the columns that are drawn, without the last days of bars.
 
     Parameters
@@ -61,6 +76,8 @@ def chosen_columns(wanted: str | None, features: Sequence[str], catalogue: Catal
         What it could have.
     output : str
         Its name, for error messages.
+    every : str
+        The clock whose columns are drawn if nothing is asked for.
 
     Raises
     ------
@@ -68,7 +85,8 @@ def chosen_columns(wanted: str | None, features: Sequence[str], catalogue: Catal
         If the output lacks one.
     """
     if wanted is None:
-        found = [next((name for name in features if re.fullmatch(pattern, name)), None) for pattern in _DEFAULTS]
+        patterns = [PERIODS[every].prefix + pattern for pattern in _DEFAULTS]
+        found = [next((name for name in features if re.fullmatch(pattern, name)), None) for pattern in patterns]
         return tuple(name for name in found if name is not None)
     names = [feature.name for feature in catalogue.select(wanted) if feature.name in features]
     for word in filter(None, (part.strip() for part in wanted.split(","))):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from weekly_cli.errors import UsageError
-from weekly_cli.names import printable
+from weekly_cli.names import PERIODS, printable
 from weekly_cli.questions.chart import Chart
 from weekly_cli.questions.chart_figure import (
     BREAK,
@@ -22,7 +22,7 @@ from weekly_cli.questions.chart_figure import (
     figure,
     height_of,
     lowest_level,
-    weeks_of,
+    periods_of,
 )
 
 #: What systems have instead of each other; without fontconfig, nobody translates "sans-serif".
@@ -52,10 +52,11 @@ def title_of(chart: Chart) -> str:
 
 
 def subtitles_of(chart: Chart, *, interactive: bool) -> tuple[str, str]:
-    """Return what is drawn and when a week is visible; in an `interactive` chart, zooming shows more weeks."""
-    every = 2 ** lowest_level(weeks_of(chart))
-    which = "a week" if every == 1 else f"every {every}{'nd' if every in (2, 32) else 'th'} week"
-    more = " (every one if you zoom in)" if interactive and every > 1 else ""
+    """Return what is drawn and when a week is visible; in an `interactive` chart, zooming shows more of them."""
+    nth, period = 2 ** lowest_level(periods_of(chart)), PERIODS[chart.every]
+    noun = "bar" if period.noun == period.nouns else period.noun  # of two weeks
+    which = f"a {noun}" if nth == 1 else f"every {nth}{'nd' if nth in (2, 32) else 'th'} {noun}"
+    more = " (every one if you zoom in)" if interactive and nth > 1 else ""
     marks = f"; ticks: {which} becomes visible{more}" if len(chart.visible) else ""
     return printable(chart.caption), chart.convention + marks
 

@@ -1,6 +1,6 @@
 """The script of a chart's page: zooms and moves all panels together, and shows the values of the day under the mouse.
 
-Lets-Plot draws what is in view, each time anew, so that scales, dates and marks of weeks fit it: its own zoom keeps
+Lets-Plot draws what is in view, each time anew, so that scales, dates and marks fit it: its own zoom keeps
 what they were for all. All texts become text nodes, whatever they hold.
 """
 
@@ -11,7 +11,7 @@ const drawn = JSON.parse(document.getElementById("drawn").textContent);
 const {figure, daily, steps, columns} = drawn;
 const chart = document.getElementById("chart"), line = document.getElementById("day");
 const values = document.getElementById("values");
-const DAY = 86400000, WEEK = 7 * DAY, LEAST = 4 * DAY;
+const DAY = 86400000, LEAST = 4 * DAY;
 const timeOf = (date) => Date.parse(date + "T00:00:00Z");
 const days = daily.date.map(timeOf), stepDays = steps.date.map(timeOf);
 let [low, high] = drawn.span, isDue = false, dragged = null;
@@ -32,14 +32,14 @@ function firstAbove(sorted, value) {
 function inView(data) {
   if (!data || !data.x) return data;
   const from = Math.max(0, firstAbove(data.x, low) - 1), to = firstAbove(data.x, high) + 1;
-  const lowest = Math.max(0, Math.ceil(Math.log2(Math.max(1, weeksInView()) / drawn.mostMarks)));
+  const lowest = Math.max(0, Math.ceil(Math.log2(Math.max(1, periodsInView()) / drawn.mostMarks)));
   const isShown = (row) => row >= from && row < to && (!data.level || data.level[row] >= lowest);
   const columns = Object.entries(data).map(([name, column]) => [name, column.filter((_, row) => isShown(row))]);
   return Object.fromEntries(columns);
 }
 
-function weeksInView() {
-  return (high - low) / WEEK;
+function periodsInView() {
+  return (high - low) / DAY / drawn.periodDays;
 }
 
 function spacing(width) {
@@ -65,7 +65,7 @@ function scaleOf(scale, layers, width) {
 }
 
 function panelInView(panel, width) {
-  const size = drawn.stepSizes[+(weeksInView() > drawn.mostMarks)];
+  const size = drawn.stepSizes[+(periodsInView() > drawn.mostMarks)];
   const layers = panel.layers.map((layer) => {
     return {...layer, ...(layer.geom === "step" ? {size} : {}), data: inView(layer.data)};
   });
@@ -107,12 +107,12 @@ function nearest(time) {
 }
 
 function fill(row) {
-  let step = firstAbove(stepDays, days[row]) - 1, week = step;
-  while (week >= 0 && !steps.week_end[week]) week -= 1;
+  let step = firstAbove(stepDays, days[row]) - 1, newest = step;
+  while (newest >= 0 && !steps.period_end[newest]) newest -= 1;
   const day = new Date(days[row]).toLocaleDateString("en", {weekday: "short", timeZone: "UTC"});
   const texts = [
     ["date", day + " " + daily.date[row]],
-    ["newest week seen", week < 0 ? null : steps.week_end[week]],
+    [drawn.newest, newest < 0 ? null : steps.period_end[newest]],
     [columns.price, daily.price[row]],
     ...columns.weekly.map((name) => [name, steps[name][step]]),
   ];

@@ -94,7 +94,7 @@ def explain(
         available=row.clock.available,
         summary=_summary(row),
         visible="" if bar is None else visible(row, bar),
-        own_week_end=as_date(row.end(row.own)),
+        own_period_end=as_date(row.end(row.own)),
         bar=bar,
         calendar=calendar(row),
         feature=None

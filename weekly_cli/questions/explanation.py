@@ -35,9 +35,9 @@ class Day:
 
 @dataclass(frozen=True)
 class CalendarWeek:
-    """A week of the calendar: its sessions, those that add to a bar, and from when its bar may be seen."""
+    """A week of the calendar, or a month: its sessions, those that add to a bar, and from when its bar may be seen."""
 
-    week_end: datetime.date
+    period_end: datetime.date
     sessions: tuple[datetime.date, ...]
     used: tuple[datetime.date, ...]
     seen_from: datetime.date
@@ -63,7 +63,7 @@ class SeenBar:
         How its open, high, low, close, volume and days come out of them.
     """
 
-    week_end: datetime.date
+    period_end: datetime.date
     number: int
     seen_from: datetime.date
     first_row: datetime.date
@@ -127,7 +127,7 @@ class Explanation:
         Which period the row sees, and why: one sentence.
     visible : str
         From when on that bar is seen, and why not earlier.
-    own_week_end : datetime.date
+    own_period_end : datetime.date
         The last day of the period in which the row lies.
     bar : SeenBar or None
         None: the row sees no bar, or none that the output's rows make.
@@ -156,7 +156,7 @@ class Explanation:
     available: str
     summary: str
     visible: str
-    own_week_end: datetime.date
+    own_period_end: datetime.date
     bar: SeenBar | None
     calendar: tuple[CalendarWeek, ...]
     feature: ExplainedFeature | None
@@ -173,8 +173,12 @@ class Explanation:
         return not self.differing
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it: dates as text, missing numbers as null."""
+        """Return it as JSON has it: dates as text, missing numbers as null; a week's last day has two names."""
         values: dict[str, Any] = _plain(self)
+        if self.every == "week":
+            values["own_week_end"] = values["own_period_end"]
+            for named in filter(None, (values["bar"], *values["calendar"])):
+                named["week_end"] = named["period_end"]
         return values | {"agrees": self.agrees}
 
 

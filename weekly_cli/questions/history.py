@@ -243,5 +243,5 @@ def feature_of(built: Built, name: str, steps: Mapping[str, Step]) -> Feature:
         raise refusal("--feature", name, built.record)
     if own not in built.features or not isinstance(feature, Feature):
         hint = of_label(name) or did_you_mean(name, names)
-        raise UsageError(f"--feature {name}: {built.name} has no such weekly column{hint}")
+        raise UsageError(f"--feature {name}: {built.name} has no such column that build added{hint}")
     return feature

@@ -187,7 +187,9 @@ def _chosen(built: Built, features: str) -> list[str]:
             raise refusal("--features", word, built.record)
         if word not in ("all", *families, *built.features):
             hint = of_label(word) or did_you_mean(word, [*families, *built.features])
-            raise UsageError(f"--features: {built.name} has no weekly column {word}, and no family has this name{hint}")
+            raise UsageError(
+                f"--features: {built.name} has no column {word} that build added, and no family has this name{hint}"
+            )
     asked = {one.name for one in built.catalogue.select(features)}
     names = [name for name in built.features if name in asked]
     if not names and built.of_plugins:

@@ -89,7 +89,7 @@ def seen_bar(row: Row) -> SeenBar:
     last_days = rows.days if not len(following) else rows.days[rows.days < row.seen_from(int(following[0]))]
     of_period = np.flatnonzero(row.clock.period(rows.days) == period)
     return SeenBar(
-        week_end=as_date(row.end(period)),
+        period_end=as_date(row.end(period)),
         number=row.bar + row.offset,
         seen_from=as_date(row.seen_from(period)),
         first_row=as_date(row.day if first is None else first),
@@ -154,7 +154,7 @@ def calendar(row: Row) -> tuple[CalendarWeek, ...]:
         sessions, used = (rows.days[of_period & keep].tolist() for keep in (True, ~rows.unusable["close"]))
         found.append(
             CalendarWeek(
-                week_end=as_date(row.end(period)),
+                period_end=as_date(row.end(period)),
                 sessions=tuple(map(as_date, sessions)),
                 used=tuple(map(as_date, used)),
                 seen_from=as_date(row.seen_from(period)),

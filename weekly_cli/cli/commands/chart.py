@@ -34,7 +34,7 @@ def chart(
     symbol: Annotated[str, typer.Argument(help="The symbol to draw.")],
     features: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Weekly columns and families; else close, SMA 20, RSI and MACD."),
+        typer.Option(metavar="NAME,...", help="Columns and families; else the week's close, SMA 20, RSI and MACD."),
     ] = None,
     to: Annotated[
         str | None,

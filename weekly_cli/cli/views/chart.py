@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from weekly_cli.cli.views.canvas import Canvas
 from weekly_cli.dataset.dates import as_date
-from weekly_cli.names import printable
+from weekly_cli.names import PERIODS, printable
 from weekly_cli.questions.chart import Chart
 from weekly_cli.questions.chart_panels import Panel
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _MOST_COLUMNS, _LEAST_COLUMNS = 120, 30
 _PRICE_ROWS, _PANEL_ROWS = 13, 5
 _LABEL_COLUMNS = 9
-#: Weeks are marked if no more of them share a column than this.
-_MOST_WEEKS_A_COLUMN = 0.5
+#: Weeks or months are marked if no more of them share a column than this.
+_MOST_MARKS_A_COLUMN = 0.5
 #: The daily line is the first; a terminal's own colours are legible on its background.
 _STYLES = ("default", "blue", "red", "green", "magenta", "yellow", "cyan")
 #: The signs of lines where there is no colour, or no dot, to tell them apart.
@@ -96,7 +96,7 @@ def _panel(
         label = (labels | levels).get(row, "")
         yield [(f"{label:>{_LABEL_COLUMNS}} ", "dim"), *(_on_level(texts, plain) if row in levels else texts)]
     if is_price:
-        yield from _week_marks(chart, columns, plain)
+        yield from _marks(chart, columns, plain)
 
 
 def _levels(panel: Panel, scale: _Scale, rows: int) -> dict[int, str]:
@@ -208,14 +208,16 @@ def _legend(all_series: Sequence[_Series], width: int, plain: bool) -> Iterator[
     yield line
 
 
-def _week_marks(chart: Chart, columns: int, plain: bool) -> Iterator[Line]:
+def _marks(chart: Chart, columns: int, plain: bool) -> Iterator[Line]:
     marked = chart.days[chart.steps.rows[chart.visible]]
-    if not len(marked) or len(marked) > columns * _MOST_WEEKS_A_COLUMN:
+    if not len(marked) or len(marked) > columns * _MOST_MARKS_A_COLUMN:
         return
     signs = [" "] * columns
     for share in _shares(chart, marked):
         signs[round(share * (columns - 1))] = "'" if plain else "╵"
-    yield [(f"{'weeks':>{_LABEL_COLUMNS}} ", "dim"), ("".join(signs), "blue")]
+    period = PERIODS[chart.every]
+    label = "bars" if period.noun == period.nouns else period.nouns  # of two weeks
+    yield [(f"{label:>{_LABEL_COLUMNS}} ", "dim"), ("".join(signs), "blue")]
 
 
 def _dates(chart: Chart, columns: int) -> Iterator[Line]:

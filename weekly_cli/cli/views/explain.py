@@ -35,7 +35,7 @@ def show(found: Explanation, console: Console) -> None:
     for line in _calendar(found):
         console.print(line, soft_wrap=True)
     if found.bar is not None:
-        title = f"The bar of {found.bar.week_end}, number {found.bar.number} of {printable(found.symbol)} (from 0)"
+        title = f"The bar of {found.bar.period_end}, number {found.bar.number} of {printable(found.symbol)} (from 0)"
         console.print(f"\n{title}", style="bold")
         console.print(_days(found.bar))
     if found.feature is not None:
@@ -57,7 +57,7 @@ def _calendar(found: Explanation) -> Iterator[str]:
     if found.every != "week":
         yield from _longer_periods(found)
         return
-    last = found.own_week_end
+    last = found.own_period_end
     names = [_WEEKDAYS[(last.weekday() + 1 + day) % 7] for day in range(7)]
     yield f"{'week to':<10}" + "".join(f"{name:>5}" for name in names)
     drawn = found.calendar
@@ -81,15 +81,15 @@ def _longer_periods(found: Explanation) -> Iterator[str]:
     for period in drawn:
         left_out = len(period.sessions) - len(period.used)
         rows = f"{len(period.sessions):,}{f' ({left_out:,} left out)' if left_out else ''}"
-        yield f"{period.week_end!s:<14}  {rows:<4}  {_what(period, noun)}"
+        yield f"{period.period_end!s:<14}  {rows:<4}  {_what(period, noun)}"
         if period is drawn[0] and len(drawn) < len(found.calendar):
             yield f"{'...':<14}  {len(found.calendar) - len(drawn):,} {PERIODS[found.every].nouns} more"
 
 
 def _week(found: Explanation, week: CalendarWeek) -> str:
-    begin = day_of(week.week_end) - 6
+    begin = day_of(week.period_end) - 6
     cells = [_cell(found, week, as_date(begin + day)) for day in range(7)]
-    return f"{week.week_end!s:<10}" + "".join(cells) + f"  {_what(week, 'week')}"
+    return f"{week.period_end!s:<10}" + "".join(cells) + f"  {_what(week, 'week')}"
 
 
 def _what(period: CalendarWeek, noun: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from weekly_cli.names import printable
+from weekly_cli.names import PERIODS, printable
 from weekly_cli.questions.latest import FACTS, Latest
 
 if TYPE_CHECKING:
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 _SYMBOLS_SHOWN, _SYMBOL_SIGNS = 10, 12
 _HEADINGS = dict(zip(FACTS, ("last row", "session", "week end", "age"), strict=True))
-#: What is shown of the features where there is no room for all.
-_SHOWN_FIRST = ("w_close", "w_ret", "w_rsi_14")
+#: What is shown of the features where there is no room for all, of the first clock that they have.
+_SHOWN_FIRST = ("close", "ret", "rsi_14")
 _FEATURES_SHOWN = 3
+_GAP = 2
 
 
 def show(found: Latest, console: Console, written: str | None) -> None:
@@ -24,27 +25,47 @@ def show(found: Latest, console: Console, written: str | None) -> None:
 
     table = found.table
     features = table.column_names[1 + len(FACTS) :]
-    first = [name for name in _SHOWN_FIRST if name in features]
-    shown = [*first, *(name for name in features if name not in first)][:_FEATURES_SHOWN]
+    clocks = [period for period in PERIODS.values() if any(name.startswith(period.prefix) for name in features)]
+    first = [f"{clocks[0].prefix}{name}" for name in _SHOWN_FIRST] if clocks else []
+    first = [name for name in first if name in features]
+    wanted = [*first, *(name for name in features if name not in first)][:_FEATURES_SHOWN]
+    rows = table.select([table.column_names[0], *FACTS, *wanted]).slice(0, _SYMBOLS_SHOWN)
+    texts = [[_text(value) for value in column.to_pylist()] for column in rows.columns]
+    headings = [printable(table.column_names[0]), *(_HEADINGS[name] for name in FACTS), *map(printable, wanted)]
+    shown = _fitting(headings, texts, console.width)
     grid = Table(box=None, pad_edge=False)
-    grid.add_column(printable(table.column_names[0]), no_wrap=True, max_width=_SYMBOL_SIGNS)
-    for name in FACTS:
-        grid.add_column(_HEADINGS[name], no_wrap=True, justify="right" if name == "age_days" else "left")
-    for name in shown:
-        grid.add_column(printable(name), no_wrap=True, justify="right")
-    rows = table.select([table.column_names[0], *FACTS, *shown]).slice(0, _SYMBOLS_SHOWN)
-    for values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-        grid.add_row(*map(_text, values))
+    for name, heading in zip(rows.column_names[:shown], headings[:shown], strict=True):
+        is_left = name != "age_days" and name not in wanted
+        most = _SYMBOL_SIGNS if name == table.column_names[0] else None
+        grid.add_column(heading, no_wrap=True, max_width=most, justify="left" if is_left else "right")
+    for values in zip(*texts[:shown], strict=True):
+        grid.add_row(*values)
     console.print(grid)
-    for sentence in _sentences(found, len(rows), len(features), len(shown), written):
+    nouns = [period.nouns for period in clocks]
+    counted = len(rows), len(features), shown - 1 - len(FACTS)
+    for sentence in _sentences(found, counted, nouns, written):
         console.print(printable(sentence))
 
 
-def _sentences(found: Latest, symbols: int, n_features: int, n_shown: int, written: str | None) -> Iterator[str]:
-    n_symbols = len(found.table)
+def _fitting(headings: Sequence[str], texts: Sequence[Sequence[str]], width: int) -> int:
+    """Return how many columns fit, at least one feature."""
+    widths = [max(map(len, (heading, *column))) + _GAP for heading, column in zip(headings, texts, strict=True)]
+    widths[0] = min(widths[0], _SYMBOL_SIGNS + _GAP)
+    least = 2 + len(FACTS)
+    fitting = [number for number in range(least, len(widths) + 1) if sum(widths[:number]) - _GAP <= width]
+    return max(fitting, default=min(least, len(widths)))
+
+
+def _sentences(
+    found: Latest, counted: tuple[int, int, int], nouns: Sequence[str], written: str | None
+) -> Iterator[str]:
+    n_symbols, (symbols, n_features, n_shown) = len(found.table), counted
+    columns = "weekly columns"
+    if nouns and nouns != [PERIODS["week"].nouns]:
+        columns = f"columns of {', '.join(nouns[:-1])}{' and ' if len(nouns) > 1 else ''}{nouns[-1]}"
     if symbols < n_symbols or n_shown < n_features:
         yield (
-            f"{symbols:,} of {n_symbols:,} symbols and {n_shown} of {n_features} weekly columns are shown; "
+            f"{symbols:,} of {n_symbols:,} symbols and {n_shown} of {n_features} {columns} are shown; "
             + (f"{written} has all" if written else "-o FILE writes all, --symbols and --features choose")
         )
     elif written:
