@@ -217,6 +217,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "adds columns to daily rows, and rows weekly has none",
     ),
     "nothing joined": ({"join_max_age": 3}, "join_max_age is about tables that are joined; name one with --join"),
+    "two of a name": ({"join": "TWO:known_at"}, "two.parquet has two columns 'eps'; rename one of them"),
     "only keys": ({"join": "KEYS:known_at"}, "has no column beside its keys"),
 }
 
@@ -227,9 +228,11 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, case: str) -> None:
     known = facts(SYMBOLS)
     known.to_parquet(tmp_path / "facts.parquet", index=False)
     known[["symbol", "known_at"]].to_parquet(tmp_path / "keys.parquet", index=False)
+    two = [pa.array(known["known_at"]), pa.array(known["eps"]), pa.array(known["eps"])]
+    pq.write_table(pa.Table.from_arrays(two, ["known_at", "eps", "eps"]), tmp_path / "two.parquet")
     known.assign(ages_age_days=1).to_parquet(tmp_path / "ages.parquet", index=False)
     specs = [settings["join"]] if isinstance(settings.get("join"), str) else settings.get("join", [])
-    for name in ("facts", "keys", "ages"):
+    for name in ("facts", "keys", "ages", "two"):
         specs = [spec.replace(f"{name.upper()}:", f"{tmp_path / name}.parquet:") for spec in specs]
     given = {**settings, **({"join": specs} if specs else {})}
     with pytest.raises(UsageError, match=message):

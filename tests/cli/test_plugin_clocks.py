@@ -145,7 +145,7 @@ def test_a_plugin_without_a_column_of_these_clocks_is_refused(prices: Path, mine
     words = ("build", prices, "-o", tmp_path / "out", "--plugin", mine)
     refused = run_cli(*words, "--every", "4W")
     assert refused.returncode == 2
-    assert "columns of weeks and two weeks and months and quarters alone, and --every is 4W" in refused.stderr
+    assert "columns of weeks, two weeks, months and quarters alone, and --every is 4W" in refused.stderr
     assert "--every week,2W,4W,month,quarter adds them" in refused.stderr
     assert run_cli("features", "mine", "--plugin", mine, "--every", "4W").returncode == 2
     with pytest.raises(UsageError, match=r"m_gap is neither .*\(--every week,month adds it\)"):

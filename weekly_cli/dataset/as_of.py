@@ -113,6 +113,9 @@ def _described(spec: str, schema: DatasetSchema, config: Config) -> tuple[Joined
             f"{named}: {path} has no column {moment!r} that says when a row was known; it has "
             f"{', '.join(of_file.names)}{did_you_mean(moment, of_file.names)}"
         )
+    repeated = next((name for name in of_file.names if of_file.names.count(name) > 1), None)
+    if repeated is not None:
+        raise UsageError(f"{named}: {path} has two columns {repeated!r}; rename one of them, or leave it out")
     kind = of_file.field(moment).type
     if not (pa.types.is_temporal(kind) or is_text(kind)):
         raise UsageError(f"{named}: column {moment!r} of {path} is {kind}; it takes dates, timestamps or ISO 8601 text")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from weekly_cli.dataset.as_of_table import forget
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DatasetSchema
 from weekly_cli.files.store import OutputStore
@@ -53,7 +54,9 @@ class RunContext:
         """Write the bundles of a plan, on a cluster if there is one."""
         cluster = self.engines.cluster
         if cluster is None:
-            return partition(scan, plan, schema, address, self.resources.cpus, on_rows)
+            partitioned = partition(scan, plan, schema, address, self.resources.cpus, on_rows)
+            forget()  # the tables that were joined here; the workers' memory is needed for tasks
+            return partitioned
         cluster.resize(plan.workers)
         cluster.check_reach(scan.footers.pieces[0].path, self.store.address(MARK))
         return shuffle(scan, plan, schema, address, cluster.each, on_rows)

@@ -301,7 +301,7 @@ def _tasks(
     """Return the tasks; the benchmarks' bars, which all tasks may need, are computed once, here."""
     tasks = make_tasks(input_scan, plan, job, partitioned, comparisons, clocks, run.store)
     if plan.strategy != "direct":
-        forget()  # the tables that were joined here; the workers' memory is needed for tasks
+        forget()  # the tables to join, which this process has read to tell of them
     if job.benchmark_file is not None:
         write_benchmark_file(input_scan, plan, comparisons, tasks, job)
     return tasks

@@ -74,7 +74,8 @@ def refuse_without_columns(plugins: Iterable[Plugin], every: Sequence[str], sett
     for plugin in plugins:
         clocks = [clock for clock in PERIODS if any(feature.every == clock for feature in plugin.features)]
         if not set(clocks) & set(every):
-            nouns = " and ".join(PERIODS[clock].nouns for clock in clocks)
+            *others, last = (PERIODS[clock].nouns for clock in clocks)
+            nouns = f"{', '.join(others)} and {last}" if others else last
             wanted = ",".join(clock for clock in PERIODS if clock in (*clocks, *every))
             raise UsageError(
                 f"plugin {plugin.name} has columns of {nouns} alone, and {setting} is {','.join(every)}; "
