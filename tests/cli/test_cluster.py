@@ -67,8 +67,8 @@ def on_cluster(source: Path, output: Path, cluster: DaskCluster, **settings: obj
     return report_of(source, output, **given | settings)
 
 
-def on_loky(source: Path, output: Path) -> Report:
-    return report_of(source, output, jobs=2, strategy="batched", features=FEW)
+def on_loky(source: Path, output: Path, **settings: object) -> Report:
+    return report_of(source, output, **{"jobs": 2, "strategy": "batched", "features": FEW, **settings})
 
 
 # ---- the same output -------------------------------------------------------------------------------------
@@ -79,8 +79,8 @@ def test_the_output_is_that_of_the_local_pool_to_the_bit(
     layout: Callable[[Path], Path], cluster: DaskCluster, tmp_path: Path
 ) -> None:
     source = layout(tmp_path)
-    local = on_loky(source, tmp_path / "local")
-    far = on_cluster(source, tmp_path / "far", cluster)
+    local = on_loky(source, tmp_path / "local", cross_section="rank(w_ret)")
+    far = on_cluster(source, tmp_path / "far", cluster, cross_section="rank(w_ret)")
     assert far.tasks == local.tasks > 2
     assert picture(tmp_path / "far") == picture(tmp_path / "local")
     assert (far.bytes_partitioned > 0) == (local.bytes_partitioned > 0) == (layout is by_date)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from frames import ROUTES, build_by, build_here, daily, in_order, read, run_cli, shuffled, write
 
+import weekly_cli
 from weekly_cli.errors import InputRefused
 from weekly_cli.files.writers import WRITERS
 from weekly_cli.questions.explain import explain
@@ -301,6 +302,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     "a least alone": (["--min-group", "5"], 2, "--min-group is about columns among symbols"),
     "no universe": (["--cross-section", "rank(w_ret)", "--universe", "nowhere.csv"], 2, "nowhere.csv can't be read"),
     "the family": (["--features", "cross"], 2, "(--cross-section adds it)"),
+    "a column of it": (["--features", "w_ret_rank_x"], 2, '(--cross-section "rank(w_ret) by x" adds it)'),
 }
 
 
@@ -546,3 +548,27 @@ def test_features_lists_them(case: str) -> None:
     assert [row["column"] for row in rows] == wanted
     assert {row["family"] for row in rows} == {"cross"}
     assert "null with fewer values than --min-group" in rows[0]["formula"]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+def test_a_frame_has_the_same_columns(source: Path, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "members.csv").write_text("symbol,from,to\n" + "".join(f"{one},2022-02-01,\n" for one in SYMBOLS[:9]))
+    settings: dict[str, Any] = {
+        "cross_section": [*COLUMNS, *BY_SECTOR, "rank(w_rs_s00)", "rank(m_ret)"],
+        "every": "week,month",
+        "benchmark": "S00",
+        "features": "w_ret",
+        "universe": str(tmp_path / "members.csv"),
+        "min_group": 3,
+    }
+    wanted = build_here(source, tmp_path / "out", **settings)
+    rows = in_order(read(source)).replace_schema_metadata()
+    mixed = shuffled(rows.append_column("row", pa.array(range(rows.num_rows))))
+    added = weekly_cli.add_weekly_features(mixed.to_pandas() if kind == "pandas" else mixed, **settings)
+    found = pa.Table.from_pandas(added, preserve_index=False) if kind == "pandas" else added
+    found = found.sort_by("row")
+    assert found.column_names[-len(wanted.column_names[8:]) :] == wanted.column_names[8:]
+    for name in wanted.column_names[8:]:
+        assert found[name].combine_chunks().cast(wanted[name].type).equals(wanted[name].combine_chunks()), name
+    with pytest.raises(InputRefused, match="no column 'sektor' for cross_section by sektor"):
+        weekly_cli.add_weekly_features(mixed, cross_section="rank(w_ret) by sektor")

@@ -133,7 +133,7 @@ def test_hive_folders_csv_and_wide_tables(store: ObjectStore, tmp_path: Path) ->
     frame.pivot_table(index="date", columns="symbol", values="close").reset_index().to_csv(tmp_path / "wide.csv")
     for name in ("long", "wide"):
         url = store.upload(tmp_path / f"{name}.csv", f"texts/{name}.csv")
-        settings = {} if name == "long" else {"wide": "closes"}
+        settings = {"cross_section": "rank(w_ret)"} | ({} if name == "long" else {"wide": "closes"})
         there = weekly_cli.build(url, f"s3://{BUCKET}/texts-{name}", jobs=1, **settings)
         here = build(tmp_path / f"{name}.csv", tmp_path / name, **settings)
         assert there.rows == wanted.num_rows

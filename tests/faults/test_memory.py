@@ -118,6 +118,16 @@ def test_a_limit_holds_for_every_layout(layouts: Mapping[str, Path], tmp_path: P
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize(("layout", "jobs"), soaked([("date", 2)], [("symbol", 1), ("symbol", 2), ("date", 1)]))
+def test_a_limit_holds_for_places_among_all_symbols(
+    layouts: Mapping[str, Path], tmp_path: Path, layout: str, jobs: int
+) -> None:
+    placed = ("--cross-section", "rank(w_mom_12), zscore(w_vol_26), rank(w_close), rank(w_ret) by exchange")
+    held = held_by(layouts[layout], tmp_path / "out", "--memory-limit", "360MiB", "--jobs", jobs, *FEW, *placed)
+    assert held.peak_mib <= 360
+
+
+@pytest.mark.alone
 def test_a_limit_says_why_there_are_fewer_workers(layouts: Mapping[str, Path], tmp_path: Path) -> None:
     done = run_cli("plan", layouts["date"], "--memory-limit", "400MiB", "--jobs", 2, "-v", cwd=tmp_path)
     assert "limited by memory budget of 400 MiB" in " ".join(done.stdout.split())

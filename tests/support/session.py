@@ -93,6 +93,19 @@ def of_calendar() -> str:
     return str(table[shown].to_string(index=False))
 
 
+def of_cross_section() -> str:
+    """Build the sample with places among symbols, and return what pandas shows of some symbols on its last day."""
+    import pandas as pd
+
+    columns = "rank(w_mom_12), zscore(w_vol_26) by exchange"
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(folder, "build", str(SAMPLE), "--cross-section", columns, "--output", "out", "--quiet")
+        table = pd.read_parquet(Path(folder) / "out")
+    table = table[table["date"] == table["date"].max()].sort_values("w_mom_12_rank", ascending=False).head(6)
+    shown = ["symbol", "date", "exchange", "w_mom_12", "w_mom_12_rank", "w_vol_26", "w_vol_26_zscore_exchange"]
+    return str(table[shown].to_string(index=False, float_format="{:.4g}".format))
+
+
 def of_joined_rows() -> str:
     """Build the sample with a table of earnings as of each session, and return what pandas shows of some rows."""
     import pandas as pd

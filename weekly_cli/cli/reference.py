@@ -12,6 +12,7 @@ from typer.models import ArgumentInfo
 from weekly_cli.cli.commands import app
 from weekly_cli.cli.parameters import flags, info_of
 from weekly_cli.compute.features import catalogue
+from weekly_cli.compute.features.cross import EXAMPLES
 from weekly_cli.errors import EXIT_CODES
 from weekly_cli.findings import KINDS
 from weekly_cli.settings import SETTINGS, Setting
@@ -24,10 +25,12 @@ def exit_codes() -> str:
 
 
 def feature_table(every: str = "week") -> str:
-    """Return all features of a period as a Markdown table; of the week those of the week to date too."""
+    """Return all features of a period as a Markdown table; of the week those of its days, and among symbols, too."""
+    of_week = every == "week"
+    columns = catalogue(["{b}"], every=[every], with_developing=of_week).with_cross(EXAMPLES if of_week else ())
     rows = [
         (row.family, f"`{row.name}`", row.formula.replace("|", "\\|"), str(row.first_bar), row.parity)
-        for row in catalogue(["{b}"], every=[every], with_developing=every == "week").features
+        for row in columns.features
     ]
     return _table(("family", "column", "formula", "first bar (k)", "matches"), rows)
 

@@ -15,13 +15,14 @@ import pyarrow as pa
 from weekly_cli.compute.arrays import from_numpy
 from weekly_cli.compute.bars import Floats, Ints, bars_by_clock, closes_by_clock, columns_as_used
 from weekly_cli.compute.columns import BenchmarkBars, Recipe, arrow_type
+from weekly_cli.compute.features.cross import placed_features
 from weekly_cli.compute.labels import labels_up_to
 from weekly_cli.compute.running import running_bars
 from weekly_cli.compute.spans import blocks
 from weekly_cli.compute.treatment import Treatment, treated
 from weekly_cli.dataset.schema import name_collisions, prices, working_type
 from weekly_cli.dataset.source import Chunk
-from weekly_cli.dataset.written import check_sectors
+from weekly_cli.dataset.written import check_groups, check_sectors
 from weekly_cli.errors import InputRefused
 from weekly_cli.frames.incoming import Frame, take
 from weekly_cli.frames.keys import WHERE, Keys, columns_of, keys_of, refuse_repeated
@@ -31,12 +32,13 @@ from weekly_cli.run.benchmark_file import keyed_closes, numbered, numbers_for
 from weekly_cli.run.clocks import run_clocks
 from weekly_cli.run.comparisons import compare
 from weekly_cli.run.rows import sort_order
+from weekly_cli.run.section import CrossSection, Panels, section_of
 from weekly_cli.run.sectors import sectors_of
 from weekly_cli.run.wanted import Wanted, wanted_by
 from weekly_cli.settings import Config, from_python, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -60,6 +62,9 @@ class FrameSettings(TypedDict, total=False):
     available: str
     calendar: str
     developing: bool
+    cross_section: str | Sequence[str]
+    universe: str
+    min_group: int
     benchmark: str | Sequence[str]
     price: str
     negative_prices: str
@@ -122,6 +127,7 @@ def _computed(frame: Frame, config: Config, wanted: Wanted) -> pa.Table:
     roles, columns = columns_of(frame, config)
     keys = keys_of(columns[roles["symbol"]], columns[roles["date"]], roles, config)
     wanted = _with_sectors(frame, keys, roles["symbol"], config, wanted)
+    section = _section(frame, keys, roles["symbol"], config, wanted)
     order = sort_order(keys.codes, keys.days)
     refuse_repeated(keys, order)
     if order is not None:
@@ -130,7 +136,7 @@ def _computed(frame: Frame, config: Config, wanted: Wanted) -> pa.Table:
     adjusted = None if config.price is None else _sorted(_adjusted(frame, config), order)
     treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
     usable, adjusted, _ = treated(keys.codes, raw, adjusted, treatment)
-    added = _values(keys, usable, adjusted, config, wanted)
+    added = _values(keys, usable, adjusted, config, wanted, section)
     if order is None:
         return added
     places = np.empty_like(order)
@@ -146,8 +152,7 @@ def _with_sectors(frame: Frame, keys: Keys, symbol: str, config: Config, wanted:
     check_sectors(pa.schema(kinds), symbol, config)
     if not (columns and wanted.compares):
         return wanted
-    plain = {name: column.cast(working_type(column.type)) for name, column in columns.items()}
-    rows = Chunk(keys.codes.astype(np.int32), keys.days.astype(np.int32), pa.table(plain))
+    rows = _rows(frame, keys, columns)
     return replace(wanted, sector_map=sectors_of(lambda: [rows], keys.symbols, config, WHERE))
 
 
@@ -162,10 +167,34 @@ def _adjusted(frame: Frame, config: Config) -> pa.ChunkedArray:
     return frame.column(str(config.price))
 
 
+def _section(frame: Frame, keys: Keys, symbol: str, config: Config, wanted: Wanted) -> CrossSection | None:
+    """Return among whom bars are placed; None: they are not."""
+    if not wanted.crosses:
+        return None
+    check_groups(pa.schema([(name, frame.column(name).type) for name in frame.names]), symbol, config)
+
+    def chunks(names: list[str]) -> list[Chunk]:
+        return [_rows(frame, keys, names)]
+
+    return section_of(config, wanted, keys.symbols, chunks, WHERE)
+
+
+def _rows(frame: Frame, keys: Keys, names: Iterable[str]) -> Chunk:
+    """Return some columns of the frame's rows."""
+    columns = {name: frame.column(name) for name in names}
+    plain = {name: column.cast(working_type(column.type)) for name, column in columns.items()}
+    return Chunk(keys.codes.astype(np.int32), keys.days.astype(np.int32), pa.table(plain))
+
+
 def _values(
-    keys: Keys, prices_by_role: Mapping[str, Floats], adjusted: Floats | None, config: Config, wanted: Wanted
+    keys: Keys,
+    prices_by_role: Mapping[str, Floats],
+    adjusted: Floats | None,
+    config: Config,
+    wanted: Wanted,
+    section: CrossSection | None,
 ) -> pa.Table:
-    """Return the weekly columns of sorted rows."""
+    """Return the weekly columns of sorted rows; `section` is who takes part where they are placed."""
     n_symbols = len(keys.symbols)
     comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
@@ -180,6 +209,10 @@ def _values(
     differ = bool(compared) and (clocks[0].of_symbol is not None or clocks[0].has_sessions)
     of_clocks = closes_by_clock(keys.codes, keys.days, used, clocks) if differ else [bars]
     benchmarks = BenchmarkBars(keyed_closes(numbered(np.arange(n_symbols), of_clocks)), compared)
+    if section is not None:
+        panels = Panels(replace(recipe, features=placed_features(wanted.crosses), labels=None))
+        panels.add(bars, 0, n_symbols, benchmarks)
+        benchmarks = replace(benchmarks, placed=panels.places(section))
     schema = pa.schema([(feature.name, arrow_type(feature, config.dtype)) for feature in recipe.added])
     batches = [
         pa.record_batch(block.arrays(), schema=schema)

@@ -15,7 +15,7 @@ from weekly_cli.compute.bars import Floats, Ints, bars_by_clock
 from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BenchmarkBars, PlacedBars, Recipe
 from weekly_cli.compute.features import CrossFeature
-from weekly_cli.compute.features.cross import RANK
+from weekly_cli.compute.features.cross import RANK, placed_features
 from weekly_cli.dataset.schema import as_text
 from weekly_cli.dataset.source import Chunk
 from weekly_cli.errors import InputRefused
@@ -90,9 +90,8 @@ def all_bars(
             raise InputRefused(
                 f"{built.name} lacks the column {name!r} of its --cross-section by {by}, which --columns-out left out"
             )
-    features = tuple({one.placed.name: one.placed for one in wanted.crosses}.values())
     clocks = bound(clocks, None)
-    panels = Panels(Recipe(features, wanted.steps, clocks, config.dtype))
+    panels = Panels(Recipe(placed_features(wanted.crosses), wanted.steps, clocks, config.dtype))
     compared = compare(config, wanted, symbols, np.arange(len(symbols)), built.name)
     closes = benchmarks_of(built, symbols, compared, clocks)
     first = 0

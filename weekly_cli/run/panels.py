@@ -15,6 +15,7 @@ from weekly_cli.compute.bars import Bars, Ints, bars_by_clock, columns_as_used
 from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.columns import BarColumn, BarGroups, BenchmarkBars, Recipe, columns_of
 from weekly_cli.compute.features import CrossFeature, Step
+from weekly_cli.compute.features.cross import placed_features
 from weekly_cli.compute.panel import symbol_groups
 from weekly_cli.files import output_file
 from weekly_cli.names import PRICE_ROLES
@@ -86,9 +87,8 @@ class PanelTask:
 def recipe_of_placed(job: Job) -> Recipe:
     """Return which columns are placed among those of all symbols, and how they are computed."""
     recipe = job.recipe()
-    placed = (feature.placed for feature in recipe.features if isinstance(feature, CrossFeature))
-    features = tuple({feature.name: feature for feature in placed}.values())
-    return Recipe(features, recipe.steps, recipe.clocks, recipe.dtype)
+    crosses = (feature for feature in recipe.features if isinstance(feature, CrossFeature))
+    return Recipe(placed_features(crosses), recipe.steps, recipe.clocks, recipe.dtype)
 
 
 def values_of_bars(

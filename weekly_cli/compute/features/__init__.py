@@ -7,7 +7,7 @@ generated tables and the tests take it from here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -26,7 +26,7 @@ from weekly_cli.compute.features import (
 from weekly_cli.compute.features.bar import VISIBLE_FROM, WEEK_END
 from weekly_cli.compute.features.clock_columns import clock_columns
 from weekly_cli.compute.features.cross import FAMILY as CROSS
-from weekly_cli.compute.features.cross import CrossFeature, cross_features, placed_column
+from weekly_cli.compute.features.cross import CrossFeature, cross_features, placed_column, texts_of
 from weekly_cli.compute.features.declare import Feature, Step, evaluate
 from weekly_cli.compute.features.own import own_steps
 from weekly_cli.errors import UsageError
@@ -150,7 +150,7 @@ class Catalogue:
             return {feature.name for feature in self.features if feature.family == word}
         if any(feature.name == word for feature in self.features):
             return {word}
-        hint = self._hint(word, self.families) or _of_cross(word)
+        hint = _of_cross(word, self.steps) or self._hint(word, self.families)
         raise UsageError(f"{setting}: {word} is neither a family nor a column, as weekly-cli features lists them{hint}")
 
     def _hint(self, word: str, families: Sequence[str]) -> str:
@@ -173,8 +173,11 @@ def _of_developing(word: str) -> str:
     return " (--developing adds it)" if word in known else ""
 
 
-def _of_cross(word: str) -> str:
-    """Return how to get the columns among the bars of a period; empty if it is not their family."""
+def _of_cross(word: str, steps: Collection[str]) -> str:
+    """Return how to get a column among the bars of a period, or their family; empty if it is none."""
+    texts = texts_of(word, steps)
+    if texts:
+        return f' (--cross-section "{texts[0]}" adds it)'
     return " (--cross-section adds it)" if word == CROSS else ""
 
 

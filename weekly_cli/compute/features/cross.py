@@ -6,7 +6,7 @@ A value is given: it takes other symbols' bars, which a task does not have. The 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from weekly_cli.compute.features.declare import Feature
@@ -83,6 +83,11 @@ def placed_column(text: str) -> str:
     """
     match = CROSS_SECTION.fullmatch(text)
     return "" if match is None else match[2]
+
+
+def placed_features(crosses: Iterable[CrossFeature]) -> tuple[Feature, ...]:
+    """Return the columns that are placed, each once."""
+    return tuple({one.placed.name: one.placed for one in crosses}.values())
 
 
 def texts_of(name: str, columns: Collection[str]) -> tuple[str, ...]:
