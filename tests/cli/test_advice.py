@@ -55,7 +55,7 @@ def renamed(**names: str) -> Callable[[Path], None]:
 
 def with_two_closes(folder: Path) -> None:
     table = daily(SYMBOLS, 120)
-    prices(folder, table.append_column("last", table.column("close")))
+    prices(folder, table.append_column("PX_LAST", table.column("close")))
 
 
 def wide_with_a_note(folder: Path) -> None:
