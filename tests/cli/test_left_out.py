@@ -9,7 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frames import build, daily, read, report_of, run_cli, write
+from frames import build, daily, read, report_here, report_of, run_cli, write
+
+import weekly_cli
+from weekly_cli.errors import InputRefused
 
 pytestmark = pytest.mark.slow
 
@@ -60,11 +63,19 @@ def test_what_is_not_read_is_told_with_its_reason(tmp_path: Path, name: str, rea
         write(of("BBB"), folder / name)
     else:
         (folder / name).write_text("symbol,date,close\n")
-    assert f"{folder / name}: {reason}" in plan(folder)["not_read"]
+    (skipped,) = report_here(folder, tmp_path / "out").skipped
+    assert (skipped.path, skipped.reason.startswith(reason)) == (str(folder / name), True)
+    assert symbols(tmp_path / "out") == ["AAA"]
+
+
+def test_plan_and_report_tell_what_is_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "prices"
+    write(of("AAA"), folder / "a.parquet")
+    write(of("BBB"), folder / ".b.parquet")
+    assert f"{folder}/.b.parquet: hidden by its name" in plan(folder)["not_read"]
     done = run_cli("build", folder, "--output", tmp_path / "out", "--json")
     (skipped,) = json.loads(done.stdout)["skipped"]
-    assert (skipped["path"], skipped["reason"].startswith(reason)) == (str(folder / name), True)
-    assert symbols(tmp_path / "out") == ["AAA"]
+    assert skipped["path"] == f"{folder}/.b.parquet"
 
 
 @pytest.mark.parametrize("name", [".SPX.parquet", ".staging", "a.parquet.bak"])
@@ -73,8 +84,8 @@ def test_what_is_hidden_is_read_if_its_path_is_given(tmp_path: Path, name: str) 
     folder = tmp_path / "prices"
     write(of("AAA"), folder / "a.parquet")
     write(of("BBB"), folder / name / "b.parquet" if name == ".staging" else folder / name)
-    done = run_cli("build", folder, folder / name, "--output", tmp_path / "out", "-q")
-    assert (done.returncode, symbols(tmp_path / "out")) == (0, ["AAA", "BBB"])
+    weekly_cli.build([folder, folder / name], tmp_path / "out", jobs=1)
+    assert symbols(tmp_path / "out") == ["AAA", "BBB"]
 
 
 def test_nothing_is_told_of_a_clean_folder(tmp_path: Path) -> None:
@@ -125,10 +136,10 @@ def test_tables_with_a_log_are_refused(tmp_path: Path, mark: str, given: str) ->
     write(of("BBB"), table / "inner" / "b.parquet")
     (table / mark).parent.mkdir()
     (table / mark).write_text("{}")
-    done = run_cli("build", table / given, "--output", tmp_path / "out")
     kind = {"_": "a Delta", "m": "an Iceberg", ".": "a Hudi"}[mark[0]]
-    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
-    assert f"{table} is {kind} table" in done.stderr
+    with pytest.raises(InputRefused, match=f"{table} is {kind} table") as caught:
+        report_here(table / given, tmp_path / "out")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
@@ -188,7 +199,7 @@ def test_a_key_and_a_column_that_differ_are_refused(
     path = tmp_path / "prices" / f"key={key}" / "a.parquet"
     path.parent.mkdir(parents=True)
     pq.write_table(of("AAA").append_column("key", column), path, write_statistics=statistics, row_group_size=20)
-    done = run_cli("build", tmp_path / "prices", "--output", tmp_path / "out")
-    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+    with pytest.raises(InputRefused) as caught:
+        report_here(tmp_path / "prices", tmp_path / "out")
     for word in (str(path), "key=", f"has {other} "):
-        assert word in done.stderr
+        assert word in str(caught.value)
