@@ -78,6 +78,8 @@ FROM_FILE, FROM_FOLDER = "@file", "@folder"
 
 #: The last day of the week, named like pandas' anchored weekly offsets.
 ANCHORS = ("W-MON", "W-TUE", "W-WED", "W-THU", "W-FRI", "W-SAT", "W-SUN")
+#: The anchor of each symbol's own sessions.
+AUTO = "auto"
 #: When a bar becomes visible.
 AVAILABILITIES = ("next-week", "week-end")
 #: The same for bars of any period.

@@ -827,6 +827,7 @@ FLAGS: list[tuple[list[str], dict[str, Any]]] = [
     (["--columns", "symbol=T,close=L"], {"columns": (("symbol", "T"), ("close", "L"))}),
     (["--columns", "symbol=T", "--columns", "close=The Close"], {"columns": (("symbol", "T"), ("close", "The Close"))}),
     (["--week", "W-SUN"], {"week": "W-SUN"}),
+    (["--week", "auto"], {"week": "auto"}),
     (["--available", "week-end"], {"available": "week-end"}),
     (["--developing"], {"developing": True}),
     (

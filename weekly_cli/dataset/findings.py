@@ -23,7 +23,7 @@ from weekly_cli.files import discovery
 from weekly_cli.files.delta import BY_ITS_LOG
 from weekly_cli.files.discovery import Skipped
 from weekly_cli.findings import MOST_EXAMPLES, Example, Finding, finding
-from weekly_cli.names import ALIASES, ANCHORS, PRICE_ROLES, normal
+from weekly_cli.names import ALIASES, ANCHORS, AUTO, PRICE_ROLES, normal
 from weekly_cli.settings import Config
 
 #: Somewhere it may be tomorrow already.
@@ -189,6 +189,8 @@ def _wrong_anchor(calendar: Calendar, config: Config) -> Iterator[Finding]:
     A week of seven days is cut by each anchor, and days that are not consecutive by none.
     """
     used = calendar.used_weekdays
+    if config.week == AUTO:
+        return
     last = ANCHORS.index(config.week)
     following = (last + 1) % DAYS_PER_WEEK
     ends = [day for day in used if (day + 1) % DAYS_PER_WEEK not in used]

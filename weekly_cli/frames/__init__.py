@@ -27,7 +27,7 @@ from weekly_cli.errors import InputRefused
 from weekly_cli.frames.incoming import Frame, take
 from weekly_cli.frames.keys import WHERE, Keys, columns_of, keys_of, refuse_repeated
 from weekly_cli.frames.wording import in_python
-from weekly_cli.names import PRICE_ROLES
+from weekly_cli.names import AUTO, PRICE_ROLES
 from weekly_cli.run.benchmark_file import keyed_closes, numbered, numbers_for
 from weekly_cli.run.clocks import run_clocks
 from weekly_cli.run.comparisons import compare
@@ -35,6 +35,7 @@ from weekly_cli.run.rows import sort_order
 from weekly_cli.run.section import CrossSection, Panels, section_of
 from weekly_cli.run.sectors import sectors_of
 from weekly_cli.run.wanted import Wanted, wanted_by
+from weekly_cli.run.weeks import anchors_of, rows_by_weekday
 from weekly_cli.settings import Config, from_python, resolve
 
 if TYPE_CHECKING:
@@ -199,7 +200,11 @@ def _values(
     comparisons = compare(config, wanted, keys.symbols, np.arange(n_symbols), WHERE)
     compared = {name: np.array([*comparisons.symbols, -1])[numbers] for name, numbers in comparisons.numbers.items()}
     first, last = (int(keys.days.min()), int(keys.days.max())) if len(keys.days) else (0, 0)
-    clocks = run_clocks(config, wanted.calendars, keys.symbols, (first, last)).every
+    anchors = None
+    if config.week == AUTO:
+        rows = Chunk(keys.codes.astype(np.int32), keys.days.astype(np.int32), pa.table({}))
+        anchors = anchors_of(rows_by_weekday([rows], n_symbols, (first, last)))
+    clocks = run_clocks(config, wanted.calendars, keys.symbols, (first, last), anchors).every
     labels = labels_up_to(wanted.labels, last)
     recipe = Recipe(wanted.features, wanted.steps, clocks, config.dtype, labels=labels)
     used = columns_as_used(prices_by_role, adjusted)

@@ -32,7 +32,7 @@ from weekly_cli.inspection.facts import Build, Column, Inspection, Values
 from weekly_cli.inspection.repeats import sampled_repeats
 from weekly_cli.inspection.rows import ADJUSTED_CLOSE, RowFacts, count_rows
 from weekly_cli.inspection.suspects import search_prices
-from weekly_cli.names import KEY_ROLES, REQUIRED_ROLES, ROLES
+from weekly_cli.names import AUTO, KEY_ROLES, REQUIRED_ROLES, ROLES
 from weekly_cli.run import resources
 from weekly_cli.run.findings import with_suspects
 from weekly_cli.run.manifest import recorded_columns
@@ -94,7 +94,7 @@ def _see(config: Config, footers: Footers, features: Sequence[str], has_daily_ro
     return Seen(
         scanned,
         facts,
-        history.calendar(scanned, facts, config.week if "week" in config.sources else None),
+        history.calendar(scanned, facts, config.week if "week" in config.sources and config.week != AUTO else None),
         sampled_repeats(scanned, facts, threads),
         with_suspects(config, scanned, planned, suspects),
         n_searched,

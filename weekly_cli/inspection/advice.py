@@ -15,6 +15,7 @@ from weekly_cli.findings import Finding
 from weekly_cli.inspection.command import command_line, typed_settings
 from weekly_cli.inspection.facts import Calendar
 from weekly_cli.inspection.rows import RowFacts
+from weekly_cli.names import AUTO
 from weekly_cli.run.repeats import Repeats, differences
 from weekly_cli.settings import Config
 
@@ -46,7 +47,7 @@ def fitting_build(config: Config, seen: Seen) -> tuple[str | None, str | None]:
     if reasons or calendar is None:
         return None, "; ".join(reasons)
     fitting: dict[str, Any] = typed_settings(config)
-    if calendar.anchor != config.week:
+    if config.week not in (calendar.anchor, AUTO):
         fitting["week"] = calendar.anchor
     if scan.bad_rows and config.on_bad_rows == "error":
         fitting["on_bad_rows"] = "drop"

@@ -71,7 +71,7 @@ def _suspects_of(scan: Scan, config: Config, numbers: Ints) -> Suspects:
     treatment = Treatment(config.negative_prices, config.drop_padding, config.adjust_volume)
     raw, adjusted, _ = treated(codes, raw, adjusted, treatment)
     used = columns_as_used(raw, adjusted)
-    bars = bars_of(codes, days, used, SymbolClocks((weekly_clock(config),)))
+    bars = bars_of(codes, days, used, SymbolClocks((weekly_clock(config, scan),)))
     return find_suspects(
         (codes, days), raw, adjusted, (bars, quality_of(used)), None if beside is None else columns[beside]
     )

@@ -22,6 +22,7 @@ from weekly_cli.errors import UsageError
 from weekly_cli.names import PERIODS
 from weekly_cli.questions.built import Built, history_of
 from weekly_cli.questions.chart_panels import Panel, chosen_columns, end_column, every_of, panels_of
+from weekly_cli.questions.clocks import week_of
 
 Days = NDArray[np.int32]
 Floats = NDArray[np.floating[Any]]
@@ -227,7 +228,7 @@ def chart_of(
         prices=np.where(usable_values(daily, "close"), daily, np.nan)[inside],
         steps=_steps(table, columns, end_name if is_marked else None, inside),
         panels=panels_of(columns),
-        week=str(built.record["week"]),
+        week=week_of(built, symbol),
         available=str(built.record["available"]),
         every=every,
         is_marked=is_marked,

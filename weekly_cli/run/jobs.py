@@ -46,6 +46,7 @@ def make_job(
     of_days = config.rows == "daily"  # the index of daily rows is none of weekly ones
     metadata = for_columns(footers.schema.pandas, set(footers.schema.arrow.names) - set(left_out)) if of_days else {}
     record = conventions(footers, config, wanted) | recognized_by(footers, config, wanted, len(plan.selected))
+    record |= {"weeks": clocks.recorded} if clocks.recorded else {}
     metadata[METADATA_KEY.decode()] = json.dumps(record)
     return Job(
         schema=footers.schema.numbered() if plan.ordering else footers.schema,

@@ -25,6 +25,7 @@ from weekly_cli.files.output_name import check_output_name
 from weekly_cli.files.stores import connect, open_store
 from weekly_cli.files.target import place
 from weekly_cli.findings import Finding, merged
+from weekly_cli.names import AUTO
 from weekly_cli.run import resources
 from weekly_cli.run.accounting import refuse_duplicates, refuse_failures, refuse_findings, refuse_nothing
 from weekly_cli.run.clocks import RunClocks, clocks_of_scan
@@ -51,6 +52,7 @@ from weekly_cli.run.stages import Stages
 from weekly_cli.run.task import Job, Outcome, Task, part_file
 from weekly_cli.run.timeline import make_timeline
 from weekly_cli.run.wanted import Wanted, wanted_by
+from weekly_cli.run.weeks import with_anchors
 from weekly_cli.settings import Config, from_python, resolve
 
 
@@ -94,13 +96,15 @@ def run(
     engine: Engine | None = None,
     start_engine: StartEngine | None = None,
     last_day: int | None = None,
+    anchors: Mapping[str, str] | None = None,
     until: int | None = None,
     on_panels: Callable[[Placing], None] | None = None,
 ) -> Report:
     """Do what the settings ask for, send events to `listener`, and return the report.
 
     `engine` is a pool that is already started; the run ends it. `start_engine` starts one with a given number of
-    workers, whatever the settings choose. `last_day` is how far the data reach where the input is only some of them,
+    workers, whatever the settings choose. `last_day` is how far the data reach where the input is only some of them
+    and `anchors` the last day of the weeks of symbols that such data do not tell as all do,
     `until` the day after which rows are passed over, as if the input ended there. `on_panels` gets what is placed.
     """
     connect(config)
@@ -124,8 +128,9 @@ def run(
         refuse_findings(config, found)
         of_all = plan_of_all(context, input_scan, plan)
         wanted = _with_sectors(context, input_scan, of_all)
+        wanted = _with_anchors(context, wanted, input_scan, plan, anchors)
         comparisons = compare(config, wanted, input_scan.symbols, plan.selected, config.where)
-        clocks = clocks_of_scan(config, wanted.calendars, input_scan, plan.selected)
+        clocks = clocks_of_scan(config, wanted, input_scan, plan.selected)
         input_scan = clocks.noted(input_scan)
         job = make_job(config, context.wanted, input_scan, plan, comparisons, clocks, store)
         partitioned = _partition(context, input_scan, plan, job, resumed)
@@ -166,7 +171,8 @@ def plan_only(config: Config, listener: Listener = events.ignore) -> tuple[Scan,
         input_scan = scan_selected(footers, config, each, lambda _: None)
     plan = make_plan(input_scan, config, wanted, engines.capacity)
     refuse_findings(config, findings_in_plan(input_scan, plan, config, wanted))
-    return clocks_of_scan(config, wanted.calendars, input_scan, plan.selected).noted(input_scan), plan
+    wanted = with_anchors(wanted, config, input_scan, plan.selected, available.cpus, plan.chunk_rows)
+    return clocks_of_scan(config, wanted, input_scan, plan.selected).noted(input_scan), plan
 
 
 def findings_in_plan(input_scan: Scan, plan: Plan, config: Config, wanted: Wanted) -> tuple[Finding, ...]:
@@ -269,6 +275,19 @@ def _with_sectors(run: RunContext, input_scan: Scan, plan: Plan) -> Wanted:
             columns = zip(wanted.sector_map.column_names[1:], wanted.sector_map.columns[1:], strict=True)
             counts = ", ".join(f"{name} of {len(column) - column.null_count:,}" for name, column in columns)
             summary.append(f"{counts} of {len(plan.selected):,} symbols")
+    return wanted
+
+
+def _with_anchors(
+    run: RunContext, wanted: Wanted, input_scan: Scan, plan: Plan, known: Mapping[str, str] | None
+) -> Wanted:
+    """Return what is wanted, with the week of each symbol where its sessions tell it."""
+    if run.config.week != AUTO:
+        return wanted
+    with run.stages.stage("weeks") as summary:
+        threads = run.resources.cpus
+        wanted = with_anchors(wanted, run.config, input_scan, plan.selected, threads, plan.chunk_rows, known)
+        summary.append(f"the last days of the weeks of {len(plan.selected):,} symbols")
     return wanted
 
 

@@ -56,6 +56,8 @@ class Wanted:
         Who takes part in a cross section; None: everybody.
     calendars : Calendars or None
         Which symbols have which exchange's calendar.
+    anchors : tuple of str or None
+        The last day of the week of each symbol of the scan; None: they have the same, or `weeks` is to find them.
     """
 
     features: tuple[Feature, ...]
@@ -66,6 +68,7 @@ class Wanted:
     labels: tuple[Label, ...]
     universe: Universe | None = None
     calendars: Calendars | None = None
+    anchors: tuple[str, ...] | None = None
 
     @property
     def added(self) -> tuple[Feature | Label, ...]:

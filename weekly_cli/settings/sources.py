@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from weekly_cli import failpoints
 from weekly_cli.errors import UsageError
-from weekly_cli.names import did_you_mean
+from weekly_cli.names import AUTO, did_you_mean
 from weekly_cli.settings.kinds import Kind
 from weekly_cli.settings.table import SETTINGS, VARIABLE_PREFIX, Config, Setting, Source
 
@@ -145,6 +145,11 @@ def resolve(*layers: Layer) -> Config:
     config = Config(**values, sources={name: one.name for name, one in given.items()})
     if config.start and config.end and config.end < config.start:
         raise UsageError(f"{config.named('end')} {config.end} is before {config.named('start')} {config.start}")
+    if config.cross_section and config.week == AUTO:
+        raise UsageError(
+            f"{config.named('cross_section')} compares bars of the same weeks, and with {config.named('week')} {AUTO} "
+            "symbols may have others; name one anchor for all of them"
+        )
     early = next((name for name in ("calendar_map", "calendar") if getattr(config, name)), None)
     if config.cross_section and config.available == "week-end" and early is not None:
         raise UsageError(

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from weekly_cli.findings import ALL
-from weekly_cli.names import ANCHORS, AVAILABILITIES, DATE_UNITS, PREFIX, SAME_AVAILABILITIES, SECTOR_COLUMNS
+from weekly_cli.names import ANCHORS, AUTO, AVAILABILITIES, DATE_UNITS, PREFIX, SAME_AVAILABILITIES, SECTOR_COLUMNS
 from weekly_cli.settings import kinds, lists
 from weekly_cli.settings.kinds import Kind
 
@@ -230,7 +230,10 @@ class Config:
         ("week",), lists.Periods(), FEATURES, "Periods with bars and columns of their own: week,month,quarter, 2W, 4W.",
         changes_values=True,
     )  # fmt: skip
-    week: str = _row("W-FRI", kinds.Choice(*ANCHORS), FEATURES, "The week's last day.", changes_values=True)
+    week: str = _row(
+        "W-FRI", kinds.Choice(*ANCHORS, AUTO), FEATURES,
+        "The week's last day; auto takes the one that fits the sessions of each symbol.", changes_values=True,
+    )  # fmt: skip
     available: str = _row(
         "next-week", kinds.Choice(*AVAILABILITIES, same=SAME_AVAILABILITIES), FEATURES,
         "When a bar can be seen: from the day after its period, or from its last day on; also next-period, period-end.",

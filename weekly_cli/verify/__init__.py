@@ -39,6 +39,7 @@ from weekly_cli.run.manifest import fingerprint, read_record, recorded_settings
 from weekly_cli.run.plugins import names_to_run
 from weekly_cli.run.sectors import with_sectors
 from weekly_cli.run.wanted import wanted_by
+from weekly_cli.run.weeks import with_anchors
 from weekly_cli.settings import SETTINGS, Config, from_python, resolve
 from weekly_cli.verify.bars import check_bars
 from weekly_cli.verify.conversion import check_conversion
@@ -236,6 +237,7 @@ class _Verification:
             selected = select_symbols(input_scan, self.config)
             names = tuple(name for name in shared if name != input_scan.footers.schema.roles["symbol"])
             wanted = with_sectors(self.wanted, self.config, input_scan, selected, self.threads)
+            wanted = with_anchors(wanted, self.config, input_scan, selected, self.threads)
             return Sides(self.config, wanted, input_scan, table, selected, names, self.record is not None)
         return None
 
@@ -335,7 +337,5 @@ class _Verification:
         labels = tuple(label for label in self.wanted.labels if label.name in table_rows.table.column_names)
         sectors = sides.wanted.sector_map if self.config.sector_columns else None
         compares = compared(sides, codes)
-        sample = SampledSymbols(
-            self.config, sides.scan, codes, rows, compares, features, labels, sectors, self.wanted.calendars
-        )
+        sample = SampledSymbols(self.config, sides.scan, codes, rows, compares, features, labels, sides.wanted, sectors)
         return sample, table_rows.where(np.isin(table_rows.codes, codes))

@@ -75,7 +75,7 @@ class _Calendar:
         """The week of each symbol of the scan, and when its bar may be seen."""
         sides = self.sides
         every = np.arange(len(sides.scan.symbols))
-        return clocks_of_scan(sides.config, sides.wanted.calendars, sides.scan, every).every[0]
+        return clocks_of_scan(sides.config, sides.wanted, sides.scan, every).every[0]
 
     @property
     def differs(self) -> bool:
@@ -151,7 +151,7 @@ def _exact_weeks(calendar: _Calendar, codes: Ints) -> tuple[Weeks, Ints]:
     """Return the weeks of some symbols that have a row by the reference implementation, and the days of these rows."""
     sides, result = calendar.sides, calendar.empty()
     seen_from = np.zeros(calendar.shape, np.int64)
-    markets = markets_of(sides.scan, sides.config, sides.wanted.calendars)
+    markets = markets_of(sides.scan, sides.config, sides.wanted)
     schema = sides.scan.footers.schema
     rows = rows_of(sides, codes, pieces_of(sides.scan, codes), schema, needed_columns(sides.scan, sides.config))
     for code, ends, seen in weeks_with_bars(rows, sides.scan, sides.config, markets):

@@ -17,7 +17,6 @@ from weekly_cli.compute.clocks import SymbolClocks
 from weekly_cli.compute.features import VISIBLE_FROM, Feature
 from weekly_cli.compute.labels import Label
 from weekly_cli.dataset.dates import session_days
-from weekly_cli.dataset.exchange import Calendars
 from weekly_cli.dataset.readings import as_plain_columns
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import AS_THEY_ARE, DatasetSchema, as_text, symbol_codes, working_type
@@ -26,6 +25,7 @@ from weekly_cli.names import PERIODS, written_name
 from weekly_cli.run import pipeline
 from weekly_cli.run.clocks import clocks_of_scan
 from weekly_cli.run.comparisons import Comparisons, compare
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import Refuted
 from weekly_cli.verify.rows import Rows, Sides
@@ -49,10 +49,10 @@ class SampledSymbols:
         The features that the table has.
     labels : tuple of Label
         The labels that it has.
+    wanted : Wanted
+        With what a week is to each symbol of the complete input.
     sectors : pa.Table or None
         The sector map that columns of the complete input tell.
-    calendars : Calendars or None
-        Which symbols have which exchange's calendar.
     """
 
     config: Config
@@ -62,14 +62,20 @@ class SampledSymbols:
     comparisons: Comparisons
     features: tuple[Feature, ...]
     labels: tuple[Label, ...]
+    wanted: Wanted
     sectors: pa.Table | None = None
-    calendars: Calendars | None = None
 
     @cached_property
     def clocks(self) -> tuple[SymbolClocks, ...]:
         """The clocks of all symbols of the scan, the week's first."""
         every = np.arange(len(self.scan.symbols))
-        return clocks_of_scan(self.config, self.calendars, self.scan, every).every
+        return clocks_of_scan(self.config, self.wanted, self.scan, every).every
+
+    @property
+    def anchors(self) -> dict[str, str] | None:
+        """The last day of each symbol's week, where its sessions tell it."""
+        anchors = self.wanted.anchors
+        return None if anchors is None else dict(zip(map(as_text, self.scan.symbols), anchors, strict=True))
 
     @property
     def peers(self) -> Ints:
@@ -100,7 +106,8 @@ class SampledSymbols:
                     written.write(self.sectors)
                     written.close(durable=False)
             settings = self._settings(folder, np.intersect1d(self.codes, rows.codes))
-            report = pipeline.run(settings, last_day=self.scan.last_day if last_day is None else last_day)
+            last_day = self.scan.last_day if last_day is None else last_day
+            report = pipeline.run(settings, last_day=last_day, anchors=self.anchors)
             built = parquet.open_own(report.output).read()
         if report.rejected:
             symbol, reason = report.rejected[0]

@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from weekly_cli.compute.bars import Ints
-from weekly_cli.dataset.exchange import Calendars
 from weekly_cli.dataset.scan import Scan
 from weekly_cli.dataset.schema import DateReading, plain_symbols
 from weekly_cli.errors import PluginFailed
-from weekly_cli.names import PERIODS, ROLES, written_name
+from weekly_cli.names import ANCHORS, PERIODS, ROLES, written_name
 from weekly_cli.plugin import OwnFeature
+from weekly_cli.run.wanted import Wanted
 from weekly_cli.settings import Config
 from weekly_cli.verify.proof import MAX_LISTED, Check
 from weekly_cli.verify.rebuild import SampledSymbols
@@ -40,12 +40,16 @@ TOLERANCE = 1e-9
 _ROUNDED = 2.0**-24
 _ROUNDING = " may be off by"
 _ADJUSTED = "adjusted close"
+#: Single sessions on other days, such as those that make up for others, may be cut off: a share of all sessions.
+_MOST_CUT = 0.02
 
 
 def check_reference(check: Check, sides: Sides, sample: SampledSymbols, table_rows: Rows) -> None:
     """Recompute the sample's weekly columns with the reference implementation, one symbol at a time."""
     truth = _truth(sample)
     truth = truth[truth["code"].isin(sample.codes)].reset_index(drop=True)
+    if sample.wanted.anchors is not None:
+        check.findings += _cut_weeks(sides, sample)
     names = [feature.name for feature in sample.features] + [label.name for label in sample.labels]
     known = [name for name in names if name in truth]
     check.did = (
@@ -77,14 +81,29 @@ def weeks_with_bars(rows: Rows, scan: Scan, config: Config, markets: Markets) ->
         yield int(str(code)), _days(ends), _days(seen)
 
 
+def _cut_weeks(sides: Sides, sample: SampledSymbols) -> Iterator[str]:
+    """Yield the symbols whose weeks end between two consecutive sessions more often than those of another anchor."""
+    frame = _daily(sample.rows, sample.scan, sample.config)
+    for code, of_one in frame.groupby("code", sort=False):
+        days = pd.DatetimeIndex(session_date(of_one["date"]).unique()).sort_values()
+        before = days[:-1][np.diff(days) == np.timedelta64(1, "D")]
+        cuts = {anchor: int((before.day_name().str[:3].str.upper() == anchor[2:]).sum()) for anchor in ANCHORS}
+        assert sample.wanted.anchors is not None
+        anchor = sample.wanted.anchors[int(str(code))]
+        if cuts[anchor] > min(cuts.values()) + _MOST_CUT * len(days):
+            yield f"{sides.named(int(str(code)), sample.scan.first_day)}: {anchor} cuts {cuts[anchor]:,} trading weeks"
+
+
 def _days(dates: pd.DatetimeIndex) -> Ints:
     return dates.to_numpy("datetime64[D]").astype(np.int64)
 
 
-def markets_of(scan: Scan, config: Config, calendars: Calendars | None) -> Markets:
+def markets_of(scan: Scan, config: Config, wanted: Wanted) -> Markets:
     """Return what a week is to each symbol."""
     first, last = (pd.Timestamp(np.datetime64(day, "D")) for day in (scan.first_day, scan.last_day))
-    return Markets(config.week, calendars, first, last)
+    symbols = plain_symbols(scan.symbols).to_pylist()
+    anchors = {} if wanted.anchors is None else dict(zip(symbols, wanted.anchors, strict=True))
+    return Markets(config.week, wanted.calendars, first, last, anchors)
 
 
 def _daily(rows: Rows, scan: Scan, config: Config) -> pd.DataFrame:
@@ -109,7 +128,7 @@ def _daily(rows: Rows, scan: Scan, config: Config) -> pd.DataFrame:
 def _truth(sample: SampledSymbols) -> pd.DataFrame:
     config = sample.config
     frame = _daily(sample.rows, sample.scan, config)
-    markets = markets_of(sample.scan, config, sample.calendars)
+    markets = markets_of(sample.scan, config, sample.wanted)
     values = plain_symbols(sample.scan.symbols).to_pylist()
     peers = pd.DataFrame(index=pd.Index(frame["symbol"].unique(), dtype=object))
     of_numbers = np.array([*(values[code] for code in sample.comparisons.symbols), None], object)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -26,21 +26,24 @@ class Markets:
     Attributes
     ----------
     week : str
-        The last day of weeks.
+        The last day of the weeks of symbols that have no other in `anchors`.
     calendars : Calendars or None
     first, last : pd.Timestamp
         The span of the data.
+    anchors : mapping of symbol to anchor
     """
 
     week: str
     calendars: Calendars | None
     first: pd.Timestamp
     last: pd.Timestamp
+    anchors: Mapping[Any, str] = field(default_factory=dict)
 
     def of(self, symbol: Any) -> Market:
         """Return the market of a symbol."""
         name = None if self.calendars is None else self.calendars.listed.get(str(symbol), self.calendars.default)
-        return Market(self.week) if name is None else Market(self.week, *_sessions(name, self.first, self.last))
+        week = self.anchors.get(symbol, self.week)
+        return Market(week) if name is None else Market(week, *_sessions(name, self.first, self.last))
 
 
 @cache
