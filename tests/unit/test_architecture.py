@@ -47,7 +47,7 @@ CONFINED = {
             "verify.hashes",
             "verify.joined",
         ),
-        "verify.sessions",
+        *("verify.placed", "verify.sessions"),
         *("verify.reference", "verify.reference.columns", "verify.reference.formulas", "verify.reference.table"),
     },
     "typer": {"cli.application", "cli.commands", "cli.parsing", "cli.parameters", "cli.completion", "cli.reference"},
