@@ -43,9 +43,9 @@ _WAYS = (("direct", 1), ("batched", 1), ("per-symbol", 2))
 
 def assert_no_lookahead(plugin: str | Path, seed: int = 0) -> None:
     """Build made-up prices, cut them after some days, and compare all earlier rows, as `weekly-cli verify` does."""
-    every = _clocks(plugin)
-    with _prices(seed, every) as source:
-        build(source, source.with_name("out"), plugin=[str(plugin)], every=every, dtype="float64", strategy="direct")
+    settings = _settings(plugin)
+    with _prices(seed, settings["every"]) as source:
+        build(source, source.with_name("out"), strategy="direct", **settings)
         proof = verify(source.with_name("out"), plugin=[str(plugin)], symbols=_SYMBOLS, dates=6, seed=seed)
     found = [each for check in proof.checks if check.name in ("values", "look-ahead") for each in check.findings]
     assert not found, "; ".join(found)
@@ -53,12 +53,12 @@ def assert_no_lookahead(plugin: str | Path, seed: int = 0) -> None:
 
 def assert_same_for_any_jobs(plugin: str | Path, seed: int = 0) -> None:
     """Build made-up prices in one process, in batches, and symbol by symbol on two workers: equal bit for bit."""
-    every = _clocks(plugin)
-    with _prices(seed, every) as source:
+    settings = _settings(plugin)
+    with _prices(seed, settings["every"]) as source:
         tables = []
         for strategy, jobs in _WAYS:
             output = source.with_name(f"{strategy}.parquet")
-            build(source, output, plugin=[str(plugin)], every=every, dtype="float64", strategy=strategy, jobs=jobs)
+            build(source, output, strategy=strategy, jobs=jobs, **settings)
             tables.append(parquet.open_own(output).read())
     for (strategy, _), table in zip(_WAYS[1:], tables[1:], strict=True):
         for name in (feature.name for feature in _own(plugin)):
@@ -108,6 +108,12 @@ def _own(plugin: str | Path) -> tuple[OwnFeature, ...]:
 
 def _clocks(plugin: str | Path) -> list[str]:
     return [every for every in PERIODS if any(feature.every == every for feature in _own(plugin))]
+
+
+def _settings(plugin: str | Path) -> dict[str, Any]:
+    """Return those of a build with the columns of a plugin and no others."""
+    names = ",".join(feature.name for feature in _own(plugin))
+    return {"plugin": [str(plugin)], "every": _clocks(plugin), "features": names, "dtype": "float64"}
 
 
 def _feature(plugin: str | Path, column: str) -> tuple[Catalogue, Feature]:
