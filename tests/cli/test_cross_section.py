@@ -17,12 +17,14 @@ import pytest
 from frames import ROUTES, build_by, build_here, daily, in_order, read, run_cli, shuffled, write
 
 import weekly_cli
-from weekly_cli.errors import InputRefused
+from weekly_cli.errors import InputRefused, UsageError
 from weekly_cli.files.writers import WRITERS
 from weekly_cli.questions.explain import explain
 from weekly_cli.questions.latest import latest
 from weekly_cli.run import pipeline, plan, sizes
+from weekly_cli.run.panels import PanelTask
 from weekly_cli.run.standing import outdated
+from weekly_cli.run.task import Outcome, Task
 from weekly_cli.settings import from_python, resolve
 from weekly_cli.verify import Proof, verify
 
@@ -572,3 +574,105 @@ def test_a_frame_has_the_same_columns(source: Path, tmp_path: Path, kind: str) -
         assert found[name].combine_chunks().cast(wanted[name].type).equals(wanted[name].combine_chunks()), name
     with pytest.raises(InputRefused, match="no column 'sektor' for cross_section by sektor"):
         weekly_cli.add_weekly_features(mixed, cross_section="rank(w_ret) by sektor")
+
+
+# ---- odd inputs ------------------------------------------------------------------------------------------
+
+
+def test_a_symbol_that_fails_is_left_out_and_the_others_are_placed_without_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = PanelTask.__call__
+
+    def failing(self: PanelTask, task: Task) -> Outcome:
+        if "S03" in task.symbols.to_pylist():
+            raise RuntimeError("no luck")
+        return usual(self, task)
+
+    monkeypatch.setattr(PanelTask, "__call__", failing)
+    settings: dict[str, Any] = {"cross_section": "rank(w_close)", "features": "w_close"}
+    report = build_by("partitioned", source, tmp_path / "out", monkeypatch, **settings)
+    assert [symbol for symbol, _ in report.rejected] == ["S03"]
+    assert "symbol S03 is left out: RuntimeError: no luck" in report.warnings
+    monkeypatch.undo()
+    without = write(read(source).filter(pc.not_equal(pc.field("symbol"), "S03")), tmp_path / "without.parquet")
+    assert read(tmp_path / "out").equals(build_here(without, tmp_path / "wanted", **settings))
+
+
+def test_symbols_that_are_numbers_and_groups_that_are_folders(tmp_path: Path) -> None:
+    for folder, symbols in (("sector=3", [1, 2, 5]), ("sector=__HIVE_DEFAULT_PARTITION__", [3]), ("sector=7", [4, 6])):
+        write(daily(symbols, 90, seed=len(symbols)), tmp_path / "prices" / folder / "p.parquet")
+    (tmp_path / "members.csv").write_text(
+        "symbol,from,to\n1,2022-01-01,\n5,2022-01-01,\n3,2022-01-01,\n9,2022-01-01,\n"
+    )
+    settings: dict[str, Any] = {"cross_section": ["rank(w_close)", "rank(w_close) by sector"], "features": "w_close"}
+    bars = build_here(tmp_path / "prices", tmp_path / "out", rows="weekly", **settings).to_pandas()
+    assert (bars["w_close_rank"] * 6 % 1).abs().max() < 1e-5
+    of_groups = bars.set_index("symbol")["w_close_rank_sector"].groupby("symbol")
+    assert of_groups.count().eq(0).to_dict() == {symbol: symbol == 3 for symbol in range(1, 7)}
+    settings |= {"universe": str(tmp_path / "members.csv")}
+    bars = build_here(tmp_path / "prices", tmp_path / "few", rows="weekly", **settings).to_pandas()
+    assert set(bars.dropna(subset=["w_close_rank"])["symbol"]) == {1, 3, 5}
+    assert set(bars.dropna(subset=["w_close_rank_sector"])["symbol"]) == {1, 5}
+
+
+@pytest.mark.parametrize("strategy", ["direct", "per-symbol"])
+def test_nothing_to_place(tmp_path: Path, strategy: str) -> None:
+    table = daily(["A", "B"], 30)
+    empty = table.set_column(5, "close", pa.nulls(table.num_rows, pa.float64()))
+    settings: dict[str, Any] = {"cross_section": ["rank(w_ret)", "rank(w_ret) by volume"], "features": "w_ret"}
+    settings |= {"strategy": strategy, "allow_empty": True}
+    one_volume = empty.set_column(6, "volume", pa.array([5] * table.num_rows))
+    for name, rows in {"no bar": one_volume, "no row": one_volume.slice(0, 0), "a bar": with_volume(table)}.items():
+        built = build_here(write(rows, tmp_path / f"{name}.parquet"), tmp_path / name, **settings)
+        assert built.num_rows == rows.num_rows
+        assert built["w_ret_rank"].null_count == built["w_ret_rank_volume"].null_count
+        assert (built["w_ret_rank"].null_count == rows.num_rows) == (name != "a bar")
+
+
+def with_volume(table: pa.Table) -> pa.Table:
+    return table.set_column(6, "volume", pa.array([5] * table.num_rows))
+
+
+@pytest.mark.slow
+def test_verify_and_latest_where_a_map_tells_groups_and_tables_have_moved(source: Path, tmp_path: Path) -> None:
+    """The column of the input is not in the output, and a file's universe and map are elsewhere by now."""
+    (tmp_path / "map.csv").write_text(
+        "symbol,sector\n" + "".join(f"{one},S0{int(one[1:]) % 3}\n" for one in SYMBOLS[3:])
+    )
+    (tmp_path / "members.csv").write_text("symbol,from,to\n" + "".join(f"{one},2022-01-01,\n" for one in SYMBOLS[:11]))
+    friday = write(read(source).filter(pc.less_equal(pc.field("date"), dt.date(2022, 6, 10))), tmp_path / "p.parquet")
+    settings: dict[str, Any] = {"columns_out": ["close", "open", "high", "low", "volume"], "features": "w_ret"}
+    beside = {"sector_map": str(tmp_path / "map.csv"), "universe": str(tmp_path / "members.csv")}
+    by_map = build_here(friday, tmp_path / "map", cross_section="rank(w_close) by sector", **settings, **beside)
+    rows = by_map.to_pandas().dropna(subset=["w_close_rank_sector"])
+    assert set(rows["symbol"]) == set(SYMBOLS[3:11])
+    assert rows["w_close_rank_sector"].min() == pytest.approx(1 / 3, abs=0.17)
+    assert failing(verify(tmp_path / "map", dates=1)) == []
+    assert latest(str(tmp_path / "map")).table["w_close_rank_sector"].null_count == 6
+    moved = {name: (tmp_path / "moved").with_suffix(f".{name}") for name in beside}
+    for name, path in moved.items():
+        Path(beside[name]).rename(path)
+    with pytest.raises(UsageError, match="members.csv can't be read"):
+        verify(tmp_path / "map", sector_map=moved["sector_map"], dates=0)
+    done = run_cli(
+        "verify",
+        tmp_path / "map",
+        "--dates",
+        0,
+        *(w for n, p in moved.items() for w in (f"--{n.replace('_', '-')}", p)),
+    )
+    assert done.returncode == 0, done.stdout
+    build_here(friday, tmp_path / "column", cross_section="rank(w_close) by sector", **settings)
+    assert failing(verify(tmp_path / "column", dates=1)) == []
+    with pytest.raises(InputRefused, match="lacks the column 'sector' of its --cross-section by sector"):
+        latest(str(tmp_path / "column"))
+
+
+def test_plan_counts_the_time_of_the_stage(source: Path, tmp_path: Path) -> None:
+    def seconds(*flags: str) -> float:
+        return float(
+            json.loads(run_cli("plan", source, "-o", tmp_path / "out", "--json", *flags).stdout)["estimate"]["seconds"]
+        )
+
+    assert seconds("--cross-section", "rank(w_close)") > seconds()

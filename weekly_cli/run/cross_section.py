@@ -180,5 +180,6 @@ def _write(
     keys = {CODE: codes.astype(np.int32), PERIOD: periods.astype(np.int32)}
     table = pa.table({name: from_numpy(column[order]) for name, column in {**keys, **places}.items()})
     with output_file.ParquetOutput(location(path), table.schema, **OPTIONS) as output:
-        output.write(table, _ROWS)
+        if table.num_rows:
+            output.write(table, _ROWS)
         output.close(durable=False)

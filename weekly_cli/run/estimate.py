@@ -24,6 +24,8 @@ _START_SECONDS, _POOL_SECONDS = 0.3, 0.3
 _FILE_SECONDS = 2.6e-3
 #: For each row: its keys; in a task; and what rows that are not clustered by symbol cost more, to partition or to sort.
 _SCAN_SECONDS, _TASK_SECONDS, _SORT_SECONDS = 0.02e-6, 0.17e-6, 0.18e-6
+#: For each row, to make bars for a cross section, and for each bar and column, to place it.
+_PANEL_SECONDS, _PLACE_SECONDS = 0.12e-6, 0.3e-6
 #: For each value of the output, to put rows into the input's order.
 _ORDER_SECONDS = 20e-9
 #: For each row and feature, in a task: 4.6 s of one worker with all features, 1.7 s with two of them.
@@ -66,6 +68,7 @@ def estimate(scan: Scan, plan: Plan, config: Config, wanted: Wanted) -> Estimate
     n_passed = len(schema.arrow) - len(columns_left_out(schema, config, wanted.columns))
     return Estimate(
         seconds=_seconds(scan, plan, n_features)
+        + _section_seconds(scan, plan, len(wanted.crosses))
         + (0.0 if plan.ordering is None else rows * (n_passed + n_features) * _ORDER_SECONDS),
         rows=rows,
         columns=n_passed + n_features,
@@ -80,6 +83,12 @@ def _seconds(scan: Scan, plan: Plan, n_features: int) -> float:
     row = _SCAN_SECONDS + (_SORT_SECONDS if scan.presence is None else 0.0)
     in_task = _TASK_SECONDS + n_features * _FEATURE_SECONDS
     return start + files + scan.rows * row + plan.rows * in_task / plan.workers
+
+
+def _section_seconds(scan: Scan, plan: Plan, n_placed: int) -> float:
+    """Return the seconds of a cross section, which takes the rows of all symbols."""
+    bars = scan.rows / max(1.0, scan.calendar.sessions_a_week)
+    return scan.rows * _PANEL_SECONDS / plan.workers + bars * n_placed * _PLACE_SECONDS if n_placed else 0.0
 
 
 def _row_bytes(scan: Scan, config: Config, n_passed: int, n_features: int) -> float:

@@ -67,6 +67,7 @@ def verify(
     *,
     columns: Any = None,
     sector_map: str | Location | None = None,
+    universe: str | Location | None = None,
     plugin: Sequence[str] = (),
     dates: int = N_DATES,
     symbols: int = N_SYMBOLS,
@@ -83,6 +84,8 @@ def verify(
         The input from which it was built; the default is the one in the table's metadata.
     columns
         Roles of the input's columns, as in `build`; for tables whose metadata does not have them.
+    universe : str or Location, optional
+        The current path of the universe with which the table was built.
     sector_map : str or Location, optional
         The current path of the sector map with which the table was built.
     plugin : sequence of str, optional
@@ -111,6 +114,8 @@ def verify(
     values = {"columns": columns} if record is None else recorded_settings(record)
     if sector_map is not None:
         values["sector_map"] = str(sector_map)
+    if universe is not None:
+        values["universe"] = str(universe)
     if record is not None:
         values["plugin"] = names_to_run(str(output), record, plugin)
     values["input"] = [str(input)] if input is not None else _recorded_input(str(output), values.get("input"))
@@ -244,7 +249,13 @@ class _Verification:
     def _settings_of_table(self, input_scan: Scan, schema: pa.Schema) -> Config:
         """Return the settings to read the table with: the input's roles for the columns that the table has."""
         config = replace(
-            self.config, input=(self.proof.table,), rows="daily", columns_out=(), price=None, sector_map=None
+            self.config,
+            input=(self.proof.table,),
+            rows="daily",
+            columns_out=(),
+            price=None,
+            sector_map=None,
+            cross_section=(),
         )
         roles = input_scan.footers.schema.roles
         if self.config.rows == "weekly":

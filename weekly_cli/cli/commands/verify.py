@@ -15,7 +15,7 @@ from weekly_cli.settings.sources import resolve_some
 
 
 @command(
-    "columns", "sector_map", "plugin", "json", *CONNECTION,
+    "columns", "sector_map", "universe", "plugin", "json", *CONNECTION,
     examples=("weekly-cli verify weekly/", "weekly-cli verify weekly/ --input /data/prices --symbols 100"),
 )  # fmt: skip
 def verify(
@@ -31,7 +31,8 @@ def verify(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other dates and symbols.")] = 0,
 ) -> int:
     """Check a finished table: complete, no look-ahead, right by a slow recomputation; and how long columns warm up."""
-    known = resolve_some(("output", "columns", "sector_map", "plugin", "json"), *layers({**typed, "output": output}))
+    names = ("output", "columns", "sector_map", "universe", "plugin", "json")
+    known = resolve_some(names, *layers({**typed, "output": output}))
     from weekly_cli import verify as room
     from weekly_cli.cli.views import verify as view
 
@@ -41,6 +42,7 @@ def verify(
         input,
         columns=dict(known["columns"]) or None,
         sector_map=known["sector_map"],
+        universe=known["universe"],
         plugin=known["plugin"],
         dates=dates,
         symbols=symbols,
