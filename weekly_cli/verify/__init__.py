@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -61,18 +61,24 @@ N_DATES, N_SYMBOLS, SEED = 5, 20, 0
 _OF_THE_SAMPLE = ("values", "look-ahead", "reference", "warm-up")
 
 
+class Moved(TypedDict, total=False):
+    """Files beside the input that may have moved since a build."""
+
+    sector_map: str | Location | None
+    universe: str | Location | None
+
+
 def verify(
     output: str | Location,
     input: str | Location | None = None,
     *,
     columns: Any = None,
-    sector_map: str | Location | None = None,
-    universe: str | Location | None = None,
     plugin: Sequence[str] = (),
     dates: int = N_DATES,
     symbols: int = N_SYMBOLS,
     seed: int = SEED,
     listener: Callable[[Check], None] = lambda _: None,
+    **moved: Unpack[Moved],
 ) -> Proof:
     """Check a table that `build`, or some other program, has built from daily rows.
 
@@ -84,10 +90,6 @@ def verify(
         The input from which it was built; the default is the one in the table's metadata.
     columns
         Roles of the input's columns, as in `build`; for tables whose metadata does not have them.
-    universe : str or Location, optional
-        The current path of the universe with which the table was built.
-    sector_map : str or Location, optional
-        The current path of the sector map with which the table was built.
     plugin : sequence of str, optional
         The plugins with whose features it was built: its metadata alone make no code run.
     dates : int
@@ -98,6 +100,8 @@ def verify(
         Seed of the random draws.
     listener : callable
         Called with each check when it is done.
+    **moved
+        The current paths of files with which the table was built: `sector_map`, `universe`.
 
     Returns
     -------
@@ -112,10 +116,7 @@ def verify(
     files = [path for path, _ in discovery.find_inputs([str(output)], None).files]
     record, trouble = read_record(files)
     values = {"columns": columns} if record is None else recorded_settings(record)
-    if sector_map is not None:
-        values["sector_map"] = str(sector_map)
-    if universe is not None:
-        values["universe"] = str(universe)
+    values |= {name: str(path) for name, path in moved.items() if path is not None}
     if record is not None:
         values["plugin"] = names_to_run(str(output), record, plugin)
     values["input"] = [str(input)] if input is not None else _recorded_input(str(output), values.get("input"))
