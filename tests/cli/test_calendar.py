@@ -163,6 +163,9 @@ def test_a_row_after_the_last_session_holds_the_bar_back(tmp_path: Path) -> None
     assert (str(thursday["w_week_end"]), str(thursday["m_month_end"])) == ("2024-03-22", "2024-02-29")
     assert (str(friday["w_week_end"]), friday["w_close"], friday["m_close"]) == ("2024-03-29", 5.0, 5.0)
     assert verify(tmp_path / "out", dates=6).passed
+    ended = build(prices, tmp_path / "ended", end="2024-03-28", **settings).to_pandas().set_index("date")
+    assert str(ended.loc[dt.date(2024, 3, 28), "w_week_end"]) == "2024-03-22", "where the output ends changes no row"
+    assert verify(tmp_path / "ended", dates=2).passed
     weekly = build(prices, tmp_path / "weekly", rows="weekly", **settings).to_pandas().set_index("w_week_end")
     assert str(weekly.loc[dt.date(2024, 3, 29), "visible_from"]) == "2024-03-29"
     assert verify(tmp_path / "weekly").passed
@@ -318,6 +321,7 @@ def test_explain_says_that_there_is_no_later_session(folder: Path) -> None:
     found = explain(folder / "out", "SPY", "2024-03-28")
     assert found.summary.startswith("Thursday 2024-03-28 shows its own week: the calendar has no later session in it")
     assert not found.differing
+    assert any("the last session of a period is that of the calendar" in note for note in found.notes)
     before = explain(folder / "out", "SPY", "2024-03-27", "w_rs_btc")
     assert "its own week has its last session on Thursday 2024-03-28" in before.summary
     assert not before.differing
@@ -340,8 +344,22 @@ def test_the_report_says_which_calendars(folder: Path) -> None:
     old = write(
         table_of(rows_of("A", [day_of(dt.date(1990, 1, 1)) + one for one in range(9)], 1)), folder / "old.parquet"
     )
-    notes = report_of(old, folder / "old", calendar="XTKS", allow_empty=True).notes
-    assert "XTKS tells no sessions before 1997-01-01: weeks end there on their last day" in notes or len(notes) == 2
+    calendars = str(folder / "map.csv")
+    notes = report_of(old, folder / "old", calendar="XTKS", calendar_map=calendars, allow_empty=True).notes
+    assert notes[1:] == (
+        "5 of 5 symbols of the calendar map are not in the input (first: 0700)",
+        "XTKS tells no sessions before 1997-01-01: weeks end there on their last day",
+    )
+
+
+def test_wrong_dates_far_out_take_no_time_and_no_memory(tmp_path: Path) -> None:
+    days = [*range(day_of(dt.date(2024, 1, 1)), day_of(dt.date(2024, 6, 1))), day_of(dt.date(9999, 12, 31))]
+    daily = rows_of("A", days, 1)
+    daily["date"] = np.array(days, "datetime64[D]").astype("datetime64[s]")
+    source = write(table_of(daily), tmp_path / "in.parquet")
+    report = report_of(source, tmp_path / "out", calendar="XNYS", week="auto", available="week-end", every="week,month")
+    assert any("XNYS tells no sessions after 2100-12-31" in note for note in report.notes)
+    assert report.rows == len(days)
 
 
 ERRORS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,12 +94,12 @@ def weekday(days: Ints) -> Ints:
     return (days + _EPOCH_WEEKDAY) % DAYS_PER_WEEK
 
 
-def used_weekdays(counts: Ints) -> NDArray[np.bool_]:
+def used_weekdays(counts: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """Tell on which weekdays there are sessions that are no rare exceptions.
 
     Parameters
     ----------
-    counts : int64[..., 7]
+    counts : int[..., 7]
         Sessions, or rows, on each weekday from Monday on.
     """
     most = counts.max(axis=-1, keepdims=True)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 EXTRA = "pip install 'weekly-cli[calendar]'"
 _LIST = "https://github.com/gerrymanoim/exchange_calendars"
 _COLUMNS = ["symbol", "calendar"]
+#: No calendar is asked about days before 1885 or after 2100: such dates are wrong, or stand for none.
+_EARLIEST, _LATEST = -31046, 47846
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,8 @@ def exchange_of(name: str, first_day: int, last_day: int) -> Exchange:
     kind = global_calendar_dispatcher._calendar_factories[name]
     calendar = kind.__new__(kind)  # its rules, without its schedule of minutes
     earliest, latest = (_day(bound) for bound in (kind.bound_min(), kind.bound_max()))
-    first = first_day if earliest is None else max(first_day, earliest)
-    last = last_day if latest is None else min(last_day, latest)
+    first = max(first_day, _EARLIEST if earliest is None else earliest)
+    last = min(last_day, _LATEST if latest is None else latest)
     if first > last:
         return Exchange(name, first, first - 1, np.empty(0, np.int64))
     try:

@@ -309,6 +309,10 @@ def _conclusion(row: Row, n_compared: int, differing: tuple[Value, ...]) -> str:
 
 def _notes(found: History) -> Iterator[str]:
     config = found.built.config
+    if config.available == "week-end" and (config.calendar is not None or config.calendar_map is not None):
+        flags = (("--calendar", config.calendar), ("--calendar-map", config.calendar_map))
+        named = " ".join(f"{flag} {value}" for flag, value in flags if value is not None)
+        yield f"{named}: the last session of a period is that of the calendar, where it has one"
     if config.price is not None:
         yield f"--price {config.price}: C is {config.price}, and O, H and L are scaled by {config.price} / close"
     if config.adjust_volume:

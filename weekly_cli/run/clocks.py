@@ -45,6 +45,8 @@ class RunClocks:
         The position of each symbol's calendar among them; -1: it has none.
     anchors : str[symbols] or None
         The last day of each symbol's week, where it is the one that fits its sessions.
+    calendars : Calendars or None
+        Which calendars were asked for.
     """
 
     symbols: pa.Array
@@ -52,6 +54,7 @@ class RunClocks:
     exchanges: tuple[Exchange, ...]
     exchange_of_symbol: Ints
     anchors: NDArray[np.str_] | None
+    calendars: Calendars | None = None
 
     def noted(self, scan: Scan) -> Scan:
         """Return a scan with a note of the calendars, which the plan and the report tell."""
@@ -68,6 +71,13 @@ class RunClocks:
         shares = [f"{one.name} of {count:,} symbols" for one, count in zip(self.exchanges, counts[1:], strict=True)]
         if shares:
             yield "calendar: " + ", ".join([*shares, *([f"none of {counts[0]:,}"] if counts[0] else [])])
+        listed = {} if self.calendars is None else self.calendars.listed
+        missing = sorted(listed.keys() - set(map(as_text, scan.symbols))) if listed else []
+        if missing:
+            yield (
+                f"{len(missing):,} of {len(listed):,} symbols of the calendar map are not in the input (first: "
+                f"{printable(missing[0])})"
+            )
         for one in self.exchanges:
             beyond = [
                 *([f"before {as_date(one.first_day)}"] if one.first_day > scan.first_day else []),
@@ -161,7 +171,9 @@ def run_clocks(
         )
         for one in periods_of(config)
     )
-    return RunClocks(symbols, every, exchanges, exchange_of_symbol, None if anchors is None else np.array(anchors))
+    return RunClocks(
+        symbols, every, exchanges, exchange_of_symbol, None if anchors is None else np.array(anchors), calendars
+    )
 
 
 def _kinds(

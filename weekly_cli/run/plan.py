@@ -219,8 +219,13 @@ def _needed(sizes: Sizes, of_tasks: Sizes, task_bytes: int) -> int:
 
 
 def _last_day(config: Config) -> int | None:
-    """Return the last day whose rows matter: labels look ahead, and a weekly row waits for the end of its week."""
-    looks_ahead = config.label or config.rows == "weekly"
+    """Return the last day whose rows matter.
+
+    Labels look ahead, a weekly row waits for the end of its week, and a row that a calendar has no session for holds a
+    bar back.
+    """
+    held_back = config.available == "week-end" and bool(config.calendar or config.calendar_map)
+    looks_ahead = config.label or config.rows == "weekly" or held_back
     return None if config.end is None or looks_ahead else day_of(config.end)
 
 

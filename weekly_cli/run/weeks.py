@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ _LEAST_OF_YEAR = 60
 #: Nor does a history without such a year, unless it has so many rows, and on each of its weekdays so many of those on
 #: the one with the most.
 _LEAST_ROWS, _EVEN = 20, 0.6
+#: Years beyond count as one: dates far out are wrong, and take no memory.
+_FIRST_YEAR, _LAST_YEAR = 1900 - 1970, 2100 - 1970
 #: Of whom nothing is known, while there are no others.
 _USUAL = "W-FRI"
 
@@ -74,13 +77,13 @@ def with_anchors(
     return replace(wanted, anchors=tuple(anchors.tolist()))
 
 
-def rows_by_weekday(chunks: Iterable[Chunk], n_symbols: int, span: tuple[int, int]) -> Ints:
-    """Return how many rows each symbol has on each weekday of each year, int64[symbols, years, 7].
+def rows_by_weekday(chunks: Iterable[Chunk], n_symbols: int, span: tuple[int, int]) -> NDArray[np.int32]:
+    """Return how many rows each symbol has on each weekday of each year, int32[symbols, years, 7].
 
     `span` is the first and the last day of all rows.
     """
     first, last = _years(np.array(span))
-    counts = np.zeros((n_symbols, last - first + 1, DAYS_PER_WEEK), np.int64)
+    counts = np.zeros((n_symbols, last - first + 1, DAYS_PER_WEEK), np.int32)
     for chunk in chunks:
         days = chunk.days.astype(np.int64)
         np.add.at(counts, (chunk.codes, _years(days) - first, weekday(days)), 1)
@@ -88,15 +91,16 @@ def rows_by_weekday(chunks: Iterable[Chunk], n_symbols: int, span: tuple[int, in
 
 
 def _years(days: Ints) -> Ints:
-    return days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)
+    years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)
+    return np.clip(years, _FIRST_YEAR, _LAST_YEAR)
 
 
-def anchors_of(counts: Ints) -> list[str]:
+def anchors_of(counts: NDArray[np.integer[Any]]) -> list[str]:
     """Return the anchor that fits each symbol; one of whom too little is known has one of those of most.
 
     Parameters
     ----------
-    counts : int64[symbols, years, 7]
+    counts : int[symbols, years, 7]
         Rows on each weekday from Monday on.
     """
     total = counts.sum(axis=1)

@@ -34,7 +34,7 @@ def latest(
     ] = None,
     session: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="The next session, where a holiday comes before it; else by the weekdays."),
+        typer.Option(metavar="DATE", help="The next session; else by the calendar, or without one by the weekdays."),
     ] = None,
 ) -> int:
     """Give each symbol's newest weekly columns that its next session may see, also those that no row sees yet."""
