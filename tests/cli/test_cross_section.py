@@ -676,3 +676,40 @@ def test_plan_counts_the_time_of_the_stage(source: Path, tmp_path: Path) -> None
         )
 
     assert seconds("--cross-section", "rank(w_close)") > seconds()
+
+
+@pytest.mark.slow
+def test_all_other_columns_stay_as_they_are(source: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "developing": True, "label": "forward_return_4w", "every": "week,month", "features": "w_ret,m_ret,wtd_ret",
+        "prefix": "wk_",
+    }  # fmt: skip
+    without = build_here(source, tmp_path / "without", **settings)
+    placed = build_here(source, tmp_path / "with", cross_section=["rank(m_ret)", "rank(w_ret)"], **settings)
+    names = ["wk_ret", "wk_ret_rank", "m_ret", "m_ret_rank", "wtd_ret", "label_forward_return_4w"]
+    assert placed.column_names[8:] == names
+    assert placed.select(without.column_names).replace_schema_metadata().equals(without.replace_schema_metadata())
+    assert failing(verify(tmp_path / "with", dates=1, symbols=5)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_cut_anywhere_no_earlier_place_changes(tmp_path: Path, seed: int) -> None:
+    """Other markets, cut after any day, with members that come and go."""
+    rng = np.random.default_rng(seed)
+    table = market(90, seed=seed + 10)
+    spans = [(symbol, day, day + int(rng.integers(5, 90))) for symbol in SYMBOLS for day in rng.integers(0, 120, 2)]
+    first = dt.date(2022, 1, 1)
+    lines = [f"{one},{first + dt.timedelta(days=int(a))},{first + dt.timedelta(days=int(b))}" for one, a, b in spans]
+    (tmp_path / "members.csv").write_text("\n".join(["symbol,from,to", *lines]) + "\n")
+    settings: dict[str, Any] = {
+        "cross_section": [*COLUMNS, *BY_SECTOR, "rank(m_close) by sector"],
+        "every": "week,month", "features": "w_close",
+        "universe": str(tmp_path / "members.csv"), "available": ["next-week", "week-end"][seed % 2],
+    }  # fmt: skip
+    whole = build_here(write(table, tmp_path / "p.parquet"), tmp_path / "whole", **settings)
+    assert whole["w_close_rank"].null_count < whole.num_rows
+    for number, day in enumerate(rng.choice(pc.unique(table["date"]).to_pylist(), 3, replace=False)):
+        until = pc.field("date") <= pa.scalar(day)
+        cut = write(table.filter(until), tmp_path / f"{number}.parquet")
+        assert build_here(cut, tmp_path / f"{number}", **settings).equals(whole.filter(until)), day
