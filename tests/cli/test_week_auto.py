@@ -145,7 +145,15 @@ def test_the_plan_and_the_report_say_which_weeks(folder: Path) -> None:
     assert sentence in json.loads(done.stdout)["read_as"]
     report = report_of(folder / "prices.parquet", folder / "again", week="auto", features="w_close")
     assert sentence in report.notes
-    assert "wrong-anchor" not in {one.code for one in report.findings}
+    assert not report.findings, "of several markets together no weekday is odd"
+
+
+def test_midnights_of_another_zone_are_found_all_the_same(folder: Path, tmp_path: Path) -> None:
+    spy = table_of(frame()[lambda daily: daily["symbol"] == "SPY"])
+    local = pa.compute.assume_timezone(spy["date"].cast(pa.timestamp("us")), "Asia/Tokyo")
+    source = write(spy.set_column(1, "date", local.cast(pa.timestamp("us", "UTC"))), tmp_path / "in.parquet")
+    found = report_of(source, tmp_path / "out", week="auto", features="w_close").findings
+    assert [one.code for one in found] == ["shifted-dates"]
 
 
 def test_with_a_calendar_too(folder: Path, tmp_path: Path) -> None:

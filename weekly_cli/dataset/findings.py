@@ -41,7 +41,9 @@ _NO_DATA = (".crc", ".md", ".gitignore", ".gitkeep", ".gitattributes", ".git", "
 def findings_of_keys(scan: Scan, config: Config, selected: Ints, today: datetime.date) -> tuple[Finding, ...]:
     """Return the findings from footers and keys, for the `selected` positions of the scan's symbols."""
     calendar = scan.calendar
-    shifted = tuple(_shifted_dates(scan))
+    # Of several markets together no weekdays are odd, but the time of day of a shifted midnight still is.
+    several = config.week == AUTO or config.calendar_map is not None
+    shifted = () if several and not _at_midnight_elsewhere(scan.times_of_day) else tuple(_shifted_dates(scan))
     return (
         *_skipped_files(scan.footers),
         *_missing_roles(scan.footers),
