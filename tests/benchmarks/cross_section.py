@@ -33,12 +33,11 @@ def main() -> None:
             for how, flags in FLAGS.items()
         }
         runs = alternating(commands, options.rounds)
-        one, both = (median(run.seconds for run in runs[how]) for how in FLAGS)
         ratios = [b.seconds / a.seconds for a, b in zip(*runs.values(), strict=True)]
-        print(
-            f"{name}: {one:.2f} s, with ranks {both:.2f} s, {both / one:.2f} times "
-            f"({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        for figure in ("seconds", "cpu_seconds"):
+            one, both = (median(getattr(run, figure) for run in runs[how]) for how in FLAGS)
+            print(f"{name}: {one:.2f} {figure}, with ranks {both:.2f}, {both / one:.2f} times")
+        print(f"{name}: of single rounds {min(ratios):.2f} to {max(ratios):.2f} times as long")
 
 
 if __name__ == "__main__":

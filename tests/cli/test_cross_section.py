@@ -398,7 +398,7 @@ def failing(proof: Proof) -> list[tuple[str, str]]:
 def test_verify_audits_the_places(audited: Path) -> None:
     proof = verify(audited / "out.parquet")
     assert failing(proof) == []
-    (check,) = (check for check in proof.checks if check.name == "cross section")
+    (check,) = (check for check in proof.checks if check.name == "ranks")
     assert "9 columns of 14 symbols placed again by pandas among" in check.did
     assert "all symbols cut after 2022-" in check.did
 
@@ -424,7 +424,7 @@ def test_every_wrong_place_is_found(audited: Path, tmp_path: Path, source: Path)
         wrong.append(f"{table['symbol'][row]} {table['date'][row]}: {column} is ")
     pq.write_table(table, tmp_path / "x.parquet")
     found = failing(verify(tmp_path / "x.parquet", source, dates=0))
-    rebuilt, *by_pandas = (finding for name, finding in found if name == "cross section")
+    rebuilt, *by_pandas = (finding for name, finding in found if name == "ranks")
     assert rebuilt.startswith(wrong[0])
     assert rebuilt.endswith(" when built again")
     assert len(by_pandas) == len(wrong)

@@ -172,7 +172,7 @@ class _Verification:
         read = self._rows(sides, codes)
         why = self._without_sample(n_symbols, codes, read)
         if why or read is None:
-            return self._not_checked(why, *_OF_THE_SAMPLE, *(["cross section"] if sides.wanted.crosses else []))
+            return self._not_checked(why, *_OF_THE_SAMPLE, *(["ranks"] if sides.wanted.crosses else []))
         if conversion.is_needed:
             with self._checking("conversion") as check:
                 check_conversion(check, sides, conversion, codes, read[0].sampled())
@@ -191,7 +191,7 @@ class _Verification:
         with self._checking("reference") as check:
             check_reference(check, sides, sample, table_rows)
         if sides.wanted.crosses:
-            with self._checking("cross section") as check:
+            with self._checking("ranks") as check:
                 check_placed(check, sides, sample, table_rows, n_dates, seed)
         if rebuilt is None:
             return self._not_checked("the sample could not be built again", "warm-up")
