@@ -175,6 +175,7 @@ PROMISES = (
             "test_verify::test_flipped_bits_are_found",
             "test_verify::test_a_feature_of_ones_own_that_looks_ahead_is_found",
             "test_verify::test_rows_that_see_their_own_week_are_found",
+            "test_cross_section::test_every_wrong_place_is_found",
         ),
     ),
     Promise(

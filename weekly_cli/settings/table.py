@@ -220,7 +220,7 @@ class Config:
         changes_values=True, example="members.csv",
     )  # fmt: skip
     min_group: int = _row(
-        2, kinds.Whole(1), FEATURES, "A cross section of fewer values than this has none.", changes_values=True
+        2, kinds.Whole(1), FEATURES, "Groups of fewer values than this have no ranks or scores.", changes_values=True
     )
     developing: bool = _row(
         False, kinds.Switch(), FEATURES,
