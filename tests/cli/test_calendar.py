@@ -234,6 +234,38 @@ def test_each_symbol_equals_the_reference(folder: Path, tmp_path: Path, availabl
             np.testing.assert_allclose(values, expected[name].to_numpy(np.float64), rtol=1e-9, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "rows"), [(1, "daily"), (2, "daily"), (3, "weekly")])
+def test_random_rows_and_random_calendars_equal_the_reference(seed: int, rows: str, tmp_path: Path) -> None:
+    """Rows on days without a session, sessions without a row, unusable closes, and weeks that cut sessions."""
+    rng = np.random.default_rng(seed)
+    listed = dict(zip(("S0", "S1", "S2"), rng.choice(["XNYS", "XTAE", "XTKS", "24/7"], 3).tolist(), strict=True))
+    parts = []
+    for number, symbol in enumerate((*listed, "S3")):
+        days = 19_000 + np.flatnonzero(rng.random(500) < rng.choice([0.2, 0.6, 0.9]))
+        parts.append(rows_of(symbol, days.tolist(), seed + number))
+        parts[-1].loc[rng.random(len(days)) < 0.05, "close"] = np.nan
+    daily, week = pd.concat(parts, ignore_index=True), str(rng.choice(["W-FRI", "W-SUN", "W-WED"]))
+    pd.DataFrame(listed.items(), columns=["symbol", "calendar"]).to_csv(tmp_path / "map.csv", index=False)
+    settings: dict[str, Any] = {"week": week, "available": "week-end", "every": ["week", "month"]}
+    source = write(table_of(daily), tmp_path / "in.parquet")
+    found = build(
+        source, tmp_path / "out", calendar_map=str(tmp_path / "map.csv"), benchmark=["S0", "S1"], dtype="float64",
+        rows=rows, **settings,
+    )  # fmt: skip
+    first, last = daily["date"].min(), daily["date"].max()
+    expected = reference_table(
+        daily, benchmarks=("S0", "S1"), every=["week", "month"], available="week-end",
+        market_of=Markets(week, Calendars(None, listed, ""), first, last).of,
+        last_day=np.datetime64(last, "D") if rows == "weekly" else None,
+    )  # fmt: skip
+    for name in ("w_week_end", "m_month_end"):
+        assert found[name].to_pylist() == [None if pd.isna(day) else day.date() for day in expected[name]], name
+    for name in ("w_close", "w_days", "w_ret", "w_rs_s0", "w_rs_s1_norm", "m_close", "m_rs_s1"):
+        values = np.array(found[name].cast(pa.float64()), np.float64)
+        np.testing.assert_allclose(values, expected[name].to_numpy(np.float64), rtol=1e-9, atol=1e-9, err_msg=name)
+
+
 def test_a_benchmark_is_what_is_known_when_the_symbol_sees_its_week(folder: Path) -> None:
     """Bitcoin trades on Good Friday; on the Thursday before nobody knows its close."""
     rows = read(folder / "out").to_pandas().set_index(["symbol", "date"])
