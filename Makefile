@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Two tests at a time, those of a file in one process: what a file makes for its tests is made once.
-TWO    := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three tests at a time, those of a file in one process: what a file makes for its tests is made once. That is one more
+# than two cores, as tests of crashes mostly wait for processes.
+MANY   := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Where tests are that run beside no other: to collect all others again takes as long as some of these.
 ALONE  := $(shell grep -rl --include='test_*.py' 'pytest\.mark\.alone' tests)
 # Parts of these pages are generated.
@@ -38,11 +39,11 @@ run: $(VENV)/.installed ## build the sample data's weekly features into daily_we
 	$(BIN)/weekly-cli build --jobs -1
 
 test: lint ## run all tests but the soak's
-	$(BIN)/python -m pytest $(TWO) -m "not soak and not alone"
+	$(BIN)/python -m pytest $(MANY) -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak" $(ALONE)
 
 test-fast: lint ## run the tests that take no time; under a minute
-	$(BIN)/python -m pytest $(TWO) -m "not slow and not soak and not alone"
+	$(BIN)/python -m pytest $(MANY) -m "not slow and not soak and not alone"
 
 lint: $(VENV)/.installed-test ## check style, types and generated documentation
 	$(BIN)/ruff check
@@ -83,7 +84,7 @@ lowest: $(BIN)/python ## run the main tests on the oldest libraries that pyproje
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .lowest.txt --editable '.[test]'
 	$(VENV)-lowest/bin/weekly-cli --version
-	$(VENV)-lowest/bin/python -m pytest $(TWO) $$($(BIN)/python tests/support/lowest.py --tests)
+	$(VENV)-lowest/bin/python -m pytest $(MANY) $$($(BIN)/python tests/support/lowest.py --tests)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) $(VENV)-lowest .lowest.txt .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

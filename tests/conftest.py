@@ -37,7 +37,7 @@ def roomy(folder: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Two processes take files in this order: long ones first, as the last one has nothing beside it.
+    # Processes take files in this order: long ones first, as the last one has nothing beside it.
     sizes = {path: path.stat().st_size for path in {item.path for item in items}}
     items.sort(key=lambda item: (-sizes[item.path], item.path))
     cases: dict[str, list[pytest.Function]] = {}

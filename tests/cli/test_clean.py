@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from frames import MANY, at_work, build, daily, names_beside, picture, run_cli, start_cli, wait_for, write
+from rounds import soaked
 
 from weekly_cli.errors import OutputBusy
 from weekly_cli.files.leftovers import Leftovers, find_leftovers, only_cleaner, remove_leftovers
@@ -31,7 +32,7 @@ def cleaned(output: Path, work_dir: Path | None = None) -> Leftovers:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["out", "out.parquet"])
+@pytest.mark.parametrize("name", soaked(["out"], ["out.parquet"]))
 def test_a_killed_run_is_listed_and_then_removed(prices: Path, tmp_path: Path, name: str) -> None:
     output = tmp_path / name
     build(prices, output, features="w_ret")

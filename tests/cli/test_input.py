@@ -403,6 +403,7 @@ OWN_COLUMNS: dict[str, tuple[pa.DataType, list[Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN_COLUMNS)
 def test_own_columns_pass_through(tmp_path: Path, route: Callable[..., pa.Table], name: str) -> None:
     kind, values = OWN_COLUMNS[name]

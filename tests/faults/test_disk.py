@@ -318,7 +318,7 @@ LEVELS, OTHER_LEVELS = (3,), (0, 1, 2, 4, 5, 6, 7, 8, 9)
 
 @pytest.mark.parametrize(
     ("name", "how", "met"),
-    [(FOLDER, POOL, {"bundle", "part"}), (FILE, POOL, {"bundle", "joined"})],
+    soaked([(FOLDER, POOL, {"bundle", "part"})], [(FILE, POOL, {"bundle", "joined"})]),
     ids=[FOLDER, FILE],
 )
 @pytest.mark.parametrize("levels", soaked([LEVELS], [(OTHER_LEVELS,)]), ids=str)
