@@ -176,7 +176,7 @@ def test_the_prefix_is_that_of_weekly_columns(prices: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "settings",
     [
-        {"every": EVERY},
+        pytest.param({"every": EVERY}, marks=pytest.mark.soak),
         {"every": "month", "rows": "weekly", "available": "period-end", "start": "2022-09-14"},
         {"every": "2W,4W,quarter", "week": "W-WED", "date_type": "timestamp", "prefix": "x_"},
     ],

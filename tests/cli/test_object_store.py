@@ -170,6 +170,7 @@ def test_every_command_that_reads_reads_there(
     assert same(rows_of(store, "read"), wanted)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_cluster_works_in_a_store(store: ObjectStore, remote: str, wanted: pa.Table, tmp_path: Path) -> None:
     """Keys, partition, tasks and parts by a worker that shares nothing with this process but the store."""

@@ -801,6 +801,7 @@ def test_two_files_of_one_run_are_the_same_bytes(tmp_path: Path, small: Path, wr
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_many_tasks_of_one_partition_do_not_run_out_of_files(tmp_path: Path) -> None:
     """The partition has a bundle for each task; a shell gives a process 1,024 open files, often 256."""

@@ -529,7 +529,7 @@ def test_questions_open_it(weekly: Path) -> None:
         {},
         {"available": "week-end", "week": "W-WED", "dtype": "float64", "benchmark": ["BBB"]},
         {"symbols": ["CCC", "AAA"], "start": "2022-03-01", "end": "2022-11-30", "features": "all,-bars"},
-        {"price": "adj", "drop_padding": True, "negative_prices": "absolute"},
+        pytest.param({"price": "adj", "drop_padding": True, "negative_prices": "absolute"}, marks=pytest.mark.soak),
     ],
     ids=str,
 )

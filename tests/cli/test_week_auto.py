@@ -109,6 +109,7 @@ def test_workers_and_frames_give_the_same(folder: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(here[name].to_numpy(), whole[name].to_numpy(), err_msg=name)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_verify_cuts_no_symbol_s_week_otherwise(folder: Path, tmp_path: Path) -> None:
     """Tel Aviv's rows before 2026 alone would have another week: a build of the cut input takes that of all rows."""

@@ -160,13 +160,13 @@ SETTINGS: dict[str, Any] = {"benchmark": ["S0"], "features": "w_ret,w_rs_s0", "j
 #: Which output is made how, and the error of the system.
 SWEPT = [
     (FOLDER, "direct", "", errno.ENOSPC),
-    (FILE, "direct", "", errno.EDQUOT),
-    (FOLDER, "direct", "no exchange", errno.EIO),
+    (FILE, "direct", "no exchange", errno.EIO),
 ]
 ALL_SWEPT = [
     *((name, "direct", "", number) for name in (FOLDER, FILE) for number in FAULTS),
     *((FOLDER, "per-symbol", "", number) for number in (errno.ENOSPC, errno.EACCES)),
     (FILE, "per-symbol", "", errno.EIO),
+    (FILE, "direct", "no exchange", errno.EIO),
     *((FOLDER, "direct", "no exchange", number) for number in (errno.EIO, errno.EACCES)),
 ]
 

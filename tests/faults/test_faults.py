@@ -73,9 +73,9 @@ IN_THE_PARENT = [
     Trial("work:entry-removed", 3, FOLDER, POOL),
     Trial("work:entry-removed", 3, FILE, POOL),
 ]
-#: Every point once; its later visits and its other outputs are for the soak, and for files that only a pool makes what
-#: they have in common with parts: that they are opened, and closed.
-ALIKE = {f"{file}:{step}" for file in ("bundle", "panel", "placed", "joined") for step in ("opened", "closed")}
+#: Every point once; its later visits and its other outputs are for the soak, and for other files what they have in
+#: common with parts: that they are opened, and closed.
+ALIKE = {f"{file}:{step}" for file in FILES if file != "part" for step in ("opened", "closed")}
 ONCE_EACH = [
     trial
     for trial in list({trial.point: trial for trial in reversed(IN_THE_PARENT)}.values())[::-1]

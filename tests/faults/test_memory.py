@@ -278,7 +278,8 @@ def control_group() -> Iterator[tuple[Path, Path]]:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("layout", soaked(["date"], ["symbol"]))
+@pytest.mark.soak
+@pytest.mark.parametrize("layout", ["date", "symbol"])
 def test_a_build_lives_in_a_control_group(
     layouts: Mapping[str, Path], tmp_path: Path, control_group: tuple[Path, Path], layout: str
 ) -> None:

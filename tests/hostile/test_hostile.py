@@ -37,10 +37,10 @@ def old_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-#: What the routes take of the corpus: a sixth; through the pool, which takes longest, a tenth; in the soak, all.
+#: What the routes take of the corpus: a fourth; through the pool, which takes longest, a seventh; in the soak, all.
 SHARES = [
-    pytest.param(("direct", 6), id="direct, a sixth"),
-    pytest.param(("batched", 10), id="batched, a tenth"),
+    pytest.param(("direct", 4), id="direct, a fourth"),
+    pytest.param(("batched", 7), id="batched, a seventh"),
     pytest.param(("direct", 1), id="direct", marks=pytest.mark.soak),
     pytest.param(("batched", 1), id="batched", marks=pytest.mark.soak),
 ]

@@ -302,7 +302,7 @@ def trials() -> Iterator[Trial]:
     yield Trial("a full pipe on stderr", 1, "test_resume::test_a_full_pipe_on_stderr_keeps_no_run_waiting")
     yield Trial("a closed terminal", 1, "test_resume::test_a_terminal_that_closes_ends_the_run_and_its_workers")
     yield Trial(
-        "hostile files and folders in one process and through a pool; a sixth and a tenth in `make test`, the rest "
+        "hostile files and folders in one process and through a pool; a fourth and a seventh in `make test`, the rest "
         "in `make soak`",
         2 * len(hostile.files()),
         "test_hostile::test_no_input_is_a_bug",
