@@ -242,6 +242,7 @@ def test_several_inputs_are_one_dataset(tmp_path: Path) -> None:
     assert "nowhere.parquet" in one_line(missing.stderr)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_very_many_inputs_do_not_swell_the_output(tmp_path: Path) -> None:
     table = daily([f"S{number:03d}" for number in range(40)], 30, order="symbol")

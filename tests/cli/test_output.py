@@ -766,6 +766,7 @@ def test_text_of_few_values_leaves_as_it_came(
         assert out.column(name).to_pylist() == wanted.column(name).to_pylist()
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_same_bits_for_a_small_memory_limit(tmp_path: Path) -> None:
     """A limit that only just holds the smallest task makes the partition of wide rows go in several chunks."""

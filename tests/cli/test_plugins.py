@@ -294,6 +294,7 @@ def test_the_fingerprint_knows_the_content(prices: Path, tmp_path: Path) -> None
 # ---- tests to borrow -------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_the_tests_to_borrow_pass_what_is_right(mine: Path) -> None:
     assert_no_lookahead(mine)

@@ -86,6 +86,7 @@ def test_one_poisonous_symbol_is_left_out(
     assert names_beside(tmp_path / "out") == ["out"]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "poisons",
     soaked(

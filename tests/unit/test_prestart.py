@@ -95,6 +95,7 @@ def test_a_build_of_large_files_that_are_broken_ends_and_leaves_no_process(large
     assert [path.name for path in tmp_path.iterdir()] == [large.name]
 
 
+@pytest.mark.soak
 def test_a_pool_that_was_not_needed_changes_nothing(tmp_path: Path) -> None:
     """Large for something else than rows: the plan decides, and what was started ends."""
     prices = write(daily(), tmp_path / "in/prices.parquet")
